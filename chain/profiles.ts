@@ -1,0 +1,80 @@
+import type { Category } from "./params.ts";
+
+const RLC = 10n ** 18n;
+
+/**
+ * Computes floor(2^64 * 2^(-eraSeconds/halfLifeSeconds)) with integers alone: the q-th root of 2^(64q) / 2^p for the
+ * reduced fraction p/q, by Newton's method. Slow for large q, and run once when a document is made.
+ */
+export const decayQ64 = (eraSeconds: number, halfLifeSeconds: number): bigint => {
+  const divisor = gcd(eraSeconds, halfLifeSeconds);
+  const p = eraSeconds / divisor;
+  const q = halfLifeSeconds / divisor;
+  const target = 1n << BigInt(64 * q - p);
+  let low = 0n;
+  let high = 1n << 64n;
+  while (high - low > 1n) {
+    const middle = (low + high) >> 1n;
+    if (middle ** BigInt(q) <= target) low = middle;
+    else high = middle;
+  }
+  return low;
+};
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+export const CATEGORIES: readonly Category[] = [
+  { name: "10s", description: "ten seconds", workClockTimeRef: 10 },
+  { name: "60s", description: "one minute", workClockTimeRef: 60 },
+  { name: "XS", description: "five minutes", workClockTimeRef: 300 },
+  { name: "S", description: "twenty minutes", workClockTimeRef: 1_200 },
+  { name: "M", description: "one hour", workClockTimeRef: 3_600 },
+  { name: "L", description: "three hours", workClockTimeRef: 10_800 },
+  { name: "XL", description: "ten hours", workClockTimeRef: 36_000 },
+];
+
+/** Phase 1 of spec section 1: work and contribution each below a third. */
+export const PHASE_1 = { era: 0, work: "21000", contribution: "21845", stake: "22691" };
+
+/** The parameters of the development profile as they stand in a genesis document. */
+export const DEV_PARAMS = {
+  slotSeconds: 1,
+  slotsPerEpoch: 4,
+  epochsPerEra: 4,
+  schedule: [PHASE_1],
+  workDecayQ64: decayQ64(16, 120).toString(),
+  contributionDecayQ64: decayQ64(16, 600).toString(),
+  mintDivisor: "24",
+  mintFloorWei: (RLC / 10n).toString(),
+  contributionFloorWei: RLC.toString(),
+  workFloorHashes: "3000000",
+  leverage: "4",
+  leverageBondCeilingWei: (40_000n * RLC).toString(),
+  minBondWei: (1_000n * RLC).toString(),
+  maxValidators: 1_024,
+  leakQuotient: (2n ** 14n).toString(),
+  unbondingEpochs: 60,
+  evidenceEpochs: 40,
+  trustingEpochs: 30,
+  issuancePerSlotWei: RLC.toString(),
+  burnQ16: "16384",
+  slotStakeNrlc: (10n * 10n ** 9n).toString(),
+  silencePenaltyNrlc: (10n ** 8n).toString(),
+  gasLimit: 300_000_000,
+  initialBaseFeeWei: (10n ** 9n).toString(),
+  workShareSeconds: 1,
+  asertHalfLifeSeconds: 60,
+  genesisDifficulty: (2n ** 12n).toString(),
+  ethashEpochSlots: 30_000,
+  ethashCacheBytes: 64 * 1024,
+  ethashDatasetBytes: 4 * 1024 * 1024,
+  pricePerGgasNrlc: (10n ** 7n).toString(),
+  weiPerGas: "2500000",
+  maxTrust: "100",
+  maxCommittee: 64,
+  closesPerBlock: 256,
+  drawsPerBlock: 256,
+  serveSeconds: 600,
+  poolStakeRatioPercent: "100",
+  vmVersion: 1,
+};
