@@ -1,0 +1,87 @@
+import type { Params } from "../chain/params.ts";
+import type { State } from "../chain/state.ts";
+import { type Address, type Hash, type Hex, toHex } from "../lib/bytes.ts";
+import type { AbiEvent, AbiFunction, AbiValue } from "./abi.ts";
+import { nativeGas } from "./gas.ts";
+import { revert } from "./revert.ts";
+
+export { Revert, revert } from "./revert.ts";
+
+/** The block that a transaction or a call runs in. */
+export interface BlockContext {
+  readonly number: number;
+  /** Seconds. */
+  readonly timestamp: number;
+  readonly slot: number;
+  readonly epoch: number;
+  readonly era: number;
+  readonly mixHash: Hash;
+  readonly beneficiary: Address;
+  /** Wei per gas. */
+  readonly baseFee: bigint;
+  readonly gasLimit: number;
+  readonly chainId: number;
+  readonly genesisHash: Hash;
+  readonly params: Params;
+  readonly finalizedEpoch: number;
+}
+
+/** What a native contract sees of a call. `value` has been moved to `self` already. */
+export interface CallContext {
+  readonly state: State;
+  readonly block: BlockContext;
+  /** The account that is called. */
+  readonly self: Address;
+  readonly sender: Address;
+  /** The transaction's signer. */
+  readonly origin: Address;
+  /** Wei. */
+  readonly value: bigint;
+  /** Calldata, selector included. */
+  readonly data: Uint8Array;
+  /** True where the call may change nothing, as in a call from a view. */
+  readonly isStatic: boolean;
+  log(address: Address, topics: readonly Hash[], data: Uint8Array): void;
+}
+
+/** A contract of the protocol: calldata in, return data out; throws Revert to undo. */
+export interface NativeContract {
+  readonly name: string;
+  call(ctx: CallContext): Uint8Array;
+  /** Gas of a call beyond the transaction's own, from calldata only, so that an estimate is exact. */
+  gas(data: Uint8Array): number;
+}
+
+/** One function of a native contract. `run` returns the values of the ABI's `returns`. */
+export interface NativeMethod {
+  readonly abi: AbiFunction;
+  /** Gas beyond the bytes of calldata; see gas.ts. */
+  readonly gas: number;
+  readonly payable?: boolean;
+  run(ctx: CallContext, args: AbiValue[]): readonly AbiValue[];
+}
+
+/** Makes a native contract of its methods. Unknown selectors and value to a function that takes none revert with data. */
+export const nativeContract = (name: string, methods: readonly NativeMethod[]): NativeContract => {
+  const bySelector = new Map<Hex, NativeMethod>();
+  for (const method of methods) {
+    if (bySelector.has(method.abi.selector)) throw new Error(`${name}: two methods ${method.abi.selector}`);
+    bySelector.set(method.abi.selector, method);
+  }
+  const find = (data: Uint8Array): NativeMethod | undefined => bySelector.get(toHex(data.subarray(0, 4)));
+  return {
+    name,
+    gas: (data) => nativeGas(find(data)?.gas ?? 0, data),
+    call: (ctx) => {
+      const method = find(ctx.data) ?? revert(`${name}: unknown function`);
+      if (ctx.value > 0n && !method.payable) revert(`${name}: ${method.abi.name} takes no value`);
+      return method.abi.encodeResult(...method.run(ctx, method.abi.decode(ctx.data)));
+    },
+  };
+};
+
+/** Writes an event to the log of the called contract. */
+export const emit = (ctx: CallContext, event: AbiEvent, ...args: readonly AbiValue[]): void => {
+  const { topics, data } = event.encode(...args);
+  ctx.log(ctx.self, topics, data);
+};
