@@ -1,0 +1,30 @@
+import { concat, fromHex, type Hash, uint64, utf8 } from "../lib/bytes.ts";
+
+/** Every key of the chain's database. One letter, then what identifies the value. */
+const key =
+  (letter: string) =>
+  (rest: Uint8Array): Uint8Array =>
+    concat(utf8(letter), rest);
+const byHash = (letter: string) => {
+  const make = key(letter);
+  return (hash: Hash): Uint8Array => make(fromHex(hash));
+};
+
+/** Trie node by hash. */
+export const nodeKey = key("n");
+/** Contract code by hash. */
+export const codeKey = byHash("c");
+/** RLP of [header, signature, body] by block hash. */
+export const blockKey = byHash("b");
+/** RLP list of receipts by block hash. */
+export const receiptsKey = byHash("r");
+/** MMR peaks over the blocks before, by block hash. */
+export const peaksKey = byHash("p");
+/** Block hash by number, on the chain of the head. */
+export const numberKey = (number: number): Uint8Array => key("h")(uint64(number));
+/** [block hash, index] by transaction hash, on the chain of the head. */
+export const transactionKey = byHash("t");
+/** Hashes of children by block hash. */
+export const childrenKey = byHash("k");
+/** Pointers by name: head, finalized, justified. */
+export const pointerKey = (name: string): Uint8Array => key("m")(utf8(name));
