@@ -7,7 +7,7 @@ import { type Address, bytesToBigint, fromHex, toHex, utf8 } from "../lib/bytes.
 export type AbiValue = bigint | boolean | string | Uint8Array | readonly AbiValue[];
 
 /** Data is not what its type says. */
-export class AbiError extends Error {
+export class AbiError extends TypeError {
   override readonly name = "AbiError";
 }
 

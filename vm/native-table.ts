@@ -1,0 +1,10 @@
+import type { State } from "../chain/state.ts";
+import type { Address } from "../lib/bytes.ts";
+import type { NativeContract } from "./natives.ts";
+import { VALIDATORS } from "./tables.ts";
+import { validatorsNative } from "./validators.ts";
+
+const table = new Map<Address, NativeContract>([[VALIDATORS, validatorsNative]]);
+
+/** Gives the native contract at an address: a system account or an entry of a registry. */
+export const nativeAt = (_state: State, address: Address): NativeContract | undefined => table.get(address);

@@ -1,0 +1,164 @@
+import type { Genesis } from "../chain/params.ts";
+import type { State } from "../chain/state.ts";
+import { type Address, fromHex, type Hex, ZERO_HASH } from "../lib/bytes.ts";
+import { address, big, type Coder, decodeWith, encodeWith, hexOf, list, record, uint } from "../lib/codec.ts";
+import { keccak256 } from "../lib/keccak.ts";
+import { addressId, numberId, SYSTEM_CODE, TABLE, VALIDATORS } from "./tables.ts";
+
+/** A registered validator. Index, address and key are for ever. */
+export interface Validator {
+  readonly index: number;
+  /** Signs proposals; pays for messages; earns. */
+  readonly address: Address;
+  /** Gets the bond back. */
+  readonly owner: Address;
+  readonly blsPublicKey: Hex;
+  /** Wei. */
+  readonly bond: bigint;
+  /** Expected hashes. */
+  readonly workCredit: bigint;
+  /** Wei of burned fees. */
+  readonly contributionCredit: bigint;
+  /** Wei, until the next era's mint. */
+  readonly pendingContribution: bigint;
+  readonly inactivityScore: number;
+  /** The epoch in which it asked to leave. */
+  readonly exitEpoch: number | undefined;
+  /** The epoch from which unbonding counts: the first set without it is confirmed. */
+  readonly unbondingEpoch: number | undefined;
+  readonly slashedEpoch: number | undefined;
+}
+
+/** A member of the active set, in order of index. */
+export interface Member {
+  readonly index: number;
+  readonly power: bigint;
+  readonly votePower: bigint;
+}
+
+/** An epoch that may not have come: 0 for none, else the epoch plus one. */
+const epoch: Coder<number | undefined> = {
+  encode: (value) => uint.encode(value === undefined ? 0 : value + 1),
+  decode: (item) => {
+    const value = uint.decode(item);
+    return value === 0 ? undefined : value - 1;
+  },
+};
+
+const coder = record({
+  version: uint,
+  index: uint,
+  address,
+  owner: address,
+  blsPublicKey: hexOf(48),
+  bond: big,
+  workCredit: big,
+  contributionCredit: big,
+  pendingContribution: big,
+  inactivityScore: uint,
+  exitEpoch: epoch,
+  unbondingEpoch: epoch,
+  slashedEpoch: epoch,
+});
+const VERSION = 1;
+const indexCoder = uint;
+const members = list(record({ index: uint, power: big, votePower: big }), 1 << 16);
+
+const readIndex = (state: State, table: number, id: Hex): number | undefined => {
+  const bytes = state.record(VALIDATORS, table, id);
+  return bytes && decodeWith(indexCoder, bytes);
+};
+
+const keyId = (blsPublicKey: Hex): Hex => keccak256(fromHex(blsPublicKey));
+
+const count = (state: State): number => readIndex(state, TABLE.validatorCount, ZERO_HASH) ?? 0;
+
+const get = (state: State, index: number): Validator | undefined => {
+  const bytes = state.record(VALIDATORS, TABLE.validator, numberId(index));
+  if (!bytes) return undefined;
+  const { version: _, ...validator } = decodeWith(coder, bytes);
+  return validator;
+};
+
+const set = (state: State, validator: Validator): void =>
+  state.setRecord(
+    VALIDATORS,
+    TABLE.validator,
+    numberId(validator.index),
+    encodeWith(coder, { version: VERSION, ...validator }),
+  );
+
+const indexOf = (state: State, address: Address): number | undefined =>
+  readIndex(state, TABLE.validatorByAddress, addressId(address));
+
+const find = (state: State, address: Address): Validator | undefined => {
+  const index = indexOf(state, address);
+  return index === undefined ? undefined : get(state, index);
+};
+
+/** The validators' records at 0x…1000. Each call reads or writes a few leaves. */
+export const validators = {
+  count,
+  get,
+  set,
+  indexOf,
+  find,
+  /** Lists all that ever registered, by index. Cost grows with their number. */
+  all: (state: State): Validator[] => Array.from({ length: count(state) }, (_, index) => get(state, index)!),
+  hasKey: (state: State, blsPublicKey: Hex): boolean =>
+    readIndex(state, TABLE.validatorByKey, keyId(blsPublicKey)) !== undefined,
+  /** Adds a validator whose address and key are new; the bond must be in the balance of 0x…1000. */
+  register: (
+    state: State,
+    { address, owner, blsPublicKey, bond }: Pick<Validator, "address" | "owner" | "blsPublicKey" | "bond">,
+  ): Validator => {
+    const index = count(state);
+    const validator: Validator = {
+      index,
+      address,
+      owner,
+      blsPublicKey,
+      bond,
+      workCredit: 0n,
+      contributionCredit: 0n,
+      pendingContribution: 0n,
+      inactivityScore: 0,
+      exitEpoch: undefined,
+      unbondingEpoch: undefined,
+      slashedEpoch: undefined,
+    };
+    set(state, validator);
+    const encoded = encodeWith(indexCoder, index);
+    state.setRecord(VALIDATORS, TABLE.validatorByAddress, addressId(address), encoded);
+    state.setRecord(VALIDATORS, TABLE.validatorByKey, keyId(blsPublicKey), encoded);
+    state.setRecord(VALIDATORS, TABLE.validatorCount, ZERO_HASH, encodeWith(indexCoder, index + 1));
+    return validator;
+  },
+  /** Adds wei to what an address' validator has earned in this era; false (and nothing changes) where there is none. */
+  addPendingContribution: (state: State, address: Address, wei: bigint): boolean => {
+    const validator = find(state, address);
+    if (!validator) return false;
+    set(state, { ...validator, pendingContribution: validator.pendingContribution + wei });
+    return true;
+  },
+  /** Gives the active set; empty before genesis wrote one. */
+  activeSet: (state: State): Member[] => {
+    const bytes = state.record(VALIDATORS, TABLE.activeSet, ZERO_HASH);
+    return bytes ? decodeWith(members, bytes, { maxBytes: 1 << 23 }) : [];
+  },
+  setActiveSet: (state: State, set: readonly Member[]): void =>
+    state.setRecord(VALIDATORS, TABLE.activeSet, ZERO_HASH, encodeWith(members, [...set])),
+};
+
+/** Tells whether a validator was slashed less than `evidenceEpochs` ago: jailed, not eligible (spec section 3). */
+export const isJailed = (validator: Validator, epochNow: number, evidenceEpochs: number): boolean =>
+  validator.slashedEpoch !== undefined && epochNow < validator.slashedEpoch + evidenceEpochs;
+
+/** Writes the validators of genesis, their bonds in the balance of 0x…1000. */
+export const validatorsGenesis = (state: State, genesis: Genesis): void => {
+  state.setCode(VALIDATORS, SYSTEM_CODE);
+  for (const validator of genesis.validators) {
+    validators.register(state, validator);
+    state.credit(VALIDATORS, validator.bond);
+  }
+};
