@@ -84,6 +84,30 @@ export const decodeArgs = <T extends readonly AbiValue[] = AbiValue[]>(
 export const encodeArgs = (types: readonly AbiType[], values: readonly AbiValue[]): Uint8Array =>
   encodeTuple(types, values);
 
+const parsed = new Map<string, AbiType[]>();
+const typesOf = (types: string): AbiType[] => {
+  let found = parsed.get(types);
+  if (!found) {
+    found = abiTypes(types);
+    parsed.set(types, found);
+  }
+  return found;
+};
+const argumentsOf = (signature: string): AbiType[] =>
+  typesOf(signature.slice(signature.indexOf("(") + 1, signature.lastIndexOf(")")));
+
+/** Encodes values for types like "uint256,address". Throws a RangeError where they do not fit. */
+export const encodeAbi = (types: string, values: readonly AbiValue[]): Uint8Array =>
+  encodeTuple(typesOf(types), values);
+/** Decodes values of types like "uint256,address". Throws AbiError. */
+export const decodeAbi = (types: string, data: Uint8Array): AbiValue[] => decodeArgs(typesOf(types), data);
+/** Makes calldata by a canonical signature: `encodeCall("exit(address)", [validator])`. */
+export const encodeCall = (signature: string, values: readonly AbiValue[]): Uint8Array =>
+  concat(fromHex(selector(signature)), encodeTuple(argumentsOf(signature), values));
+/** Reads the arguments of calldata by a canonical signature. Throws AbiError. */
+export const decodeCall = (signature: string, data: Uint8Array): AbiValue[] =>
+  decodeArgs(argumentsOf(signature), data.subarray(4));
+
 /** A function of a contract: `balanceOf(address owner) returns (uint256)`. */
 export interface AbiFunction {
   readonly name: string;

@@ -1,7 +1,7 @@
 import type { Params } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import { type Address, type Hash, type Hex, toHex } from "../lib/bytes.ts";
-import type { AbiEvent, AbiFunction, AbiValue } from "./abi.ts";
+import { type AbiEvent, type AbiFunction, type AbiValue, abiFunction } from "./abi.ts";
 import { nativeGas } from "./gas.ts";
 import { revert } from "./revert.ts";
 
@@ -52,6 +52,14 @@ export interface NativeContract {
   gas(data: Uint8Array): number;
 }
 
+/** What pays a message's gas in place of its sender's balance: the stake of a slot (spec section 10). */
+export interface GasPayer {
+  /** Wei that may be taken. */
+  available(): bigint;
+  /** Takes wei out of the state; never more than what is available. */
+  charge(wei: bigint): void;
+}
+
 /** One function of a native contract. `run` returns the values of the ABI's `returns`. */
 export interface NativeMethod {
   readonly abi: AbiFunction;
@@ -60,6 +68,22 @@ export interface NativeMethod {
   readonly payable?: boolean;
   run(ctx: CallContext, args: AbiValue[]): readonly AbiValue[];
 }
+
+/** One function of a native contract whose signature is its key: `{ "exit(address)": { gas, returns: "", run } }`. */
+export interface NativeFunction {
+  readonly gas: number;
+  readonly payable?: boolean;
+  /** Types of the values that `run` gives; empty for none. */
+  readonly returns: string;
+  run(ctx: CallContext, args: AbiValue[]): readonly AbiValue[];
+}
+
+/** Makes methods of functions keyed by their signatures. */
+export const methodsOf = (functions: Readonly<Record<string, NativeFunction>>): NativeMethod[] =>
+  Object.entries(functions).map(([signature, { returns, ...rest }]) => ({
+    ...rest,
+    abi: abiFunction(`${signature} returns (${returns})`),
+  }));
 
 /** Makes a native contract of its methods. Unknown selectors and value to a function that takes none revert with data. */
 export const nativeContract = (name: string, methods: readonly NativeMethod[]): NativeContract => {

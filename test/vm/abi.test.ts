@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import t from "tap";
 import {
   decodeEventLog,
@@ -13,8 +14,10 @@ import {
   abiEvent,
   abiFunction,
   abiTypes,
+  decodeAbi,
   decodeArgs,
   decodeError,
+  encodeAbi,
   encodeArgs,
   encodeError,
 } from "../../vm/abi.ts";
@@ -127,5 +130,50 @@ t.test("a reason is Error(string), as tools read it", (t) => {
 t.test("text that is no ABI is a syntax error", (t) => {
   for (const source of ["f(", "f(uint7)", "f(uint256", "f(foo)", "f(bytes33)"])
     t.throws(() => abiFunction(source), SyntaxError, source);
+  t.end();
+});
+
+const types = "uint256,(address,bytes)[],bytes32,string,bool,uint64[2],(uint8,(string,bytes4))";
+const hex = (size: number) => fc.uint8Array({ minLength: size, maxLength: size }).map((bytes) => toHex(bytes));
+
+t.test("values are encoded and decoded as viem does", async () => {
+  const values = fc.tuple(
+    fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
+    fc.array(fc.tuple(hex(20), fc.uint8Array({ maxLength: 70 })), { maxLength: 4 }),
+    hex(32),
+    fc.string({ unit: "grapheme", maxLength: 40 }),
+    fc.boolean(),
+    fc.tuple(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.constant(7n)),
+    fc.tuple(fc.bigInt({ min: 0n, max: 255n }), fc.tuple(fc.constant("x"), hex(4))),
+  );
+  fc.assert(
+    fc.property(values, (value) => {
+      const theirs = encodeAbiParameters(parseAbiParameters(types.replaceAll(",", ", ")), [
+        value[0],
+        value[1].map(([a, b]) => [a, toHex(b)]),
+        value[2],
+        value[3],
+        value[4],
+        value[5],
+        [Number(value[6][0]), value[6][1]],
+      ] as never);
+      const ours = encodeAbi(types, value);
+      if (toHex(ours) !== theirs) throw new Error("encodings differ");
+      const again = encodeAbi(types, decodeAbi(types, ours));
+      if (toHex(again) !== theirs) throw new Error("decoding differs");
+    }),
+  );
+});
+
+t.test("any bytes are decoded or refused", (t) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 600 }), (data) => {
+      try {
+        decodeAbi(types, data);
+      } catch (error) {
+        if (!(error instanceof AbiError)) throw error;
+      }
+    }),
+  );
   t.end();
 });
