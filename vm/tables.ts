@@ -26,8 +26,10 @@ export const TABLE = {
   validatorByAddress: 2,
   /** id keccak256(BLS public key): its index. */
   validatorByKey: 3,
-  /** id 0: the active set, as `[index, power, votePower]`. */
-  activeSet: 32,
+  /** id number: a set, as consensus/records.ts writes it. */
+  sets: 67,
+  /** id 0: which set is active. */
+  active: 68,
 } as const;
 
 /** The id of a record that is numbered. */
