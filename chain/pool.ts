@@ -1,0 +1,175 @@
+import type { Address, Hash } from "../lib/bytes.ts";
+import { failChain } from "./rules.ts";
+import { effectiveGasPrice, intrinsicGas, senderOf, type Transaction } from "./transaction.ts";
+
+/** What the pool asks of the ledger at the head. */
+export interface PoolView {
+  nonce(address: Address): number;
+  balance(address: Address): bigint;
+  readonly baseFee: bigint;
+  readonly gasLimit: number;
+  /** Tells whether somebody else than the sender pays a transaction's gas (spec section 10). */
+  readonly paidByOther?: (tx: Transaction, sender: Address) => boolean;
+}
+
+export interface PoolLimits {
+  readonly maxCount: number;
+  readonly maxBytes: number;
+  readonly maxPerSender: number;
+}
+const LIMITS: PoolLimits = { maxCount: 65_536, maxBytes: 64 * 1024 * 1024, maxPerSender: 16_384 };
+/** A replacement pays at least so much more, in percent, in both fees. */
+const BUMP_PERCENT = 10n;
+/** How far a nonce may be ahead of the sender's account. */
+const MAX_NONCE_GAP = 16_384;
+
+/** Transactions that wait for a block: in nonce order by sender, at most one for each nonce. */
+export interface TransactionPool {
+  /** Takes a transaction, or throws RuleError with the phrase that wallets know. O(log n). */
+  add(tx: Transaction): void;
+  has(hash: Hash): boolean;
+  get(hash: Hash): Transaction | undefined;
+  /** The nonce that the sender's next transaction should have. */
+  nextNonce(address: Address): number;
+  /** Gives what a block may hold: best tip first, each sender in nonce order. `skip` leaves out a sender's rest. */
+  best(): Generator<Transaction, void, "skip" | undefined>;
+  /** Goes on to another head: drops what it mined or what can no longer be mined. O(touched). */
+  reset(view: PoolView, mined: readonly Transaction[]): void;
+  readonly size: number;
+  all(): Iterable<Transaction>;
+}
+
+/** Makes an empty pool for a chain. */
+export const createPool = (chainId: number, first: PoolView, limits: PoolLimits = LIMITS): TransactionPool => {
+  let view = first;
+  let size = 0;
+  let bytes = 0;
+  const byHash = new Map<Hash, Transaction>();
+  const bySender = new Map<Address, Map<number, Transaction>>();
+
+  const drop = (tx: Transaction): void => {
+    const sender = senderOf(tx);
+    const list = bySender.get(sender);
+    if (list?.get(tx.nonce)?.hash === tx.hash) list.delete(tx.nonce);
+    if (list?.size === 0) bySender.delete(sender);
+    if (byHash.delete(tx.hash)) {
+      size -= 1;
+      bytes -= tx.raw.length;
+    }
+  };
+  const bumped = (before: bigint): bigint => before + (before * BUMP_PERCENT + 99n) / 100n;
+
+  return {
+    add: (tx) => {
+      if (byHash.has(tx.hash)) failChain("pool-known", "already known");
+      if (tx.chainId !== chainId)
+        failChain("tx-chain-id", `invalid chain id for signer: have ${tx.chainId} want ${chainId}`);
+      if (!tx.to) failChain("tx-format", "contract creation is not possible: contracts are native");
+      const intrinsic = intrinsicGas(tx);
+      if (tx.gasLimit < intrinsic)
+        failChain("pool-gas", `intrinsic gas too low: have ${tx.gasLimit}, want ${intrinsic}`);
+      if (tx.gasLimit > view.gasLimit) failChain("pool-gas", "exceeds block gas limit");
+      const sender = senderOf(tx);
+      const nonce = view.nonce(sender);
+      if (tx.nonce < nonce) failChain("pool-nonce-low", `nonce too low: next nonce ${nonce}, tx nonce ${tx.nonce}`);
+      if (tx.nonce > nonce + MAX_NONCE_GAP) failChain("pool-nonce-gap", "nonce too high");
+      const cost = tx.value + BigInt(tx.gasLimit) * tx.maxFeePerGas;
+      if (view.balance(sender) < cost && !view.paidByOther?.(tx, sender))
+        failChain(
+          "pool-funds",
+          `insufficient funds for gas * price + value: have ${view.balance(sender)} want ${cost}`,
+        );
+      const list = bySender.get(sender);
+      const before = list?.get(tx.nonce);
+      if (before) {
+        const enough =
+          tx.maxFeePerGas >= bumped(before.maxFeePerGas) &&
+          tx.maxPriorityFeePerGas >= bumped(before.maxPriorityFeePerGas);
+        if (!enough) failChain("pool-replacement", "replacement transaction underpriced");
+        drop(before);
+      } else if ((list?.size ?? 0) >= limits.maxPerSender)
+        failChain("pool-full", "too many transactions of this account wait");
+      if (size >= limits.maxCount || bytes + tx.raw.length > limits.maxBytes) failChain("pool-full", "txpool is full");
+      const into = bySender.get(sender) ?? new Map<number, Transaction>();
+      bySender.set(sender, into.set(tx.nonce, tx));
+      byHash.set(tx.hash, tx);
+      size += 1;
+      bytes += tx.raw.length;
+    },
+    has: (hash) => byHash.has(hash),
+    get: (hash) => byHash.get(hash),
+    nextNonce: (address) => {
+      let nonce = view.nonce(address);
+      const list = bySender.get(address);
+      while (list?.has(nonce)) nonce += 1;
+      return nonce;
+    },
+    best: function* () {
+      const tip = (tx: Transaction) => effectiveGasPrice(tx, view.baseFee) - view.baseFee;
+      const heap = heapOf<Transaction>((a, b) => tip(a) > tip(b));
+      const executable = (tx: Transaction | undefined) => tx !== undefined && tx.maxFeePerGas >= view.baseFee;
+      for (const [sender, list] of bySender) {
+        const tx = list.get(view.nonce(sender));
+        if (executable(tx)) heap.push(tx!);
+      }
+      for (let tx = heap.pop(); tx; tx = heap.pop()) {
+        if ((yield tx) === "skip") continue;
+        const next = bySender.get(senderOf(tx))?.get(tx.nonce + 1);
+        if (executable(next)) heap.push(next!);
+      }
+    },
+    reset: (next, mined) => {
+      view = next;
+      const touched = new Set<Address>();
+      for (const tx of mined) touched.add(senderOf(tx));
+      for (const sender of touched) {
+        const nonce = view.nonce(sender);
+        for (const tx of [...(bySender.get(sender)?.values() ?? [])]) {
+          const cost = tx.value + BigInt(tx.gasLimit) * tx.maxFeePerGas;
+          if (
+            tx.nonce < nonce ||
+            (tx.nonce === nonce && view.balance(sender) < cost && !view.paidByOther?.(tx, sender))
+          )
+            drop(tx);
+        }
+      }
+    },
+    get size() {
+      return size;
+    },
+    all: () => byHash.values(),
+  };
+};
+
+/** A binary heap; `before` tells which of two comes first. */
+const heapOf = <T>(before: (a: T, b: T) => boolean) => {
+  const items: T[] = [];
+  return {
+    push: (item: T): void => {
+      let at = items.push(item) - 1;
+      while (at > 0) {
+        const parent = (at - 1) >> 1;
+        if (!before(item, items[parent]!)) break;
+        items[at] = items[parent]!;
+        at = parent;
+      }
+      items[at] = item;
+    },
+    pop: (): T | undefined => {
+      const top = items[0];
+      const last = items.pop();
+      if (items.length === 0 || last === undefined) return top;
+      let at = 0;
+      for (;;) {
+        let child = 2 * at + 1;
+        if (child >= items.length) break;
+        if (child + 1 < items.length && before(items[child + 1]!, items[child]!)) child += 1;
+        if (!before(items[child]!, last)) break;
+        items[at] = items[child]!;
+        at = child;
+      }
+      items[at] = last;
+      return top;
+    },
+  };
+};

@@ -1,0 +1,42 @@
+import { thrower } from "../lib/rule-error.ts";
+
+/** The rules of blocks, votes and certificates: verdict and section of docs/spec.md. */
+export const CONSENSUS_RULES = {
+  "block-future": { verdict: "retry", section: "2" },
+  "block-parent-unknown": { verdict: "retry", section: "2" },
+  "block-parent-invalid": { verdict: "reject", section: "2" },
+  "block-not-on-finalized": { verdict: "ignore", section: "6" },
+  "header-timestamp": { verdict: "reject", section: "2" },
+  "header-slot": { verdict: "reject", section: "2" },
+  "header-number": { verdict: "reject", section: "5" },
+  "header-ommers": { verdict: "reject", section: "5" },
+  "header-gas-limit": { verdict: "reject", section: "5" },
+  "header-gas-used": { verdict: "reject", section: "5" },
+  "header-base-fee": { verdict: "reject", section: "5" },
+  "header-upgrades": { verdict: "reject", section: "14" },
+  "header-difficulty": { verdict: "reject", section: "7" },
+  "header-validators-root": { verdict: "reject", section: "3" },
+  "header-history-root": { verdict: "reject", section: "5" },
+  "header-consensus-root": { verdict: "reject", section: "5" },
+  "header-transactions-root": { verdict: "reject", section: "5" },
+  "header-receipts-root": { verdict: "reject", section: "5" },
+  "header-bloom": { verdict: "reject", section: "5" },
+  "header-state-root": { verdict: "reject", section: "5" },
+  "header-mix": { verdict: "reject", section: "4" },
+  "block-proposer": { verdict: "reject", section: "4" },
+  "block-reveal": { verdict: "reject", section: "4" },
+  "block-work-shares": { verdict: "reject", section: "7" },
+  "block-evidence": { verdict: "reject", section: "6" },
+  "certificate-target": { verdict: "reject", section: "6" },
+  "certificate-source": { verdict: "reject", section: "6" },
+  "certificate-bitmap": { verdict: "reject", section: "6" },
+  "certificate-signature": { verdict: "reject", section: "6" },
+  "certificate-useless": { verdict: "reject", section: "6" },
+  "vote-unknown-target": { verdict: "retry", section: "6" },
+  "vote-stale": { verdict: "ignore", section: "6" },
+  "vote-source": { verdict: "reject", section: "6" },
+  "vote-member": { verdict: "reject", section: "6" },
+  "vote-signature": { verdict: "reject", section: "6" },
+} as const;
+
+export const failConsensus = thrower(CONSENSUS_RULES);
