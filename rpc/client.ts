@@ -45,7 +45,7 @@ interface Answer {
   readonly error?: { code: number; message: string; data?: unknown };
 }
 
-const valueOf = (answer: Answer): unknown => {
+const resultOf = (answer: Answer): unknown => {
   if (answer.error) throw new RpcCallError(answer.error.code, answer.error.message, answer.error.data);
   return answer.result;
 };
@@ -71,13 +71,13 @@ export const rpcClient = (url: string, options: RpcClientOptions = {}): RpcClien
   };
   return {
     call: async (method, params = []) =>
-      valueOf((await post({ jsonrpc: "2.0", id: ++lastId, method, params })) as Answer),
+      resultOf((await post({ jsonrpc: "2.0", id: ++lastId, method, params })) as Answer),
     batch: async (items) => {
       if (items.length === 0) return [];
       const first = lastId + 1;
       lastId += items.length;
       const answers = await post(items.map((item, i) => ({ jsonrpc: "2.0", id: first + i, ...item })));
-      if (!Array.isArray(answers)) valueOf(answers as Answer);
+      if (!Array.isArray(answers)) resultOf(answers as Answer);
       const byId = new Map((answers as Answer[]).map((answer) => [answer.id, answer]));
       return items.map((_, i) => {
         const answer = byId.get(first + i);
@@ -110,7 +110,7 @@ const follow = (url: string, params: readonly unknown[], onEvent: (result: unkno
         const message = JSON.parse(String(text)) as Answer & { params?: { subscription: unknown; result: unknown } };
         if (message.id === 1) {
           try {
-            subscription = valueOf(message);
+            subscription = resultOf(message);
           } catch (error) {
             stop();
             reject(error);
