@@ -27,7 +27,8 @@ const RECEIPT_BLOCKS = 64;
 
 /** Makes the view over an engine. The state of the head is opened once, and read until there is another head. */
 export const createChainView = (engine: EnginePort): ChainView => {
-  const { store, genesis } = engine;
+  const { store } = engine;
+  const { genesis } = engine.chain;
   const receipts = new Map<Hash, readonly Receipt[]>();
   let last: { readonly hash: Hash; readonly state: State } | undefined;
 
@@ -37,14 +38,9 @@ export const createChainView = (engine: EnginePort): ChainView => {
     return hash === undefined ? undefined : byHash(hash);
   };
   const isCanonical = (block: Block): boolean => store.canonical(block.header.number) === block.hash;
-  const must = (hash: Hash): Block => {
-    const block = byHash(hash);
-    if (!block) throw new Error(`block ${hash} is not in the store`);
-    return block;
-  };
   const view: ChainView = {
     engine,
-    head: () => must(engine.head().hash),
+    head: () => engine.head(),
     block: (id) => {
       if ("hash" in id) {
         const block = byHash(id.hash);
@@ -81,7 +77,7 @@ export const createChainView = (engine: EnginePort): ChainView => {
     },
     state: (block) => {
       if (last?.hash !== block.hash) {
-        const state = engine.stateAt(block.hash);
+        const state = engine.stateOf(block);
         if (block.hash !== engine.head().hash) return state;
         last = { hash: block.hash, state };
       }

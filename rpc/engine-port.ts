@@ -1,4 +1,4 @@
-import type { Header } from "../chain/header.ts";
+import type { Block } from "../chain/block.ts";
 import type { Genesis } from "../chain/params.ts";
 import type { TransactionPool } from "../chain/pool.ts";
 import type { State } from "../chain/state.ts";
@@ -15,17 +15,18 @@ export interface Point {
 
 /** What the RPC needs of the engine. */
 export interface EnginePort {
-  readonly genesis: Genesis;
+  readonly chain: { readonly genesis: Genesis };
   readonly genesisHash: Hash;
   readonly store: Pick<Store, "block" | "receipts" | "canonical" | "transaction">;
   readonly pool: Pick<TransactionPool, "get" | "nextNonce" | "size" | "all">;
-  head(): Header & { readonly hash: Hash };
+  head(): Block;
   justified(): Point;
   finalized(): Point;
-  /** The state after a block; may be the caller's own or shared, and is never committed by the RPC. */
-  stateAt(block: Hash): State;
+  /** Opens the state after a block, to read and to try in; never committed by the RPC. */
+  stateOf(block: Block): State;
   /** Checks, keeps and passes on. Throws RuleError. */
-  addTransaction(tx: Transaction): Promise<unknown> | unknown;
-  on(event: "head", listener: () => void): unknown;
-  on(event: "transaction", listener: (tx: Transaction) => void): unknown;
+  addTransaction(tx: Transaction): unknown;
+  /** Blocks that left the head's chain (highest first), and those that joined it (lowest first). */
+  on(event: "head", listener: (head: Block, left: readonly Block[], joined: readonly Block[]) => void): () => void;
+  on(event: "transaction", listener: (tx: Transaction) => void): () => void;
 }
