@@ -1,0 +1,374 @@
+import type { Block } from "../chain/block.ts";
+import type { Database, Op } from "../chain/db.ts";
+import { EMPTY_MMR } from "../chain/mmr.ts";
+import { firstSlot, type Genesis, slotOf, timestampOf } from "../chain/params.ts";
+import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
+import { openState, type State } from "../chain/state.ts";
+import { openStore, type Store } from "../chain/store.ts";
+import { decodeTransaction, senderOf, type Transaction } from "../chain/transaction.ts";
+import type { Hash } from "../lib/bytes.ts";
+import type { Log } from "../lib/log.ts";
+import { RuleError } from "../lib/rule-error.ts";
+import type { BlockContext } from "../vm/natives.ts";
+import { nextBaseFee } from "./fees.ts";
+import { buildGenesis } from "./genesis-state.ts";
+import { checkpoints, finality, must, ONLY } from "./records.ts";
+import { failConsensus } from "./rules.ts";
+import { type Base, type Chain, importBlock, type Outcome, prepare } from "./transition.ts";
+import { createVotePool, type Vote, type VotePool } from "./votes.ts";
+
+/** Clock skew that a block may show before it is put off (spec section 2). */
+export const FUTURE_TOLERANCE_MS = 500;
+const MAX_WAITING = 1_024;
+const MAX_QUEUE = 4_096;
+
+export interface EngineEvents {
+  /** A block joined the tree. */
+  block: (block: Block) => void;
+  /** The head moved: blocks that left its chain (highest first), and those that joined (lowest first). */
+  head: (head: Block, left: readonly Block[], joined: readonly Block[]) => void;
+  finalized: (checkpoint: { epoch: number; hash: Hash }) => void;
+  transaction: (tx: Transaction) => void;
+  vote: (vote: Vote) => void;
+}
+
+export interface EngineOptions {
+  readonly db: Database;
+  readonly genesis: Genesis;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** The one writer: imports blocks one after the other, chooses the head, keeps pool and votes. Others read. */
+export interface Engine {
+  readonly chain: Chain;
+  readonly genesisHash: Hash;
+  readonly store: Store;
+  readonly pool: TransactionPool;
+  readonly votes: VotePool;
+  readonly now: () => number;
+  head(): Block;
+  finalized(): { readonly epoch: number; readonly hash: Hash; readonly number: number };
+  justified(): { readonly epoch: number; readonly hash: Hash; readonly number: number };
+  has(hash: Hash): boolean;
+  /** Opens the post-state of a block; to be thrown away after reading or trying. */
+  stateOf(block: Block): State;
+  /** Opens a block's post-state with what is needed to build on it. */
+  baseOf(block: Block): Base;
+  /** What a transaction in the next slot after a block would see. */
+  nextContext(block: Block): { state: State; context: BlockContext };
+  /**
+   * Queues a block. Resolves once it is in the tree ("imported", "known") or put off ("waiting": its slot or its parent has
+   * not come). Rejects with RuleError where it breaks a rule.
+   */
+  importBlock(block: Block): Promise<"imported" | "known" | "waiting">;
+  /** Takes the outcome of a block that this node built itself. */
+  adopt(outcome: Outcome): Promise<void>;
+  addTransaction(raw: Uint8Array | Transaction): Hash;
+  addVote(vote: Vote): void;
+  on<E extends keyof EngineEvents>(event: E, listener: EngineEvents[E]): () => void;
+  stop(): Promise<void>;
+}
+
+/** Opens the engine from its database, at the head where it stopped; a new database begins with block 0. */
+export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Promise<Engine> => {
+  const store = openStore(db);
+  const first = buildGenesis(genesis, openState(db));
+  const kept = store.canonical(0);
+  if (kept && kept !== first.block.hash)
+    throw new Error(`the database holds another chain: block 0 is ${kept}, not ${first.block.hash}`);
+  if (!kept) {
+    await db.batch(
+      [
+        ...first.ops,
+        ...store.putBlock(first.block, [], EMPTY_MMR),
+        ...store.putCanonical(first.block),
+        ...["head", "finalized", "justified"].map((name) => store.putPointer(name, first.block.hash)),
+      ],
+      true,
+    );
+  }
+  const chain: Chain = { genesis, genesisHash: first.block.hash, genesisMix: first.block.header.mixHash };
+  const listeners: { [E in keyof EngineEvents]: Set<EngineEvents[E]> } = {
+    block: new Set(),
+    head: new Set(),
+    finalized: new Set(),
+    transaction: new Set(),
+    vote: new Set(),
+  };
+  const emit = <E extends keyof EngineEvents>(event: E, ...args: Parameters<EngineEvents[E]>): void => {
+    for (const listener of listeners[event]) (listener as (...args: Parameters<EngineEvents[E]>) => void)(...args);
+  };
+
+  const mustBlock = (hash: Hash): Block => store.block(hash) ?? failMissing(hash);
+  let head = mustBlock(store.pointer("head")!);
+  let finalHash = store.pointer("finalized")!;
+  let justifiedHash = store.pointer("justified")!;
+  let justifiedEpoch = must(
+    finality.get(openState(db, mustBlock(head.hash).header.stateRoot), ONLY),
+    "finality",
+  ).justifiedEpoch;
+  /** Blocks put off: by the parent that they wait for, or until their slot. */
+  const waiting = new Map<Hash, Block[]>();
+  let waitingCount = 0;
+  const timers = new Set<NodeJS.Timeout>();
+  const invalid = new Set<Hash>();
+  /** When each recent tip was first seen, in ms. */
+  const seenAt = new Map<Hash, number>();
+
+  const stateOf = (block: Block): State => openState(db, block.header.stateRoot);
+  const baseOf = (block: Block): Base => ({
+    header: block.header,
+    hash: block.hash,
+    peaks: must(store.peaks(block.hash), `peaks of ${block.hash}`),
+    state: stateOf(block),
+  });
+  const poolView = (block: Block): PoolView => {
+    const state = stateOf(block);
+    return {
+      nonce: (address) => state.nonce(address),
+      balance: (address) => state.balance(address),
+      baseFee: nextBaseFee(block.header),
+      gasLimit: block.header.gasLimit,
+    };
+  };
+  const pool = createPool(genesis.chainId, poolView(head));
+  const votes = createVotePool();
+
+  /** Tells whether `ancestor` is on the chain of `block`. O(distance). */
+  const descends = (block: Block, ancestor: Block): boolean => {
+    let at = block;
+    while (at.header.number > ancestor.header.number) {
+      if (store.canonical(at.header.number) === at.hash && store.canonical(ancestor.header.number) === ancestor.hash)
+        return true;
+      at = mustBlock(at.header.parentHash);
+    }
+    return at.hash === ancestor.hash;
+  };
+
+  /** Fork choice of spec section 6 between the head and a block that just joined. */
+  const isBetter = (block: Block): boolean => {
+    const justified = mustBlock(justifiedHash);
+    if (!descends(block, justified)) return false;
+    if (!descends(head, justified)) return true;
+    if (block.header.number !== head.header.number) return block.header.number > head.header.number;
+    const timely = (each: Block) =>
+      (seenAt.get(each.hash) ?? 0) < timestampOf(genesis, slotOf(genesis, each.header.timestamp) + 1) * 1000;
+    if (timely(block) !== timely(head)) return timely(block);
+    const [a, b] = [seenAt.get(block.hash) ?? 0, seenAt.get(head.hash) ?? 0];
+    return a === b ? block.hash < head.hash : a < b;
+  };
+
+  /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
+  const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
+    const left: Block[] = [];
+    const joined: Block[] = [];
+    let [old, next] = [head, to];
+    while (old.hash !== next.hash) {
+      if (old.header.number >= next.header.number) {
+        left.push(old);
+        old = mustBlock(old.header.parentHash);
+      } else {
+        joined.unshift(next);
+        next = mustBlock(next.header.parentHash);
+      }
+    }
+    const ops = [
+      ...left.flatMap(store.dropCanonical),
+      ...joined.flatMap(store.putCanonical),
+      store.putPointer("head", to.hash),
+    ];
+    return { ops, left, joined };
+  };
+
+  /** Keeps an outcome: block, state, receipts, pointers in one batch. */
+  const keep = async (outcome: Outcome): Promise<void> => {
+    const { block } = outcome;
+    seenAt.set(block.hash, now());
+    if (seenAt.size > 256) seenAt.delete(seenAt.keys().next().value!);
+    const ops: Op[] = [...outcome.ops, ...store.putBlock(block, outcome.receipts, outcome.peaks)];
+    // The block's own writes have to be readable before the fork choice looks at it.
+    const overlay = db.batch(ops);
+    const final = must(finality.get(stateOf(block), ONLY), "finality");
+    const pointers: Op[] = [];
+    const was = mustBlock(finalHash).header.number;
+    let newlyFinal = false;
+    if (final.justifiedEpoch > justifiedEpoch) {
+      justifiedEpoch = final.justifiedEpoch;
+      justifiedHash = final.justifiedHash;
+      pointers.push(store.putPointer("justified", justifiedHash));
+    }
+    if (final.finalizedEpoch > 0 && mustBlock(final.finalizedHash).header.number > was) {
+      if (!descends(mustBlock(final.finalizedHash), mustBlock(finalHash)))
+        throw new Error(`two conflicting final checkpoints: ${finalHash} and ${final.finalizedHash}; this node stops`);
+      finalHash = final.finalizedHash;
+      newlyFinal = true;
+      pointers.push(store.putPointer("finalized", finalHash));
+    }
+    const moved = isBetter(block) ? moveHead(block) : undefined;
+    const written = db.batch([...(moved?.ops ?? []), ...pointers], newlyFinal);
+    if (moved) {
+      head = block;
+      pool.reset(
+        poolView(block),
+        moved.joined.flatMap((each) => [...each.body.transactions]),
+      );
+      for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
+    }
+    await overlay;
+    await written;
+    emit("block", block);
+    if (moved) emit("head", block, moved.left, moved.joined);
+    if (newlyFinal) {
+      votes.prune(final.finalizedEpoch);
+      emit("finalized", { epoch: final.finalizedEpoch, hash: finalHash });
+    }
+  };
+  const readd = (tx: Transaction): void => {
+    try {
+      pool.add(tx);
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+    }
+  };
+  const putOff = (block: Block): "waiting" => {
+    const list = waiting.get(block.header.parentHash) ?? [];
+    if (waitingCount < MAX_WAITING && !list.some((each) => each.hash === block.hash)) {
+      waiting.set(block.header.parentHash, [...list, block]);
+      waitingCount += 1;
+    }
+    return "waiting";
+  };
+
+  const importNow = async (block: Block): Promise<"imported" | "known" | "waiting"> => {
+    if (store.block(block.hash)) return "known";
+    if (invalid.has(block.hash) || invalid.has(block.header.parentHash))
+      failConsensus("block-parent-invalid", block.header.parentHash);
+    const parent = store.block(block.header.parentHash);
+    if (!parent) return putOff(block);
+    const early = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
+    if (early > 0) {
+      if (early > 60_000) failConsensus("block-future", block.header.timestamp);
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        void enqueue(() => importNow(block)).catch((error) => log.debug({ error }, "a block put off is refused"));
+      }, early);
+      timers.add(timer);
+      return "waiting";
+    }
+    if (!descends(parent, mustBlock(finalHash))) failConsensus("block-not-on-finalized", parent.hash);
+    try {
+      await keep(importBlock(chain, baseOf(parent), block));
+    } catch (error) {
+      if (error instanceof RuleError && error.verdict === "reject") {
+        if (invalid.size > MAX_WAITING) invalid.clear();
+        invalid.add(block.hash);
+      }
+      throw error;
+    }
+    await importWaiting(block.hash);
+    return "imported";
+  };
+
+  /** Imports the blocks that waited for a parent. */
+  const importWaiting = async (parent: Hash): Promise<void> => {
+    const list = waiting.get(parent) ?? [];
+    waiting.delete(parent);
+    waitingCount -= list.length;
+    for (const block of list) {
+      try {
+        await importNow(block);
+      } catch (error) {
+        if (!(error instanceof RuleError)) throw error;
+        log.debug({ block: block.hash, error: error.message }, "a block that waited is refused");
+      }
+    }
+  };
+
+  let queue: Promise<unknown> = Promise.resolve();
+  let queued = 0;
+  const enqueue = <T>(work: () => Promise<T>): Promise<T> => {
+    if (queued >= MAX_QUEUE) return Promise.reject(new Error("the import queue is full"));
+    queued += 1;
+    const done = queue.then(work).finally(() => {
+      queued -= 1;
+    });
+    queue = done.catch(() => undefined);
+    return done;
+  };
+
+  const checkpointOf = (name: "justified" | "finalized") => {
+    const hash = name === "justified" ? justifiedHash : finalHash;
+    const { finalizedEpoch } = must(finality.get(stateOf(head), ONLY), "finality");
+    return {
+      epoch: name === "justified" ? justifiedEpoch : finalizedEpoch,
+      hash,
+      number: mustBlock(hash).header.number,
+    };
+  };
+
+  return {
+    chain,
+    genesisHash: chain.genesisHash,
+    store,
+    pool,
+    votes,
+    now,
+    head: () => head,
+    finalized: () => checkpointOf("finalized"),
+    justified: () => checkpointOf("justified"),
+    has: (hash) => store.block(hash) !== undefined,
+    stateOf,
+    baseOf,
+    nextContext: (block) => {
+      const base = baseOf(block);
+      const next = Math.floor(slotOf(genesis, Math.floor(now() / 1000)));
+      const slot = Math.max(slotOf(genesis, block.header.timestamp) + 1, next);
+      const prepared = prepare(chain, base, slot);
+      return { state: base.state, context: prepared.context(block.header.mixHash, prepared.proposer.address) };
+    },
+    importBlock: (block) => enqueue(() => importNow(block)),
+    adopt: (outcome) =>
+      enqueue(async () => {
+        if (!store.block(outcome.block.hash)) await keep(outcome);
+      }),
+    addTransaction: (raw) => {
+      const tx = raw instanceof Uint8Array ? decodeTransaction(raw) : raw;
+      senderOf(tx);
+      pool.add(tx);
+      emit("transaction", tx);
+      return tx.hash;
+    },
+    addVote: (vote) => {
+      const target = store.block(vote.link.targetHash) ?? failConsensus("vote-unknown-target", vote.link.targetHash);
+      const state = stateOf(head);
+      const checkpoint = checkpoints.get(state, vote.link.targetEpoch);
+      if (vote.link.targetEpoch < must(finality.get(state, ONLY), "finality").finalizedEpoch)
+        failConsensus("vote-stale", vote.link.targetEpoch);
+      // A target that no child has named yet is looked at as its child would see it.
+      const view = checkpoint?.hash === target.hash ? state : viewFrom(target, vote.link.targetEpoch);
+      if (votes.add(view, chain.genesisHash, vote)) emit("vote", vote);
+    },
+    on: (event, listener) => {
+      listeners[event].add(listener);
+      return () => listeners[event].delete(listener);
+    },
+    stop: async () => {
+      for (const timer of timers) clearTimeout(timer);
+      await queue;
+    },
+  };
+
+  /** The state in which a block is the checkpoint of an epoch: that of the first block that could follow. */
+  function viewFrom(target: Block, epoch: number): State {
+    const base = baseOf(target);
+    const slot = Math.max(slotOf(genesis, target.header.timestamp), firstSlot(genesis, epoch)) + 1;
+    prepare(chain, base, slot);
+    return base.state;
+  }
+};
+
+const failMissing = (hash: Hash): never => {
+  throw new Error(`block ${hash} is not in the database`);
+};

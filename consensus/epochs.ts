@@ -1,0 +1,115 @@
+import type { Header } from "../chain/header.ts";
+import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
+import type { State } from "../chain/state.ts";
+import type { Hash } from "../lib/bytes.ts";
+import { isJailed, type Member, type Validator, validators } from "../vm/validator-store.ts";
+import { chooseSet, fadeAndMint } from "./power.ts";
+import { active, anchors, candidate, checkpoints, finality, must, ONLY, sets } from "./records.ts";
+
+/** Tells whether a validator may be in a set (spec section 3, step 2). */
+export const isEligible = (validator: Validator, epoch: number, minBondWei: bigint, evidenceEpochs: number): boolean =>
+  validator.exitEpoch === undefined && validator.bond >= minBondWei && !isJailed(validator, epoch, evidenceEpochs);
+
+/** Records a block as the checkpoint of an epoch, in its own post-state, which names the only source of its votes. */
+const recordCheckpoint = (state: State, epoch: number, parentHash: Hash, slot: number, mixHash: Hash): void => {
+  const { justifiedEpoch, justifiedHash } = must(finality.get(state, ONLY), "finality");
+  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+  checkpoints.set(state, epoch, {
+    hash: parentHash,
+    slot,
+    mixHash,
+    set,
+    setBefore,
+    sourceEpoch: justifiedEpoch,
+    sourceHash: justifiedHash,
+    bits: new Uint8Array(0),
+    justified: false,
+  });
+};
+
+/** Puts block 0's hash where its own state could not know it. */
+const nameGenesis = (state: State, hash: Hash): void => {
+  const genesis = must(checkpoints.get(state, 0), "checkpoint 0");
+  checkpoints.set(state, 0, { ...genesis, hash, sourceHash: hash });
+  const was = must(finality.get(state, ONLY), "finality");
+  finality.set(state, ONLY, { ...was, justifiedHash: hash, finalizedHash: hash });
+};
+
+/** Makes the candidate the set, where finality allows it (spec section 3, step 3). */
+const activate = (state: State, genesis: Genesis, boundary: number): void => {
+  const era = eraOf(genesis, boundary);
+  const next = candidate.get(state, ONLY);
+  const current = must(active.get(state, ONLY), "the active set");
+  const anchor = must(anchors.get(state, boundary - 2), `anchor ${boundary - 2}`);
+  const underFinality = anchor.slot >= firstSlot(genesis, (era - 1) * genesis.params.epochsPerEra);
+  if (!next || next.era !== era || next.members.length === 0 || current.setBefore !== 0 || !underFinality) return;
+  const last = current.last + 1;
+  sets.set(state, last, next);
+  active.set(state, ONLY, { set: last, setBefore: current.set, last });
+};
+
+/**
+ * Runs what the epoch boundaries between a parent and a block's slot ask (spec section 2, step 2), on the parent's state,
+ * which becomes the block's. Cost: one pass over all validators where an era begins.
+ */
+export const crossBoundaries = (
+  state: State,
+  genesis: Genesis,
+  parent: Header,
+  parentHash: Hash,
+  slot: number,
+): void => {
+  const parentSlot = slotOf(genesis, parent.timestamp);
+  const parentEpoch = epochOf(genesis, parentSlot);
+  const epoch = epochOf(genesis, slot);
+  if (parent.number === 0) nameGenesis(state, parentHash);
+  // A block at its epoch's first slot is that epoch's checkpoint; its hash is known from its child on.
+  if (parentSlot === firstSlot(genesis, parentEpoch) && parentSlot > 0)
+    recordCheckpoint(state, parentEpoch, parentHash, parentSlot, parent.mixHash);
+  let firstEra = true;
+  let eras = 0;
+  for (let boundary = parentEpoch + 1; boundary <= epoch; boundary++) {
+    const { finalizedSlot, finalizedMix } = must(finality.get(state, ONLY), "finality");
+    anchors.set(state, boundary - 1, { slot: finalizedSlot, mixHash: finalizedMix });
+    if (boundary >= 4) anchors.set(state, boundary - 4, undefined);
+    if (slot > firstSlot(genesis, boundary)) recordCheckpoint(state, boundary, parentHash, parentSlot, parent.mixHash);
+    if (boundary % genesis.params.epochsPerEra === 0) {
+      if (firstEra) activate(state, genesis, boundary);
+      firstEra = false;
+      eras += 1;
+    }
+  }
+  if (eras > 0) beginEra(state, genesis, epoch, eras);
+};
+
+/** Fades and mints credits over the eras crossed, and chooses the set for the era after this one. */
+const beginEra = (state: State, genesis: Genesis, epoch: number, eras: number): void => {
+  const era = eraOf(genesis, epoch);
+  const params = paramsAt(genesis, era);
+  const before = validators.all(state);
+  const after = fadeAndMint(params, before, eras);
+  for (const [i, validator] of after.entries()) {
+    const was = before[i]!;
+    const same =
+      was.workCredit === validator.workCredit &&
+      was.contributionCredit === validator.contributionCredit &&
+      was.pendingContribution === 0n;
+    if (!same) validators.set(state, validator);
+  }
+  const eligible = after.filter((each) => isEligible(each, epoch, params.minBondWei, params.evidenceEpochs));
+  const members = chooseSet(params, eligible, era + 1);
+  candidate.set(state, ONLY, { era: era + 1, members });
+};
+
+/** The active set of a state, and the one before while the change is unconfirmed. */
+export const activeSets = (state: State): { members: readonly Member[]; before: readonly Member[] } => {
+  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+  return {
+    members: must(sets.get(state, set), `set ${set}`).members,
+    before: setBefore === 0 ? [] : must(sets.get(state, setBefore), `set ${setBefore}`).members,
+  };
+};
+
+/** The mix that seeds an epoch: that of A(epoch-2), genesis' before. */
+export const seedMix = (state: State, epoch: number, genesisMix: Hash): Hash =>
+  epoch < 2 ? genesisMix : must(anchors.get(state, epoch - 2), `anchor ${epoch - 2}`).mixHash;

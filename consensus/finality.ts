@@ -1,0 +1,162 @@
+import type { Certificate } from "../chain/block.ts";
+import type { State } from "../chain/state.ts";
+import { blsVerifyAggregate } from "../lib/bls.ts";
+import { type Hash, type Hex, utf8 } from "../lib/bytes.ts";
+import { encodeWith, hash, raw, record, uint } from "../lib/codec.ts";
+import { type Member, validators } from "../vm/validator-store.ts";
+import { active, type Checkpoint, checkpoints, finality, must, ONLY, sets } from "./records.ts";
+import { failConsensus } from "./rules.ts";
+
+/** A link between checkpoints: what a vote is for. */
+export interface Link {
+  readonly sourceEpoch: number;
+  readonly sourceHash: Hash;
+  readonly targetEpoch: number;
+  readonly targetHash: Hash;
+}
+
+const message = record({
+  domain: raw,
+  genesisHash: hash,
+  sourceEpoch: uint,
+  sourceHash: hash,
+  targetEpoch: uint,
+  targetHash: hash,
+});
+
+/** The bytes that a vote signs (spec section 6). */
+export const voteMessage = (genesisHash: Hash, link: Link): Uint8Array =>
+  encodeWith(message, { ...link, domain: utf8("rolec/vote"), genesisHash });
+
+/** Bit i of a bitmap. */
+export const hasBit = (bitmap: Uint8Array, i: number): boolean => ((bitmap[i >> 3] ?? 0) & (1 << (i & 7))) !== 0;
+/** Sets bits of a bitmap of `count` members. */
+export const bitmapOf = (bits: Iterable<number>, count: number): Uint8Array => {
+  const bitmap = new Uint8Array(Math.ceil(count / 8));
+  for (const i of bits) bitmap[i >> 3]! |= 1 << (i & 7);
+  return bitmap;
+};
+
+/** Who votes for a checkpoint: the members of its set by index, then those that only the set before has. */
+export interface Electorate {
+  readonly voters: readonly { readonly index: number; readonly blsPublicKey: Hex }[];
+  /** Tells whether these bits are a quorum: two thirds of the set, and of the set before while it counts. */
+  isQuorum(bitmap: Uint8Array): boolean;
+  /** Vote power of the set, all and behind these bits. */
+  weigh(bitmap: Uint8Array): { readonly signed: bigint; readonly total: bigint };
+}
+
+/** Gives the electorate of a checkpoint, by the sets that its header names. O(members). */
+export const electorateOf = (state: State, checkpoint: Pick<Checkpoint, "set" | "setBefore">): Electorate => {
+  const members = must(sets.get(state, checkpoint.set), `set ${checkpoint.set}`).members;
+  const before: readonly Member[] =
+    checkpoint.setBefore === 0
+      ? []
+      : must(sets.get(state, checkpoint.setBefore), `set ${checkpoint.setBefore}`).members;
+  const now = new Set(members.map((member) => member.index));
+  const order = [
+    ...members.map((member) => member.index),
+    ...before.map((member) => member.index).filter((index) => !now.has(index)),
+  ];
+  const position = new Map(order.map((index, i) => [index, i]));
+  const weighSet = (set: readonly Member[], bitmap: Uint8Array) => {
+    let [signed, total] = [0n, 0n];
+    for (const member of set) {
+      total += member.votePower;
+      if (hasBit(bitmap, position.get(member.index)!)) signed += member.votePower;
+    }
+    return { signed, total };
+  };
+  const quorum = (set: readonly Member[], bitmap: Uint8Array) => {
+    const { signed, total } = weighSet(set, bitmap);
+    return 3n * signed >= 2n * total;
+  };
+  return {
+    voters: order.map((index) => ({
+      index,
+      blsPublicKey: must(validators.get(state, index), `validator ${index}`).blsPublicKey,
+    })),
+    isQuorum: (bitmap) => quorum(members, bitmap) && (before.length === 0 || quorum(before, bitmap)),
+    weigh: (bitmap) => weighSet(members, bitmap),
+  };
+};
+
+/** Verifies an aggregate signature of the voters behind a bitmap. About 1 ms and a little per voter. */
+export const verifyVotes = (
+  electorate: Electorate,
+  genesisHash: Hash,
+  link: Link,
+  bitmap: Uint8Array,
+  signature: Hex,
+): boolean => {
+  const keys = electorate.voters.filter((_, i) => hasBit(bitmap, i)).map((voter) => voter.blsPublicKey);
+  return blsVerifyAggregate(keys, voteMessage(genesisHash, link), signature);
+};
+
+/** A bitmap has exactly the bytes that its voters need, at least one bit, and none beyond them. */
+const checkBitmap = (bitmap: Uint8Array, count: number): void => {
+  if (bitmap.length !== Math.ceil(count / 8))
+    failConsensus("certificate-bitmap", { got: bitmap.length, expected: Math.ceil(count / 8) });
+  for (let i = count; i < bitmap.length * 8; i++)
+    if (hasBit(bitmap, i)) failConsensus("certificate-bitmap", `bit ${i} of ${count}`);
+  if (bitmap.every((byte) => byte === 0)) failConsensus("certificate-bitmap", "no bits");
+};
+
+/**
+ * Includes a certificate into the state: adds its bits to its checkpoint's, and justifies and finalizes what they carry
+ * (spec section 6). Throws RuleError where it may not be included; the signature, which costs most, is checked last.
+ */
+export const includeCertificate = (
+  state: State,
+  genesisHash: Hash,
+  currentEpoch: number,
+  certificate: Certificate,
+): void => {
+  const { targetEpoch, targetHash, sourceEpoch, sourceHash, bitmap, signature } = certificate;
+  const checkpoint = checkpoints.get(state, targetEpoch);
+  if (!checkpoint || checkpoint.hash !== targetHash) {
+    failConsensus("certificate-target", { targetEpoch, targetHash });
+    return;
+  }
+  if (checkpoint.sourceEpoch !== sourceEpoch || checkpoint.sourceHash !== sourceHash)
+    failConsensus("certificate-source", { got: sourceEpoch, expected: checkpoint.sourceEpoch });
+  const electorate = electorateOf(state, checkpoint);
+  checkBitmap(bitmap, electorate.voters.length);
+  const bits = new Uint8Array(bitmap.length);
+  for (let i = 0; i < bits.length; i++) bits[i] = bitmap[i]! | (checkpoint.bits[i] ?? 0);
+  if (bits.every((byte, i) => byte === (checkpoint.bits[i] ?? 0))) failConsensus("certificate-useless");
+  const was = must(finality.get(state, ONLY), "finality");
+  const justifies = electorate.isQuorum(bits) && targetEpoch > was.justifiedEpoch;
+  if (targetEpoch + 1 < currentEpoch && !justifies) failConsensus("certificate-target", { targetEpoch, currentEpoch });
+  if (!verifyVotes(electorate, genesisHash, certificate, bitmap, signature)) failConsensus("certificate-signature");
+  checkpoints.set(state, targetEpoch, {
+    ...checkpoint,
+    bits,
+    justified: checkpoint.justified || electorate.isQuorum(bits),
+  });
+  if (justifies) justify(state, targetEpoch, targetHash, checkpoint);
+};
+
+const justify = (state: State, epoch: number, justifiedHash: Hash, checkpoint: Checkpoint): void => {
+  const was = must(finality.get(state, ONLY), "finality");
+  const next = { ...was, justifiedEpoch: epoch, justifiedHash };
+  // A link from a justified epoch to the next one finalizes its source.
+  const finalizes = checkpoint.sourceEpoch + 1 === epoch && checkpoint.sourceEpoch > was.finalizedEpoch;
+  if (!finalizes) {
+    finality.set(state, ONLY, next);
+    return;
+  }
+  const source = must(checkpoints.get(state, checkpoint.sourceEpoch), `checkpoint ${checkpoint.sourceEpoch}`);
+  finality.set(state, ONLY, {
+    ...next,
+    finalizedEpoch: checkpoint.sourceEpoch,
+    finalizedHash: source.hash,
+    finalizedSlot: source.slot,
+    finalizedMix: source.mixHash,
+  });
+  const current = must(active.get(state, ONLY), "the active set");
+  if (current.setBefore !== 0 && source.set === current.set) {
+    active.set(state, ONLY, { ...current, setBefore: 0 });
+  }
+  for (let old = was.finalizedEpoch; old < checkpoint.sourceEpoch; old++) checkpoints.set(state, old, undefined);
+};

@@ -1,0 +1,269 @@
+import type { Block, Body, Certificate } from "../chain/block.ts";
+import { consensusRoot, receiptsRoot, transactionsRoot } from "../chain/block.ts";
+import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
+import { type Mmr, mmrAppend, mmrRoot, mmrRootOf } from "../chain/mmr.ts";
+import { epochOf, eraOf, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
+import { bloomOf, joinBlooms, type Receipt } from "../chain/receipt.ts";
+import type { State } from "../chain/state.ts";
+import type { Transaction } from "../chain/transaction.ts";
+import { blsVerify } from "../lib/bls.ts";
+import { type Address, EMPTY, fromHex, type Hash, type Hex, toHex } from "../lib/bytes.ts";
+import { address, big, encodeWith, hexOf, record, uint } from "../lib/codec.ts";
+import { RuleError } from "../lib/rule-error.ts";
+import { recoverCompact } from "../lib/secp256k1.ts";
+import { applyTransaction } from "../vm/execute.ts";
+import type { BlockContext } from "../vm/natives.ts";
+import { type Member, type Validator, validators } from "../vm/validator-store.ts";
+import { shareDifficulty } from "./asert.ts";
+import { activeSets, crossBoundaries, seedMix } from "./epochs.ts";
+import { nextBaseFee } from "./fees.ts";
+import { includeCertificate } from "./finality.ts";
+import { drawProposer, epochSeed, mixReveal, randaoMessage } from "./proposer.ts";
+import { finality, must, ONLY } from "./records.ts";
+import { failConsensus } from "./rules.ts";
+
+/** What never changes on a chain. */
+export interface Chain {
+  readonly genesis: Genesis;
+  readonly genesisHash: Hash;
+  readonly genesisMix: Hash;
+}
+
+/** What a block leaves behind: its receipts, its state not yet committed, the range that its children's history grows from. */
+export interface Outcome {
+  readonly block: Block;
+  readonly receipts: readonly Receipt[];
+  readonly ops: ReturnType<State["commit"]>["ops"];
+  readonly peaks: Mmr;
+}
+
+/** A block's parent and what is needed to build on it. `state` is the parent's post-state and becomes the block's. */
+export interface Base {
+  readonly header: Header;
+  readonly hash: Hash;
+  readonly peaks: Mmr;
+  readonly state: State;
+}
+
+const memberCoder = record({ index: uint, address, blsPublicKey: hexOf(48), power: big, votePower: big });
+
+/** Computes validatorsRoot: the set by index, then the set before while its change is unconfirmed. O(members). */
+export const validatorsRoot = (state: State): Hash => {
+  const { members, before } = activeSets(state);
+  const leaf = ({ index, power, votePower }: Member): Uint8Array => {
+    const { address: at, blsPublicKey } = must(validators.get(state, index), `validator ${index}`);
+    return encodeWith(memberCoder, { index, address: at, blsPublicKey, power, votePower });
+  };
+  return mmrRootOf([...members, ...before].map(leaf));
+};
+
+/** Draws who proposes in a slot, on a state whose boundaries up to it have been crossed. */
+export const proposerAt = (chain: Chain, state: State, slot: number): Validator => {
+  const epoch = epochOf(chain.genesis, slot);
+  const { index } = drawProposer(
+    epochSeed(epoch, seedMix(state, epoch, chain.genesisMix)),
+    slot,
+    activeSets(state).members,
+  );
+  return must(validators.get(state, index), `validator ${index}`);
+};
+
+/** What every block of a slot on a base has in common, whoever proposes it. */
+interface Prepared {
+  readonly slot: number;
+  readonly epoch: number;
+  readonly proposer: Validator;
+  readonly validatorsRoot: Hash;
+  readonly historyRoot: Hash;
+  readonly difficulty: bigint;
+  readonly baseFee: bigint;
+  readonly peaks: Mmr;
+  context(mixHash: Hash, beneficiary: Address): BlockContext;
+}
+
+/** Runs steps 2 and 3 of the block transition as far as the slot alone decides them. */
+export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
+  const { genesis } = chain;
+  crossBoundaries(base.state, genesis, base.header, base.hash, slot);
+  const epoch = epochOf(genesis, slot);
+  const era = eraOf(genesis, epoch);
+  const params = paramsAt(genesis, era);
+  const baseFee = nextBaseFee(base.header);
+  const peaks = mmrAppend(base.peaks, fromHex(base.hash));
+  return {
+    slot,
+    epoch,
+    proposer: proposerAt(chain, base.state, slot),
+    validatorsRoot: validatorsRoot(base.state),
+    historyRoot: mmrRoot(peaks),
+    difficulty: shareDifficulty(params.genesisDifficulty, 0n, params.asertHalfLifeSeconds),
+    baseFee,
+    peaks,
+    context: (mixHash, beneficiary) => ({
+      number: base.header.number + 1,
+      timestamp: timestampOf(genesis, slot),
+      slot,
+      epoch,
+      era,
+      mixHash,
+      beneficiary,
+      baseFee,
+      gasLimit: params.gasLimit,
+      chainId: genesis.chainId,
+      genesisHash: chain.genesisHash,
+      params,
+      finalizedEpoch: must(finality.get(base.state, ONLY), "finality").finalizedEpoch,
+    }),
+  };
+};
+
+/** Runs transactions one after the other. `next` gives them; `skipped` learns which could not be run (a producer's choice). */
+const runTransactions = (
+  state: State,
+  context: BlockContext,
+  transactions: Iterable<Transaction>,
+  onRule: (tx: Transaction, error: RuleError) => void,
+): { transactions: Transaction[]; receipts: Receipt[]; gasUsed: number } => {
+  const done: Transaction[] = [];
+  const receipts: Receipt[] = [];
+  let gasUsed = 0;
+  for (const tx of transactions) {
+    const before = state.snapshot();
+    try {
+      const result = applyTransaction(state, context, tx, context.gasLimit - gasUsed);
+      gasUsed += result.gasUsed;
+      done.push(tx);
+      receipts.push({
+        type: tx.type,
+        status: result.status,
+        gasUsed: result.gasUsed,
+        cumulativeGasUsed: gasUsed,
+        logs: result.logs,
+        logsBloom: bloomOf(result.logs),
+      });
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      state.revert(before);
+      onRule(tx, error);
+    }
+  }
+  return { transactions: done, receipts, gasUsed };
+};
+
+const equal = <T>(code: Parameters<typeof failConsensus>[0], got: T, expected: T): void => {
+  if (got !== expected) failConsensus(code, { got, expected });
+};
+
+/** Checks what a header says against its parent alone: cheap, and before anything is run. */
+export const checkHeader = (chain: Chain, parent: Header, header: Header): number => {
+  const { genesis } = chain;
+  const slot = slotOf(genesis, header.timestamp);
+  if (!Number.isInteger(slot)) failConsensus("header-timestamp", header.timestamp);
+  if (slot <= slotOf(genesis, parent.timestamp))
+    failConsensus("header-slot", { got: slot, parent: slotOf(genesis, parent.timestamp) });
+  const params = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));
+  equal("header-number", header.number, parent.number + 1);
+  equal("header-ommers", header.ommersHash, EMPTY_OMMERS);
+  equal("header-gas-limit", header.gasLimit, params.gasLimit);
+  if (header.gasUsed > header.gasLimit) failConsensus("header-gas-used", { got: header.gasUsed, max: header.gasLimit });
+  equal("header-base-fee", header.baseFeePerGas, nextBaseFee(parent));
+  equal("header-upgrades", header.nonce, params.upgradesInForce);
+  return slot;
+};
+
+/**
+ * Checks and runs a block on its parent. Throws RuleError where it breaks a rule; `base.state` is then to be thrown away.
+ * Costs most: signatures of transactions, certificates, state roots.
+ */
+export const importBlock = (chain: Chain, base: Base, block: Block): Outcome => {
+  const { header, body } = block;
+  const slot = checkHeader(chain, base.header, header);
+  equal("header-consensus-root", header.consensusRoot, consensusRoot(body));
+  equal("header-transactions-root", header.transactionsRoot, transactionsRoot(body.transactions));
+  if (body.workShares.length > 0) failConsensus("block-work-shares", "none can be valid before work is switched on");
+  if (body.evidence.length > 0) failConsensus("block-evidence", "none can be valid before slashing is switched on");
+  const prepared = prepare(chain, base, slot);
+  equal("block-proposer", recoverCompact(block.hash, block.signature), prepared.proposer.address);
+  if (!blsVerify(prepared.proposer.blsPublicKey, randaoMessage(chain.genesisHash, slot), header.randaoReveal))
+    failConsensus("block-reveal");
+  equal("header-mix", header.mixHash, mixReveal(base.header.mixHash, header.randaoReveal));
+  equal("header-difficulty", header.difficulty, prepared.difficulty);
+  equal("header-validators-root", header.validatorsRoot, prepared.validatorsRoot);
+  equal("header-history-root", header.historyRoot, prepared.historyRoot);
+  const context = prepared.context(header.mixHash, header.beneficiary);
+  const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, (_, error) => {
+    throw error;
+  });
+  for (const certificate of body.certificates)
+    includeCertificate(base.state, chain.genesisHash, prepared.epoch, certificate);
+  equal("header-gas-used", header.gasUsed, gasUsed);
+  equal("header-receipts-root", header.receiptsRoot, receiptsRoot(receipts));
+  equal("header-bloom", toHex(header.logsBloom), toHex(joinBlooms(receipts.map((receipt) => receipt.logsBloom))));
+  const { root, ops } = base.state.commit();
+  equal("header-state-root", header.stateRoot, root);
+  return { block, receipts, ops, peaks: prepared.peaks };
+};
+
+/** What a producer puts into a block. */
+export interface Proposal {
+  readonly slot: number;
+  readonly beneficiary: Address;
+  readonly randaoReveal: Hex;
+  readonly transactions: Iterable<Transaction>;
+  readonly certificates: readonly Certificate[];
+  /** Told of each transaction that cannot be in this block. */
+  readonly onRefused: (tx: Transaction, error: RuleError) => void;
+}
+
+/** Builds an unsigned block on a base: the same steps as importBlock, filling in what that compares. */
+export const buildBlock = (
+  chain: Chain,
+  base: Base,
+  proposal: Proposal,
+): Omit<Outcome, "block"> & { header: Header; hash: Hash; body: Body } => {
+  const prepared = prepare(chain, base, proposal.slot);
+  const mixHash = mixReveal(base.header.mixHash, proposal.randaoReveal);
+  const context = prepared.context(mixHash, proposal.beneficiary);
+  const { transactions, receipts, gasUsed } = runTransactions(
+    base.state,
+    context,
+    proposal.transactions,
+    proposal.onRefused,
+  );
+  const certificates: Certificate[] = [];
+  for (const certificate of proposal.certificates) {
+    const before = base.state.snapshot();
+    try {
+      includeCertificate(base.state, chain.genesisHash, prepared.epoch, certificate);
+      certificates.push(certificate);
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      base.state.revert(before);
+    }
+  }
+  const body: Body = { transactions, workShares: [], certificates, evidence: [] };
+  const { root, ops } = base.state.commit();
+  const header: Header = {
+    parentHash: base.hash,
+    ommersHash: EMPTY_OMMERS,
+    beneficiary: proposal.beneficiary,
+    stateRoot: root,
+    transactionsRoot: transactionsRoot(transactions),
+    receiptsRoot: receiptsRoot(receipts),
+    logsBloom: joinBlooms(receipts.map((receipt) => receipt.logsBloom)),
+    difficulty: prepared.difficulty,
+    number: context.number,
+    gasLimit: context.gasLimit,
+    gasUsed,
+    timestamp: context.timestamp,
+    extraData: EMPTY,
+    mixHash,
+    nonce: context.params.upgradesInForce,
+    baseFeePerGas: prepared.baseFee,
+    validatorsRoot: prepared.validatorsRoot,
+    consensusRoot: consensusRoot(body),
+    historyRoot: prepared.historyRoot,
+    randaoReveal: proposal.randaoReveal,
+  };
+  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks };
+};

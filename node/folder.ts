@@ -1,0 +1,55 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
+import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
+import { keccak256 } from "../lib/keccak.ts";
+import { addressOf, randomPrivateKey } from "../lib/secp256k1.ts";
+
+/** The secrets of one validator: its secp256k1 key signs blocks, its BLS key votes and reveals. */
+export interface ValidatorKeys {
+  readonly address: Address;
+  readonly secp: Hex;
+  readonly bls: Hex;
+}
+
+/** Makes the keys of a validator from a private key; the BLS key is derived from it. */
+export const validatorKeys = (secp: Hex = randomPrivateKey()): ValidatorKeys => ({
+  address: addressOf(secp),
+  secp,
+  bls: blsKeygen(utf8(`rolec/validator/${secp}`)),
+});
+
+/** Describes a validator for a genesis document. `bond` in wei. */
+export const genesisValidator = (keys: ValidatorKeys, bond: bigint) => ({
+  address: keys.address,
+  owner: keys.address,
+  blsPublicKey: blsPublicKey(keys.bls),
+  proofOfPossession: blsProve(keys.bls),
+  bond: bond.toString(),
+});
+
+/** Derives the n-th well-known account of a development network. Anyone can: it is worth nothing elsewhere. */
+export const devKey = (role: string, index: number): Hex => keccak256(utf8(`rolec dev ${role} ${index}`));
+
+/** Writes a file whole or not at all, readable by its owner only. */
+export const writeSecret = (path: string, text: string): void => {
+  writeFileSync(`${path}.tmp`, text, { mode: 0o600, flush: true });
+  renameSync(`${path}.tmp`, path);
+};
+
+/** Reads a JSON file; undefined where there is none. Throws with the path where it is not JSON. */
+export const readJson = <T>(path: string): T | undefined => {
+  if (!existsSync(path)) return undefined;
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as T;
+  } catch (error) {
+    throw new Error(`${path} is not JSON: ${(error as Error).message}`);
+  }
+};
+
+/** Lays out the folder of a node: genesis.json, and validator.json where it validates. */
+export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: ValidatorKeys): void => {
+  mkdirSync(datadir, { recursive: true });
+  writeFileSync(join(datadir, "genesis.json"), `${JSON.stringify(genesis, null, 2)}\n`, { flush: true });
+  if (keys) writeSecret(join(datadir, "validator.json"), `${JSON.stringify(keys, null, 2)}\n`);
+};

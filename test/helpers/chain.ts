@@ -1,0 +1,110 @@
+import { pino } from "pino";
+import type { Block } from "../../chain/block.ts";
+import { memoryDb } from "../../chain/db.ts";
+import { devGenesis, readGenesis } from "../../chain/genesis.ts";
+import { type Genesis, timestampOf } from "../../chain/params.ts";
+import { createEngine, type Engine } from "../../consensus/engine.ts";
+import { createProducer, type Producer, type SlashingProtection } from "../../consensus/producer.ts";
+import type { Vote } from "../../consensus/votes.ts";
+import { type Address, type Hex, utf8 } from "../../lib/bytes.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import { addressOf } from "../../lib/secp256k1.ts";
+import { genesisValidator, type ValidatorKeys, validatorKeys } from "../../node/folder.ts";
+
+export const RLC = 10n ** 18n;
+export const testKey = (name: string): Hex => keccak256(utf8(`test ${name}`));
+export const silent = pino({ level: process.env.TEST_LOG ?? "silent" });
+
+/** Makes a genesis of the development profile with validators and funded accounts. */
+export const testGenesis = (
+  count: number,
+  accounts: readonly Address[] = [],
+): { genesis: Genesis; keys: ValidatorKeys[]; document: unknown } => {
+  const keys = Array.from({ length: count }, (_, i) => validatorKeys(testKey(`validator ${i}`)));
+  const document = devGenesis({
+    genesisTime: 1_700_000_000,
+    validators: keys.map((each) => genesisValidator(each, 10_000n * RLC)),
+    accounts: accounts.map((address) => ({ address, balance: (1_000n * RLC).toString() })),
+    slots: [],
+  });
+  return { genesis: readGenesis(document), keys, document };
+};
+
+/** Slashing protection that refuses what is slashable, in memory. */
+export const memoryProtection = (): SlashingProtection => {
+  let slot = -1;
+  let target = -1;
+  return {
+    allowProposal: async (_, next) => {
+      if (next <= slot) throw new Error(`slot ${next} after ${slot}`);
+      slot = next;
+    },
+    allowVote: async (_, _source, next) => {
+      if (next <= target) throw new Error(`target ${next} after ${target}`);
+      target = next;
+    },
+  };
+};
+
+export interface TestNode {
+  readonly engine: Engine;
+  readonly producer: Producer;
+}
+
+/** Engines and producers of one chain in one process, on a clock that the test moves; messages arrive at once. */
+export const createTestNetwork = async (count: number, accounts: readonly Address[] = []) => {
+  const { genesis, keys } = testGenesis(count, accounts);
+  let nowMs = genesis.genesisTime * 1000;
+  const nodes: TestNode[] = [];
+  /** Pairs that do not hear each other. */
+  const isCut = (from: number, to: number): boolean => cut.has(from) !== cut.has(to);
+  const cut = new Set<number>();
+  const to = async (from: number, what: (node: TestNode) => unknown): Promise<void> => {
+    for (const [i, node] of nodes.entries()) {
+      if (i === from || isCut(from, i)) continue;
+      try {
+        await what(node);
+      } catch {
+        // A message that a node refuses is that node's to judge.
+      }
+    }
+  };
+  let deliveries: Promise<void>[] = [];
+  for (const [i, key] of keys.entries()) {
+    const engine = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });
+    const producer = createProducer({
+      engine,
+      key,
+      protection: memoryProtection(),
+      publishBlock: (block: Block) => deliveries.push(to(i, (node) => node.engine.importBlock(block))),
+      publishVote: (vote: Vote) => deliveries.push(to(i, (node) => node.engine.addVote(vote))),
+      log: silent,
+    });
+    nodes.push({ engine, producer });
+  }
+  let slot = 0;
+  return {
+    genesis,
+    keys,
+    nodes,
+    cut,
+    /** Runs slots; the validators at `offline` do nothing. */
+    run: async (slots: number, offline: ReadonlySet<number> = new Set()): Promise<void> => {
+      for (let i = 0; i < slots; i++) {
+        slot += 1;
+        nowMs = timestampOf(genesis, slot) * 1000;
+        for (const [n, { producer }] of nodes.entries()) {
+          if (offline.has(n)) continue;
+          await producer.onSlot(slot);
+          await Promise.all(deliveries);
+          deliveries = [];
+        }
+      }
+    },
+  };
+};
+
+export const accountOf = (name: string): { key: Hex; address: Address } => ({
+  key: testKey(name),
+  address: addressOf(testKey(name)),
+});
