@@ -1,0 +1,57 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { isIP } from "node:net";
+
+/** A request that is refused before anything else looks at it. */
+export class HttpError extends Error {
+  override readonly name = "HttpError";
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The name in a Host header, without port and brackets. */
+const hostName = (host: string): string => {
+  const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(host);
+  return bracketed ? bracketed[1]! : host.replace(/:\d+$/, "");
+};
+
+/**
+ * Tells whether a Host header may be served: localhost, a literal address, or a name that the operator gave. A page that
+ * rebinds its own name to 127.0.0.1 sends that name, and is refused.
+ */
+export const isHostAllowed = (host: string | undefined, names: readonly string[]): boolean => {
+  const name = hostName(host ?? "").toLowerCase();
+  return name === "localhost" || isIP(name) !== 0 || names.includes("*") || names.includes(name);
+};
+
+/** Tells whether a page of this origin may read answers. No origin is no page. */
+export const isOriginAllowed = (origin: string | undefined, origins: readonly string[]): boolean =>
+  origin === undefined || origins.includes("*") || origins.includes(origin);
+
+const JSON_TYPES: readonly string[] = ["application/json", "application/json-rpc", "application/jsonrequest"];
+
+/** Tells whether a Content-Type is one of JSON-RPC's. */
+export const isJsonType = (header: string | undefined): boolean =>
+  JSON_TYPES.includes((header ?? "").split(";")[0]!.trim().toLowerCase());
+
+/** Reads a body of at most `max` bytes. Throws HttpError 413. */
+export const readBody = async (request: IncomingMessage, max: number): Promise<Buffer> => {
+  if (Number(request.headers["content-length"] ?? 0) > max) throw new HttpError(413, "content length too large");
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length;
+    if (size > max) throw new HttpError(413, "content length too large");
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
+};
+
+/** Answers with text, or with nothing. */
+export const respond = (response: ServerResponse, status: number, body = "", type = "text/plain"): void => {
+  const headers = body === "" ? {} : { "content-type": type };
+  response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) }).end(body);
+};
