@@ -4,7 +4,7 @@ import { keccak256, keccak256Bytes } from "../lib/keccak.ts";
 import type { Database, Op } from "./db.ts";
 import { codeKey, nodeKey } from "./layout.ts";
 import { type Branch, decodeNode, type Extension, type Leaf } from "./trie/node.ts";
-import { EMPTY_ROOT, type NodeStore, openTrie, type Trie } from "./trie/trie.ts";
+import { EMPTY_ROOT, type Emit, type NodeStore, openTrie, type Trie } from "./trie/trie.ts";
 
 export interface Account {
   readonly nonce: number;
@@ -15,6 +15,9 @@ export interface Account {
 
 const EMPTY_CODE_HASH = keccak256(EMPTY);
 const NO_ACCOUNT: Account = { nonce: 0, balance: 0n, storageRoot: EMPTY_ROOT, codeHash: EMPTY_CODE_HASH };
+/** EIP-161, with storage: what is empty is not in the trie. */
+const isEmpty = ({ nonce, balance, storageRoot, codeHash }: Account): boolean =>
+  nonce === 0 && balance === 0n && storageRoot === EMPTY_ROOT && codeHash === EMPTY_CODE_HASH;
 const coder = record({ nonce: uint, balance: big, storageRoot: hash, codeHash: hash });
 
 /** EIP-1186: the nodes that prove an account, and those that prove each slot of its storage. */
@@ -57,11 +60,11 @@ export interface State {
   prove(address: Address, slots: readonly Hash[]): AccountProof;
 }
 
-const MAX_CACHED_NODES = 200_000;
+const MAX_CACHED_NODES = 100_000;
 const caches = new WeakMap<Database, Map<Hex, Leaf | Extension | Branch>>();
 
 /** Gives a store of trie nodes over a database, with one cache of decoded nodes a database. */
-const nodeStore = (db: Database): NodeStore & { keep(hash: Uint8Array, encoded: Uint8Array): void } => {
+const nodeStore = (db: Database): NodeStore & { keep(hash: Uint8Array, node: Leaf | Extension | Branch): void } => {
   const cache = caches.get(db) ?? new Map<Hex, Leaf | Extension | Branch>();
   caches.set(db, cache);
   const put = (key: Hex, node: Leaf | Extension | Branch) => {
@@ -86,7 +89,7 @@ const nodeStore = (db: Database): NodeStore & { keep(hash: Uint8Array, encoded: 
       put(key, node);
       return node;
     },
-    keep: (digest, encoded) => put(toHex(digest), decodeNode(encoded)),
+    keep: (digest, node) => put(toHex(digest), node),
   };
 };
 
@@ -100,6 +103,7 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
   const storage = new Map<Address, Trie>();
   const accounts = new Map<Address, Account>();
   const codes = new Map<Hash, Uint8Array>();
+  const newCodes = new Map<Hash, Uint8Array>();
   /** By account, then by slot. */
   const records = new Map<Address, Map<Hash, Uint8Array | undefined>>();
   const dirtyAccounts = new Set<Address>();
@@ -147,7 +151,7 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
 
   return {
     account,
-    exists: (address) => account(address) !== NO_ACCOUNT,
+    exists: (address) => !isEmpty(account(address)),
     nonce: (address) => account(address).nonce,
     setNonce: (address, nonce) => setAccount(address, { nonce }),
     balance: (address) => account(address).balance,
@@ -170,6 +174,7 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
     setCode: (address, code) => {
       const codeHash = keccak256(code);
       codes.set(codeHash, code);
+      newCodes.set(codeHash, code);
       setAccount(address, { codeHash });
     },
     record: (address, table, id) => readSlot(address, recordSlot(table, id)),
@@ -193,9 +198,9 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
     commit: () => {
       journal = [];
       const ops: Op[] = [];
-      const emit = (digest: Uint8Array, encoded: Uint8Array) => {
+      const emit: Emit = (digest, encoded, node) => {
         ops.push({ key: nodeKey(digest), value: encoded });
-        store.keep(digest, encoded);
+        store.keep(digest, node);
       };
       for (const [address, slots] of dirtyRecords) {
         const trie = trieOf(address);
@@ -204,15 +209,14 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
         accounts.set(address, { ...account(address), storageRoot: trie.commit(emit) });
         dirtyAccounts.add(address);
       }
-      for (const [codeHash, code] of codes) ops.push({ key: codeKey(codeHash), value: code });
+      for (const [codeHash, code] of newCodes) ops.push({ key: codeKey(codeHash), value: code });
       for (const address of dirtyAccounts) {
         const value = account(address);
-        const { nonce, balance, storageRoot, codeHash } = value;
-        const empty = nonce === 0 && balance === 0n && storageRoot === EMPTY_ROOT && codeHash === EMPTY_CODE_HASH;
-        top.put(keccak256Bytes(fromHex(address)), empty ? undefined : encodeWith(coder, value));
+        top.put(keccak256Bytes(fromHex(address)), isEmpty(value) ? undefined : encodeWith(coder, value));
       }
       dirtyAccounts.clear();
       dirtyRecords.clear();
+      newCodes.clear();
       return { root: top.commit(emit), ops };
     },
     prove: (address, slots) => ({

@@ -188,26 +188,24 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     seenAt.set(block.hash, now());
     if (seenAt.size > 256) seenAt.delete(seenAt.keys().next().value!);
     const ops: Op[] = [...outcome.ops, ...store.putBlock(block, outcome.receipts, outcome.peaks)];
-    // The block's own writes have to be readable before the fork choice looks at it.
-    const overlay = db.batch(ops);
-    const final = must(finality.get(stateOf(block), ONLY), "finality");
-    const pointers: Op[] = [];
+    const final = outcome.finality;
     const was = mustBlock(finalHash).header.number;
     let newlyFinal = false;
     if (final.justifiedEpoch > justifiedEpoch) {
       justifiedEpoch = final.justifiedEpoch;
       justifiedHash = final.justifiedHash;
-      pointers.push(store.putPointer("justified", justifiedHash));
+      ops.push(store.putPointer("justified", justifiedHash));
     }
     if (final.finalizedEpoch > 0 && mustBlock(final.finalizedHash).header.number > was) {
       if (!descends(mustBlock(final.finalizedHash), mustBlock(finalHash)))
         throw new Error(`two conflicting final checkpoints: ${finalHash} and ${final.finalizedHash}; this node stops`);
       finalHash = final.finalizedHash;
       newlyFinal = true;
-      pointers.push(store.putPointer("finalized", finalHash));
+      ops.push(store.putPointer("finalized", finalHash));
     }
     const moved = isBetter(block) ? moveHead(block) : undefined;
-    const written = db.batch([...(moved?.ops ?? []), ...pointers], newlyFinal);
+    // A finalization is told to others once the disk has it.
+    const written = db.batch([...ops, ...(moved?.ops ?? [])], newlyFinal);
     if (moved) {
       head = block;
       pool.reset(
@@ -216,7 +214,6 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       );
       for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
     }
-    await overlay;
     await written;
     emit("block", block);
     if (moved) emit("head", block, moved.left, moved.joined);

@@ -95,7 +95,7 @@ export const createProducer = ({
       signature: signCompact(built.hash, key.secp),
       body: built.body,
     };
-    await engine.adopt({ block, receipts: built.receipts, ops: built.ops, peaks: built.peaks });
+    await engine.adopt({ ...built, block });
     publishBlock(block);
     log.debug({ slot, number: block.header.number, transactions: block.body.transactions.length }, "proposed");
   };

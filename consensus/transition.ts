@@ -19,7 +19,7 @@ import { activeSets, crossBoundaries, seedMix } from "./epochs.ts";
 import { nextBaseFee } from "./fees.ts";
 import { includeCertificate } from "./finality.ts";
 import { drawProposer, epochSeed, mixReveal, randaoMessage } from "./proposer.ts";
-import { finality, must, ONLY } from "./records.ts";
+import { type Finality, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 
 /** What never changes on a chain. */
@@ -35,6 +35,8 @@ export interface Outcome {
   readonly receipts: readonly Receipt[];
   readonly ops: ReturnType<State["commit"]>["ops"];
   readonly peaks: Mmr;
+  /** What is justified and final in the block's state. */
+  readonly finality: Finality;
 }
 
 /** A block's parent and what is needed to build on it. `state` is the parent's post-state and becomes the block's. */
@@ -201,7 +203,7 @@ export const importBlock = (chain: Chain, base: Base, block: Block): Outcome => 
   equal("header-bloom", toHex(header.logsBloom), toHex(joinBlooms(receipts.map((receipt) => receipt.logsBloom))));
   const { root, ops } = base.state.commit();
   equal("header-state-root", header.stateRoot, root);
-  return { block, receipts, ops, peaks: prepared.peaks };
+  return { block, receipts, ops, peaks: prepared.peaks, finality: must(finality.get(base.state, ONLY), "finality") };
 };
 
 /** What a producer puts into a block. */
@@ -265,5 +267,6 @@ export const buildBlock = (
     historyRoot: prepared.historyRoot,
     randaoReveal: proposal.randaoReveal,
   };
-  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks };
+  const final = must(finality.get(base.state, ONLY), "finality");
+  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks, finality: final };
 };

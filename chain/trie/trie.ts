@@ -20,6 +20,9 @@ export interface NodeStore {
   read(hash: Uint8Array): Leaf | Extension | Branch;
 }
 
+/** Takes a new node that has to be stored: its hash, its bytes, itself. */
+export type Emit = (hash: Uint8Array, encoded: Uint8Array, node: Leaf | Extension | Branch) => void;
+
 /** A Merkle Patricia trie over keys of 32 bytes. Not safe to share between writers. */
 export interface Trie {
   /** Reads the value at a key. O(log n) nodes. */
@@ -27,7 +30,7 @@ export interface Trie {
   /** Writes a value; undefined deletes. The root is not computed. */
   put(key: Uint8Array, value: Uint8Array | undefined): void;
   /** Hashes what has changed, each node once, and hands every new stored node to `emit`. */
-  commit(emit: (hash: Uint8Array, encoded: Uint8Array) => void): Hash;
+  commit(emit: Emit): Hash;
   /** Lists the encoded nodes from the root to a key or to where its absence shows (EIP-1186). Needs a committed trie. */
   prove(key: Uint8Array): Uint8Array[];
 }
@@ -121,7 +124,7 @@ export const openTrie = (store: NodeStore, root: Hash): Trie => {
   // A dirty branch is changed in place; its parents see that by the missing reference.
   const changed = (branch: Branch): Branch => ({ kind: "branch", children: branch.children, reference: undefined });
 
-  const hashAll = (node: Node, emit: (hash: Uint8Array, encoded: Uint8Array) => void): void => {
+  const hashAll = (node: Node, emit: Emit): void => {
     if (node.reference || node.kind === "stored") return;
     if (node.kind === "branch") {
       for (const child of node.children) if (child && !child.reference) hashAll(child, emit);
@@ -131,7 +134,7 @@ export const openTrie = (store: NodeStore, root: Hash): Trie => {
     else {
       const digest = keccak256Bytes(encoded);
       node.reference = hashReference(digest);
-      emit(digest, encoded);
+      emit(digest, encoded, node);
     }
   };
 
@@ -148,7 +151,7 @@ export const openTrie = (store: NodeStore, root: Hash): Trie => {
       // The root is stored by hash whatever its size.
       const encoded = top.reference!;
       const digest = keccak256Bytes(encoded);
-      emit(digest, encoded);
+      emit(digest, encoded, load(top));
       return toHex(digest);
     },
     prove: (key) => {

@@ -1,0 +1,43 @@
+import { Command } from "commander";
+import type { Address, Hex } from "../../lib/bytes.ts";
+import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
+import { rpcClient } from "../../rpc/client.ts";
+import { transact } from "../wallet.ts";
+import { address, DEFAULT_NODE, privateKey, url } from "./options.ts";
+import { parseRlc, print, printJson, rlc } from "./output.ts";
+
+export const accountCommand = (): Command => {
+  const command = new Command("account").description("make an account, look at its balance, send RLC");
+  command
+    .command("new")
+    .description("make a private key and print it with its address")
+    .action(() => {
+      const key = randomPrivateKey();
+      printJson({ address: addressOf(key), privateKey: key });
+    });
+  command
+    .command("show")
+    .description("print the balance and the nonce of an account")
+    .argument("<address>", "account", address)
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .action(async (account: Address, flags: { node: string }) => {
+      const client = rpcClient(flags.node);
+      const [balance, nonce] = await Promise.all([
+        client.call("eth_getBalance", [account, "latest"]),
+        client.call("eth_getTransactionCount", [account, "latest"]),
+      ]);
+      print(`${account}  ${rlc(BigInt(balance as Hex), 18)} RLC  nonce ${Number(nonce)}`);
+    });
+  command
+    .command("send")
+    .description("send RLC to an account")
+    .argument("<to>", "account", address)
+    .argument("<amount>", "in RLC, like 12.5", parseRlc)
+    .requiredOption("--key <key>", "private key of the sender", privateKey)
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .action(async (to: Address, value: bigint, flags: { key: Hex; node: string }) => {
+      const receipt = await transact(rpcClient(flags.node), flags.key, { to, value });
+      print(`${receipt.transactionHash}  in block ${Number(receipt.blockNumber)}`);
+    });
+  return command;
+};

@@ -1,0 +1,60 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { devGenesis } from "../../chain/genesis.ts";
+import { createLog } from "../../lib/log.ts";
+import { addressOf } from "../../lib/secp256k1.ts";
+import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
+import { startNode } from "../node.ts";
+import { stopSignal } from "../stop.ts";
+import { port, whole } from "./options.ts";
+import { print, printJson, rlc, table } from "./output.ts";
+
+const RLC = 10n ** 18n;
+
+export const devCommand = (): Command =>
+  new Command("dev")
+    .description("start one node with one validator, timed blocks and funded accounts")
+    .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
+    .option("--datadir <folder>", "folder of the node (default: a fresh one for temporary files)")
+    .option("--accounts <n>", "funded accounts", whole(1, 100), 10)
+    .option("--json", "print one JSON document: rpcUrl, chainId, accounts")
+    .action(async (flags: { port: number; datadir?: string; accounts: number; json?: boolean }) => {
+      const stopped = stopSignal();
+      const datadir = flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-dev-"));
+      const keys = validatorKeys(devKey("validator", 0));
+      const accounts = Array.from({ length: flags.accounts }, (_, i) => ({
+        address: addressOf(devKey("account", i)),
+        privateKey: devKey("account", i),
+        balance: (10_000n * RLC).toString(),
+      }));
+      if (!readJson(join(datadir, "genesis.json"))) {
+        const genesis = devGenesis({
+          genesisTime: Math.floor(Date.now() / 1000),
+          validators: [genesisValidator(keys, 10_000n * RLC)],
+          accounts: accounts.map(({ address, balance }) => ({ address, balance })),
+          slots: [],
+        });
+        writeNodeFolder(datadir, genesis, keys);
+      }
+      const node = await startNode({
+        datadir,
+        rpc: { host: "127.0.0.1", port: flags.port },
+        log: createLog({ path: join(datadir, "node.log") }),
+      });
+      if (flags.json) printJson({ rpcUrl: node.rpcUrl, chainId: node.chainId, accounts });
+      else {
+        print(
+          table(
+            ["address", "private key", "RLC"],
+            accounts.map((each) => [each.address, each.privateKey, rlc(BigInt(each.balance))]),
+          ),
+        );
+        print();
+        print("Their keys are public: use them on this network alone.");
+        print(`chain id ${node.chainId}, RPC ${node.rpcUrl}, log ${join(datadir, "node.log")}. Ctrl-C stops.`);
+      }
+      await stopped;
+      await node.stop();
+    });

@@ -1,0 +1,50 @@
+import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { createLog } from "../../lib/log.ts";
+import { startNode } from "../node.ts";
+import { stopSignal } from "../stop.ts";
+import { port, several } from "./options.ts";
+import { fail, print } from "./output.ts";
+
+interface NodeFlags {
+  datadir: string;
+  genesis?: string;
+  host: string;
+  port: number;
+  p2pHost: string;
+  p2pPort: number;
+  bootstrap?: string[];
+  logLevel: string;
+}
+
+export const nodeCommand = (): Command =>
+  new Command("node")
+    .description("start a node from its folder; it validates where the folder holds validator.json")
+    .requiredOption("--datadir <folder>", "folder with genesis.json")
+    .option("--genesis <file>", "genesis document to put into a new folder")
+    .option("--host <host>", "address that the RPC listens on", "127.0.0.1")
+    .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
+    .option("--p2p-host <host>", "address that p2p listens on", "127.0.0.1")
+    .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
+    .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
+    .option("--log-level <level>", "trace, debug, info, warn, error", "info")
+    .action(async (flags: NodeFlags) => {
+      const stopped = stopSignal();
+      const datadir = resolve(flags.datadir);
+      const genesis = join(datadir, "genesis.json");
+      if (flags.genesis && !existsSync(genesis)) {
+        mkdirSync(datadir, { recursive: true });
+        cpSync(flags.genesis, genesis);
+      }
+      if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
+      const node = await startNode({
+        datadir,
+        rpc: { host: flags.host, port: flags.port },
+        p2p: { listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`], bootstrap: flags.bootstrap ?? [] },
+        log: createLog({ level: flags.logLevel }),
+      });
+      print(`RPC ${node.rpcUrl}`);
+      await stopped;
+      await node.stop();
+    });

@@ -1,0 +1,43 @@
+import { InvalidArgumentError } from "commander";
+import type { Hex } from "../../lib/bytes.ts";
+import { isHex } from "../../lib/bytes.ts";
+
+/** Parses a whole number within bounds, for commander. */
+export const whole =
+  (min: number, max: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`a whole number from ${min} to ${max} is expected`);
+    return value;
+  };
+
+/** Parses a TCP port; 0 lets the system choose. */
+export const port = whole(0, 65535);
+
+/** Parses an http URL. */
+export const url = (text: string): string => {
+  if (!/^https?:\/\/[^\s]+$/.test(text))
+    throw new InvalidArgumentError("an http URL is expected, like http://127.0.0.1:8545");
+  return text;
+};
+
+/** Parses an address of 20 bytes. */
+export const address = (text: string): Hex => {
+  const lower = text.toLowerCase();
+  if (!isHex(lower, 20)) throw new InvalidArgumentError("an address is expected: 0x and 40 hex digits");
+  return lower;
+};
+
+/** Parses a private key of 32 bytes. */
+export const privateKey = (text: string): Hex => {
+  const lower = text.toLowerCase();
+  if (!isHex(lower, 32)) throw new InvalidArgumentError("a private key is expected: 0x and 64 hex digits");
+  return lower;
+};
+
+/** Gathers the values of an option that may be given several times. */
+export const several = (value: string, before: string[] = []): string[] => [...before, value];
+
+/** Where commands find a node when none is named. */
+export const DEFAULT_NODE = process.env.ROLEC_NODE ?? "http://127.0.0.1:8545";

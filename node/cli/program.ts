@@ -1,0 +1,27 @@
+import { Command } from "commander";
+import { accountCommand } from "./account.ts";
+import { demoCommand } from "./demo.ts";
+import { devCommand } from "./dev.ts";
+import { genesisCommand } from "./genesis.ts";
+import { nodeCommand } from "./node.ts";
+import { testnetCommand } from "./testnet.ts";
+import { validatorCommand } from "./validator.ts";
+
+/** Builds the command line: one file a command. */
+export const createProgram = (): Command => {
+  const program = new Command("rolec")
+    .description("rolec: a blockchain whose power is earned by verified computation")
+    .version("0.1.0")
+    .showHelpAfterError("(add --help for the options)");
+  for (const command of [
+    demoCommand,
+    testnetCommand,
+    devCommand,
+    nodeCommand,
+    validatorCommand,
+    accountCommand,
+    genesisCommand,
+  ])
+    program.addCommand(command());
+  return program;
+};

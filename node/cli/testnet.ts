@@ -1,0 +1,99 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { stopSignal } from "../stop.ts";
+import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
+import { port, whole } from "./options.ts";
+import { print, printJson, rlc, table } from "./output.ts";
+
+/** Adds the options of a local network to a command. */
+export const testnetOptions = (command: Command): Command =>
+  command
+    .option("--validators <n>", "validators, each a process of its own", whole(1, 16), 4)
+    .option("--workers <n>", "workers, each on a validator's RPC", whole(0, 16), 4)
+    .option("--slots <n>", "slots that each worker holds in the genesis pool", whole(1, 64), 8)
+    .option("--accounts <n>", "funded accounts", whole(1, 100), 4)
+    .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)")
+    .option("--port <port>", "first RPC port; the next free ones follow", port, 8545)
+    .option("--p2p-port <port>", "first p2p port", port, 30303);
+
+/** What testnetOptions yields. */
+export interface TestnetFlags {
+  validators: number;
+  workers: number;
+  slots: number;
+  accounts: number;
+  datadir?: string;
+  port: number;
+  p2pPort: number;
+}
+
+export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
+  datadir: flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-testnet-")),
+  validators: flags.validators,
+  workers: flags.workers,
+  slotsPerWorker: flags.slots,
+  accounts: flags.accounts,
+  rpcPort: flags.port,
+  p2pPort: flags.p2pPort,
+});
+
+/** Prints the network as one table, with its accounts and the warning that goes with them. */
+export const printTestnet = (testnet: Testnet): void => {
+  print(
+    table(
+      ["node", "role", "RPC", "log"],
+      testnet.members.map((member) => [member.name, member.role, member.rpcUrl, member.log]),
+    ),
+  );
+  print();
+  print(`chain id ${testnet.chainId}, currency RLC (18 decimals)`);
+  print();
+  print("Funded accounts. Their keys are public: use them on this network alone.");
+  print(
+    table(
+      ["address", "private key", "RLC"],
+      testnet.accounts.map((account) => [account.address, account.privateKey, rlc(account.balance)]),
+    ),
+  );
+};
+
+export const testnetCommand = (): Command =>
+  testnetOptions(new Command("testnet"))
+    .description("start a network of validators and workers on this machine")
+    .option("--json", "print one JSON document instead of tables")
+    .action(async (flags: TestnetFlags & { json?: boolean }) => {
+      const stopped = stopSignal();
+      const started = Date.now();
+      const testnet = await startTestnet(toTestnetOptions(flags));
+      try {
+        const finalized = await Promise.race([untilAgreed(testnet), stopped]);
+        if (typeof finalized === "number") {
+          const seconds = (Date.now() - started) / 1000;
+          if (flags.json) {
+            printJson({
+              chainId: testnet.chainId,
+              firstFinalizedSeconds: seconds,
+              nodes: testnet.members.map(({ name, role, address, rpcUrl, log }) => ({
+                name,
+                role,
+                address,
+                rpcUrl,
+                log,
+              })),
+              accounts: testnet.accounts,
+            });
+          } else {
+            printTestnet(testnet);
+            print();
+            print(
+              `All validators agree: block ${finalized} is final, ${seconds.toFixed(1)} s after the command. Ctrl-C stops the network.`,
+            );
+          }
+          await stopped;
+        }
+      } finally {
+        await testnet.stop();
+      }
+    });

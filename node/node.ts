@@ -1,0 +1,84 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { openDb } from "../chain/db.ts";
+import { readGenesis } from "../chain/genesis.ts";
+import { createEngine } from "../consensus/engine.ts";
+import { createProducer } from "../consensus/producer.ts";
+import type { Log } from "../lib/log.ts";
+import { createNetwork } from "../p2p/network.ts";
+import { createRpcServer } from "../rpc/server.ts";
+import { readJson, type ValidatorKeys, writeSecret } from "./folder.ts";
+import { openSlashingProtection } from "./slashing-protection.ts";
+
+export interface NodeOptions {
+  /** Folder with genesis.json and, where the node validates, validator.json. */
+  readonly datadir: string;
+  readonly rpc: { readonly host: string; readonly port: number };
+  /** Left out: no connections to other nodes. */
+  readonly p2p?: { readonly listen: readonly string[]; readonly bootstrap: readonly string[] };
+  readonly log: Log;
+}
+
+/** What a running node writes into its folder for those who started it. */
+export interface NodeInfo {
+  readonly pid: number;
+  readonly rpcUrl: string;
+  readonly p2p: readonly string[];
+}
+
+export interface RunningNode {
+  readonly rpcUrl: string;
+  readonly chainId: number;
+  stop(): Promise<void>;
+}
+
+/** Starts a node: the composition root of every program that runs one. */
+export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
+  const { datadir, log } = options;
+  const genesisFile = join(datadir, "genesis.json");
+  if (!existsSync(genesisFile)) throw new Error(`${genesisFile} does not exist`);
+  const genesis = readGenesis(readJson(genesisFile));
+  const key = readJson<ValidatorKeys>(join(datadir, "validator.json"));
+  // The database first: it refuses a folder that another process has open, before anything is signed.
+  const db = await openDb(join(datadir, "chain"));
+  const engine = await createEngine({ db, genesis, now: Date.now, log });
+  const network = options.p2p
+    ? await createNetwork({ engine, datadir, listen: options.p2p.listen, bootstrap: options.p2p.bootstrap, log })
+    : undefined;
+  // RPC before the duties: a node that cannot be asked should not sign.
+  const rpc = createRpcServer({ engine, network, host: options.rpc.host, port: options.rpc.port, log });
+  const { port } = await rpc.start();
+  // The network before the producer: what is produced must be able to leave.
+  await network?.start();
+  const protection = key ? await openSlashingProtection(join(datadir, "slashing-protection")) : undefined;
+  const producer =
+    key && protection
+      ? createProducer({
+          engine,
+          key,
+          protection,
+          publishBlock: (block) => network?.publishBlock(block),
+          publishVote: (vote) => network?.publishVote(vote),
+          log,
+        })
+      : undefined;
+  producer?.start();
+  const rpcUrl = `http://${options.rpc.host}:${port}`;
+  const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
+  writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
+  engine.on("finalized", ({ epoch, hash }) => log.info({ epoch, hash }, "finalized"));
+  log.info({ rpcUrl, validator: key?.address, head: engine.head().header.number }, "node started");
+  return {
+    rpcUrl,
+    chainId: genesis.chainId,
+    stop: async () => {
+      await producer?.stop();
+      await rpc.stop();
+      await network?.stop();
+      await engine.stop();
+      await protection?.close();
+      await db.close();
+      log.info("node stopped");
+    },
+  };
+};

@@ -1,0 +1,231 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { devGenesis } from "../chain/genesis.ts";
+import type { Address, Hex } from "../lib/bytes.ts";
+import { addressOf } from "../lib/secp256k1.ts";
+import { type RpcClient, rpcClient } from "../rpc/client.ts";
+import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder, writeSecret } from "./folder.ts";
+import type { NodeInfo } from "./node.ts";
+import { freePorts } from "./ports.ts";
+
+const RLC = 10n ** 18n;
+const VALIDATOR_BOND = 10_000n * RLC;
+const ACCOUNT_BALANCE = 10_000n * RLC;
+const START_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 5_000;
+
+export interface TestnetOptions {
+  readonly datadir: string;
+  readonly validators: number;
+  readonly workers: number;
+  readonly slotsPerWorker: number;
+  readonly accounts: number;
+  readonly rpcPort: number;
+  readonly p2pPort: number;
+}
+
+/** One process of the network. */
+export interface Member {
+  readonly name: string;
+  readonly role: "validator" | "worker";
+  readonly address: Address;
+  readonly datadir: string;
+  readonly log: string;
+  readonly rpcUrl: string;
+  process: ChildProcess | undefined;
+}
+
+export interface FundedAccount {
+  readonly address: Address;
+  readonly privateKey: Hex;
+  readonly balance: bigint;
+}
+
+export interface Testnet {
+  readonly chainId: number;
+  readonly members: Member[];
+  readonly accounts: readonly FundedAccount[];
+  readonly client: RpcClient;
+  /** Starts a member again from its folder. */
+  restart(member: Member): Promise<void>;
+  /** Stops every process, workers first; kills what does not stop within five seconds. */
+  stop(): Promise<void>;
+}
+
+const MAIN = fileURLToPath(new URL(`./cli/main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
+
+/** Starts `rolec` with arguments as a process of its own that logs to a file. */
+const launch = (args: readonly string[], log: string): ChildProcess => {
+  const out = openSync(log, "a");
+  // A process group of its own: Ctrl-C reaches the launcher alone, which stops the others in order.
+  return spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", out, out], detached: true });
+};
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Waits until `probe` gives a value. Throws with `what` at the timeout, or when the process ends first. */
+const until = async <T>(
+  what: string,
+  member: Member,
+  probe: () => Promise<T | undefined> | T | undefined,
+): Promise<T> => {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    const value = await probe();
+    if (value !== undefined) return value;
+    if (member.process?.exitCode !== null && member.process?.exitCode !== undefined)
+      throw new Error(`${member.name} ended while starting:\n${tail(member.log)}`);
+    await sleep(50);
+  }
+  throw new Error(`${member.name} did not ${what} within ${START_TIMEOUT_MS / 1000} s:\n${tail(member.log)}`);
+};
+
+const tail = (log: string): string => readFileSync(log, "utf8").trimEnd().split("\n").slice(-5).join("\n");
+
+/** Starts a network of separate processes on this machine: validators, then workers on the validators' RPC. */
+export const startTestnet = async (options: TestnetOptions): Promise<Testnet> => {
+  const { datadir } = options;
+  mkdirSync(datadir, { recursive: true });
+  const validators = Array.from({ length: options.validators }, (_, i) => validatorKeys(devKey("validator", i)));
+  const workers = Array.from({ length: options.workers }, (_, i) => devKey("worker", i));
+  const accounts = Array.from({ length: options.accounts }, (_, i): FundedAccount => {
+    const privateKey = devKey("account", i);
+    return { address: addressOf(privateKey), privateKey, balance: ACCOUNT_BALANCE };
+  });
+  const ports = await freePorts(options.validators, options.rpcPort);
+  const p2pPorts = await freePorts(options.validators, options.p2pPort);
+
+  const first = join(datadir, "validator-1", "genesis.json");
+  const genesis =
+    readJson<Record<string, unknown>>(first) ??
+    devGenesis({
+      genesisTime: Math.ceil(Date.now() / 1000) + 1,
+      validators: validators.map((keys) => genesisValidator(keys, VALIDATOR_BOND)),
+      accounts: accounts.map(({ address, balance }) => ({ address, balance: balance.toString() })),
+      slots: workers.map((key, i) => ({
+        worker: addressOf(key),
+        validator: validators[i % validators.length]!.address,
+        count: options.slotsPerWorker,
+      })),
+    });
+
+  const members: Member[] = [];
+  const startValidator = async (member: Member, index: number, bootstrap: readonly string[]): Promise<NodeInfo> => {
+    const info = join(member.datadir, "node.json");
+    rmSync(info, { force: true });
+    member.process = launch(
+      [
+        "node",
+        "--datadir",
+        member.datadir,
+        "--port",
+        String(ports[index]),
+        "--p2p-port",
+        String(p2pPorts[index]),
+        ...bootstrap.flatMap((address) => ["--bootstrap", address]),
+      ],
+      member.log,
+    );
+    return until("answer", member, () => (existsSync(info) ? readJson<NodeInfo>(info) : undefined));
+  };
+  const startWorker = (member: Member): void => {
+    member.process = launch(["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl], member.log);
+  };
+  const bootstrap: string[] = [];
+
+  const stop = async (): Promise<void> => {
+    for (const role of ["worker", "validator"] as const)
+      await Promise.all(members.filter((member) => member.role === role).map((member) => end(member)));
+  };
+
+  try {
+    for (const [i, keys] of validators.entries()) {
+      const folder = join(datadir, `validator-${i + 1}`);
+      writeNodeFolder(folder, genesis, keys);
+      members.push({
+        name: `validator-${i + 1}`,
+        role: "validator",
+        address: keys.address,
+        datadir: folder,
+        log: join(folder, "node.log"),
+        rpcUrl: `http://127.0.0.1:${ports[i]}`,
+        process: undefined,
+      });
+    }
+    bootstrap.push(...(await startValidator(members[0]!, 0, [])).p2p);
+    await Promise.all(members.slice(1).map((member, i) => startValidator(member, i + 1, bootstrap)));
+    for (const [i, key] of workers.entries()) {
+      const folder = join(datadir, `worker-${i + 1}`);
+      mkdirSync(folder, { recursive: true });
+      writeSecret(join(folder, "worker.json"), `${JSON.stringify({ address: addressOf(key), privateKey: key })}\n`);
+      const member: Member = {
+        name: `worker-${i + 1}`,
+        role: "worker",
+        address: addressOf(key),
+        datadir: folder,
+        log: join(folder, "worker.log"),
+        rpcUrl: members[i % validators.length]!.rpcUrl,
+        process: undefined,
+      };
+      members.push(member);
+      startWorker(member);
+    }
+    const client = rpcClient(members[0]!.rpcUrl);
+    const chainId = Number(await client.call("eth_chainId", []));
+    return {
+      chainId,
+      members,
+      accounts,
+      client,
+      stop,
+      restart: async (member) => {
+        if (member.role === "worker") return startWorker(member);
+        const others = members.filter((other) => other.role === "validator" && other !== member);
+        const addresses = others.flatMap((other) => readJson<NodeInfo>(join(other.datadir, "node.json"))?.p2p ?? []);
+        await startValidator(member, members.indexOf(member), addresses);
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+};
+
+/** Asks a member's process to stop and waits; kills it at the timeout. */
+const end = async (member: Member): Promise<void> => {
+  const child = member.process;
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+  await ended;
+  clearTimeout(timer);
+};
+
+/** Waits until every validator has the same finalized block beyond genesis. Resolves with its number. */
+export const untilAgreed = async (testnet: Testnet, timeoutMs = 60_000): Promise<number> => {
+  const nodes = testnet.members
+    .filter((member) => member.role === "validator")
+    .map((member) => rpcClient(member.rpcUrl));
+  const deadline = Date.now() + timeoutMs;
+  while (Date.now() < deadline) {
+    const blocks = await Promise.all(
+      nodes.map((node) => node.call("eth_getBlockByNumber", ["finalized", false]).catch(() => undefined)),
+    );
+    const numbers = blocks.map((block) => Number((block as { number?: Hex } | undefined)?.number ?? 0));
+    const lowest = Math.min(...numbers);
+    if (lowest > 0) {
+      const hashes = await Promise.all(
+        nodes.map(
+          async (node) =>
+            (await node.call("eth_getBlockByNumber", [`0x${lowest.toString(16)}`, false])) as { hash: Hex } | null,
+        ),
+      );
+      if (new Set(hashes.map((block) => block?.hash)).size === 1) return lowest;
+    }
+    await sleep(200);
+  }
+  throw new Error(`the validators did not finalize a common block within ${timeoutMs / 1000} s`);
+};

@@ -1,0 +1,77 @@
+import { signTransaction } from "../chain/transaction.ts";
+import { type Address, EMPTY, type Hash, type Hex, toHex } from "../lib/bytes.ts";
+import { addressOf } from "../lib/secp256k1.ts";
+import type { RpcClient } from "../rpc/client.ts";
+
+/** A receipt as JSON-RPC gives it. */
+export interface RpcReceipt {
+  readonly transactionHash: Hash;
+  readonly status: Hex;
+  readonly blockNumber: Hex;
+  readonly gasUsed: Hex;
+  readonly effectiveGasPrice: Hex;
+  readonly logs: readonly { address: Address; topics: readonly Hash[]; data: Hex }[];
+}
+
+export interface Call {
+  readonly to: Address;
+  readonly data?: Uint8Array;
+  /** Wei. */
+  readonly value?: bigint;
+  /** Gas limit; estimated by the node when absent. */
+  readonly gas?: number;
+  /** Nonce; the node's pending nonce when absent. */
+  readonly nonce?: number;
+}
+
+const TIP = 10n ** 9n;
+const POLL_MS = 150;
+const quantity = (value: bigint | number): Hex => `0x${BigInt(value).toString(16)}`;
+
+/** Signs a call as an EIP-1559 transaction and sends it. Resolves with its hash once the node took it. */
+export const send = async (client: RpcClient, key: Hex, call: Call): Promise<Hash> => {
+  const from = addressOf(key);
+  const data = call.data ?? EMPTY;
+  const [chainId, nonce, block] = await Promise.all([
+    client.call("eth_chainId", []),
+    call.nonce ?? client.call("eth_getTransactionCount", [from, "pending"]),
+    client.call("eth_getBlockByNumber", ["latest", false]),
+  ]);
+  const request = { from, to: call.to, data: toHex(data), value: quantity(call.value ?? 0n) };
+  const gasLimit = call.gas ?? Number(await client.call("eth_estimateGas", [request]));
+  const baseFee = BigInt((block as { baseFeePerGas: Hex }).baseFeePerGas);
+  const transaction = signTransaction(
+    {
+      type: 2,
+      chainId: Number(chainId),
+      nonce: Number(nonce),
+      maxPriorityFeePerGas: TIP,
+      maxFeePerGas: 2n * baseFee + TIP,
+      gasLimit,
+      to: call.to,
+      value: call.value ?? 0n,
+      data,
+      accessList: [],
+    },
+    key,
+  );
+  return (await client.call("eth_sendRawTransaction", [toHex(transaction.raw)])) as Hash;
+};
+
+/** Waits for a transaction's receipt. Throws after `timeoutMs`. */
+export const receiptOf = async (client: RpcClient, hash: Hash, timeoutMs = 60_000): Promise<RpcReceipt> => {
+  const deadline = Date.now() + timeoutMs;
+  while (Date.now() < deadline) {
+    const receipt = (await client.call("eth_getTransactionReceipt", [hash])) as RpcReceipt | null;
+    if (receipt) return receipt;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new Error(`transaction ${hash} was not mined within ${timeoutMs / 1000} s`);
+};
+
+/** Sends a call and waits for its receipt. Throws when it reverted. */
+export const transact = async (client: RpcClient, key: Hex, call: Call): Promise<RpcReceipt> => {
+  const receipt = await receiptOf(client, await send(client, key, call));
+  if (receipt.status !== "0x1") throw new Error(`transaction ${receipt.transactionHash} reverted`);
+  return receipt;
+};

@@ -1,0 +1,75 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@libp2p/crypto/keys";
+import { type GossipSub, gossipsub } from "@libp2p/gossipsub";
+import { type Identify, identify } from "@libp2p/identify";
+import { noise } from "@libp2p/noise";
+import { type Ping, ping } from "@libp2p/ping";
+import { tcp } from "@libp2p/tcp";
+import { yamux } from "@libp2p/yamux";
+import { createLibp2p, type Libp2p } from "libp2p";
+import type { Hash } from "../lib/bytes.ts";
+import { KINDS, topicOf } from "./topics.ts";
+
+// A type, not an interface: libp2p wants an index signature that interfaces lack.
+export type Services = { identify: Identify; ping: Ping; pubsub: GossipSub };
+export type Host = Libp2p<Services>;
+
+/** Reads the key that makes a node the same peer after a restart; makes it at first. */
+const peerKey = async (datadir: string) => {
+  const path = join(datadir, "peer.key");
+  if (existsSync(path)) return privateKeyFromProtobuf(readFileSync(path));
+  const key = await generateKeyPair("Ed25519");
+  writeFileSync(path, privateKeyToProtobuf(key), { mode: 0o600, flush: true });
+  return key;
+};
+
+const MAX_CONNECTIONS = 100;
+/** Several nodes on one machine share an address, and a restarted network dials all at once. */
+const INBOUND_PER_SECOND = 20;
+
+/** Makes the libp2p host of a node: TCP, Noise, Yamux, gossip on this chain's topics alone. Not started. */
+export const createHost = async (options: {
+  datadir: string;
+  listen: readonly string[];
+  genesisHash: Hash;
+}): Promise<Host> =>
+  createLibp2p<Services>({
+    privateKey: await peerKey(options.datadir),
+    start: false,
+    addresses: { listen: [...options.listen] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionManager: {
+      maxConnections: MAX_CONNECTIONS,
+      maxIncomingPendingConnections: 10,
+      inboundConnectionThreshold: INBOUND_PER_SECOND,
+    },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      pubsub: gossipsub({
+        allowedTopics: KINDS.map((kind) => topicOf(options.genesisHash, kind)),
+        allowPublishToZeroTopicPeers: true,
+        ignoreDuplicatePublishError: true,
+        globalSignaturePolicy: "StrictNoSign",
+        decodeRpcLimits: {
+          maxSubscriptions: 32,
+          maxMessages: 512,
+          maxIhaveMessageIDs: 5_000,
+          maxIwantMessageIDs: 5_000,
+          maxIdontwantMessageIDs: 512,
+          maxControlMessages: 64,
+          maxPeerInfos: 16,
+        },
+        scoreParams: {
+          IPColocationFactorWeight: 0,
+          behaviourPenaltyWeight: -1,
+          behaviourPenaltyThreshold: 6,
+          behaviourPenaltyDecay: 0.9,
+        },
+        doPX: false,
+      }),
+    },
+  });

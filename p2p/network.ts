@@ -1,0 +1,91 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { multiaddr } from "@multiformats/multiaddr";
+import type { Block } from "../chain/block.ts";
+import { encodeBlock } from "../chain/block.ts";
+import type { Engine } from "../consensus/engine.ts";
+import { encodeVote, type Vote } from "../consensus/votes.ts";
+import type { Log } from "../lib/log.ts";
+import { startGossip } from "./gossip.ts";
+import { createHost } from "./host.ts";
+import { createSync } from "./sync.ts";
+
+export interface NetworkOptions {
+  readonly engine: Engine;
+  readonly datadir: string;
+  readonly listen: readonly string[];
+  readonly bootstrap: readonly string[];
+  readonly log: Log;
+}
+
+/** A node's place among the others. */
+export interface Network {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Addresses at which others reach this node, with its peer id. */
+  multiaddrs(): string[];
+  peers(): { readonly id: string; readonly address: string }[];
+  publishBlock(block: Block): void;
+  publishVote(vote: Vote): void;
+}
+
+const REDIAL_MS = 3_000;
+const MAX_KNOWN = 64;
+
+/** Puts host, gossip and synchronization together. */
+export const createNetwork = async ({ engine, datadir, listen, bootstrap, log }: NetworkOptions): Promise<Network> => {
+  const host = await createHost({ datadir, listen, genesisHash: engine.genesisHash });
+  const sync = createSync({ host, engine, log });
+  let gossip: ReturnType<typeof startGossip> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let unsubscribe: (() => void) | undefined;
+
+  // Peers outlive a restart: a node that comes back finds the network without its bootstrap.
+  const peersFile = join(datadir, "peers.json");
+  const known = new Set<string>(bootstrap);
+  if (existsSync(peersFile)) {
+    try {
+      for (const address of JSON.parse(readFileSync(peersFile, "utf8")) as string[]) known.add(address);
+    } catch (error) {
+      log.warn({ error: (error as Error).message }, "peers.json is not read");
+    }
+  }
+  const redial = async (): Promise<void> => {
+    const connected = new Set(host.getPeers().map(String));
+    for (const peer of host.getConnections()) {
+      const address = peer.remoteAddr.toString();
+      if (peer.direction !== "outbound" || known.size >= MAX_KNOWN) continue;
+      known.add(address.includes("/p2p/") ? address : `${address}/p2p/${peer.remotePeer}`);
+    }
+    for (const address of known) {
+      const id = address.split("/p2p/")[1];
+      if (id === host.peerId.toString() || (id && connected.has(id))) continue;
+      await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) }).catch((error: Error) => {
+        log.debug({ address, error: error.message }, "not reached");
+      });
+    }
+  };
+
+  return {
+    start: async () => {
+      await host.start();
+      gossip = startGossip({ host, engine, log, onMissingParent: sync.poke });
+      await sync.start();
+      unsubscribe = engine.on("transaction", (tx) => gossip?.publish("tx", tx.raw));
+      await redial();
+      timer = setInterval(() => void redial(), REDIAL_MS);
+    },
+    stop: async () => {
+      clearInterval(timer);
+      unsubscribe?.();
+      sync.stop();
+      writeFileSync(peersFile, JSON.stringify([...known]));
+      await host.stop();
+    },
+    multiaddrs: () => host.getMultiaddrs().map(String),
+    peers: () =>
+      host.getConnections().map((each) => ({ id: each.remotePeer.toString(), address: each.remoteAddr.toString() })),
+    publishBlock: (block) => gossip?.publish("block", encodeBlock(block)),
+    publishVote: (vote) => gossip?.publish("vote", encodeVote(vote)),
+  };
+};

@@ -1,0 +1,139 @@
+import type { PeerId } from "@libp2p/interface";
+import { decodeBlock, encodeBlock } from "../chain/block.ts";
+import type { Engine } from "../consensus/engine.ts";
+import { decodeVote, encodeVote } from "../consensus/votes.ts";
+import { type Hash, isHex } from "../lib/bytes.ts";
+import type { Log } from "../lib/log.ts";
+import { RuleError } from "../lib/rule-error.ts";
+import type { Host } from "./host.ts";
+import { ask, createLimiter, serve } from "./streams.ts";
+import { protocolOf } from "./topics.ts";
+
+const BATCH_BLOCKS = 128;
+const BATCH_BYTES = 16 * 1024 * 1024;
+const MAX_VOTES = 4_096;
+const POLL_MS = 2_000;
+
+/** What nodes tell each other of their chains. */
+interface Status {
+  readonly genesisHash: Hash;
+  readonly headNumber: number;
+  readonly headHash: Hash;
+  readonly finalizedNumber: number;
+}
+
+const isStatus = (value: unknown): value is Status => {
+  const status = value as Status;
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    isHex(status.genesisHash, 32) &&
+    isHex(status.headHash, 32) &&
+    Number.isSafeInteger(status.headNumber) &&
+    Number.isSafeInteger(status.finalizedNumber)
+  );
+};
+
+/** Catches up with peers that are ahead, and serves those that are behind. */
+export interface Sync {
+  start(): Promise<void>;
+  stop(): void;
+  /** Looks at a peer soon. */
+  poke(peer: PeerId): void;
+}
+
+/** Makes the synchronizer of a node. */
+export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; log: Log }): Sync => {
+  const { store, genesisHash } = engine;
+  const statusNow = (): Status => {
+    const head = engine.head();
+    return {
+      genesisHash,
+      headNumber: head.header.number,
+      headHash: head.hash,
+      finalizedNumber: engine.finalized().number,
+    };
+  };
+
+  const blocksFrom = (request: unknown): Uint8Array[] => {
+    const from = (request as { from?: unknown }).from;
+    if (typeof from !== "number" || !Number.isSafeInteger(from) || from < 1) throw new Error("no number to begin at");
+    const blocks: Uint8Array[] = [];
+    let bytes = 0;
+    for (let number = from; blocks.length < BATCH_BLOCKS; number++) {
+      const hash = number <= engine.head().header.number ? store.canonical(number) : undefined;
+      const block = hash && store.block(hash);
+      if (!block) break;
+      const encoded = encodeBlock(block);
+      bytes += encoded.length;
+      if (bytes > BATCH_BYTES - 1024 * 1024 && blocks.length > 0) break;
+      blocks.push(encoded);
+    }
+    return blocks;
+  };
+
+  /** Imports a peer's chain from the last block that is final here. */
+  const catchUp = async (peer: PeerId): Promise<void> => {
+    const status = await ask(host, peer, protocolOf(genesisHash, "status"), {}, 1024);
+    if (!isStatus(status) || status.genesisHash !== genesisHash)
+      throw new RuleError("peer-status", { verdict: "reject", section: "12" });
+    let from = engine.finalized().number + 1;
+    while (status.headNumber > engine.head().header.number || !engine.has(status.headHash)) {
+      const answer = await ask(host, peer, protocolOf(genesisHash, "blocks"), { from }, BATCH_BYTES);
+      if (!Array.isArray(answer) || answer.length === 0) break;
+      for (const bytes of answer) {
+        if (!(bytes instanceof Uint8Array)) throw new RuleError("peer-blocks", { verdict: "reject", section: "12" });
+        await engine.importBlock(decodeBlock(bytes));
+      }
+      from += answer.length;
+    }
+    const votes = await ask(host, peer, protocolOf(genesisHash, "votes"), {}, MAX_VOTES * 600);
+    if (!Array.isArray(votes)) throw new RuleError("peer-votes", { verdict: "reject", section: "12" });
+    for (const bytes of votes.slice(0, MAX_VOTES)) {
+      try {
+        engine.addVote(decodeVote(bytes as Uint8Array));
+      } catch (error) {
+        if (!(error instanceof RuleError) || error.verdict === "reject") throw error;
+      }
+    }
+  };
+
+  let timer: NodeJS.Timeout | undefined;
+  let busy = false;
+  const run = async (peer: PeerId): Promise<void> => {
+    if (busy) return;
+    busy = true;
+    try {
+      await catchUp(peer);
+    } catch (error) {
+      log.debug({ peer: peer.toString(), error: (error as Error).message }, "no synchronization with a peer");
+      // Who serves what breaks a rule is not asked again by this connection.
+      if (error instanceof RuleError && error.verdict === "reject") await host.hangUp(peer).catch(() => undefined);
+    } finally {
+      busy = false;
+    }
+  };
+  const onConnect = (event: CustomEvent<PeerId>): void => void run(event.detail);
+
+  return {
+    start: async () => {
+      const allow = createLimiter();
+      await serve(host, protocolOf(genesisHash, "status"), allow, statusNow);
+      await serve(host, protocolOf(genesisHash, "blocks"), allow, blocksFrom);
+      await serve(host, protocolOf(genesisHash, "votes"), allow, () =>
+        engine.votes.all().slice(0, MAX_VOTES).map(encodeVote),
+      );
+      host.addEventListener("peer:connect", onConnect);
+      timer = setInterval(() => {
+        const peers = host.getPeers();
+        const peer = peers[Math.floor(Math.random() * peers.length)];
+        if (peer) void run(peer);
+      }, POLL_MS);
+    },
+    stop: () => {
+      clearInterval(timer);
+      host.removeEventListener("peer:connect", onConnect);
+    },
+    poke: (peer) => void run(peer),
+  };
+};
