@@ -1,0 +1,68 @@
+import { request } from "node:http";
+import { memoryDb } from "../../chain/db.ts";
+import { timestampOf } from "../../chain/params.ts";
+import { createEngine } from "../../consensus/engine.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import type { Address } from "../../lib/bytes.ts";
+import { rpcClient } from "../../rpc/client.ts";
+import { createRpcServer, type RpcServerOptions } from "../../rpc/server.ts";
+import { memoryProtection, silent, testGenesis } from "./chain.ts";
+
+/** Starts a chain of one validator with its RPC on a port of its own; blocks come when the test asks. */
+export const startRpc = async (accounts: readonly Address[] = [], options: Partial<RpcServerOptions> = {}) => {
+  const { genesis, keys } = testGenesis(1, accounts);
+  let nowMs = genesis.genesisTime * 1000;
+  let slot = 0;
+  const engine = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });
+  const producer = createProducer({
+    engine,
+    key: keys[0]!,
+    protection: memoryProtection(),
+    publishBlock: () => undefined,
+    publishVote: () => undefined,
+    log: silent,
+  });
+  const server = createRpcServer({ engine, host: "127.0.0.1", port: 0, log: silent, ...options });
+  const { port } = await server.start();
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    engine,
+    genesis,
+    validator: keys[0]!,
+    url,
+    port,
+    client: rpcClient(url),
+    mine: async (slots = 1): Promise<void> => {
+      for (let i = 0; i < slots; i++) {
+        slot += 1;
+        nowMs = timestampOf(genesis, slot) * 1000;
+        await producer.onSlot(slot);
+      }
+    },
+    stop: async (): Promise<void> => {
+      await server.stop();
+      await engine.stop();
+    },
+  };
+};
+
+/** Sends one raw HTTP request; headers may lie. */
+export const raw = (
+  port: number,
+  options: { method?: string; path?: string; headers?: Record<string, string>; body?: string | Buffer },
+): Promise<{ status: number; body: string; headers: Record<string, unknown> }> =>
+  new Promise((resolve, reject) => {
+    const { method = "POST", path = "/", headers = {}, body = "" } = options;
+    const sent = request(
+      { host: "127.0.0.1", port, method, path, headers: { "content-type": "application/json", ...headers } },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk) => chunks.push(chunk));
+        response.on("end", () =>
+          resolve({ status: response.statusCode!, body: Buffer.concat(chunks).toString(), headers: response.headers }),
+        );
+      },
+    );
+    sent.on("error", reject);
+    sent.end(body);
+  });
