@@ -23,7 +23,8 @@ export interface ChainView {
   context(block: Block): BlockContext;
 }
 
-const RECEIPT_BLOCKS = 64;
+/** Blocks whose receipts are kept decoded: a full block has ten thousand. */
+const RECEIPT_BLOCKS = 8;
 
 /** Makes the view over an engine. The state of the head is opened once, and read until there is another head. */
 export const createChainView = (engine: EnginePort): ChainView => {

@@ -29,7 +29,7 @@ const KINDS: Readonly<Record<string, Follow>> = {
     if (argument !== undefined && typeof argument !== "boolean") invalidParams("invalid argument 1: true or false");
     return feed.onTransaction((tx) => push(argument ? transactionJson(tx, undefined) : tx.hash));
   },
-  // A node follows its chain from the moment it answers, so there is never a change to tell.
+  // A node answers from the head that it has, whether others have more or not: there is no change to tell.
   syncing: (_view, _feed, _argument, push) => {
     const timer = setImmediate(() => push(false));
     return () => clearImmediate(timer);
