@@ -1,0 +1,56 @@
+import { OP } from "./opcodes.ts";
+
+/**
+ * Prices of the compute VM, in gas. A gas is about the time of one simple operation: ordinary code runs 5 to 12
+ * thousand million a second on one core. What V8 does slowly costs what it takes there (docs/spec.md section 11).
+ */
+export const GAS = {
+  /** Starting a job: process, compilation, receipt. */
+  job: 30_000_000,
+  moduleByte: 20,
+  inputByte: 1,
+  /** A page of 64 KiB of the initial memory. */
+  initialPage: 8_192,
+  /** V8 takes up to 0.6 ms to grow a memory, whatever the amount. */
+  growBase: 1_500_000,
+  growPage: 8_192,
+  /** A bulk operation adds this to each byte's 1. */
+  bulkBase: 20,
+  hostCall: 2_000,
+  hostByte: 1,
+  /** A byte of randomness: Keccak-256 makes about 32 in a microsecond. */
+  randomByte: 32,
+} as const;
+
+/** Weight of each operation, by its number (opcodes.ts). Structure costs nothing: what branches to it pays. */
+export const WEIGHTS: Uint16Array = new Uint16Array(0x110).fill(1);
+const weigh = (weight: number, ...ops: readonly (number | readonly [number, number])[]): void => {
+  for (const op of ops)
+    if (typeof op === "number") WEIGHTS[op] = weight;
+    else WEIGHTS.fill(weight, op[0], op[1] + 1);
+};
+weigh(0, OP.nop, OP.block, OP.loop, OP.else, OP.end);
+weigh(2, OP.if, OP.br, OP.brIf, OP.return, OP.globalGet, OP.globalSet);
+weigh(4, OP.brTable);
+weigh(5, OP.call);
+weigh(10, OP.callIndirect);
+weigh(10, [0x6d, 0x70], [0x7f, 0x82]); // integer division and remainder
+weigh(3, [0x5b, 0x66]); // comparisons of floats
+weigh(2, [0x8b, 0x8c], 0x98, [0x99, 0x9a], 0xa6); // abs neg copysign
+weigh(5, [0x8d, 0x90], [0x9b, 0x9e]); // ceil floor trunc nearest
+weigh(5, 0x91);
+weigh(8, 0x9f); // square roots
+weigh(2, [0x92, 0x94], [0xa0, 0xa2]); // add sub mul
+weigh(3, 0x95);
+weigh(5, 0xa3); // division of floats
+weigh(8, [0x96, 0x97], [0xa4, 0xa5]); // min max
+weigh(20, [0xa8, 0xab], [0xae, 0xb1], [OP.truncSatFirst, OP.truncSatLast]); // float to integer
+weigh(3, 0xb2, 0xb4, 0xb7, 0xb9); // signed integer to float
+weigh(16, 0xb3, 0xb5, 0xb8, 0xba); // unsigned integer to float
+weigh(2, 0xb6, 0xbb); // demote promote
+weigh(20, OP.memorySize, OP.memoryGrow, OP.dataDrop);
+weigh(GAS.bulkBase, OP.memoryInit, OP.memoryCopy, OP.memoryFill);
+
+/** Computes what a job pays before its first operation. */
+export const startGas = (moduleBytes: number, inputBytes: number, initialPages: number): number =>
+  GAS.job + GAS.moduleByte * moduleBytes + GAS.inputByte * inputBytes + GAS.initialPage * initialPages;

@@ -1,0 +1,131 @@
+import { createHash } from "node:crypto";
+import { concat, type Hash, uint32, ZERO_HASH } from "../../lib/bytes.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import { createFileTree } from "./file-tree.ts";
+import { startGas } from "./gas.ts";
+import { PAGE_BYTES } from "./limits.ts";
+import { STOP } from "./meter.ts";
+import { STATUS, TRAP } from "./receipt.ts";
+import { EXPORTS, IMPORTS, type Prepared, prepareModule } from "./rewrite.ts";
+import { environmentOf, filesOf, PROGRAM, type Task } from "./task.ts";
+import { createWasi } from "./wasi.ts";
+import { createHost, Halt } from "./wasi-host.ts";
+
+/** What running a task gives: all of its receipt but the root of its output. */
+export interface Outcome {
+  readonly status: number;
+  readonly code: number;
+  readonly gasUsed: number;
+  readonly stateRoot: Hash;
+  readonly files: Map<string, Uint8Array>;
+}
+
+/** This machine could not run the task. Never a result. */
+export class LocalFault extends Error {}
+
+export interface Compiled {
+  readonly prepared: Prepared;
+  readonly module: WebAssembly.Module;
+}
+
+/** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
+export const compileModule = (bytes: Uint8Array): Compiled => {
+  const prepared = prepareModule(bytes);
+  try {
+    return { prepared, module: new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>) };
+  } catch (error) {
+    throw new LocalFault(`the engine refuses a valid module: ${error instanceof Error ? error.message : error}`);
+  }
+};
+
+const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
+
+/** Computes keccak256 over (uint32 index || SHA-256) of each page of memory that is not zero, in order. */
+export const stateRootOf = (memory: Uint8Array): Hash => {
+  const parts: Uint8Array[] = [];
+  for (let page = 0; page * PAGE_BYTES < memory.length; page++) {
+    const bytes = memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+    if (Buffer.compare(bytes, ZERO_PAGE) === 0) continue;
+    parts.push(uint32(page), createHash("sha256").update(bytes).digest());
+  }
+  return keccak256(concat(...parts));
+};
+
+type Ended = { status: number; code: number; portable: boolean };
+
+/** Tells how a task ended from what its code threw. Throws LocalFault for what is no result. */
+const endOf = (error: unknown, stop: number): Ended => {
+  if (error instanceof Halt) {
+    if (error.reason === "gas") return { status: STATUS.outOfGas, code: 0, portable: true };
+    if (error.reason === "output") return { status: STATUS.outputLimit, code: 0, portable: true };
+    return { status: error.code === 0 ? STATUS.ok : STATUS.exit, code: error.code, portable: true };
+  }
+  if (error instanceof WebAssembly.RuntimeError) {
+    if (stop === STOP.gas) return { status: STATUS.outOfGas, code: 0, portable: true };
+    if (stop === STOP.stack) return { status: STATUS.trap, code: TRAP.stack, portable: true };
+    if (stop === STOP.unreachable) return { status: STATUS.trap, code: TRAP.unreachable, portable: true };
+    return { status: STATUS.trap, code: TRAP.other, portable: false };
+  }
+  throw new LocalFault(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
+};
+
+/** Runs one task in a fresh instance, in this thread. Throws LocalFault. The task must have passed checkTask. */
+export const runInstance = ({ prepared, module }: Compiled, task: Task): Outcome => {
+  const inputs = filesOf(task);
+  const tree = createFileTree(inputs);
+  const { gasLimit } = task;
+  const inputBytes = inputs.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const left = gasLimit - startGas(prepared.originalBytes, inputBytes, prepared.initialPages);
+  if (left < 0)
+    return {
+      status: STATUS.outOfGas,
+      code: 0,
+      gasUsed: gasLimit,
+      stateRoot: stateRootOf(new Uint8Array(0)),
+      files: tree.files(),
+    };
+
+  let exports: WebAssembly.Exports | undefined;
+  const memory = (): WebAssembly.Memory | undefined => exports?.[EXPORTS.memory] as WebAssembly.Memory | undefined;
+  const gas = (): WebAssembly.Global<"i64"> => exports![EXPORTS.gas] as WebAssembly.Global<"i64">;
+  const host = createHost(memory, gas, gasLimit);
+  const wasi = createWasi(host, {
+    taskid: task.taskid,
+    args: [PROGRAM, ...task.args],
+    environment: environmentOf(task),
+    startTime: task.startTime,
+    tree,
+  });
+  const fault = (): never => {
+    throw new LocalFault("this machine has not enough memory for the task");
+  };
+  try {
+    exports = new WebAssembly.Instance(module, {
+      [IMPORTS.wasi]: wasi as WebAssembly.ModuleImports,
+      [IMPORTS.own]: { [IMPORTS.fault]: fault },
+    }).exports;
+  } catch (error) {
+    throw new LocalFault(`cannot make an instance: ${error instanceof Error ? error.message : error}`);
+  }
+  gas().value = BigInt(left);
+
+  let ended: Ended = { status: STATUS.ok, code: 0, portable: true };
+  try {
+    if (prepared.hasStart) (exports[EXPORTS.start] as () => void)();
+    (exports[EXPORTS.entry] as () => void)();
+  } catch (error) {
+    if (error instanceof LocalFault) throw error;
+    ended = endOf(error, (exports[EXPORTS.status] as WebAssembly.Global<"i32">).value);
+  }
+  const remaining = Number(gas().value);
+  // The last block may have taken more than was left with no check after it.
+  if (ended.portable && remaining < 0) ended = { status: STATUS.outOfGas, code: 0, portable: true };
+  const takesAll = ended.status === STATUS.outOfGas || !ended.portable;
+  return {
+    status: ended.status,
+    code: ended.code,
+    gasUsed: takesAll ? gasLimit : gasLimit - remaining,
+    stateRoot: ended.portable ? stateRootOf(new Uint8Array(memory()?.buffer ?? new ArrayBuffer(0))) : ZERO_HASH,
+    files: tree.files(),
+  };
+};

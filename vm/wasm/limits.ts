@@ -1,0 +1,49 @@
+/** Limits of the compute VM (spec section 11). Each is far below the limits of V8, so that V8 never decides. */
+export const WASM_LIMITS = {
+  moduleBytes: 32 * 1024 * 1024,
+  types: 65_536,
+  imports: 1_024,
+  functions: 65_536,
+  bodyBytes: 1024 * 1024,
+  /** A body after rewriting; V8 refuses more than 7,654,321. */
+  rewrittenBodyBytes: 4 * 1024 * 1024,
+  rewrittenCodeBytes: 128 * 1024 * 1024,
+  locals: 8_192,
+  parameters: 64,
+  results: 16,
+  nesting: 1_024,
+  branchTargets: 16_384,
+  globals: 4_096,
+  exports: 65_536,
+  tableEntries: 65_536,
+  segments: 65_536,
+  /** Pages of 64 KiB: `min(declared maximum, memoryPages)`, or memoryPagesUndeclared. */
+  memoryPages: 4_096,
+  memoryPagesUndeclared: 1_024,
+  /** Metered bytes of stack, and the least that a frame takes. */
+  stackBytes: 8 * 1024 * 1024,
+  frameBytes: 128,
+} as const;
+
+/** Limits of what a task may be given and may write (spec section 11). */
+export const TASK_LIMITS = {
+  /** Bytes of all inputs and the data set. */
+  inputBytes: 256 * 1024 * 1024,
+  inputFiles: 256,
+  arguments: 1_024,
+  argumentBytes: 64 * 1024,
+  environmentBytes: 64 * 1024,
+  /** Bytes of files, standard output and standard error, with outputEntryBytes for each file and directory. */
+  outputBytes: 16 * 1024 * 1024,
+  outputEntryBytes: 64,
+  outputEntries: 4_096,
+  outputDepth: 16,
+  /** A directory's UnixFS block stays below the size at which importers start to shard it. */
+  directoryBytes: 256 * 1024 - 64,
+  nameBytes: 255,
+  pathBytes: 4_096,
+  openFiles: 1_024,
+  callbackBytes: 1_024,
+} as const;
+
+export const PAGE_BYTES = 65_536;

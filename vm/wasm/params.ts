@@ -1,0 +1,140 @@
+import { CID } from "multiformats/cid";
+import { TASK_LIMITS as LIMITS } from "./limits.ts";
+import { WasmRefused } from "./refusal.ts";
+
+/** Data that a deal's parameters name, checked against what names it. */
+export type InputReference =
+  | { readonly kind: "ipfs"; readonly cid: string; readonly name: string }
+  | { readonly kind: "url"; readonly url: string; readonly sha256: `0x${string}`; readonly name: string };
+
+export interface JobParams {
+  readonly args: readonly string[];
+  readonly inputs: readonly InputReference[];
+}
+
+const MAX_BYTES = 64 * 1024;
+const refuse = (rule: string): never => {
+  throw new WasmRefused(rule, { section: "params" });
+};
+
+/**
+ * Splits iexec_args as iExec does: at white space, with single or double quotes around what belongs together; there is
+ * no escape. Throws WasmRefused for a quote that is not closed.
+ */
+export const splitArgs = (text: string): string[] => {
+  const args: string[] = [];
+  let current = "";
+  let started = false;
+  let quote = "";
+  for (const character of text) {
+    if (quote !== "") {
+      if (character === quote) quote = "";
+      else current += character;
+    } else if (character === '"' || character === "'") {
+      quote = character;
+      started = true;
+    } else if (/[ \t\r\n]/.test(character)) {
+      if (started) args.push(current);
+      current = "";
+      started = false;
+    } else {
+      current += character;
+      started = true;
+    }
+  }
+  if (quote !== "") refuse("a quote in iexec_args is not closed");
+  if (started) args.push(current);
+  return args;
+};
+
+/** Tells whether a name may stand in `/in`. */
+export const isFileName = (name: string): boolean =>
+  name !== "" &&
+  name !== "." &&
+  name !== ".." &&
+  Buffer.byteLength(name) <= LIMITS.nameBytes &&
+  name.isWellFormed() &&
+  !/[/\\\0]/.test(name);
+
+const decodeName = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
+/**
+ * Reads a name of data: `/ipfs/<cid>`, with `?filename=<name>` as IPFS gateways take it, or `<url>#sha256=<hex>`, whose
+ * name is the last part of its path. Throws WasmRefused for anything without a checksum, since machines could see
+ * different bytes.
+ */
+export const parseReference = (text: string): InputReference => {
+  const ipfs = /^(?:ipfs:\/\/|\/ipfs\/)([A-Za-z0-9]+)(?:\?filename=([^&#]+))?$/.exec(text);
+  if (ipfs) {
+    let cid: CID;
+    try {
+      cid = CID.parse(ipfs[1]!).toV1();
+    } catch {
+      return refuse(`not a CID: ${ipfs[1]!.slice(0, 80)}`);
+    }
+    if (cid.multihash.code !== 0x12 || (cid.code !== 0x70 && cid.code !== 0x55))
+      return refuse(`a CID must be of SHA-256 and dag-pb or raw: ${cid}`);
+    const name = ipfs[2] === undefined ? cid.toString() : decodeName(ipfs[2]);
+    return isFileName(name) ? { kind: "ipfs", cid: cid.toString(), name } : refuse("bad file name");
+  }
+  const url = /^(https?:\/\/[^\s#]+)#sha256=(?:0x)?([0-9a-fA-F]{64})$/.exec(text);
+  if (!url) return refuse(`data must be named /ipfs/<cid> or <url>#sha256=<hex>, not ${text.slice(0, 80)}`);
+  let parsed: URL;
+  try {
+    parsed = new URL(url[1]!);
+  } catch {
+    return refuse(`not a URL: ${url[1]!.slice(0, 80)}`);
+  }
+  const name = decodeName(parsed.pathname.slice(parsed.pathname.lastIndexOf("/") + 1));
+  if (!isFileName(name)) return refuse("a URL must end in a file name");
+  return { kind: "url", url: url[1]!, sha256: `0x${url[2]!.toLowerCase()}`, name };
+};
+
+const isAbsent = (value: unknown): boolean =>
+  value === undefined || value === null || value === false || value === "" || JSON.stringify(value) === "{}";
+
+/**
+ * Reads a deal's parameters: JSON with iExec's names, or nothing. Throws WasmRefused (status INVALID) for what is
+ * malformed, unknown, too large, or cannot be done on a public chain: secrets, encrypted or other storage.
+ */
+export const parseParams = (text: string): JobParams => {
+  if (Buffer.byteLength(text) > MAX_BYTES) refuse(`parameters of more than ${MAX_BYTES} bytes`);
+  if (text.trim() === "") return { args: [], inputs: [] };
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    refuse("parameters are not JSON");
+  }
+  if (typeof document !== "object" || document === null || Array.isArray(document))
+    return refuse("parameters are not a JSON object");
+  const fields = document as Record<string, unknown>;
+  let args: string[] = [];
+  let inputs: InputReference[] = [];
+  for (const [key, value] of Object.entries(fields)) {
+    if (key === "iexec_args") {
+      if (typeof value !== "string" || !value.isWellFormed() || value.includes("\0"))
+        return refuse("iexec_args is not a text");
+      args = splitArgs(value);
+      if (args.length > LIMITS.arguments) refuse(`more than ${LIMITS.arguments} arguments`);
+    } else if (key === "iexec_input_files") {
+      if (!Array.isArray(value) || !value.every((file) => typeof file === "string"))
+        return refuse("iexec_input_files is not a list of texts");
+      if (value.length > LIMITS.inputFiles) refuse(`more than ${LIMITS.inputFiles} input files`);
+      inputs = value.map(parseReference);
+      if (new Set(inputs.map(({ name }) => name)).size !== inputs.length) refuse("two input files have the same name");
+    } else if (key === "iexec_result_storage_provider") {
+      if (!isAbsent(value) && value !== "ipfs") refuse("results are stored on ipfs only");
+    } else if (key === "iexec_result_encryption" || key === "iexec_secrets" || key === "bulk_cid") {
+      if (!isAbsent(value)) refuse(`${key} is not supported`);
+    } else if (key !== "iexec_developer_logger" && key !== "iexec_result_storage_proxy")
+      refuse(`unknown parameter ${key.slice(0, 80)}`);
+  }
+  return { args, inputs };
+};

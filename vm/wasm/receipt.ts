@@ -1,0 +1,168 @@
+import { concat, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import { decodeAbi, encodeAbi } from "../abi.ts";
+import { GAS } from "./gas.ts";
+import { WASM_LIMITS } from "./limits.ts";
+
+/** How a task ended (spec section 11). */
+export const STATUS = { ok: 0, exit: 1, trap: 2, outOfGas: 3, outputLimit: 4, invalid: 5 } as const;
+export const STATUS_NAMES = ["OK", "EXIT", "TRAP", "OUT_OF_GAS", "OUTPUT_LIMIT", "INVALID"] as const;
+
+/** Codes of a trap; with `other` neither gas nor memory is portable, so the limit is used and stateRoot is 0. */
+export const TRAP = { other: 0, unreachable: 1, stack: 2 } as const;
+
+/** What a task's computation is reduced to: the thing that workers agree on. */
+export interface JobReceipt {
+  readonly status: number;
+  /** Exit code, or a code of TRAP. */
+  readonly code: number;
+  readonly gasUsed: number;
+  readonly outputRoot: Hash;
+  readonly stateRoot: Hash;
+  readonly callbackData: Uint8Array;
+}
+
+/** Receipt of a lot of several tasks. */
+export interface LotReceipt {
+  readonly gasUsed: number;
+  /** merkleRoot over keccak256 of the tasks' receipts. */
+  readonly root: Hash;
+}
+
+const VERSION = 1n;
+const RECEIPT = "uint8,uint8,uint32,uint64,bytes32,bytes32,bytes";
+const LOT_RECEIPT = "uint8,uint64,bytes32";
+
+/** Encodes a receipt as the market and callers on other chains read it: abi.encode of its fields, version 1 first. */
+export const encodeReceipt = (receipt: JobReceipt): Uint8Array =>
+  encodeAbi(RECEIPT, [
+    VERSION,
+    BigInt(receipt.status),
+    BigInt(receipt.code),
+    BigInt(receipt.gasUsed),
+    receipt.outputRoot,
+    receipt.stateRoot,
+    receipt.callbackData,
+  ]);
+
+/** Decodes a receipt; undefined for anything that encodeReceipt would not have written. */
+export const decodeReceipt = (bytes: Uint8Array): JobReceipt | undefined => {
+  try {
+    const [version, status, code, gasUsed, outputRoot, stateRoot, callbackData] = decodeAbi(RECEIPT, bytes);
+    if (version !== VERSION || (status as bigint) > BigInt(STATUS.invalid)) return undefined;
+    if ((gasUsed as bigint) > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+    const receipt: JobReceipt = {
+      status: Number(status),
+      code: Number(code),
+      gasUsed: Number(gasUsed),
+      outputRoot: outputRoot as Hash,
+      stateRoot: stateRoot as Hash,
+      callbackData: callbackData as Uint8Array,
+    };
+    return Buffer.compare(encodeReceipt(receipt), bytes) === 0 ? receipt : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** Encodes the receipt of a lot of more than one task. */
+export const encodeLotReceipt = ({ gasUsed, root }: LotReceipt): Uint8Array =>
+  encodeAbi(LOT_RECEIPT, [VERSION, BigInt(gasUsed), root]);
+
+/** Decodes the receipt of a lot; undefined for anything that encodeLotReceipt would not have written. */
+export const decodeLotReceipt = (bytes: Uint8Array): LotReceipt | undefined => {
+  try {
+    const [version, gasUsed, root] = decodeAbi(LOT_RECEIPT, bytes);
+    if (version !== VERSION || (gasUsed as bigint) > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+    const receipt: LotReceipt = { gasUsed: Number(gasUsed), root: root as Hash };
+    return Buffer.compare(encodeLotReceipt(receipt), bytes) === 0 ? receipt : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** Computes the digest that workers commit to: keccak256 of the receipt. */
+export const digestOf = (receipt: Uint8Array): Hash => keccak256(receipt);
+
+const parentOf = (left: Hash, right: Hash): Hash => keccak256(fromHex(left), fromHex(right));
+
+/** Computes the level above: pairs are hashed in order, a last one without a partner moves up as it is. */
+const levelAbove = (level: readonly Hash[]): Hash[] => {
+  const above: Hash[] = [];
+  for (let i = 0; i < level.length; i += 2)
+    above.push(i + 1 < level.length ? parentOf(level[i]!, level[i + 1]!) : level[i]!);
+  return above;
+};
+
+/** Computes the root of the binary Merkle tree over leaves in order; 0 for none. Leaves are hashes of longer data. */
+export const merkleRoot = (leaves: readonly Hash[]): Hash => {
+  let level: readonly Hash[] = leaves;
+  while (level.length > 1) level = levelAbove(level);
+  return level[0] ?? ZERO_HASH;
+};
+
+/** Makes the proof of a leaf: its siblings from the bottom up, none where it has no partner. */
+export const merkleProof = (leaves: readonly Hash[], index: number): Hash[] => {
+  const proof: Hash[] = [];
+  let level: readonly Hash[] = leaves;
+  for (let at = index; level.length > 1; at >>= 1) {
+    const sibling = level[at ^ 1];
+    if (sibling !== undefined) proof.push(sibling);
+    level = levelAbove(level);
+  }
+  return proof;
+};
+
+/** Tells whether `leaf` is the leaf `index` of the `count` under `root`. */
+export const merkleVerify = (root: Hash, leaf: Hash, index: number, count: number, proof: readonly Hash[]): boolean => {
+  if (!Number.isSafeInteger(index) || index < 0 || index >= count) return false;
+  let hash = leaf;
+  let used = 0;
+  let at = index;
+  for (let size = count; size > 1; size = Math.ceil(size / 2)) {
+    if ((at ^ 1) < size) {
+      const sibling = proof[used++];
+      if (sibling === undefined) return false;
+      hash = at & 1 ? parentOf(sibling, hash) : parentOf(hash, sibling);
+    }
+    at >>= 1;
+  }
+  return used === proof.length && hash === root;
+};
+
+/** Makes a lot's receipt from its tasks' receipts: the task's own where there is one, else their sum and root. */
+export const lotReceiptOf = (receipts: readonly Uint8Array[]): Uint8Array => {
+  if (receipts.length === 1) return receipts[0]!;
+  let gasUsed = 0;
+  for (const receipt of receipts) gasUsed += decodeReceipt(receipt)?.gasUsed ?? 0;
+  return encodeLotReceipt({ gasUsed, root: merkleRoot(receipts.map(digestOf)) });
+};
+
+/** Computes the root over keccak256(taskid_i || digest_i), by which single tasks of a lot could be disputed. */
+export const itemsRootOf = (taskids: readonly Hash[], receipts: readonly Uint8Array[]): Hash =>
+  merkleRoot(taskids.map((taskid, i) => keccak256(concat(fromHex(taskid), fromHex(digestOf(receipts[i]!))))));
+
+/**
+ * Makes the receipt of a task whose module, parameters or inputs are refused: status INVALID, roots 0. It pays for the
+ * start and the module, both of which every worker knows alike; inputs may be what is wrong, so they are not counted.
+ */
+export const invalidReceipt = (moduleBytes: number, gasLimit: number): JobReceipt => ({
+  status: STATUS.invalid,
+  code: 0,
+  gasUsed: Math.min(gasLimit, GAS.job + GAS.moduleByte * Math.min(moduleBytes, WASM_LIMITS.moduleBytes)),
+  outputRoot: ZERO_HASH,
+  stateRoot: ZERO_HASH,
+  callbackData: new Uint8Array(0),
+});
+
+/** Describes a receipt in one line for a person. */
+export const describeReceipt = ({ status, code, gasUsed, outputRoot }: JobReceipt): string => {
+  const name = STATUS_NAMES[status] ?? String(status);
+  const detail =
+    status === STATUS.exit
+      ? ` ${code}`
+      : status === STATUS.trap
+        ? ` ${["(trap)", "(unreachable)", "(stack overflow)"][code] ?? code}`
+        : "";
+  return `${name}${detail}, ${gasUsed} gas, output ${outputRoot}`;
+};

@@ -1,0 +1,86 @@
+import { type Address, type Hash, isHex } from "../../lib/bytes.ts";
+import { TASK_LIMITS as LIMITS } from "./limits.ts";
+import { isFileName } from "./params.ts";
+import { WasmRefused } from "./refusal.ts";
+
+/** A file given to a task. */
+export interface InputFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** One task of a lot: everything that its result depends on, beside the module. */
+export interface Task {
+  readonly taskid: Hash;
+  /** Arguments without the program's name. */
+  readonly args: readonly string[];
+  /** More of the environment; iExec's names cannot be replaced. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly inputs: readonly InputFile[];
+  readonly dataset?: InputFile & { readonly address: Address };
+  readonly gasLimit: number;
+  /** Unix seconds: the deal's start. */
+  readonly startTime: number;
+  readonly hasCallback: boolean;
+  /** The task's bag as PoCo numbers it: `index` is the task's own, `first` that of the deal's first task. */
+  readonly bot?: { readonly size: number; readonly first: number; readonly index: number };
+  /** Why the task is invalid without being run, e.g. parameters that are refused. */
+  readonly refused?: string;
+}
+
+/** Name of the program, the first argument. */
+export const PROGRAM = "app";
+
+/** Makes the environment of a task in iExec's names and order, then what `env` adds in the order of its names. */
+export const environmentOf = (task: Task): string[] => {
+  const names = new Map<string, string>([
+    ["IEXEC_TASK_ID", task.taskid],
+    ["IEXEC_IN", "/in"],
+    ["IEXEC_OUT", "/out"],
+  ]);
+  if (task.dataset) {
+    names.set("IEXEC_DATASET_ADDRESS", task.dataset.address);
+    names.set("IEXEC_DATASET_FILENAME", task.dataset.name);
+  }
+  names.set("IEXEC_BOT_SIZE", String(task.bot?.size ?? 1));
+  names.set("IEXEC_BOT_FIRST_INDEX", String(task.bot?.first ?? 0));
+  names.set("IEXEC_BOT_TASK_INDEX", String(task.bot?.index ?? 0));
+  names.set("IEXEC_INPUT_FILES_NUMBER", String(task.inputs.length));
+  names.set("IEXEC_INPUT_FILES_FOLDER", "/in");
+  for (const [i, { name }] of task.inputs.entries()) names.set(`IEXEC_INPUT_FILE_NAME_${i + 1}`, name);
+  for (const [name, value] of Object.entries(task.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
+    if (!names.has(name)) names.set(name, value);
+  return Array.from(names, ([name, value]) => `${name}=${value}`);
+};
+
+const refuse = (rule: string): never => {
+  throw new WasmRefused(rule, { section: "task" });
+};
+
+const isText = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
+
+/** Gives all files of a task's `/in`. */
+export const filesOf = (task: Task): readonly InputFile[] =>
+  task.dataset ? [...task.inputs, task.dataset] : task.inputs;
+
+/** Checks what a task is given against the limits. Throws WasmRefused, and a TypeError for what a caller may not pass. */
+export const checkTask = (task: Task): void => {
+  if (!isHex(task.taskid, 32)) throw new TypeError(`not a task id: ${task.taskid}`);
+  if (!Number.isSafeInteger(task.gasLimit) || task.gasLimit < 0) throw new TypeError(`bad gas limit ${task.gasLimit}`);
+  if (!Number.isSafeInteger(task.startTime) || task.startTime < 0 || task.startTime >= 2 ** 33)
+    throw new TypeError(`bad start time ${task.startTime}`);
+  if (task.refused !== undefined) refuse(task.refused);
+  if (task.args.length > LIMITS.arguments) refuse(`more than ${LIMITS.arguments} arguments`);
+  if (!task.args.every(isText)) refuse("malformed argument");
+  const size = (texts: readonly string[]): number => texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
+  if (size(task.args) > LIMITS.argumentBytes) refuse(`arguments of more than ${LIMITS.argumentBytes} bytes`);
+  const files = filesOf(task);
+  if (files.length > LIMITS.inputFiles + 1) refuse(`more than ${LIMITS.inputFiles} input files`);
+  if (!files.every(({ name }) => isFileName(name))) refuse("bad name of an input file");
+  if (new Set(files.map(({ name }) => name)).size !== files.length) refuse("two input files have the same name");
+  if (files.reduce((sum, { bytes }) => sum + bytes.length, 0) > LIMITS.inputBytes)
+    refuse(`inputs of more than ${LIMITS.inputBytes} bytes`);
+  const environment = environmentOf(task);
+  if (!environment.every(isText)) refuse("malformed environment");
+  if (size(environment) > LIMITS.environmentBytes) refuse(`environment of more than ${LIMITS.environmentBytes} bytes`);
+};

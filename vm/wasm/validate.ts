@@ -1,0 +1,342 @@
+import { createTracker, makesNan, type Origin, type Origins, observesOperands, type Tracker } from "./canonical-nan.ts";
+import type { Code } from "./decode.ts";
+import type { WasmModule } from "./module.ts";
+import { accessType, F32, F64, I32, I64, numericOf, OP } from "./opcodes.ts";
+import { Reader } from "./reader.ts";
+import { WasmRefused } from "./refusal.ts";
+
+/** What the rewriter needs to know of a body that is valid. */
+export interface Facts {
+  /** The most operands that were ever on the stack. */
+  readonly maxHeight: number;
+  readonly origins: Origins;
+}
+
+interface Frame {
+  readonly op: number;
+  readonly params: Uint8Array;
+  readonly results: Uint8Array;
+  /** Operands below the frame's own. */
+  readonly height: number;
+  unreachable: boolean;
+}
+
+const NONE = new Uint8Array(0);
+const SINGLE = new Map([I32, I64, F32, F64].map((type) => [type, Uint8Array.of(type)]));
+/** Type of an operand in code that cannot be reached: it matches every type. */
+const ANY = 0;
+const NAMES = new Map([
+  [I32, "i32"],
+  [I64, "i64"],
+  [F32, "f32"],
+  [F64, "f64"],
+]);
+
+/** The operand stack and the frames of one body, and the rules that both keep. */
+const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8Array, code: Code, track: Tracker) => {
+  let types = new Uint8Array(256);
+  let origins = new Int32Array(256);
+  let height = 0;
+  let maxHeight = 0;
+  const frames: Frame[] = [];
+  let index = 0;
+
+  const refuse = (rule: string): never => {
+    throw new WasmRefused(rule, { section: "code", functionIndex, offset: code.at[index]! });
+  };
+  const push = (type: number, origin: Origin): void => {
+    if (height === types.length) {
+      const moreTypes = new Uint8Array(height * 2);
+      moreTypes.set(types);
+      types = moreTypes;
+      const moreOrigins = new Int32Array(height * 2);
+      moreOrigins.set(origins);
+      origins = moreOrigins;
+    }
+    types[height] = type;
+    origins[height] = origin;
+    height++;
+    if (height > maxHeight) maxHeight = height;
+  };
+  /** Type and origin of the operand that pop took last. */
+  let origin: Origin = 0;
+  const popAny = (): number => {
+    const frame = frames[frames.length - 1]!;
+    if (height === frame.height) {
+      if (!frame.unreachable) refuse("the operand stack is empty");
+      origin = 0;
+      return ANY;
+    }
+    height--;
+    origin = origins[height]!;
+    return types[height]!;
+  };
+  const pop = (expected: number): number => {
+    const type = popAny();
+    if (type !== expected && type !== ANY)
+      refuse(`type mismatch: expected ${NAMES.get(expected)}, got ${NAMES.get(type)}`);
+    return type;
+  };
+  const observe = (expected: number): void => {
+    pop(expected);
+    track.observe(origin);
+  };
+  const observeAll = (list: Uint8Array): void => {
+    for (let i = list.length - 1; i >= 0; i--) observe(list[i]!);
+  };
+  const pushAll = (list: Uint8Array): void => {
+    for (let i = 0; i < list.length; i++) push(list[i]!, 0);
+  };
+  const enter = (op: number, params: Uint8Array, results: Uint8Array): void => {
+    frames.push({ op, params, results, height, unreachable: false });
+    pushAll(params);
+  };
+  const leave = (): Frame => {
+    const frame = frames[frames.length - 1]!;
+    observeAll(frame.results);
+    if (height !== frame.height) refuse("operands are left at the end of a block");
+    frames.pop();
+    return frame;
+  };
+  const unreachable = (): void => {
+    const frame = frames[frames.length - 1]!;
+    height = frame.height;
+    frame.unreachable = true;
+  };
+  const label = (depth: number): Uint8Array => {
+    const frame = frames[frames.length - 1 - depth];
+    if (!frame) return refuse(`unknown label ${depth}`);
+    return frame.op === OP.loop ? frame.params : frame.results;
+  };
+  const blockType = (immediate: number): { params: Uint8Array; results: Uint8Array } => {
+    if (immediate === -64) return { params: NONE, results: NONE };
+    if (immediate < 0) return { params: NONE, results: SINGLE.get(immediate + 128) ?? refuse("unknown block type") };
+    return module.types[immediate] ?? refuse(`unknown type ${immediate}`);
+  };
+  const localType = (local: number): number => locals[local] ?? refuse(`unknown local ${local}`);
+
+  const branchTable = (targets: number): void => {
+    pop(I32);
+    const reader = new Reader(module.bytes, code.at[index]! + 1, code.at[index + 1]!);
+    reader.u32();
+    let first: Uint8Array | undefined;
+    for (let left = targets; left >= 0; left--) {
+      const list = label(reader.u32());
+      if (first && list.length !== first.length) refuse("targets of br_table take different numbers of operands");
+      first ??= list;
+      // The last target is popped for good; the others are checked and put back.
+      const saved: [number, Origin][] = [];
+      for (let i = list.length - 1; i >= 0; i--) {
+        const type = pop(list[i]!);
+        track.observe(origin);
+        saved.push([type, 0]);
+      }
+      if (left > 0) for (const [type, from] of saved.reverse()) push(type, from);
+    }
+    unreachable();
+  };
+
+  const select = (typed: number | undefined): void => {
+    pop(I32);
+    if (typed !== undefined) {
+      if (!NAMES.has(typed)) refuse("reference values are not allowed");
+      observe(typed);
+      observe(typed);
+      push(typed, 0);
+      return;
+    }
+    const first = popAny();
+    track.observe(origin);
+    const second = popAny();
+    track.observe(origin);
+    if (first !== second && first !== ANY && second !== ANY) refuse("select takes two operands of one type");
+    push(first === ANY ? second : first, 0);
+  };
+
+  const needsMemory = (): void => {
+    if (!module.memory) refuse("the module has no memory");
+  };
+  const needsData = (segment: number): void => {
+    if (module.dataCount === undefined) refuse("the module has no data count");
+    if (segment >= module.dataCount!) refuse(`unknown data segment ${segment}`);
+  };
+
+  const control = (op: number, immediate: number): void => {
+    switch (op) {
+      case OP.block:
+      case OP.loop:
+      case OP.if: {
+        const { params, results } = blockType(immediate);
+        if (op === OP.if) pop(I32);
+        observeAll(params);
+        enter(op, params, results);
+        break;
+      }
+      case OP.else: {
+        if (frames[frames.length - 1]!.op !== OP.if) refuse("else without if");
+        const { params, results } = leave();
+        enter(OP.else, params, results);
+        break;
+      }
+      case OP.end: {
+        const frame = leave();
+        if (frame.op === OP.if && !sameTypes(frame.params, frame.results))
+          refuse("an if without else must leave what it takes");
+        if (frames.length > 0) pushAll(frame.results);
+        break;
+      }
+      case OP.br:
+        observeAll(label(immediate));
+        unreachable();
+        break;
+      case OP.brIf: {
+        pop(I32);
+        const list = label(immediate);
+        observeAll(list);
+        pushAll(list);
+        break;
+      }
+      case OP.brTable:
+        branchTable(immediate);
+        break;
+      case OP.return:
+        observeAll(frames[0]!.results);
+        unreachable();
+        break;
+      case OP.unreachable:
+        unreachable();
+        break;
+      case OP.call:
+      case OP.callIndirect: {
+        if (op === OP.callIndirect) {
+          if (!module.table) refuse("the module has no table");
+          pop(I32);
+        }
+        const type = op === OP.call ? module.functionTypes[immediate] : immediate;
+        if (type === undefined) refuse(`unknown function ${immediate}`);
+        const signature = module.types[type!] ?? refuse(`unknown type ${type}`);
+        observeAll(signature.params);
+        pushAll(signature.results);
+        break;
+      }
+    }
+  };
+
+  const step = (op: number, immediate: number): void => {
+    const numeric = numericOf(op);
+    if (numeric) {
+      const observes = observesOperands(op);
+      for (let i = 0; i < numeric.operands; i++) {
+        pop(numeric.operand);
+        if (observes) track.observe(origin);
+      }
+      push(numeric.result, makesNan(op) ? index + 1 : 0);
+      return;
+    }
+    if (op >= OP.firstLoad && op <= OP.lastStore) {
+      needsMemory();
+      if (op >= OP.firstStore) {
+        observe(accessType(op));
+        pop(I32);
+      } else {
+        pop(I32);
+        push(accessType(op), 0);
+      }
+      return;
+    }
+    switch (op) {
+      case OP.localGet: {
+        const type = localType(immediate);
+        push(type, type === F32 || type === F64 ? -immediate - 1 : 0);
+        break;
+      }
+      case OP.localSet:
+        pop(localType(immediate));
+        track.write(immediate, origin);
+        break;
+      case OP.localTee: {
+        pop(localType(immediate));
+        track.write(immediate, origin);
+        push(localType(immediate), origin);
+        break;
+      }
+      case OP.globalGet:
+        push((module.globals[immediate] ?? refuse(`unknown global ${immediate}`)).type, 0);
+        break;
+      case OP.globalSet: {
+        const { type, mutable } = module.globals[immediate] ?? refuse(`unknown global ${immediate}`);
+        if (!mutable) refuse(`global ${immediate} is not mutable`);
+        observe(type);
+        break;
+      }
+      case OP.i32Const:
+        push(I32, 0);
+        break;
+      case OP.i64Const:
+        push(I64, 0);
+        break;
+      case OP.f32Const:
+        push(F32, 0);
+        break;
+      case OP.f64Const:
+        push(F64, 0);
+        break;
+      case OP.drop:
+        popAny();
+        break;
+      case OP.select:
+        select(undefined);
+        break;
+      case OP.selectTyped:
+        select(immediate);
+        break;
+      case OP.memorySize:
+        needsMemory();
+        push(I32, 0);
+        break;
+      case OP.memoryGrow:
+        needsMemory();
+        pop(I32);
+        push(I32, 0);
+        break;
+      case OP.memoryInit:
+      case OP.memoryCopy:
+      case OP.memoryFill:
+        needsMemory();
+        if (op === OP.memoryInit) needsData(immediate);
+        pop(I32);
+        pop(I32);
+        pop(I32);
+        break;
+      case OP.dataDrop:
+        needsData(immediate);
+        break;
+      case OP.nop:
+        break;
+      default:
+        control(op, immediate);
+    }
+  };
+
+  return {
+    run(results: Uint8Array): number {
+      frames.push({ op: OP.block, params: NONE, results, height: 0, unreachable: false });
+      for (index = 0; index < code.count; index++) step(code.op[index]!, code.immediate[index]!);
+      return maxHeight;
+    },
+  };
+};
+
+const sameTypes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((type, i) => type === b[i]);
+
+/**
+ * Checks a decoded body against the type rules of WebAssembly (the specification's validation algorithm) and follows
+ * where its floats go. Throws WasmRefused with the function, the offset and the rule. Cost: linear in the operations.
+ */
+export const validateBody = (module: WasmModule, functionIndex: number, locals: Uint8Array, code: Code): Facts => {
+  const track = createTracker(code.count, locals.length);
+  const { results } = module.types[module.functionTypes[functionIndex]!]!;
+  const maxHeight = createMachine(module, functionIndex, locals, code, track).run(results);
+  return { maxHeight, origins: track.finish(code.op) };
+};

@@ -1,0 +1,166 @@
+import { fromHex, type Hash, uint64, utf8 } from "../../lib/bytes.ts";
+import { keccak256Bytes } from "../../lib/keccak.ts";
+import { FileError, type FileTree, OutputLimit } from "./file-tree.ts";
+import { GAS } from "./gas.ts";
+import { ERRNO, WASI_SIGNATURES } from "./wasi-abi.ts";
+import { createFileCalls } from "./wasi-files.ts";
+import { Halt, type Host } from "./wasi-host.ts";
+
+/** What a task sees of the world: nothing that is not given here. */
+export interface World {
+  readonly taskid: Hash;
+  /** Arguments, the program's name first. */
+  readonly args: readonly string[];
+  /** The environment as `NAME=value`, in order. */
+  readonly environment: readonly string[];
+  /** Unix seconds at which the task's clock starts. */
+  readonly startTime: number;
+  readonly tree: FileTree;
+}
+
+const RANDOM = utf8("rolec/random");
+/** Gas of a subscription of poll_oneoff. */
+const SUBSCRIPTION = 64;
+const SUBSCRIPTION_BYTES = 48;
+const EVENT_BYTES = 32;
+
+/** Makes the task's random bytes: keccak256("rolec/random" || taskid || uint64 i) for i = 0, 1, … */
+const createRandom = (taskid: Hash) => {
+  const seed = fromHex(taskid);
+  let index = 0;
+  let block: Uint8Array = new Uint8Array(0);
+  return (out: Uint8Array): void => {
+    for (let at = 0; at < out.length; ) {
+      if (block.length === 0) block = keccak256Bytes(RANDOM, seed, uint64(index++));
+      const count = Math.min(block.length, out.length - at);
+      out.set(block.subarray(0, count), at);
+      block = block.subarray(count);
+      at += count;
+    }
+  };
+};
+
+const createStringCalls = (host: Host, strings: readonly string[]) => {
+  const encoded = strings.map((text) => utf8(`${text}\0`));
+  const total = encoded.reduce((sum, bytes) => sum + bytes.length, 0);
+  return {
+    sizes: (countAt: number, sizeAt: number): number => {
+      host.u32(countAt, encoded.length);
+      host.u32(sizeAt, total);
+      return ERRNO.success;
+    },
+    get: (pointersAt: number, stringsAt: number): number => {
+      host.charge(total + 4 * encoded.length);
+      host.slice(pointersAt, 4 * encoded.length);
+      let at = stringsAt >>> 0;
+      for (const [i, bytes] of encoded.entries()) {
+        host.u32((pointersAt >>> 0) + 4 * i, at);
+        host.slice(at, bytes.length).set(bytes);
+        at += bytes.length;
+      }
+      return ERRNO.success;
+    },
+  };
+};
+
+type Call = (...args: never[]) => number;
+
+/**
+ * Makes the imports of a task: the virtual WASI preview 1 of spec section 11. Clocks show the start time plus a
+ * nanosecond for each gas used; sleeping uses gas; randomness follows from the task's id; what is not offered answers
+ * ENOSYS. A call outside the memory answers EFAULT.
+ */
+export const createWasi = (host: Host, world: World): Record<string, Call> => {
+  const timeNs = BigInt(world.startTime) * 1_000_000_000n;
+  const now = (): bigint => timeNs + BigInt(host.used());
+  const random = createRandom(world.taskid);
+  const args = createStringCalls(host, world.args);
+  const environment = createStringCalls(host, world.environment);
+  const isClock = (id: number): boolean => id >= 0 && id <= 3;
+
+  const poll = (inAt: number, outAt: number, count: number, eventsAt: number): number => {
+    if (count === 0) return ERRNO.inval;
+    host.charge((count >>> 0) * SUBSCRIPTION);
+    const subscriptions: { userdata: bigint; tag: number; deadline: bigint; errno: number }[] = [];
+    for (let i = 0; i < count >>> 0; i++) {
+      const at = (inAt >>> 0) + SUBSCRIPTION_BYTES * i;
+      const tag = host.slice(at + 8, 1)[0]!;
+      if (tag > 2) return ERRNO.inval;
+      const userdata = host.readU64(at);
+      if (tag !== 0) {
+        subscriptions.push({ userdata, tag, deadline: 0n, errno: ERRNO.success });
+        continue;
+      }
+      const clock = host.readU32(at + 16);
+      const timeout = host.readU64(at + 24);
+      const absolute = (host.readU16(at + 40) & 1) === 1;
+      const errno = isClock(clock) ? ERRNO.success : ERRNO.inval;
+      subscriptions.push({ userdata, tag, deadline: errno ? 0n : absolute ? timeout : now() + timeout, errno });
+    }
+    let wake = subscriptions[0]!.deadline;
+    for (const { deadline } of subscriptions) if (deadline < wake) wake = deadline;
+    const sleep = wake - now();
+    // Files and streams are always ready, so a wait among them ends at once.
+    if (sleep > 0n) {
+      if (sleep > BigInt(Number.MAX_SAFE_INTEGER)) throw new Halt("gas");
+      host.charge(Number(sleep));
+    }
+    const time = now();
+    let events = 0;
+    for (const { userdata, tag, deadline, errno } of subscriptions) {
+      if (deadline > time) continue;
+      const at = (outAt >>> 0) + EVENT_BYTES * events++;
+      host.slice(at, EVENT_BYTES).fill(0);
+      host.u64(at, userdata);
+      host.u16(at + 8, errno);
+      host.u8(at + 10, tag);
+    }
+    host.u32(eventsAt, events);
+    return ERRNO.success;
+  };
+
+  const calls: Record<string, Call> = {
+    ...createFileCalls(host, world.tree, timeNs),
+    args_sizes_get: args.sizes,
+    args_get: args.get,
+    environ_sizes_get: environment.sizes,
+    environ_get: environment.get,
+    clock_res_get: (id: number, at: number) => {
+      if (!isClock(id)) return ERRNO.inval;
+      host.u64(at, 1n);
+      return ERRNO.success;
+    },
+    clock_time_get: (id: number, _precision: bigint, at: number) => {
+      if (!isClock(id)) return ERRNO.inval;
+      host.u64(at, now());
+      return ERRNO.success;
+    },
+    random_get: (at: number, length: number) => {
+      const out = host.slice(at, length);
+      host.charge(out.length * GAS.randomByte);
+      random(out);
+      return ERRNO.success;
+    },
+    poll_oneoff: poll,
+    sched_yield: () => ERRNO.success,
+    proc_exit: (code: number) => {
+      throw new Halt("exit", code >>> 0);
+    },
+  };
+
+  const guarded: Record<string, Call> = {};
+  for (const name of WASI_SIGNATURES.keys()) {
+    const call = calls[name] as ((...args: unknown[]) => number) | undefined;
+    guarded[name] = ((...values: unknown[]): number => {
+      if (!call) return ERRNO.nosys;
+      try {
+        return call(...values);
+      } catch (error) {
+        if (error instanceof FileError) return error.errno;
+        if (error instanceof OutputLimit) throw new Halt("output");
+        throw error;
+      }
+    }) as Call;
+  }
+  return guarded;
+};
