@@ -1,5 +1,5 @@
 import { blsVerifyProof } from "../lib/bls.ts";
-import { type Address, type Hex, isHex, utf8, ZERO_ADDRESS } from "../lib/bytes.ts";
+import { type Address, type Hash, type Hex, isHex, utf8, ZERO_ADDRESS } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import type { Category, Genesis, GenesisSlots, GenesisValidator, Params, SchedulePoint } from "./params.ts";
 import { CATEGORIES, DEV_PARAMS } from "./profiles.ts";
@@ -27,40 +27,45 @@ const integer = (value: unknown, field: string, min: number, max = Number.MAX_SA
     ? value
     : refuse(field, `a whole number from ${min} to ${max} is expected, not ${JSON.stringify(value)}`);
 const amount = (value: unknown, field: string, min = 0n): bigint => {
-  if (typeof value !== "string" || !/^(0|[1-9]\d{0,77})$/.test(value))
-    return refuse(field, "a decimal string is expected");
+  if (typeof value !== "string" || !/^(0|[1-9]\d{0,76})$/.test(value))
+    return refuse(field, "a decimal string of at most 77 digits is expected");
   return BigInt(value) >= min ? BigInt(value) : refuse(field, `at least ${min} is expected, not ${value}`);
 };
 const text = (value: unknown, field: string): string =>
   typeof value === "string" && value.length <= 256
     ? value
     : refuse(field, "a text of at most 256 characters is expected");
+/** An address that somebody can have: not zero, none of the system's. */
+const ownAddress = (value: unknown, field: string): Hex => {
+  const read = hex(value, field, 20);
+  return BigInt(read) > 0xffffn ? read : refuse(field, "is an address of the system");
+};
 const hex = (value: unknown, field: string, size: number): Hex => {
   const lower = typeof value === "string" ? value.toLowerCase() : value;
   return isHex(lower, size) ? lower : refuse(field, `0x and ${2 * size} hex digits are expected`);
 };
 
-/** Fields that are whole numbers, with their least value. */
-const INTEGERS = {
-  slotSeconds: 1,
-  slotsPerEpoch: 2,
-  epochsPerEra: 4,
-  maxValidators: 1,
-  unbondingEpochs: 1,
-  evidenceEpochs: 1,
-  trustingEpochs: 1,
-  gasLimit: 1_000_000,
-  workShareSeconds: 1,
-  asertHalfLifeSeconds: 1,
-  ethashEpochSlots: 1,
-  ethashCacheBytes: 1024,
-  ethashDatasetBytes: 4096,
-  maxCommittee: 2,
-  closesPerBlock: 1,
-  drawsPerBlock: 2,
-  serveSeconds: 0,
-  vmVersion: 1,
-} as const;
+/** Fields that are whole numbers, with their least and greatest value. */
+const INTEGERS: Record<string, readonly [least: number, most: number]> = {
+  slotSeconds: [1, 3_600],
+  slotsPerEpoch: [2, 4_096],
+  epochsPerEra: [4, 65_536],
+  maxValidators: [1, 1_024],
+  unbondingEpochs: [1, 10_000_000],
+  evidenceEpochs: [1, 10_000_000],
+  trustingEpochs: [1, 10_000_000],
+  gasLimit: [1_000_000, 100_000_000_000],
+  workShareSeconds: [1, 3_600],
+  asertHalfLifeSeconds: [1, 31_536_000],
+  ethashEpochSlots: [1, 100_000_000],
+  ethashCacheBytes: [1_024, 2 ** 31],
+  ethashDatasetBytes: [4_096, 2 ** 36],
+  maxCommittee: [2, 256],
+  closesPerBlock: [1, 65_536],
+  drawsPerBlock: [2, 65_536],
+  serveSeconds: [0, 31_536_000],
+  vmVersion: [1, 1],
+};
 
 /** Fields that are decimal strings, with their least value. */
 const AMOUNTS = {
@@ -110,7 +115,7 @@ const readParams = (json: Json, field: string, whole: boolean): Partial<Params> 
   const params: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(json)) {
     const at = `${field}.${name}`;
-    if (name in INTEGERS) params[name] = integer(value, at, INTEGERS[name as keyof typeof INTEGERS]);
+    if (name in INTEGERS) params[name] = integer(value, at, ...INTEGERS[name]!);
     else if (name in AMOUNTS) params[name] = amount(value, at, AMOUNTS[name as keyof typeof AMOUNTS]);
     else if (name === "schedule") params[name] = readSchedule(value, at);
     else refuse(at, "no such parameter");
@@ -126,6 +131,7 @@ const checkParams = (p: Params, field: string): void => {
   if (!(p.trustingEpochs < p.evidenceEpochs && p.evidenceEpochs < p.unbondingEpochs))
     refuse(field, "trustingEpochs < evidenceEpochs < unbondingEpochs does not hold");
   if (p.slotSeconds > 4 * p.workShareSeconds) refuse(field, "slotSeconds is over 4 * workShareSeconds");
+  if (p.silencePenaltyNrlc > p.slotStakeNrlc) refuse(`${field}.silencePenaltyNrlc`, "is over slotStakeNrlc");
   if (p.burnQ16 > 65_536n) refuse(`${field}.burnQ16`, "is over 65536");
   for (const name of ["workDecayQ64", "contributionDecayQ64"] as const)
     if (p[name] >= 1n << 64n) refuse(`${field}.${name}`, "is 2^64 or more: credit would never fade");
@@ -133,11 +139,27 @@ const checkParams = (p: Params, field: string): void => {
     refuse(`${field}.weiPerGas`, "is not pricePerGgasNrlc*burnQ16 >> 16: overpaying would earn weight");
 };
 
+const FIELDS = [
+  "description",
+  "chainId",
+  "genesisTime",
+  "params",
+  "upgrades",
+  "validators",
+  "accounts",
+  "slots",
+  "categories",
+  "reserveWei",
+  "marketHubStakeNrlc",
+  "hubOwner",
+  "poolDescription",
+];
 const FIXED = ["slotSeconds", "slotsPerEpoch", "epochsPerEra"] as const;
 
 /** Reads and checks a genesis document. Throws an Error that names the field and the reason. */
 export const readGenesis = (document: unknown): Genesis => {
   const json = object(document, "document");
+  for (const name of Object.keys(json)) if (!FIELDS.includes(name)) refuse(name, "no such field");
   const params = { ...readParams(object(json.params, "params"), "params", true), upgradesInForce: 0 } as Params;
   checkParams(params, "params");
   const upgrades = array(json.upgrades ?? [], "upgrades", 64).map((entry, i) => {
@@ -159,7 +181,7 @@ export const readGenesis = (document: unknown): Genesis => {
   const accounts = array(json.accounts, "accounts", 100_000).map((entry, i) => {
     const account = object(entry, `accounts[${i}]`);
     return {
-      address: hex(account.address, `accounts[${i}].address`, 20),
+      address: ownAddress(account.address, `accounts[${i}].address`),
       balance: amount(account.balance, `accounts[${i}].balance`),
     };
   });
@@ -173,11 +195,15 @@ export const readGenesis = (document: unknown): Genesis => {
     if (!validators.some((each) => each.address === validator))
       refuse(`slots[${i}].validator`, "is no validator of this document");
     return {
-      worker: hex(slot.worker, `slots[${i}].worker`, 20),
+      worker: ownAddress(slot.worker, `slots[${i}].worker`),
       validator,
       count: integer(slot.count, `slots[${i}].count`, 1, 4096),
     };
   });
+  distinct(
+    slots.map((slot) => slot.worker),
+    "slots",
+  );
   const categories = array(json.categories, "categories", 64).map((entry, i): Category => {
     const at = `categories[${i}]`;
     const category = object(entry, at);
@@ -225,8 +251,8 @@ const readValidators = (value: unknown, params: Params): GenesisValidator[] => {
     const at = `validators[${i}]`;
     const json = object(entry, at);
     const read = {
-      address: hex(json.address, `${at}.address`, 20),
-      owner: hex(json.owner, `${at}.owner`, 20),
+      address: ownAddress(json.address, `${at}.address`),
+      owner: ownAddress(json.owner, `${at}.owner`),
       blsPublicKey: hex(json.blsPublicKey, `${at}.blsPublicKey`, 48),
       proofOfPossession: hex(json.proofOfPossession, `${at}.proofOfPossession`, 96),
       bond: amount(json.bond, `${at}.bond`),
@@ -258,7 +284,7 @@ export const canonicalJson = (value: unknown): string => {
 };
 
 /** Computes block 0's extraData: different parameters are different chains. Upgrades are left out, they come later. */
-export const genesisExtraData = (document: Json): Hex => {
+export const genesisExtraData = (document: Json): Hash => {
   const { upgrades: _, ...rest } = document;
   return keccak256(utf8(canonicalJson(rest)));
 };
@@ -291,6 +317,7 @@ export const devGenesis = (options: DevGenesisOptions): Json => {
     (marketHubStakeNrlc + seats * BigInt(String(params.slotStakeNrlc))) * NRLC +
     reserveWei;
   const treasury = options.validators[0]?.address ?? ZERO_ADDRESS;
+  const ownBalance = BigInt(options.accounts.find((each) => each.address === treasury)?.balance ?? 0);
   return {
     description: "rolec development network",
     chainId: options.chainId ?? 77_216,
@@ -298,7 +325,10 @@ export const devGenesis = (options: DevGenesisOptions): Json => {
     params,
     upgrades: [],
     validators: options.validators,
-    accounts: [...options.accounts, { address: treasury, balance: (SUPPLY_WEI - given).toString() }],
+    accounts: [
+      ...options.accounts.filter((each) => each.address !== treasury),
+      { address: treasury, balance: (SUPPLY_WEI - given + ownBalance).toString() },
+    ],
     slots: options.slots,
     categories: CATEGORIES,
     reserveWei: reserveWei.toString(),

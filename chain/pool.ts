@@ -39,25 +39,43 @@ export interface TransactionPool {
   all(): Iterable<Transaction>;
 }
 
+/** What waits of one sender. `next` is the first nonce from the account's on that is not there, `cost` the wei of all. */
+interface Queue {
+  readonly byNonce: Map<number, Transaction>;
+  next: number;
+  cost: bigint;
+}
+
+/** Least fee of a transaction, in wei a gas: no block has a lower base fee for long. */
+const MIN_FEE = 7n;
+
+const costOf = (tx: Transaction): bigint => tx.value + BigInt(tx.gasLimit) * tx.maxFeePerGas;
+const bumped = (before: bigint): bigint => before + (before * BUMP_PERCENT + 99n) / 100n + 1n;
+
 /** Makes an empty pool for a chain. */
 export const createPool = (chainId: number, first: PoolView, limits: PoolLimits = LIMITS): TransactionPool => {
   let view = first;
   let size = 0;
   let bytes = 0;
   const byHash = new Map<Hash, Transaction>();
-  const bySender = new Map<Address, Map<number, Transaction>>();
+  const bySender = new Map<Address, Queue>();
 
   const drop = (tx: Transaction): void => {
     const sender = senderOf(tx);
-    const list = bySender.get(sender);
-    if (list?.get(tx.nonce)?.hash === tx.hash) list.delete(tx.nonce);
-    if (list?.size === 0) bySender.delete(sender);
-    if (byHash.delete(tx.hash)) {
-      size -= 1;
-      bytes -= tx.raw.length;
-    }
+    const queue = bySender.get(sender);
+    if (!queue || !byHash.delete(tx.hash)) return;
+    queue.byNonce.delete(tx.nonce);
+    queue.cost -= costOf(tx);
+    queue.next = Math.min(queue.next, tx.nonce);
+    if (queue.byNonce.size === 0) bySender.delete(sender);
+    size -= 1;
+    bytes -= tx.raw.length;
   };
-  const bumped = (before: bigint): bigint => before + (before * BUMP_PERCENT + 99n) / 100n;
+  const advance = (queue: Queue, nonce: number): number => {
+    queue.next = Math.max(queue.next, nonce);
+    while (queue.byNonce.has(queue.next)) queue.next += 1;
+    return queue.next;
+  };
 
   return {
     add: (tx) => {
@@ -69,29 +87,38 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
       if (tx.gasLimit < intrinsic)
         failChain("pool-gas", `intrinsic gas too low: have ${tx.gasLimit}, want ${intrinsic}`);
       if (tx.gasLimit > view.gasLimit) failChain("pool-gas", "exceeds block gas limit");
+      // Half full, the pool keeps its room for what the next blocks can take.
+      const isCrowded = 2 * size >= limits.maxCount || 2 * bytes >= limits.maxBytes;
+      const least = isCrowded && view.baseFee > MIN_FEE ? view.baseFee : MIN_FEE;
+      if (tx.maxFeePerGas < least)
+        failChain("pool-underpriced", `transaction underpriced: max fee ${tx.maxFeePerGas}, at least ${least}`);
       const sender = senderOf(tx);
       const nonce = view.nonce(sender);
+      const queue = bySender.get(sender) ?? { byNonce: new Map(), next: nonce, cost: 0n };
       if (tx.nonce < nonce) failChain("pool-nonce-low", `nonce too low: next nonce ${nonce}, tx nonce ${tx.nonce}`);
-      if (tx.nonce > nonce + MAX_NONCE_GAP) failChain("pool-nonce-gap", "nonce too high");
-      const cost = tx.value + BigInt(tx.gasLimit) * tx.maxFeePerGas;
-      if (view.balance(sender) < cost && !view.paidByOther?.(tx, sender))
+      const furthest = isCrowded ? advance(queue, nonce) : nonce + MAX_NONCE_GAP;
+      if (tx.nonce > furthest) failChain("pool-nonce-gap", `nonce too high: at most ${furthest}, tx nonce ${tx.nonce}`);
+      const before = queue.byNonce.get(tx.nonce);
+      const others = queue.cost - (before ? costOf(before) : 0n);
+      const have = view.balance(sender);
+      if (have < others + costOf(tx) && !view.paidByOther?.(tx, sender))
         failChain(
           "pool-funds",
-          `insufficient funds for gas * price + value: have ${view.balance(sender)} want ${cost}`,
+          `insufficient funds for gas * price + value: have ${have} want ${costOf(tx)}${others > 0n ? `, ${others} for what waits` : ""}`,
         );
-      const list = bySender.get(sender);
-      const before = list?.get(tx.nonce);
       if (before) {
         const enough =
           tx.maxFeePerGas >= bumped(before.maxFeePerGas) &&
           tx.maxPriorityFeePerGas >= bumped(before.maxPriorityFeePerGas);
         if (!enough) failChain("pool-replacement", "replacement transaction underpriced");
-        drop(before);
-      } else if ((list?.size ?? 0) >= limits.maxPerSender)
+      } else if (queue.byNonce.size >= limits.maxPerSender)
         failChain("pool-full", "too many transactions of this account wait");
-      if (size >= limits.maxCount || bytes + tx.raw.length > limits.maxBytes) failChain("pool-full", "txpool is full");
-      const into = bySender.get(sender) ?? new Map<number, Transaction>();
-      bySender.set(sender, into.set(tx.nonce, tx));
+      const room = bytes + tx.raw.length - (before?.raw.length ?? 0) <= limits.maxBytes;
+      if ((!before && size >= limits.maxCount) || !room) failChain("pool-full", "txpool is full");
+      if (before) drop(before);
+      bySender.set(sender, queue);
+      queue.byNonce.set(tx.nonce, tx);
+      queue.cost += costOf(tx);
       byHash.set(tx.hash, tx);
       size += 1;
       bytes += tx.raw.length;
@@ -99,39 +126,38 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
     has: (hash) => byHash.has(hash),
     get: (hash) => byHash.get(hash),
     nextNonce: (address) => {
-      let nonce = view.nonce(address);
-      const list = bySender.get(address);
-      while (list?.has(nonce)) nonce += 1;
-      return nonce;
+      const queue = bySender.get(address);
+      const nonce = view.nonce(address);
+      return queue ? advance(queue, nonce) : nonce;
     },
     best: function* () {
       const tip = (tx: Transaction) => effectiveGasPrice(tx, view.baseFee) - view.baseFee;
       const heap = heapOf<Transaction>((a, b) => tip(a) > tip(b));
       const executable = (tx: Transaction | undefined) => tx !== undefined && tx.maxFeePerGas >= view.baseFee;
-      for (const [sender, list] of bySender) {
-        const tx = list.get(view.nonce(sender));
+      for (const [sender, { byNonce }] of bySender) {
+        const tx = byNonce.get(view.nonce(sender));
         if (executable(tx)) heap.push(tx!);
       }
       for (let tx = heap.pop(); tx; tx = heap.pop()) {
         if ((yield tx) === "skip") continue;
-        const next = bySender.get(senderOf(tx))?.get(tx.nonce + 1);
+        const next = bySender.get(senderOf(tx))?.byNonce.get(tx.nonce + 1);
         if (executable(next)) heap.push(next!);
       }
     },
     reset: (next, mined) => {
       view = next;
       const touched = new Set<Address>();
-      for (const tx of mined) touched.add(senderOf(tx));
+      for (const tx of mined) {
+        const sender = senderOf(tx);
+        // What waits at a nonce that is mined is this transaction, or has lost against it.
+        const waits = bySender.get(sender)?.byNonce.get(tx.nonce);
+        if (waits) drop(waits);
+        touched.add(sender);
+      }
       for (const sender of touched) {
-        const nonce = view.nonce(sender);
-        for (const tx of [...(bySender.get(sender)?.values() ?? [])]) {
-          const cost = tx.value + BigInt(tx.gasLimit) * tx.maxFeePerGas;
-          if (
-            tx.nonce < nonce ||
-            (tx.nonce === nonce && view.balance(sender) < cost && !view.paidByOther?.(tx, sender))
-          )
-            drop(tx);
-        }
+        const queue = bySender.get(sender);
+        const first = queue?.byNonce.get(view.nonce(sender));
+        if (first && view.balance(sender) < costOf(first) && !view.paidByOther?.(first, sender)) drop(first);
       }
     },
     get size() {

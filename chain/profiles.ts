@@ -4,7 +4,7 @@ const RLC = 10n ** 18n;
 
 /**
  * Computes floor(2^64 * 2^(-eraSeconds/halfLifeSeconds)) with integers alone: the q-th root of 2^(64q) / 2^p for the
- * reduced fraction p/q, by Newton's method. Slow for large q, and run once when a document is made.
+ * reduced fraction p/q, by bisection. Slow for large q, and run once when a document is made.
  */
 export const decayQ64 = (eraSeconds: number, halfLifeSeconds: number): bigint => {
   const divisor = gcd(eraSeconds, halfLifeSeconds);

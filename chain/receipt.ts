@@ -1,4 +1,4 @@
-import { type Address, fromHex, type Hash } from "../lib/bytes.ts";
+import { type Address, concat, fromHex, type Hash } from "../lib/bytes.ts";
 import { address, bytes, decodeWith, hash, list, record, uint } from "../lib/codec.ts";
 import { keccak256Bytes } from "../lib/keccak.ts";
 import { encodeRlp } from "../lib/rlp.ts";
@@ -32,7 +32,7 @@ export const encodeReceipt = (receipt: Receipt): Uint8Array => {
   const body = encodeRlp(
     coder.encode({ ...receipt, logs: receipt.logs.map((log) => ({ ...log, topics: [...log.topics] })) }),
   );
-  return receipt.type === 0 ? body : Uint8Array.of(receipt.type, ...body);
+  return receipt.type === 0 ? body : concat(Uint8Array.of(receipt.type), body);
 };
 
 /** Decodes a receipt of our own storage; `before` is the cumulative gas of the receipt before. */

@@ -24,6 +24,7 @@ export const CONSENSUS_RULES = {
   "header-state-root": { verdict: "reject", section: "5" },
   "header-mix": { verdict: "reject", section: "4" },
   "block-proposer": { verdict: "reject", section: "4" },
+  "block-size": { verdict: "reject", section: "5" },
   "block-reveal": { verdict: "reject", section: "4" },
   "block-work-shares": { verdict: "reject", section: "7" },
   "block-evidence": { verdict: "reject", section: "6" },

@@ -1,5 +1,11 @@
 import type { Block, Body, Certificate } from "../chain/block.ts";
-import { consensusRoot, receiptsRoot, transactionsRoot } from "../chain/block.ts";
+import {
+  consensusRoot,
+  MAX_TRANSACTION_BYTES_IN_BLOCK,
+  MAX_TRANSACTIONS,
+  receiptsRoot,
+  transactionsRoot,
+} from "../chain/block.ts";
 import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
 import { type Mmr, mmrAppend, mmrRoot, mmrRootOf } from "../chain/mmr.ts";
 import { epochOf, eraOf, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
@@ -129,11 +135,15 @@ const runTransactions = (
   const done: Transaction[] = [];
   const receipts: Receipt[] = [];
   let gasUsed = 0;
+  let bytes = 0;
   for (const tx of transactions) {
     const before = state.snapshot();
     try {
+      if (bytes + tx.raw.length > MAX_TRANSACTION_BYTES_IN_BLOCK || done.length === MAX_TRANSACTIONS)
+        failConsensus("block-size", { bytes: bytes + tx.raw.length, transactions: done.length });
       const result = applyTransaction(state, context, tx, context.gasLimit - gasUsed);
       gasUsed += result.gasUsed;
+      bytes += tx.raw.length;
       done.push(tx);
       receipts.push({
         type: tx.type,

@@ -5,7 +5,7 @@ import { decayQ64 } from "../../chain/profiles.ts";
 import { blsKeygen, blsProve, blsPublicKey } from "../../lib/bls.ts";
 import { type Hex, utf8 } from "../../lib/bytes.ts";
 
-const address = (i: number): Hex => `0x${i.toString(16).padStart(40, "0")}`;
+const address = (i: number): Hex => `0x${i.toString(16).padStart(40, "1")}`;
 const validator = (i: number) => {
   const secret = blsKeygen(utf8(`validator ${i}`));
   return {
@@ -55,6 +55,12 @@ t.test("an impossible document is refused with the field and the reason", async 
     ["slots", [{ worker: address(5), validator: address(9), count: 1 }], /no validator of this document/],
     ["upgrades", [{ era: 1, slotSeconds: 2 }], /never changes/],
     ["chainId", "77216", /chainId/],
+    ["upgrade", [], /no such field/],
+    ["params.maxValidators", 5_000, /from 1 to 1024/],
+    ["params.slotsPerEpoch", 1e15, /slotsPerEpoch/],
+    ["params.genesisDifficulty", "9".repeat(78), /at most 77 digits/],
+    ["params.silencePenaltyNrlc", "999999999999", /over slotStakeNrlc/],
+    ["accounts", [{ address: `0x${"1006".padStart(40, "0")}`, balance: "1" }], /address of the system/],
   ];
   for (const [path, value, reason] of refused) t.throws(() => readGenesis(change(path, value)), reason, path);
   t.throws(() => readGenesis(undefined), /an object is expected/);
