@@ -302,10 +302,11 @@ export interface DevGenesisOptions {
   }[];
   readonly accounts: readonly { address: Address; balance: string }[];
   readonly slots: readonly GenesisSlots[];
+  readonly description?: string;
   readonly params?: Partial<Record<keyof Params, unknown>>;
 }
 
-/** Makes a genesis document of the development profile; what nobody is given goes to the first validator's account. */
+/** Makes a genesis document, of the development profile where no parameters are given; what nobody is given goes to the first validator's account. */
 export const devGenesis = (options: DevGenesisOptions): Json => {
   const params = { ...DEV_PARAMS, ...options.params };
   const reserveWei = SUPPLY_WEI / 10n;
@@ -319,7 +320,7 @@ export const devGenesis = (options: DevGenesisOptions): Json => {
   const treasury = options.validators[0]?.address ?? ZERO_ADDRESS;
   const ownBalance = BigInt(options.accounts.find((each) => each.address === treasury)?.balance ?? 0);
   return {
-    description: "rolec development network",
+    description: options.description ?? "rolec development network",
     chainId: options.chainId ?? 77_216,
     genesisTime: options.genesisTime,
     params,

@@ -78,3 +78,40 @@ export const DEV_PARAMS = {
   poolStakeRatioPercent: "100",
   vmVersion: 1,
 };
+
+/** The parameters of the testnet profile: phase 1, then over 90 days (15,187 eras) to phase 2, which has a tenth of work. */
+export const TESTNET_PARAMS = {
+  ...DEV_PARAMS,
+  slotSeconds: 2,
+  slotsPerEpoch: 8,
+  epochsPerEra: 32,
+  schedule: [PHASE_1, { era: 15_187, work: "6554", contribution: "29491", stake: "29491" }],
+  // decayQ64(512, 86_400) and decayQ64(512, 2_592_000): half-lives of a day and of 30 days, in eras of 512 s.
+  workDecayQ64: "18371128758548627046",
+  contributionDecayQ64: "18444218556011281372",
+  mintDivisor: "3072",
+  mintFloorWei: (10n * RLC).toString(),
+  contributionFloorWei: (1_000n * RLC).toString(),
+  // An hour of ten graphics cards at 30 million hashes a second.
+  workFloorHashes: "1080000000000",
+  leverageBondCeilingWei: (1_000_000n * RLC).toString(),
+  leakQuotient: (2n ** 22n).toString(),
+  unbondingEpochs: 1_800,
+  evidenceEpochs: 1_350,
+  trustingEpochs: 1_200,
+  issuancePerSlotWei: (RLC / 10n).toString(),
+  slotStakeNrlc: (100n * 10n ** 9n).toString(),
+  silencePenaltyNrlc: (10n ** 9n).toString(),
+  gasLimit: 120_000_000,
+  workShareSeconds: 2,
+  asertHalfLifeSeconds: 600,
+  genesisDifficulty: (2n ** 20n).toString(),
+  ethashCacheBytes: 1024 * 1024,
+  ethashDatasetBytes: 64 * 1024 * 1024,
+  pricePerGgasNrlc: (10n ** 6n).toString(),
+  weiPerGas: "250000",
+  maxTrust: "10000",
+  serveSeconds: 86_400,
+};
+
+export const PROFILES = { dev: DEV_PARAMS, testnet: TESTNET_PARAMS } as const;

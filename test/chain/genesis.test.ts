@@ -1,7 +1,8 @@
+import { readFileSync } from "node:fs";
 import t from "tap";
 import { canonicalJson, devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { eraOf, paramsAt, slotOf, timestampOf } from "../../chain/params.ts";
-import { decayQ64 } from "../../chain/profiles.ts";
+import { decayQ64, TESTNET_PARAMS } from "../../chain/profiles.ts";
 import { blsKeygen, blsProve, blsPublicKey } from "../../lib/bls.ts";
 import { type Hex, utf8 } from "../../lib/bytes.ts";
 
@@ -84,4 +85,13 @@ t.test("decay factors are exact floors", async (t) => {
 
 t.test("canonical JSON sorts its keys at every depth", async (t) => {
   t.equal(canonicalJson({ b: [1, { d: "x", c: null }], a: true }), '{"a":true,"b":[1,{"c":null,"d":"x"}]}');
+});
+
+t.test("the testnet's document in the repository is possible, and has the testnet profile", async (t) => {
+  const document = JSON.parse(readFileSync(new URL("../../genesis.json", import.meta.url), "utf8"));
+  const genesis = readGenesis(document);
+  t.equal(genesis.chainId, 77_216);
+  t.same(document.params, JSON.parse(JSON.stringify(TESTNET_PARAMS)));
+  t.equal(TESTNET_PARAMS.workDecayQ64, decayQ64(512, 86_400).toString());
+  t.equal(TESTNET_PARAMS.contributionDecayQ64, decayQ64(512, 2_592_000).toString());
 });
