@@ -1,6 +1,7 @@
 import { CID } from "multiformats/cid";
 import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
+import { isFileName } from "./task.ts";
 
 /** Data that a deal's parameters name, checked against what names it. */
 export type InputReference =
@@ -46,15 +47,6 @@ export const splitArgs = (text: string): string[] => {
   if (started) args.push(current);
   return args;
 };
-
-/** Tells whether a name may stand in `/in`. */
-export const isFileName = (name: string): boolean =>
-  name !== "" &&
-  name !== "." &&
-  name !== ".." &&
-  Buffer.byteLength(name) <= LIMITS.nameBytes &&
-  name.isWellFormed() &&
-  !/[/\\\0]/.test(name);
 
 const decodeName = (text: string): string => {
   try {

@@ -3,13 +3,7 @@ import { keccak256 } from "../../lib/keccak.ts";
 import { decodeAbi, encodeAbi } from "../abi.ts";
 import { GAS } from "./gas.ts";
 import { WASM_LIMITS } from "./limits.ts";
-
-/** How a task ended (spec section 11). */
-export const STATUS = { ok: 0, exit: 1, trap: 2, outOfGas: 3, outputLimit: 4, invalid: 5 } as const;
-export const STATUS_NAMES = ["OK", "EXIT", "TRAP", "OUT_OF_GAS", "OUTPUT_LIMIT", "INVALID"] as const;
-
-/** Codes of a trap; with `other` neither gas nor memory is portable, so the limit is used and stateRoot is 0. */
-export const TRAP = { other: 0, unreachable: 1, stack: 2 } as const;
+import { STATUS, STATUS_NAMES } from "./status.ts";
 
 /** What a task's computation is reduced to: the thing that workers agree on. */
 export interface JobReceipt {

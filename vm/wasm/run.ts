@@ -1,22 +1,17 @@
 /**
- * The process of one lot, started by host.ts. Its main thread sets V8 up and passes messages on; the job runs in a
- * worker thread, whose stack is far larger than what the stack meter lets a job use.
+ * The process of one lot, started by host.ts. Its main thread passes messages on; the job runs in a worker thread,
+ * whose stack is far larger than what the stack meter lets a job use.
  */
 import { setPriority } from "node:os";
-import { setFlagsFromString } from "node:v8";
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import { type Compiled, compileModule, runInstance } from "./instance.ts";
-import type { FromChild, Tier, ToChild } from "./messages.ts";
-import { WasmRefused } from "./refusal.ts";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import type { FromChild, ToChild } from "./messages.ts";
 
+const WORKER = new URL(`./run-worker${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
 const LOWEST_PRIORITY = 19;
 const STACK_MB = 64;
 const HEAP_MB = 1_024;
-
-/** Flags of V8: without --no-liftoff, a hot loop in a function that is entered once stays in baseline code for ever. */
-const TIER_FLAGS: Readonly<Record<Tier, string>> = { optimizing: "--no-liftoff", baseline: "--liftoff-only" };
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const passMessages = (): void => {
   try {
@@ -24,48 +19,19 @@ const passMessages = (): void => {
   } catch {
     // A system without priorities runs jobs all the same.
   }
-  let worker: Worker | undefined;
   const answer = (message: FromChild): void => {
     process.send?.(message);
   };
+  const worker = new Worker(WORKER, {
+    env: {},
+    resourceLimits: { stackSizeMb: STACK_MB, maxOldGenerationSizeMb: HEAP_MB },
+  });
+  worker.on("message", answer);
+  worker.on("error", (error) =>
+    answer({ kind: "fault", reason: error instanceof Error ? error.message : String(error) }),
+  );
   process.on("disconnect", () => process.exit(0));
-  process.on("message", (message: ToChild) => {
-    if (message.kind !== "start") {
-      worker?.postMessage(message);
-      return;
-    }
-    setFlagsFromString(TIER_FLAGS[message.tier]);
-    worker = new Worker(new URL(import.meta.url), {
-      workerData: message.module,
-      env: {},
-      resourceLimits: { stackSizeMb: STACK_MB, maxOldGenerationSizeMb: HEAP_MB },
-    });
-    worker.on("message", answer);
-    worker.on("error", (error) => answer({ kind: "fault", reason: reasonOf(error) }));
-  });
+  process.on("message", (message: ToChild) => worker.postMessage(message));
 };
 
-const work = (): void => {
-  Error.stackTraceLimit = 0;
-  const port = parentPort!;
-  const answer = (message: FromChild): void => port.postMessage(message);
-  let compiled: Compiled;
-  try {
-    compiled = compileModule(workerData as Uint8Array);
-    answer({ kind: "ready" });
-  } catch (error) {
-    answer({ kind: error instanceof WasmRefused ? "refused" : "fault", reason: reasonOf(error) });
-    return;
-  }
-  port.on("message", (message: ToChild) => {
-    if (message.kind !== "task") return;
-    try {
-      answer({ kind: "outcome", outcome: runInstance(compiled, message.task) });
-    } catch (error) {
-      answer({ kind: "fault", reason: reasonOf(error) });
-    }
-  });
-};
-
-if (isMainThread) passMessages();
-else work();
+passMessages();

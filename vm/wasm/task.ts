@@ -1,6 +1,5 @@
 import { type Address, type Hash, isHex } from "../../lib/bytes.ts";
 import { TASK_LIMITS as LIMITS } from "./limits.ts";
-import { isFileName } from "./params.ts";
 import { WasmRefused } from "./refusal.ts";
 
 /** A file given to a task. */
@@ -27,6 +26,15 @@ export interface Task {
   /** Why the task is invalid without being run, e.g. parameters that are refused. */
   readonly refused?: string;
 }
+
+/** Tells whether a name may stand in `/in`. */
+export const isFileName = (name: string): boolean =>
+  name !== "" &&
+  name !== "." &&
+  name !== ".." &&
+  Buffer.byteLength(name) <= LIMITS.nameBytes &&
+  name.isWellFormed() &&
+  !/[/\\\0]/.test(name);
 
 /** Name of the program, the first argument. */
 export const PROGRAM = "app";

@@ -1,0 +1,36 @@
+/** The thread that runs a lot's tasks, started by run.ts: it compiles the module that comes first, then runs tasks. */
+import { setFlagsFromString } from "node:v8";
+import { parentPort } from "node:worker_threads";
+import { type Compiled, compileModule, runInstance } from "./instance.ts";
+import type { FromChild, Tier, ToChild } from "./messages.ts";
+import { WasmRefused } from "./refusal.ts";
+
+/** Flags of V8: without --no-liftoff, a hot loop in a function that is entered once stays in baseline code for ever. */
+const TIER_FLAGS: Readonly<Record<Tier, string>> = { optimizing: "--no-liftoff", baseline: "--liftoff-only" };
+
+let compiled: Compiled | undefined;
+
+const answerTo = (message: ToChild): FromChild => {
+  if (message.kind === "start") {
+    // Only now: Node's own WebAssembly (it strips types) was compiled by the fast compiler before.
+    setFlagsFromString(TIER_FLAGS[message.tier]);
+    compiled = compileModule(message.module);
+    return { kind: "ready" };
+  }
+  if (!compiled) return { kind: "fault", reason: "a task came before the module" };
+  return { kind: "outcome", outcome: runInstance(compiled, message.task) };
+};
+
+Error.stackTraceLimit = 0;
+parentPort!.on("message", (message: ToChild) => {
+  let answer: FromChild;
+  try {
+    answer = answerTo(message);
+  } catch (error) {
+    answer = {
+      kind: error instanceof WasmRefused ? "refused" : "fault",
+      reason: error instanceof Error ? error.message : String(error),
+    };
+  }
+  parentPort!.postMessage(answer);
+});
