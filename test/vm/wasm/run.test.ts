@@ -2,7 +2,8 @@ import t from "tap";
 import { toHex } from "../../../lib/bytes.ts";
 import { startGas } from "../../../vm/wasm/gas.ts";
 import { type Lot, runTask, runTasks, type TaskResult } from "../../../vm/wasm/host.ts";
-import { decodeReceipt, STATUS, TRAP } from "../../../vm/wasm/receipt.ts";
+import { decodeReceipt } from "../../../vm/wasm/receipt.ts";
+import { STATUS, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
 import { build, f64, i32, i64, type ModuleSource, op, writeText } from "../../helpers/wasm-builder.ts";
 
