@@ -1,0 +1,102 @@
+import t from "tap";
+import { parseParams, parseReference, splitArgs } from "../../../vm/wasm/params.ts";
+import { environmentOf, type Task } from "../../../vm/wasm/task.ts";
+
+const HASH = "ab".repeat(32);
+const CID = "bafybeigroawwmgibzntuqeclonl7syqsvcbez3i77qhqw6tusrrzosewby";
+
+t.test("arguments are split at white space, and quotes hold together", async (t) => {
+  t.same(splitArgs(""), []);
+  t.same(splitArgs("  a  b\tc\n"), ["a", "b", "c"]);
+  t.same(splitArgs(`--name "a b" 'c "d"' x"y z"w ""`), ["--name", "a b", 'c "d"', "xy zw", ""]);
+  t.throws(() => splitArgs(`a "b`), /not closed/);
+});
+
+t.test("data is named by content", async (t) => {
+  t.same(parseReference(`/ipfs/${CID}`), { kind: "ipfs", cid: CID, name: CID });
+  t.same(parseReference(`/ipfs/${CID}?filename=book%20.csv`), { kind: "ipfs", cid: CID, name: "book .csv" });
+  t.same(parseReference("/ipfs/QmdfTbBqBPQ7VNxZEYEj14VmRuZBkqFbiwReogJgS1zR1n"), {
+    kind: "ipfs",
+    cid: "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+    name: "bafybeihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+  });
+  t.same(parseReference(`https://example.org/a/b.csv?x=1#sha256=${HASH.toUpperCase()}`), {
+    kind: "url",
+    url: "https://example.org/a/b.csv?x=1",
+    sha256: `0x${HASH}`,
+    name: "b.csv",
+  });
+  for (const bad of [
+    "https://example.org/a.csv",
+    `ftp://example.org/a#sha256=${HASH}`,
+    "/ipfs/nothing",
+    `https://example.org/#sha256=${HASH}`,
+    `https://example.org/..%2f#sha256=${HASH}`,
+    `/ipfs/${CID}?filename=a%2Fb`,
+    "/etc/passwd",
+  ])
+    t.throws(() => parseReference(bad), { name: "WasmRefused" }, bad);
+});
+
+t.test("parameters are JSON with iExec's names", async (t) => {
+  t.same(parseParams(""), { args: [], inputs: [] });
+  t.same(parseParams("{}"), { args: [], inputs: [] });
+  const params = parseParams(
+    JSON.stringify({
+      iexec_args: "a 'b c'",
+      iexec_input_files: [`/ipfs/${CID}?filename=x`],
+      iexec_result_storage_provider: "ipfs",
+      iexec_result_encryption: false,
+      iexec_secrets: {},
+    }),
+  );
+  t.same(params.args, ["a", "b c"]);
+  t.equal(params.inputs[0]!.name, "x");
+  const file = `/ipfs/${CID}`;
+  for (const [bad, reason] of [
+    ["{", /not JSON/],
+    ["[]", /not a JSON object/],
+    ["1", /not a JSON object/],
+    ['{"iexec_args":1}', /not a text/],
+    ['{"iexec_args":"\\u0000"}', /not a text/],
+    ['{"iexec_args":"\\ud800"}', /not a text/],
+    ['{"iexec_input_files":"x"}', /not a list/],
+    [JSON.stringify({ iexec_input_files: [file, file] }), /same name/],
+    [JSON.stringify({ iexec_input_files: new Array(257).fill(file) }), /256 input files/],
+    ['{"iexec_secrets":{"1":"a"}}', /not supported/],
+    ['{"iexec_result_storage_provider":"dropbox"}', /ipfs only/],
+    ['{"other":1}', /unknown parameter other/],
+    [JSON.stringify({ iexec_args: "x ".repeat(40_000) }), /65536 bytes/],
+    [JSON.stringify({ iexec_args: "x ".repeat(2_000) }), /1024 arguments/],
+  ] as const)
+    t.throws(() => parseParams(bad), reason);
+});
+
+t.test("the environment has iExec's names in a fixed order, which a task cannot replace", async (t) => {
+  const task: Task = {
+    taskid: `0x${HASH}`,
+    args: [],
+    env: { B: "2", A: "1", IEXEC_OUT: "/elsewhere" },
+    inputs: [{ name: "book.csv", bytes: new Uint8Array(0) }],
+    dataset: { address: `0x${"12".repeat(20)}`, name: "data", bytes: new Uint8Array(0) },
+    gasLimit: 0,
+    startTime: 0,
+    hasCallback: false,
+    bot: { size: 20, first: 0, index: 7 },
+  };
+  t.same(environmentOf(task), [
+    `IEXEC_TASK_ID=0x${HASH}`,
+    "IEXEC_IN=/in",
+    "IEXEC_OUT=/out",
+    `IEXEC_DATASET_ADDRESS=0x${"12".repeat(20)}`,
+    "IEXEC_DATASET_FILENAME=data",
+    "IEXEC_BOT_SIZE=20",
+    "IEXEC_BOT_FIRST_INDEX=0",
+    "IEXEC_BOT_TASK_INDEX=7",
+    "IEXEC_INPUT_FILES_NUMBER=1",
+    "IEXEC_INPUT_FILES_FOLDER=/in",
+    "IEXEC_INPUT_FILE_NAME_1=book.csv",
+    "A=1",
+    "B=2",
+  ]);
+});
