@@ -1,5 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
+import { decode, encode } from "rlp";
 import t from "tap";
 import { bytesToBigint, fromHex, toHex, utf8 } from "../../lib/bytes.ts";
 import { big, bytes, decodeWith, encodeWith, hexOf, list, record, uint } from "../../lib/codec.ts";
@@ -62,4 +64,38 @@ t.test("a field list decodes exactly what it encodes and refuses the rest", asyn
   ];
   for (const item of wrong) t.throws(() => decodeWith(coder, encodeRlp(item)));
   t.equal(bytesToBigint(fromHex("0x")), 0n);
+});
+
+t.test("any item is encoded and decoded as the rlp package does it", async () => {
+  const { item } = fc.letrec((tie) => ({
+    item: fc.oneof({ maxDepth: 4 }, fc.uint8Array({ maxLength: 70 }), fc.array(tie("item"), { maxLength: 20 })),
+  }));
+  fc.assert(
+    fc.property(item, (value) => {
+      const bytes = encodeRlp(value as Item);
+      if (toHex(bytes) !== toHex(encode(value as Uint8Array[]))) throw new Error("encodings differ");
+      if (toHex(encode(decodeRlp(bytes) as Uint8Array[])) !== toHex(bytes)) throw new Error("decoding differs");
+    }),
+  );
+});
+
+t.test("whatever the rlp package refuses is refused, and nothing else is thrown", async () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
+      let ours: string | undefined;
+      try {
+        ours = toHex(encodeRlp(decodeRlp(bytes)));
+      } catch (error) {
+        if ((error as { code?: string }).code !== "rlp") throw error;
+      }
+      let theirs: string | undefined;
+      try {
+        theirs = toHex(encode(decode(bytes) as Uint8Array[]));
+      } catch {}
+      if (ours !== undefined && ours !== theirs) throw new Error(`${toHex(bytes)}: ${ours} and ${theirs}`);
+      if (ours === undefined && theirs === toHex(bytes) && bytes.length > 0)
+        throw new Error(`${toHex(bytes)} is canonical and refused`);
+    }),
+    { numRuns: 2000 },
+  );
 });
