@@ -2,7 +2,12 @@ import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { ERRNO } from "./wasi-abi.ts";
 
 /** A call would write more than a task may: it has no effect, and the task ends with OUTPUT_LIMIT. */
-export class OutputLimit extends Error {}
+export class OutputLimit extends Error {
+  constructor() {
+    super("the output is at its limit");
+    this.name = "OutputLimit";
+  }
+}
 
 /** A file system call fails with a WASI error number. */
 export class FileError extends Error {

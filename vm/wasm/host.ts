@@ -42,7 +42,12 @@ export interface TaskResult extends JobReceipt {
 }
 
 /** This machine could not compute: a crash, a time-out, no memory. The worker declines; it is never a result. */
-export class ComputeFault extends Error {}
+export class ComputeFault extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = "ComputeFault";
+  }
+}
 
 const LOWEST_PRIORITY = 19;
 const HEAP_MB = 512;

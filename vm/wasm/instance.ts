@@ -21,7 +21,12 @@ export interface Outcome {
 }
 
 /** This machine could not run the task. Never a result. */
-export class LocalFault extends Error {}
+export class LocalFault extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = "LocalFault";
+  }
+}
 
 export interface Compiled {
   readonly prepared: Prepared;

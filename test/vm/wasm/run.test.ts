@@ -252,6 +252,37 @@ t.test("bulk operations pay for each byte", async (t) => {
   t.equal(result.gasUsed, startGas(build(source).length, 0, 16) + 6 + 2 * 20 + 1_000_100);
 });
 
+t.test("a callback gets /out/callback, if the deal has one and the file is no larger than it may be", async (t) => {
+  const source = (length: number): ModuleSource => ({
+    imports: ["path_open", "fd_write"],
+    data: [{ at: 1_000, bytes: [...Buffer.from("out/callback")] }],
+    functions: [
+      {
+        code: [
+          ...[
+            op.i32(3),
+            op.i32(0),
+            op.i32(1_000),
+            op.i32(12),
+            op.i32(1),
+            op.i64(64n),
+            op.i64(0n),
+            op.i32(0),
+            op.i32(20),
+          ],
+          ...[op.call(0), drop],
+          ...writeText(1, 4, 1_000, length),
+        ],
+      },
+    ],
+  });
+  const data = Buffer.from((await run(source(12), { hasCallback: true })).callbackData);
+  t.equal(data.toString(), "out/callback");
+  t.equal((await run(source(12))).callbackData.length, 0);
+  t.equal((await run(source(1_024), { hasCallback: true })).callbackData.length, 1_024);
+  t.equal((await run(source(1_025), { hasCallback: true })).callbackData.length, 0);
+});
+
 t.test("the start function runs under the meters", async (t) => {
   const source: ModuleSource = { start: 1, functions: [{ code: [] }, { code: [op.loop(op.br(0))] }] };
   t.match(await run(source), { status: STATUS.outOfGas, gasUsed: TASK.gasLimit });

@@ -1,0 +1,146 @@
+import t from "tap";
+import { createFileTree } from "../../../vm/wasm/file-tree.ts";
+import { compileModule, type Outcome, runInstance } from "../../../vm/wasm/instance.ts";
+import { STATUS } from "../../../vm/wasm/status.ts";
+import type { Task } from "../../../vm/wasm/task.ts";
+import { ERRNO, WASI_SIGNATURES } from "../../../vm/wasm/wasi-abi.ts";
+import { build, i32, type ModuleSource, op } from "../../helpers/wasm-builder.ts";
+
+const TASK: Task = {
+  taskid: `0x${"11".repeat(32)}`,
+  args: [],
+  inputs: [{ name: "a", bytes: new Uint8Array(3) }],
+  gasLimit: 2_000_000_000,
+  startTime: 1_700_000_000,
+  hasCallback: false,
+};
+const run = (source: ModuleSource, task: Partial<Task> = {}): Outcome =>
+  runInstance(compileModule(build(source)), { ...TASK, ...task });
+
+/** Calls one function with constants and exits with what it answers. */
+const answer = (name: string, values: readonly number[]): number => {
+  const letters = WASI_SIGNATURES.get(name)!.split(">")[0]!;
+  const push = [...letters].map((letter, i) =>
+    letter === "I" ? op.i64(BigInt(values[i] ?? 0)) : op.i32(values[i] ?? 0),
+  );
+  const outcome = run({ imports: [name, "proc_exit"], functions: [{ code: [...push, op.call(0), op.call(1)] }] });
+  return outcome.status === STATUS.ok ? 0 : outcome.status === STATUS.exit ? outcome.code : -outcome.status;
+};
+
+t.test("pointers outside the memory answer EFAULT in every call that takes one", async (t) => {
+  const far = 0xffff_fff0;
+  t.equal(answer("args_get", [far, far]), ERRNO.fault);
+  t.equal(answer("environ_get", [0, 65_530]), ERRNO.fault);
+  t.equal(answer("environ_sizes_get", [far, 0]), ERRNO.fault);
+  t.equal(answer("clock_time_get", [0, 0, far]), ERRNO.fault);
+  t.equal(answer("random_get", [far, 100]), ERRNO.fault);
+  t.equal(answer("random_get", [0, 65_537]), ERRNO.fault);
+  t.equal(answer("fd_write", [1, far, 1, 0]), ERRNO.fault);
+  t.equal(answer("fd_write", [1, 0, 1, far]), ERRNO.fault);
+  t.equal(answer("fd_read", [0, far, 1, 0]), ERRNO.fault);
+  t.equal(answer("fd_fdstat_get", [1, far]), ERRNO.fault);
+  t.equal(answer("fd_prestat_get", [3, far]), ERRNO.fault);
+  t.equal(answer("fd_readdir", [3, far, 10, 0, 0]), ERRNO.fault);
+  t.equal(answer("path_open", [3, 0, far, 10, 0, 0, 0, 0, 0]), ERRNO.fault);
+  t.equal(answer("poll_oneoff", [far, 0, 1, 0]), ERRNO.fault);
+});
+
+t.test("descriptors that are not open answer EBADF, and what is not offered ENOSYS", async (t) => {
+  for (const name of ["fd_close", "fd_sync", "fd_tell", "fd_fdstat_get", "fd_filestat_get", "fd_seek", "fd_write"])
+    t.equal(answer(name, [99]), ERRNO.badf, name);
+  t.equal(answer("fd_write", [0]), ERRNO.badf);
+  t.equal(answer("fd_read", [1]), ERRNO.badf);
+  t.equal(answer("fd_write", [-1]), ERRNO.badf);
+  for (const name of ["sock_accept", "sock_send", "path_symlink", "path_link", "path_readlink", "proc_raise"])
+    t.equal(answer(name, []), ERRNO.nosys, name);
+  t.equal(answer("sched_yield", []), 0);
+  t.equal(answer("fd_seek", [1]), ERRNO.spipe);
+  t.equal(answer("clock_time_get", [9]), ERRNO.inval);
+  t.equal(answer("poll_oneoff", [0, 0, 0, 0]), ERRNO.inval);
+});
+
+t.test("a vector or a wait that costs more than there is runs out of gas", async (t) => {
+  t.equal(answer("fd_write", [1, 0, 0xffff_ffff, 0]), -STATUS.outOfGas);
+  t.equal(answer("poll_oneoff", [0, 0, 0xffff_ffff, 0]), -STATUS.outOfGas);
+  t.equal(answer("random_get", [0, 65_536]), 0);
+});
+
+t.test("a module without memory runs, and its calls answer EFAULT", async (t) => {
+  const outcome = run({
+    memory: "none",
+    imports: ["random_get", "proc_exit"],
+    functions: [{ code: [op.i32(0), op.i32(1), op.call(0), op.call(1)] }],
+  });
+  t.match(outcome, { status: STATUS.exit, code: ERRNO.fault });
+});
+
+/** Opens `out/a…`, whose letters count up, again and again, closing none or each; then what the loop ends with. */
+const openFiles = (close: boolean): ModuleSource => ({
+  imports: ["path_open", "fd_close", "proc_exit"],
+  data: [{ at: 64, bytes: [...Buffer.from("out/aaaaaaaa")] }],
+  functions: [
+    {
+      locals: [i32, i32],
+      code: [
+        op.loop(
+          // Bytes 68… of the name become the digits of the counter in base 16, from `a`.
+          ...[0, 4, 8, 12].map((shift, i) => [
+            ...op.i32(68 + i),
+            ...[...op.get(0), ...op.i32(shift), 0x76, ...op.i32(15), 0x71, ...op.i32(97), 0x6a],
+            ...[0x3a, 0, 0],
+          ]),
+          [...op.get(0), ...op.i32(1), 0x6a, ...op.set(0)],
+          [...op.i32(3), ...op.i32(0), ...op.i32(64), ...op.i32(12), ...op.i32(1), ...op.i64(64n), ...op.i64(0n)],
+          [...op.i32(0), ...op.i32(32), ...op.call(0), ...op.tee(1)],
+          op.if([...op.get(1), ...op.call(2)]),
+          close ? [...op.i32(32), ...op.load32(), ...op.call(1), 0x1a] : [],
+          op.br(0),
+        ),
+      ],
+    },
+  ],
+});
+
+t.test("open files and entries of the output are bounded", async (t) => {
+  t.match(run(openFiles(false)), { status: STATUS.exit, code: ERRNO.mfile });
+  const full = run(openFiles(true));
+  t.equal(full.status, STATUS.outputLimit);
+  t.equal([...full.files.keys()].filter((name) => name.startsWith("out/")).length, 4_096);
+});
+
+t.test("the tree counts what it holds, gives back what is removed, and bounds depth and directories", async (t) => {
+  const tree = createFileTree([]);
+  const out = tree.child(tree.root, "out")!;
+  if (out.kind !== "directory") throw new Error("out is a directory");
+  const file = tree.createFile(out, "f");
+  t.throws(() => tree.write(file, 16 * 1024 * 1024, Uint8Array.of(1)), { name: "OutputLimit" });
+  t.equal(file.size, 0);
+  const room = 16 * 1024 * 1024 - 64;
+  tree.resize(file, room);
+  t.throws(() => tree.write(tree.stdout, 0, Uint8Array.of(1)), { name: "OutputLimit" });
+  t.throws(() => tree.createFile(out, "g"), { name: "OutputLimit" });
+  file.open++;
+  tree.removeFile(out, "f");
+  t.throws(() => tree.write(tree.stdout, 0, Uint8Array.of(1)), { name: "OutputLimit" }, "still open, so still counted");
+  file.open--;
+  tree.release(file);
+  tree.write(tree.stdout, 0, new Uint8Array(1_000));
+  let at = out;
+  for (let depth = 0; depth < 16; depth++) {
+    tree.createDirectory(at, "d");
+    const next = tree.child(at, "d")!;
+    if (next.kind !== "directory") throw new Error("d is a directory");
+    at = next;
+  }
+  t.throws(() => tree.createFile(at, "too-deep"), { name: "OutputLimit" });
+  tree.createDirectory(out, "e");
+  t.throws(() => tree.rename(out, "d", tree.child(out, "e") as typeof out, "d"), { name: "OutputLimit" });
+  const long = "x".repeat(250);
+  t.throws(
+    () => {
+      for (let i = 0; i < 1_000; i++) tree.createFile(out, `${long}${i}`);
+    },
+    { name: "OutputLimit" },
+  );
+  t.ok(out.blockBytes < 256 * 1024);
+});
