@@ -52,6 +52,8 @@ export class ComputeFault extends Error {
 const LOWEST_PRIORITY = 19;
 const HEAP_MB = 512;
 const MAX_ERROR_BYTES = 4_096;
+/** What a timer can hold; more would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const EXTENSION = extname(fileURLToPath(import.meta.url));
 const RUN_FILE = fileURLToPath(new URL(`./run${EXTENSION}`, import.meta.url));
@@ -113,7 +115,10 @@ const openProcess = (timeoutMs: number, signal: AbortSignal | undefined) => {
     waiting?.reject(ended);
     waiting = undefined;
   };
-  const timer = setTimeout(() => end(new ComputeFault(`no result within ${timeoutMs} ms`)), timeoutMs);
+  const timer = setTimeout(
+    () => end(new ComputeFault(`no result within ${timeoutMs} ms`)),
+    Math.min(timeoutMs, MAX_TIMER_MS),
+  );
   const abort = (): void => end(signal?.reason);
   signal?.addEventListener("abort", abort);
   child.stderr?.on("data", (data: Buffer) => {
