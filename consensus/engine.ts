@@ -1,16 +1,19 @@
 import type { Block } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
-import { firstSlot, type Genesis, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, firstSlot, type Genesis, slotOf, timestampOf } from "../chain/params.ts";
 import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { openStore, type Store } from "../chain/store.ts";
 import { decodeTransaction, senderOf, type Transaction } from "../chain/transaction.ts";
+import { blsVerify } from "../lib/bls.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import type { BlockContext } from "../vm/natives.ts";
+import { validators } from "../vm/validator-store.ts";
 import { nextBaseFee } from "./fees.ts";
+import { voteMessage } from "./finality.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
@@ -19,7 +22,21 @@ import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 
 /** Clock skew that a block may show before it is put off (spec section 2). */
 export const FUTURE_TOLERANCE_MS = 500;
-const MAX_WAITING = 1_024;
+const MAX_ORPHANS = 512;
+const MAX_EARLY = 64;
+const MAX_INVALID = 4_096;
+/** How far a vote's target epoch may lie after its target's block: a vote from further costs too much to look at. */
+const MAX_EMPTY_EPOCHS = 256;
+const CACHED_VIEWS = 8;
+/**
+ * What these rules compare lies outside the block's hash (its signature) or may differ from what the hash covers (its
+ * body): a copy with a wrong one says nothing against the block that the hash names.
+ */
+const NOT_OF_THE_HASH: ReadonlySet<string> = new Set([
+  "block-proposer",
+  "header-consensus-root",
+  "header-transactions-root",
+]);
 const MAX_QUEUE = 4_096;
 
 export interface EngineEvents {
@@ -109,11 +126,11 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     finality.get(openState(db, mustBlock(head.hash).header.stateRoot), ONLY),
     "finality",
   ).justifiedEpoch;
-  /** Blocks put off: by the parent that they wait for, or until their slot. */
-  const waiting = new Map<Hash, Block[]>();
-  let waitingCount = 0;
-  const timers = new Set<NodeJS.Timeout>();
+  /** Blocks whose parent has not come, and blocks whose slot has not come; the oldest give way. */
+  const orphans = new Map<Hash, Block>();
+  const early = new Map<Hash, NodeJS.Timeout>();
   const invalid = new Set<Hash>();
+  const views = new Map<string, State>();
   /** When each recent tip was first seen, in ms. */
   const seenAt = new Map<Hash, number>();
 
@@ -230,36 +247,37 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     }
   };
   const putOff = (block: Block): "waiting" => {
-    const list = waiting.get(block.header.parentHash) ?? [];
-    if (waitingCount < MAX_WAITING && !list.some((each) => each.hash === block.hash)) {
-      waiting.set(block.header.parentHash, [...list, block]);
-      waitingCount += 1;
-    }
+    if (orphans.size >= MAX_ORPHANS) orphans.delete(orphans.keys().next().value!);
+    orphans.set(block.hash, block);
+    return "waiting";
+  };
+  const putOffEarly = (block: Block, ms: number): "waiting" => {
+    if (early.has(block.hash) || early.size >= MAX_EARLY) return "waiting";
+    const again = () => {
+      early.delete(block.hash);
+      enqueue(() => importNow(block)).catch((error: Error) =>
+        log.debug({ error: error.message }, "a block put off is refused"),
+      );
+    };
+    early.set(block.hash, setTimeout(again, ms));
     return "waiting";
   };
 
   const importNow = async (block: Block): Promise<"imported" | "known" | "waiting"> => {
     if (store.block(block.hash)) return "known";
-    if (invalid.has(block.hash) || invalid.has(block.header.parentHash))
-      failConsensus("block-parent-invalid", block.header.parentHash);
+    if (invalid.has(block.hash)) failConsensus("block-known-invalid", block.hash);
+    if (invalid.has(block.header.parentHash)) failConsensus("block-parent-invalid", block.header.parentHash);
     const parent = store.block(block.header.parentHash);
     if (!parent) return putOff(block);
-    const early = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
-    if (early > 0) {
-      if (early > 60_000) failConsensus("block-future", block.header.timestamp);
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        void enqueue(() => importNow(block)).catch((error) => log.debug({ error }, "a block put off is refused"));
-      }, early);
-      timers.add(timer);
-      return "waiting";
-    }
+    const earlyMs = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
+    if (earlyMs > 60_000) failConsensus("block-future", block.header.timestamp);
+    if (earlyMs > 0) return putOffEarly(block, earlyMs);
     if (!descends(parent, mustBlock(finalHash))) failConsensus("block-not-on-finalized", parent.hash);
     try {
       await keep(importBlock(chain, baseOf(parent), block));
     } catch (error) {
-      if (error instanceof RuleError && error.verdict === "reject") {
-        if (invalid.size > MAX_WAITING) invalid.clear();
+      if (error instanceof RuleError && error.verdict === "reject" && !NOT_OF_THE_HASH.has(error.code)) {
+        if (invalid.size >= MAX_INVALID) invalid.delete(invalid.keys().next().value!);
         invalid.add(block.hash);
       }
       throw error;
@@ -270,10 +288,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
 
   /** Imports the blocks that waited for a parent. */
   const importWaiting = async (parent: Hash): Promise<void> => {
-    const list = waiting.get(parent) ?? [];
-    waiting.delete(parent);
-    waitingCount -= list.length;
-    for (const block of list) {
+    for (const block of [...orphans.values()].filter((each) => each.header.parentHash === parent)) {
+      orphans.delete(block.hash);
       try {
         await importNow(block);
       } catch (error) {
@@ -338,30 +354,44 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       return tx.hash;
     },
     addVote: (vote) => {
-      const target = store.block(vote.link.targetHash) ?? failConsensus("vote-unknown-target", vote.link.targetHash);
+      const { targetEpoch, targetHash } = vote.link;
+      const present = epochOf(genesis, Math.floor(slotOf(genesis, (now() + FUTURE_TOLERANCE_MS) / 1000)));
+      if (targetEpoch > present) failConsensus("vote-future", { got: targetEpoch, present });
       const state = stateOf(head);
-      const checkpoint = checkpoints.get(state, vote.link.targetEpoch);
-      if (vote.link.targetEpoch < must(finality.get(state, ONLY), "finality").finalizedEpoch)
-        failConsensus("vote-stale", vote.link.targetEpoch);
-      // A target that no child has named yet is looked at as its child would see it.
-      const view = checkpoint?.hash === target.hash ? state : viewFrom(target, vote.link.targetEpoch);
-      if (votes.add(view, chain.genesisHash, vote)) emit("vote", vote);
+      if (targetEpoch < must(finality.get(state, ONLY), "finality").finalizedEpoch)
+        failConsensus("vote-stale", targetEpoch);
+      if (votes.has(vote)) return;
+      const target = store.block(targetHash) ?? failConsensus("vote-unknown-target", targetHash);
+      const empty = targetEpoch - epochOf(genesis, slotOf(genesis, target.header.timestamp));
+      if (empty < 0 || empty > MAX_EMPTY_EPOCHS || !descends(target, mustBlock(finalHash)))
+        failConsensus("vote-stale", targetEpoch);
+      // The signature before the state that the target needs: only a validator can make this node look.
+      const voter = validators.get(state, vote.index) ?? failConsensus("vote-member", vote.index);
+      if (!blsVerify(voter.blsPublicKey, voteMessage(chain.genesisHash, vote.link), vote.signature))
+        failConsensus("vote-signature", vote.index);
+      const isNamed = checkpoints.get(state, targetEpoch)?.hash === target.hash;
+      votes.add(isNamed ? state : viewFrom(target, targetEpoch), vote);
+      emit("vote", vote);
     },
     on: (event, listener) => {
       listeners[event].add(listener);
       return () => listeners[event].delete(listener);
     },
     stop: async () => {
-      for (const timer of timers) clearTimeout(timer);
+      for (const timer of early.values()) clearTimeout(timer);
       await queue;
     },
   };
 
   /** The state in which a block is the checkpoint of an epoch: that of the first block that could follow. */
   function viewFrom(target: Block, epoch: number): State {
+    const key = `${target.hash} ${epoch}`;
+    const cached = views.get(key);
+    if (cached) return cached;
     const base = baseOf(target);
-    const slot = Math.max(slotOf(genesis, target.header.timestamp), firstSlot(genesis, epoch)) + 1;
-    prepare(chain, base, slot);
+    prepare(chain, base, Math.max(slotOf(genesis, target.header.timestamp), firstSlot(genesis, epoch)) + 1);
+    if (views.size >= CACHED_VIEWS) views.delete(views.keys().next().value!);
+    views.set(key, base.state);
     return base.state;
   }
 };

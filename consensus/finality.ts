@@ -126,37 +126,28 @@ export const includeCertificate = (
   for (let i = 0; i < bits.length; i++) bits[i] = bitmap[i]! | (checkpoint.bits[i] ?? 0);
   if (bits.every((byte, i) => byte === (checkpoint.bits[i] ?? 0))) failConsensus("certificate-useless");
   const was = must(finality.get(state, ONLY), "finality");
-  const justifies = electorate.isQuorum(bits) && targetEpoch > was.justifiedEpoch;
+  const isQuorum = electorate.isQuorum(bits);
+  const justifies = isQuorum && targetEpoch > was.justifiedEpoch;
   if (targetEpoch + 1 < currentEpoch && !justifies) failConsensus("certificate-target", { targetEpoch, currentEpoch });
   if (!verifyVotes(electorate, genesisHash, certificate, bitmap, signature)) failConsensus("certificate-signature");
-  checkpoints.set(state, targetEpoch, {
-    ...checkpoint,
-    bits,
-    justified: checkpoint.justified || electorate.isQuorum(bits),
-  });
-  if (justifies) justify(state, targetEpoch, targetHash, checkpoint);
+  checkpoints.set(state, targetEpoch, { ...checkpoint, bits, justified: checkpoint.justified || isQuorum });
+  if (justifies) finality.set(state, ONLY, { ...was, justifiedEpoch: targetEpoch, justifiedHash: targetHash });
+  // A link from a justified epoch to the next one finalizes its source, whatever later target was justified before.
+  if (isQuorum && sourceEpoch + 1 === targetEpoch && sourceEpoch > was.finalizedEpoch) finalize(state, sourceEpoch);
 };
 
-const justify = (state: State, epoch: number, justifiedHash: Hash, checkpoint: Checkpoint): void => {
+/** Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets checkpoints before it. */
+const finalize = (state: State, epoch: number): void => {
   const was = must(finality.get(state, ONLY), "finality");
-  const next = { ...was, justifiedEpoch: epoch, justifiedHash };
-  // A link from a justified epoch to the next one finalizes its source.
-  const finalizes = checkpoint.sourceEpoch + 1 === epoch && checkpoint.sourceEpoch > was.finalizedEpoch;
-  if (!finalizes) {
-    finality.set(state, ONLY, next);
-    return;
-  }
-  const source = must(checkpoints.get(state, checkpoint.sourceEpoch), `checkpoint ${checkpoint.sourceEpoch}`);
+  const source = must(checkpoints.get(state, epoch), `checkpoint ${epoch}`);
   finality.set(state, ONLY, {
-    ...next,
-    finalizedEpoch: checkpoint.sourceEpoch,
+    ...was,
+    finalizedEpoch: epoch,
     finalizedHash: source.hash,
     finalizedSlot: source.slot,
     finalizedMix: source.mixHash,
   });
   const current = must(active.get(state, ONLY), "the active set");
-  if (current.setBefore !== 0 && source.set === current.set) {
-    active.set(state, ONLY, { ...current, setBefore: 0 });
-  }
-  for (let old = was.finalizedEpoch; old < checkpoint.sourceEpoch; old++) checkpoints.set(state, old, undefined);
+  if (current.setBefore !== 0 && source.set === current.set) active.set(state, ONLY, { ...current, setBefore: 0 });
+  for (let old = was.finalizedEpoch; old < epoch; old++) checkpoints.set(state, old, undefined);
 };

@@ -116,10 +116,10 @@ export const createProducer = ({
   };
 
   const vote = async (epoch: number): Promise<void> => {
-    votedEpoch = epoch;
     const index = validators.indexOf(engine.stateOf(engine.head()), key.address);
     if (index === undefined) return;
     const link = linkOf(epoch);
+    votedEpoch = epoch;
     await protection.allowVote(key.address, link.sourceEpoch, link.targetEpoch, link.targetHash);
     const cast: Vote = { index, link, signature: blsSign(key.bls, voteMessage(chain.genesisHash, link)) };
     try {

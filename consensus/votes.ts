@@ -1,9 +1,9 @@
 import type { Certificate } from "../chain/block.ts";
 import type { State } from "../chain/state.ts";
-import { blsAggregate, blsVerify } from "../lib/bls.ts";
+import { blsAggregate } from "../lib/bls.ts";
 import type { Hash, Hex } from "../lib/bytes.ts";
 import { decodeWith, encodeWith, hash, hexOf, record, uint } from "../lib/codec.ts";
-import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, voteMessage } from "./finality.ts";
+import { bitmapOf, type Electorate, electorateOf, hasBit, type Link } from "./finality.ts";
 import { type Checkpoint, checkpoints } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 
@@ -33,9 +33,11 @@ interface Tally {
 
 /** Votes that this node knows, by the link that they are for. Bounded by epochs and members. */
 export interface VotePool {
-  /** Verifies and keeps a vote; false where it is known. `state` names its target as a checkpoint. Throws RuleError. */
-  add(state: State, genesisHash: Hash, vote: Vote): boolean;
-  /** Makes a certificate for each link whose votes tell a state something new, newest target first, at most `max`. */
+  /** Keeps a vote whose signature the caller has verified. `state` names its target as a checkpoint. Throws RuleError. */
+  add(state: State, vote: Vote): void;
+  /** Tells whether a vote for this link by this validator is known. */
+  has(vote: Vote): boolean;
+  /** Makes a certificate for each link whose votes tell a state something new, oldest target first, at most `max`. */
   certificates(state: State, currentEpoch: number, max: number): Certificate[];
   /** Tells whether the votes for a link are a quorum. */
   isQuorum(targetHash: Hash, targetEpoch: number): boolean;
@@ -47,9 +49,9 @@ export interface VotePool {
 /** Makes an empty pool of votes. */
 export const createVotePool = (): VotePool => {
   const tallies = new Map<string, Tally>();
-  const keyOf = (link: Link) => `${link.targetEpoch} ${link.targetHash} ${link.sourceHash}`;
+  const keyOf = (link: Link) => `${link.targetEpoch} ${link.targetHash} ${link.sourceEpoch} ${link.sourceHash}`;
   return {
-    add: (state, genesisHash, vote) => {
+    add: (state, vote) => {
       const { link } = vote;
       const checkpoint: Checkpoint | undefined = checkpoints.get(state, link.targetEpoch);
       if (!checkpoint || checkpoint.hash !== link.targetHash)
@@ -63,18 +65,19 @@ export const createVotePool = (): VotePool => {
       };
       const place = tally.electorate.voters.findIndex((voter) => voter.index === vote.index);
       if (place === -1) failConsensus("vote-member", vote.index);
-      if (tally.signatures.has(place)) return false;
-      const { blsPublicKey } = tally.electorate.voters[place]!;
-      if (!blsVerify(blsPublicKey, voteMessage(genesisHash, link), vote.signature))
-        failConsensus("vote-signature", vote.index);
       tally.signatures.set(place, vote.signature);
       tallies.set(keyOf(link), tally);
-      return true;
+    },
+    has: ({ link, index }) => {
+      const tally = tallies.get(keyOf(link));
+      return (
+        tally?.electorate.voters.some((voter, place) => voter.index === index && tally.signatures.has(place)) ?? false
+      );
     },
     certificates: (state, currentEpoch, max) => {
       const made: Certificate[] = [];
       for (const { link, electorate, signatures } of [...tallies.values()].sort(
-        (a, b) => b.link.targetEpoch - a.link.targetEpoch,
+        (a, b) => a.link.targetEpoch - b.link.targetEpoch,
       )) {
         if (made.length >= max) break;
         const checkpoint = checkpoints.get(state, link.targetEpoch);
