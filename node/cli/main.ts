@@ -11,5 +11,5 @@ const { createProgram } = await import("./program.ts");
 try {
   await createProgram().parseAsync(process.argv);
 } catch (error) {
-  fail(process.env.ROLEC_DEBUG ? String((error as Error).stack) : (error as Error).message);
+  fail((error as Error).message);
 }

@@ -4,6 +4,7 @@ import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
 import { genesisCommand } from "./genesis.ts";
 import { nodeCommand } from "./node.ts";
+import { runCommand } from "./run.ts";
 import { testnetCommand } from "./testnet.ts";
 import { validatorCommand } from "./validator.ts";
 
@@ -18,6 +19,7 @@ export const createProgram = (): Command => {
     testnetCommand,
     devCommand,
     nodeCommand,
+    runCommand,
     validatorCommand,
     accountCommand,
     genesisCommand,
