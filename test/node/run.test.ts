@@ -1,3 +1,4 @@
+import "../helpers/plain-spawn.ts";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 
 const MAIN = fileURLToPath(new URL("../../node/cli/main.ts", import.meta.url));
-const rolec = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
+const rolec = (...args: string[]) =>
+  spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env: { PATH: process.env.PATH } });
 /** (module (memory (export "memory") 1) (func (export "_start"))) */
 const EMPTY_PROGRAM = Buffer.from(
   "0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a040102000b",

@@ -1,3 +1,4 @@
+import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { parseParams, parseReference, splitArgs } from "../../../vm/wasm/params.ts";
 import { environmentOf, type Task } from "../../../vm/wasm/task.ts";

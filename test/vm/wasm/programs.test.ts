@@ -1,3 +1,4 @@
+import "../../helpers/plain-spawn.ts";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,4 @@
+import "../../helpers/plain-spawn.ts";
 import fc from "fast-check";
 import t from "tap";
 import type { Hash, Hex } from "../../../lib/bytes.ts";

@@ -1,3 +1,4 @@
+import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { toHex } from "../../../lib/bytes.ts";
 import { startGas } from "../../../vm/wasm/gas.ts";

@@ -1,3 +1,4 @@
+import "../../helpers/plain-spawn.ts";
 import fc from "fast-check";
 import t from "tap";
 import { WasmRefused } from "../../../vm/wasm/refusal.ts";

@@ -1,3 +1,4 @@
+import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { createFileTree } from "../../../vm/wasm/file-tree.ts";
 import { compileModule, type Outcome, runInstance } from "../../../vm/wasm/instance.ts";
