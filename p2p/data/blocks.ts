@@ -1,0 +1,255 @@
+import { CID } from "multiformats/cid";
+import type { Database, Op } from "../../chain/db.ts";
+import { concat, utf8 } from "../../lib/bytes.ts";
+import { CID_BYTES, cidFromBytes, isBlockOf } from "./cid.ts";
+import { MAX_BLOCK_BYTES } from "./limits.ts";
+import { failData } from "./rules.ts";
+
+/** What a block costs beside its bytes, so that small ones are bounded too. */
+const ENTRY_BYTES = 256;
+const BLOCK = Uint8Array.of(1);
+const META = Uint8Array.of(2);
+const PIN = Uint8Array.of(3);
+const PINNED_BLOCKS = Uint8Array.of(4);
+
+export interface BlocksOptions {
+  /** Bytes of blocks that nothing pins; the longest unused go first. */
+  readonly cacheBytes?: number;
+  /** Bytes of blocks that are pinned; a pin beyond fails with RuleError "data-limit". */
+  readonly pinnedBytes?: number;
+}
+
+interface Entry {
+  readonly size: number;
+  pins: number;
+}
+
+/** Keeps blocks from being dropped while a tree is put together. */
+export interface Hold {
+  readonly keep: (cid: CID) => void;
+  readonly release: () => void;
+}
+
+/** Blocks by their hash, on disk: those that are pinned, and a bounded cache of others. */
+export interface BlockStore {
+  has(cid: CID): boolean;
+  /** Reads a block and checks it: one that the disk has spoilt is dropped and not there. */
+  get(cid: CID): Uint8Array | undefined;
+  /** Keeps a block whose hash the caller has checked. Resolves when it is handed to the disk. */
+  put(cid: CID, bytes: Uint8Array, hold?: Hold): Promise<void>;
+  hold(): Hold;
+  /**
+   * Keeps the blocks of a tree for `holder` until `until` (Unix seconds, 0: until unpinned). Resolves once the disk has it.
+   * `blocksOf` lists the tree's blocks; it is asked only for a root that nobody holds.
+   */
+  pin(root: CID, holder: string, until: number, blocksOf: () => Promise<readonly CID[]>): Promise<void>;
+  unpin(root: CID, holder: string): Promise<void>;
+  /** Drops the pins whose time has come. */
+  expire(nowSeconds: number): Promise<void>;
+  pins(): { readonly cid: CID; readonly holders: ReadonlyMap<string, number> }[];
+  stats(): { readonly blocks: number; readonly pinnedBytes: number; readonly cachedBytes: number };
+}
+
+const metaOf = (size: number, pins: number, sequence: number): Uint8Array => {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, size);
+  view.setUint32(4, pins);
+  view.setFloat64(8, sequence);
+  return bytes;
+};
+
+/** Opens the blocks in a database of their own. Reads its index, about 50 bytes a block. */
+export const openBlocks = async (db: Database, options: BlocksOptions = {}): Promise<BlockStore> => {
+  const cacheBytes = options.cacheBytes ?? 512 * 1024 * 1024;
+  const maxPinnedBytes = options.pinnedBytes ?? 16 * 1024 * 1024 * 1024;
+  const index = new Map<string, Entry>();
+  /** Bytes of what nothing pins, the longest unused first. */
+  const cache = new Map<string, number>();
+  const held = new Map<string, number>();
+  const roots = new Map<string, Map<string, number>>();
+  let cachedBytes = 0;
+  let pinnedBytes = 0;
+  let sequence = 0;
+
+  const cost = (size: number): number => size + ENTRY_BYTES;
+  const toCache = (name: string, size: number): void => {
+    cache.set(name, size);
+    cachedBytes += cost(size);
+  };
+  const fromCache = (name: string): void => {
+    const size = cache.get(name);
+    if (size === undefined) return;
+    cache.delete(name);
+    cachedBytes -= cost(size);
+  };
+
+  const found: { name: string; size: number; sequence: number }[] = [];
+  for await (const [key, value] of db.iterate(META)) {
+    const view = new DataView(value.buffer, value.byteOffset, value.length);
+    const name = cidFromBytes(key.subarray(1)).toString();
+    const entry = { size: view.getUint32(0), pins: view.getUint32(4) };
+    index.set(name, entry);
+    if (entry.pins > 0) pinnedBytes += cost(entry.size);
+    else found.push({ name, size: entry.size, sequence: view.getFloat64(8) });
+    sequence = Math.max(sequence, view.getFloat64(8) + 1);
+  }
+  for (const { name, size } of found.sort((a, b) => a.sequence - b.sequence)) toCache(name, size);
+  for await (const [key, value] of db.iterate(PIN)) {
+    const holders = JSON.parse(new TextDecoder().decode(value)) as [string, number][];
+    roots.set(cidFromBytes(key.subarray(1)).toString(), new Map(holders));
+  }
+
+  const drop = (name: string): Op[] => {
+    const { bytes } = CID.parse(name);
+    fromCache(name);
+    index.delete(name);
+    return [
+      { key: concat(BLOCK, bytes), value: undefined },
+      { key: concat(META, bytes), value: undefined },
+    ];
+  };
+  /** Drops the longest unused until the cache fits. O(dropped + held). */
+  const evict = (): Op[] => {
+    const ops: Op[] = [];
+    for (const name of cache.keys()) {
+      if (cachedBytes <= cacheBytes) break;
+      if (!held.has(name)) ops.push(...drop(name));
+    }
+    return ops;
+  };
+  /** Changes a block's count of pins by one. */
+  const count = (cid: CID, by: 1 | -1): Op[] => {
+    const name = cid.toString();
+    const entry = index.get(name);
+    if (!entry) return [];
+    if (by === 1 && entry.pins === 0) {
+      fromCache(name);
+      pinnedBytes += cost(entry.size);
+    }
+    entry.pins += by;
+    if (entry.pins === 0) {
+      pinnedBytes -= cost(entry.size);
+      toCache(name, entry.size);
+    }
+    return [{ key: concat(META, cid.bytes), value: metaOf(entry.size, entry.pins, sequence++) }];
+  };
+
+  /** Pins change one after the other, so that no two count the same tree. */
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
+  };
+  const pinRecord = (root: CID, holders: ReadonlyMap<string, number>): Op => ({
+    key: concat(PIN, root.bytes),
+    value: holders.size > 0 ? utf8(JSON.stringify([...holders])) : undefined,
+  });
+  const forget = async (root: CID, gone: readonly string[]): Promise<void> => {
+    const holders = roots.get(root.toString());
+    if (!holders) return;
+    for (const holder of gone) holders.delete(holder);
+    const ops: Op[] = [pinRecord(root, holders)];
+    if (holders.size === 0) {
+      roots.delete(root.toString());
+      const key = concat(PINNED_BLOCKS, root.bytes);
+      const list = db.get(key) ?? new Uint8Array(0);
+      for (let at = 0; at < list.length; at += CID_BYTES)
+        ops.push(...count(cidFromBytes(list.subarray(at, at + CID_BYTES)), -1));
+      ops.push({ key, value: undefined }, ...evict());
+    }
+    await db.batch(ops);
+  };
+
+  const hold = (): Hold => {
+    const kept = new Set<string>();
+    return {
+      keep: (cid) => {
+        const name = cid.toString();
+        if (kept.has(name)) return;
+        kept.add(name);
+        held.set(name, (held.get(name) ?? 0) + 1);
+      },
+      release: () => {
+        for (const name of kept) {
+          const left = (held.get(name) ?? 1) - 1;
+          if (left > 0) held.set(name, left);
+          else held.delete(name);
+        }
+        kept.clear();
+        const ops = evict();
+        if (ops.length > 0) db.batch(ops).catch(() => undefined);
+      },
+    };
+  };
+
+  return {
+    has: (cid) => index.has(cid.toString()),
+    get: (cid) => {
+      const name = cid.toString();
+      const entry = index.get(name);
+      if (!entry) return undefined;
+      const bytes = db.get(concat(BLOCK, cid.bytes));
+      if (!bytes || !isBlockOf(cid, bytes)) {
+        // What is pinned keeps its count, and is whole again when the block is put again.
+        if (entry.pins === 0) db.batch(drop(name)).catch(() => undefined);
+        return undefined;
+      }
+      if (entry.pins === 0) {
+        cache.delete(name);
+        cache.set(name, entry.size);
+      }
+      return bytes;
+    },
+    put: async (cid, bytes, by) => {
+      if (bytes.length > MAX_BLOCK_BYTES) failData("data-limit", `a block of ${bytes.length} bytes`);
+      by?.keep(cid);
+      const name = cid.toString();
+      const entry = index.get(name);
+      // A copy: what is given may be a part of something much larger.
+      const ops: Op[] = [{ key: concat(BLOCK, cid.bytes), value: new Uint8Array(bytes) }];
+      if (!entry) {
+        index.set(name, { size: bytes.length, pins: 0 });
+        toCache(name, bytes.length);
+        ops.push({ key: concat(META, cid.bytes), value: metaOf(bytes.length, 0, sequence++) });
+      } else {
+        const kept = db.get(concat(BLOCK, cid.bytes));
+        if (kept && isBlockOf(cid, kept)) return;
+      }
+      ops.push(...evict());
+      await db.batch(ops);
+    },
+    hold,
+    pin: (root, holder, until, blocksOf) =>
+      inTurn(async () => {
+        const name = root.toString();
+        const holders = roots.get(name);
+        if (holders) {
+          holders.set(holder, until);
+          return db.batch([pinRecord(root, holders)], true);
+        }
+        const blocks = [...new Map((await blocksOf()).map((cid) => [cid.toString(), cid])).values()];
+        const added = blocks.reduce((sum, cid) => {
+          const entry = index.get(cid.toString()) ?? failData("data-missing", cid.toString());
+          return entry.pins === 0 ? sum + cost(entry.size) : sum;
+        }, 0);
+        if (pinnedBytes + added > maxPinnedBytes)
+          failData("data-limit", `${pinnedBytes + added} bytes pinned, at most ${maxPinnedBytes}`);
+        const first = new Map([[holder, until]]);
+        roots.set(name, first);
+        const list = { key: concat(PINNED_BLOCKS, root.bytes), value: concat(...blocks.map((cid) => cid.bytes)) };
+        return db.batch([pinRecord(root, first), list, ...blocks.flatMap((cid) => count(cid, 1))], true);
+      }),
+    unpin: (root, holder) => inTurn(() => forget(root, [holder])),
+    expire: (nowSeconds) =>
+      inTurn(async () => {
+        for (const [name, holders] of [...roots]) {
+          const gone = [...holders].filter(([, until]) => until !== 0 && until <= nowSeconds).map(([holder]) => holder);
+          if (gone.length > 0) await forget(CID.parse(name), gone);
+        }
+      }),
+    pins: () => [...roots].map(([name, holders]) => ({ cid: CID.parse(name), holders: new Map(holders) })),
+    stats: () => ({ blocks: index.size, pinnedBytes, cachedBytes }),
+  };
+};

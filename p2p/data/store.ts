@@ -1,0 +1,217 @@
+import { importer } from "ipfs-unixfs-importer";
+import type { CID } from "multiformats/cid";
+import type { Database } from "../../chain/db.ts";
+import { type Hash, toHex } from "../../lib/bytes.ts";
+import { type BlockStore, type BlocksOptions, openBlocks } from "./blocks.ts";
+import { isBlockOf, parseCid } from "./cid.ts";
+import { PROFILE, TREE_LIMITS, type TreeLimits } from "./limits.ts";
+import { failData } from "./rules.ts";
+import { createBudget, createReader, isSafeName } from "./unixfs.ts";
+
+/** A file, or, without bytes, an empty directory. `path` has / between names. */
+export interface ImportEntry {
+  readonly path: string;
+  readonly bytes?: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** Who keeps data, and until when (Unix seconds; left out: until unpinned). */
+export interface Pin {
+  readonly holder: string;
+  readonly until?: number;
+}
+
+export interface Imported {
+  readonly cid: string;
+  /** The digest in the CID, as chain and receipts have it. */
+  readonly root: Hash;
+}
+
+export interface ListedEntry {
+  readonly path: string;
+  readonly kind: "file" | "directory";
+  readonly cid: string;
+  /** Bytes that a file says to have; 0 for a directory. */
+  readonly size: number;
+}
+
+/** Content-addressed files and directories of this machine (spec section 12). Nothing here asks the network. */
+export interface DataStore {
+  readonly blocks: BlockStore;
+  /** Makes a directory of files. Throws RuleError "data-path" and "data-limit", and keeps nothing then. */
+  importTree(entries: Iterable<ImportEntry> | AsyncIterable<ImportEntry>, pin?: Pin): Promise<Imported>;
+  /** Makes a single file. */
+  importFile(bytes: Uint8Array | AsyncIterable<Uint8Array>, pin?: Pin): Promise<Imported>;
+  /** Takes blocks that were made elsewhere, e.g. those of a task's results, each checked against its hash. */
+  importBlocks(root: string, blocks: Iterable<{ cid: string; bytes: Uint8Array }>, pin?: Pin): Promise<Imported>;
+  /** Tells whether every block of a tree is here. */
+  hasTree(cid: string): Promise<boolean>;
+  /** Reads a file, or, with a path, a file within a directory. */
+  readFile(cid: string, path?: string): Promise<Uint8Array>;
+  /** Yields the files of a tree; an empty path where the root is a file. Directories have no bytes. */
+  exportTree(cid: string): AsyncGenerator<{ path: string; bytes: Uint8Array | undefined }>;
+  /** Lists what a tree holds, the root included. */
+  listTree(cid: string): Promise<ListedEntry[]>;
+  /** Keeps a tree that is here for a holder. Pinning again by the same holder only moves its time. */
+  pin(cid: string, pin: Pin): Promise<void>;
+  unpin(cid: string, holder: string): Promise<void>;
+  /** Drops the pins that have run out. */
+  expire(nowSeconds: number): Promise<void>;
+}
+
+/** Opens the data of a node in a database of its own. */
+export const openDataStore = async (
+  db: Database,
+  options: BlocksOptions & { readonly limits?: Partial<TreeLimits> } = {},
+): Promise<DataStore> => {
+  const limits: TreeLimits = { ...TREE_LIMITS, ...options.limits };
+  const blocks = await openBlocks(db, options);
+  const reader = () => createReader(blocks.get, limits);
+
+  const pin = async (cid: CID, { holder, until = 0 }: Pin): Promise<void> => {
+    const hold = blocks.hold();
+    try {
+      await blocks.pin(cid, holder, until, async () => {
+        const found = await reader().blocks(cid);
+        for (const each of found) hold.keep(each);
+        return found;
+      });
+    } finally {
+      hold.release();
+    }
+  };
+  const imported = (cid: CID): Imported => ({ cid: cid.toString(), root: toHex(cid.multihash.digest) });
+
+  /** Runs an import whose blocks stay until it is pinned, or else are the newest of the cache. */
+  const importWith = async (
+    source: AsyncIterable<{ path?: string; content?: AsyncIterable<Uint8Array> | Uint8Array }>,
+    wrapWithDirectory: boolean,
+    by: Pin | undefined,
+  ): Promise<Imported> => {
+    const hold = blocks.hold();
+    const target = {
+      put: async (cid: CID, bytes: Uint8Array): Promise<CID> => {
+        await blocks.put(cid, bytes, hold);
+        return cid;
+      },
+    };
+    try {
+      let root: CID | undefined;
+      // What the importer yields last is the root.
+      for await (const entry of importer(source as never, target as never, { profile: PROFILE, wrapWithDirectory }))
+        root = entry.cid;
+      if (!root) return failData("data-malformed", "a directory without entries");
+      if (by) await pin(root, by);
+      return imported(root);
+    } finally {
+      hold.release();
+    }
+  };
+
+  /** Lets an import's bytes through as long as they are within the limits. */
+  const counted = async function* (
+    bytes: Uint8Array | AsyncIterable<Uint8Array>,
+    budget: ReturnType<typeof createBudget>,
+  ): AsyncGenerator<Uint8Array> {
+    if (bytes instanceof Uint8Array) {
+      budget.spend("bytes", bytes.length);
+      yield bytes;
+      return;
+    }
+    for await (const chunk of bytes) {
+      budget.spend("bytes", chunk.length);
+      yield chunk;
+    }
+  };
+
+  const checkedEntries = async function* (entries: Iterable<ImportEntry> | AsyncIterable<ImportEntry>) {
+    const budget = createBudget(limits);
+    const kinds = new Map<string, "file" | "directory">();
+    for await (const { path, bytes } of entries) {
+      const names = path.replace(/\/$/, "").split("/");
+      if (!names.every(isSafeName)) failData("data-path", JSON.stringify(path.slice(0, 80)));
+      budget.depth(names.length);
+      const whole = names.join("/");
+      // The importer would silently let a file take a directory's place, or the other way round.
+      for (let i = 1; i < names.length; i++) {
+        const above = names.slice(0, i).join("/");
+        if (kinds.get(above) === "file") failData("data-path", `${above} is a file and a directory`);
+        if (!kinds.has(above)) budget.spend("entries", 1);
+        kinds.set(above, "directory");
+      }
+      const kind = bytes === undefined ? "directory" : "file";
+      if (kinds.has(whole) && (kind === "file" || kinds.get(whole) === "file")) failData("data-path", `${whole} twice`);
+      if (kinds.has(whole)) continue;
+      budget.spend("entries", 1);
+      kinds.set(whole, kind);
+      yield bytes === undefined ? { path: whole } : { path: whole, content: counted(bytes, budget) };
+    }
+  };
+
+  return {
+    blocks,
+    importTree: (entries, by) => importWith(checkedEntries(entries), true, by),
+    importFile: (bytes, by) =>
+      importWith(
+        (async function* () {
+          yield { content: counted(bytes, createBudget(limits)) };
+        })(),
+        false,
+        by,
+      ),
+    importBlocks: async (root, given, by) => {
+      const hold = blocks.hold();
+      const budget = createBudget(limits);
+      try {
+        for (const { cid: text, bytes } of given) {
+          budget.spend("blocks", 1);
+          budget.spend("bytes", bytes.length);
+          const cid = parseCid(text);
+          if (!isBlockOf(cid, bytes)) failData("data-hash", text);
+          await blocks.put(cid, bytes, hold);
+        }
+        const cid = parseCid(root);
+        // Whatever was given must be the whole tree.
+        await reader().blocks(cid);
+        if (by) await pin(cid, by);
+        return imported(cid);
+      } finally {
+        hold.release();
+      }
+    },
+    hasTree: async (text) => {
+      const cid = parseCid(text);
+      if (!blocks.has(cid)) return false;
+      return reader()
+        .blocks(cid)
+        .then(
+          () => true,
+          () => false,
+        );
+    },
+    readFile: async (text, path = "") => {
+      const read = reader();
+      const root = parseCid(text);
+      for await (const node of read.walk(path === "" ? root : await read.resolve(root, path)))
+        return node.kind === "file" ? node.read() : failData("data-malformed", "a directory, not a file");
+      return failData("data-missing", text);
+    },
+    exportTree: async function* (text) {
+      for await (const node of reader().walk(parseCid(text)))
+        yield { path: node.path, bytes: node.kind === "file" ? await node.read() : undefined };
+    },
+    listTree: async (text) => {
+      const list: ListedEntry[] = [];
+      for await (const node of reader().walk(parseCid(text)))
+        list.push({
+          path: node.path,
+          kind: node.kind,
+          cid: node.cid.toString(),
+          size: node.kind === "file" ? node.size : 0,
+        });
+      return list;
+    },
+    pin: (cid, by) => pin(parseCid(cid), by),
+    unpin: (cid, holder) => blocks.unpin(parseCid(cid), holder),
+    expire: blocks.expire,
+  };
+};

@@ -1,0 +1,199 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { memoryDb, openDb } from "../../chain/db.ts";
+import { equalBytes, utf8 } from "../../lib/bytes.ts";
+import { openDataStore } from "../../p2p/data/store.ts";
+import { outputRoot } from "../../vm/wasm/output.ts";
+
+const MIB = 1024 * 1024;
+const noise = (size: number, seed: number): Uint8Array => {
+  const bytes = new Uint8Array(size);
+  let x = seed * 2_654_435_761 + 1;
+  for (let i = 0; i < size; i++) {
+    x = (Math.imul(x, 1_664_525) + 1_013_904_223) >>> 0;
+    bytes[i] = x >>> 24;
+  }
+  return bytes;
+};
+
+t.test("trees have the CIDs of the profile unixfs-v1-2025", async (t) => {
+  const store = await openDataStore(memoryDb());
+  const empty = await store.importTree([
+    { path: "out" },
+    { path: "stderr", bytes: new Uint8Array(0) },
+    { path: "stdout", bytes: new Uint8Array(0) },
+  ]);
+  t.equal(empty.cid, "bafybeigroawwmgibzntuqeclonl7syqsvcbez3i77qhqw6tusrrzosewby");
+  t.equal(empty.root, "0xd1702d661901cb6748104b7357f96212a8824ced1ffc0f0b7a7494639748960e");
+  const run = await store.importTree([
+    { path: "out/r.csv", bytes: utf8("1\n") },
+    { path: "stderr", bytes: new Uint8Array(0) },
+    { path: "stdout", bytes: utf8("hi\n") },
+  ]);
+  t.equal(run.root, "0x5d6fcc974f720d342288064ebe0c56e06c5a65961db98c3756fc6b0d8bb2aa07");
+  const files = new Map([
+    ["out/big", noise(3 * MIB + 7, 1)],
+    ["stderr", new Uint8Array(0)],
+    ["stdout", utf8("hi\n")],
+  ]);
+  const made = await outputRoot(files);
+  t.equal((await store.importTree([...files].map(([path, bytes]) => ({ path, bytes })))).cid, made.cid);
+  const other = await openDataStore(memoryDb());
+  t.same(await other.importBlocks(made.cid, made.blocks), { cid: made.cid, root: made.root }, "a task's own blocks");
+});
+
+t.test("what was imported is listed and read again", async (t) => {
+  const store = await openDataStore(memoryDb());
+  const big = noise(2 * MIB + 1, 2);
+  const { cid } = await store.importTree([
+    { path: "a/b/.hidden", bytes: utf8("x") },
+    { path: "a/big", bytes: big },
+    { path: "empty" },
+  ]);
+  t.same(
+    (await store.listTree(cid)).map(({ path, kind, size }) => [path, kind, size]),
+    [
+      ["", "directory", 0],
+      ["a", "directory", 0],
+      ["a/b", "directory", 0],
+      ["a/b/.hidden", "file", 1],
+      ["a/big", "file", big.length],
+      ["empty", "directory", 0],
+    ],
+  );
+  t.ok(equalBytes(await store.readFile(cid, "a/big"), big));
+  const exported = new Map<string, Uint8Array | undefined>();
+  for await (const { path, bytes } of store.exportTree(cid)) exported.set(path, bytes);
+  t.same(exported.get("a/b/.hidden"), utf8("x"));
+  const file = await store.importFile(big);
+  t.ok(equalBytes(await store.readFile(file.cid), big));
+  t.same(
+    (await store.listTree(file.cid)).map(({ path, size }) => [path, size]),
+    [["", big.length]],
+  );
+  await t.rejects(store.readFile(cid, "a/nothing"), { code: "data-missing" });
+  await t.rejects(store.readFile(cid), { code: "data-malformed" });
+  await t.rejects(store.readFile("/ipfs/nonsense"), { code: "data-cid" });
+});
+
+t.test("a directory of many entries is sharded, and read again", async (t) => {
+  const store = await openDataStore(memoryDb());
+  const entries = Array.from({ length: 6_000 }, (_, i) => ({ path: `file number ${i}`, bytes: utf8(String(i % 5)) }));
+  const { cid } = await store.importTree(entries);
+  const listed = await store.listTree(cid);
+  t.equal(listed.length, 6_001);
+  t.same(
+    listed
+      .slice(1)
+      .map(({ path }) => path)
+      .sort(),
+    entries.map(({ path }) => path).sort(),
+  );
+  t.same(await store.readFile(cid, "file number 4321"), utf8("1"));
+});
+
+t.test("names that would leave the directory or clash are refused", async (t) => {
+  const store = await openDataStore(memoryDb());
+  for (const path of ["../x", "/x", "a//b", "", ".", "a/../b", "a\\b", "a\0", `${"n".repeat(256)}`])
+    await t.rejects(store.importTree([{ path, bytes: utf8("x") }]), { code: "data-path" }, JSON.stringify(path));
+  const x = utf8("x");
+  await t.rejects(
+    store.importTree([
+      { path: "a", bytes: x },
+      { path: "a/b", bytes: x },
+    ]),
+    { code: "data-path" },
+  );
+  await t.rejects(
+    store.importTree([
+      { path: "a/b", bytes: x },
+      { path: "a", bytes: x },
+    ]),
+    { code: "data-path" },
+  );
+  await t.rejects(
+    store.importTree([
+      { path: "a", bytes: x },
+      { path: "a", bytes: x },
+    ]),
+    { code: "data-path" },
+  );
+});
+
+t.test("a tree over a limit is refused", async (t) => {
+  const store = await openDataStore(memoryDb(), { limits: { bytes: 10, entries: 3, depth: 2 } });
+  await t.rejects(store.importFile(new Uint8Array(11)), { code: "data-limit" });
+  await t.rejects(store.importTree([{ path: "a/b/c", bytes: utf8("x") }]), { code: "data-limit" });
+  await t.rejects(store.importTree("abcd".split("").map((path) => ({ path }))), { code: "data-limit" });
+});
+
+t.test("a block that is not what its CID says is refused", async (t) => {
+  const store = await openDataStore(memoryDb());
+  const { cid, blocks } = await outputRoot(
+    new Map([
+      ["stdout", utf8("hi\n")],
+      ["stderr", utf8("")],
+      ["out/", utf8("")],
+    ]),
+  );
+  const spoilt = blocks.map((block, i) => (i === 0 ? { ...block, bytes: utf8("ho\n") } : block));
+  await t.rejects(store.importBlocks(cid, spoilt), { code: "data-hash" });
+  await t.rejects(store.importBlocks(cid, []), { code: "data-missing" });
+});
+
+t.test("what nobody pins leaves when the cache is full, the longest unused first", async (t) => {
+  const store = await openDataStore(memoryDb(), { cacheBytes: 3 * MIB + 4_096 });
+  const pinned = await store.importFile(noise(MIB, 1), { holder: "me" });
+  const cids: string[] = [];
+  for (let i = 2; i < 5; i++) cids.push((await store.importFile(noise(MIB, i))).cid);
+  await store.readFile(cids[0]!);
+  await store.importFile(noise(MIB, 5));
+  t.ok(await store.hasTree(cids[0]!), "read lately");
+  t.notOk(await store.hasTree(cids[1]!));
+  t.ok(await store.hasTree(pinned.cid));
+  await store.unpin(pinned.cid, "me");
+  for (let i = 6; i < 10; i++) await store.importFile(noise(MIB, i));
+  t.notOk(await store.hasTree(pinned.cid));
+  t.ok(store.blocks.stats().cachedBytes <= 3 * MIB + 4_096);
+});
+
+t.test("pins count holders and blocks, run out, and outlive a restart", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rolec-data-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  let db = await openDb(folder);
+  let store = await openDataStore(db, { cacheBytes: 0 });
+  const shared = noise(MIB, 1);
+  const a = await store.importTree(
+    [
+      { path: "shared", bytes: shared },
+      { path: "a", bytes: utf8("a") },
+    ],
+    { holder: "x" },
+  );
+  const b = await store.importTree(
+    [
+      { path: "shared", bytes: shared },
+      { path: "b", bytes: utf8("b") },
+    ],
+    {
+      holder: "y",
+      until: 100,
+    },
+  );
+  await store.pin(a.cid, { holder: "x" });
+  await store.pin(a.cid, { holder: "z", until: 50 });
+  await db.close();
+
+  db = await openDb(folder);
+  store = await openDataStore(db, { cacheBytes: 0 });
+  t.teardown(() => db.close());
+  await store.expire(50);
+  await store.unpin(a.cid, "x");
+  t.notOk(await store.hasTree(a.cid), "no holder is left");
+  t.ok(equalBytes(await store.readFile(b.cid, "shared"), shared), "the other tree holds the block that both have");
+  await store.expire(100);
+  t.same(store.blocks.stats(), { blocks: 0, pinnedBytes: 0, cachedBytes: 0 });
+  t.same(store.blocks.pins(), []);
+});
