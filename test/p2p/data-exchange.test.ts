@@ -1,0 +1,164 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { memoryDb } from "../../chain/db.ts";
+import { equalBytes, type Hash, utf8 } from "../../lib/bytes.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import { parseCid, RAW } from "../../p2p/data/cid.ts";
+import { createExchange } from "../../p2p/data/exchange.ts";
+import type { TreeLimits } from "../../p2p/data/limits.ts";
+import { dataProtocol } from "../../p2p/data/serve.ts";
+import { type DataStore, openDataStore } from "../../p2p/data/store.ts";
+import { createHost, type Host } from "../../p2p/host.ts";
+import { ask, serve } from "../../p2p/streams.ts";
+import { outputRoot } from "../../vm/wasm/output.ts";
+import { silent } from "../helpers/chain.ts";
+
+t.setTimeout(120_000);
+
+const genesisHash: Hash = keccak256(utf8("data test"));
+const protocol = dataProtocol(genesisHash);
+/** 5 MiB and a little, no two chunks alike. */
+const big = new Uint8Array(5 * 1024 * 1024 + 3).map((_, i) => (i >>> 20) + i);
+
+const startNode = async (
+  t: { teardown(work: () => Promise<void>): void },
+  options: { limits?: Partial<TreeLimits>; serves?: boolean } = {},
+) => {
+  const datadir = mkdtempSync(join(tmpdir(), "rolec-p2p-"));
+  const host = await createHost({ datadir, listen: ["/ip4/127.0.0.1/tcp/0"], genesisHash });
+  await host.start();
+  const store = await openDataStore(memoryDb());
+  const limits = options.limits ?? {};
+  const exchange = createExchange({ host, genesisHash, store, log: silent, limits, timeoutMs: 20_000 });
+  if (options.serves !== false) await exchange.start();
+  t.teardown(async () => {
+    await exchange.stop();
+    await host.stop();
+    rmSync(datadir, { recursive: true, force: true });
+  });
+  return { host, store, exchange };
+};
+const connect = (a: { host: Host }, b: { host: Host }) => a.host.dial(b.host.getMultiaddrs());
+const importSample = (store: DataStore) =>
+  store.importTree([
+    { path: "big", bytes: big },
+    { path: "dir/small", bytes: utf8("small") },
+  ]);
+
+t.test("a tree is fetched from those that have it, and served on by who fetched it", async (t) => {
+  const [a, b, c] = [await startNode(t), await startNode(t), await startNode(t)];
+  const { cid } = await importSample(a.store);
+  await connect(b, a);
+  await Promise.all([b.exchange.fetch(cid, { pin: { holder: "job" } }), b.exchange.fetch(`/ipfs/${cid}`)]);
+  t.ok(equalBytes(await b.store.readFile(cid, "big"), big));
+  await connect(c, b);
+  await c.exchange.fetch(cid);
+  t.ok(equalBytes(await c.store.readFile(cid, "big"), big));
+  t.same(await c.store.readFile(cid, "dir/small"), utf8("small"));
+  await c.host.stop();
+  await c.exchange.fetch(cid);
+  t.pass("what is here is not asked for");
+});
+
+t.test("a tree whose blocks lie scattered is put together", async (t) => {
+  const [a, b, c] = [await startNode(t), await startNode(t), await startNode(t)];
+  const { cid, blocks } = await outputRoot(new Map([["big", big]]));
+  for (const block of blocks) {
+    const of = parseCid(block.cid);
+    await (of.code === RAW ? c : a).store.blocks.put(of, block.bytes);
+  }
+  await connect(b, a);
+  await t.rejects(b.exchange.fetch(cid), { code: "data-missing" });
+  await connect(b, c);
+  await b.exchange.fetch(cid);
+  t.ok(equalBytes(await b.store.readFile(cid, "big"), big));
+});
+
+t.test("false bytes are refused, their giver is left, and another peer gives the right ones", async (t) => {
+  const [honest, node] = [await startNode(t), await startNode(t)];
+  const liar = await startNode(t, { serves: false });
+  const { cid } = await importSample(honest.store);
+  await serve(
+    liar.host,
+    protocol,
+    () => true,
+    (request) => {
+      const { has, want } = request as { has?: unknown[]; want?: unknown[] };
+      return has ? has.map(() => true) : want!.map(() => utf8("false"));
+    },
+  );
+  await connect(node, liar);
+  await t.rejects(node.exchange.fetch(cid), { code: "data-missing" });
+  t.same(node.store.blocks.stats().blocks, 0);
+  await connect(node, honest);
+  await node.exchange.fetch(cid);
+  t.ok(await node.store.hasTree(cid));
+  t.notOk(
+    node.host.getPeers().some((peer) => peer.equals(liar.host.peerId)),
+    "no connection to the liar",
+  );
+});
+
+t.test("answers of any form end in an error", async (t) => {
+  const node = await startNode(t);
+  const answers: unknown[] = [1e9, -1, "x", {}, [], [1], [null, null, null], [[[]]], Array(9).fill(utf8("x"))];
+  for (const answer of answers) {
+    const odd = await startNode(t, { serves: false });
+    await serve(
+      odd.host,
+      protocol,
+      () => true,
+      (request) => ((request as { has?: unknown }).has ? [true] : answer),
+    );
+    await connect(node, odd);
+    const { cid } = await odd.store.importFile(utf8(JSON.stringify(answer)));
+    await t.rejects(node.exchange.fetch(cid), { code: "data-missing" }, JSON.stringify(answer));
+  }
+});
+
+t.test("requests of any form leave the node serving", async (t) => {
+  const [a, b] = [await startNode(t), await startNode(t)];
+  await connect(b, a);
+  const { cid } = await a.store.importFile(utf8("x"));
+  const bytes36 = new Uint8Array(36);
+  const bad = [
+    undefined,
+    null,
+    1,
+    "x",
+    [],
+    {},
+    { want: [] },
+    { want: 1 },
+    { want: [1] },
+    { want: [bytes36] },
+    { has: [bytes36] },
+  ];
+  for (const request of [...bad, { want: Array(1_000).fill(bytes36) }, { want: [new Uint8Array(20_000)] }])
+    await t.rejects(ask(b.host, a.host.peerId, protocol, request, 1_024));
+  const stream = await b.host.dialProtocol(a.host.peerId, protocol);
+  stream.send(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 1));
+  await new Promise((resolve) => stream.addEventListener("close", resolve, { once: true }));
+  t.pass("a frame that says to be of 4 GiB ends its stream");
+  const noise = await b.host.dialProtocol(a.host.peerId, protocol);
+  noise.send(Uint8Array.of(0, 0, 0, 4, 0xdd, 0xff, 0xff, 0xff));
+  await new Promise((resolve) => noise.addEventListener("close", resolve, { once: true }));
+  await b.exchange.fetch(cid);
+  t.same(await b.store.readFile(cid), utf8("x"));
+});
+
+t.test("a fetch ends with its signal, with its limits, and where nobody has the data", async (t) => {
+  const [a, b] = [await startNode(t), await startNode(t, { limits: { bytes: 1024 * 1024 } })];
+  const { cid } = await importSample(a.store);
+  await t.rejects(b.exchange.fetch(cid), { code: "data-missing" }, "no peers");
+  await connect(b, a);
+  await t.rejects(b.exchange.fetch(cid), { code: "data-limit" });
+  await t.rejects(b.exchange.fetch(cid, { signal: AbortSignal.abort(new Error("stop")) }), { message: "stop" });
+  const silentPeer = await startNode(t, { serves: false });
+  await silentPeer.host.handle(protocol, () => {});
+  const c = await startNode(t);
+  await connect(c, silentPeer);
+  await t.rejects(c.exchange.fetch(cid, { signal: AbortSignal.timeout(300) }), { name: "TimeoutError" });
+});
