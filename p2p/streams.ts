@@ -1,5 +1,6 @@
 import type { Connection, PeerId, Stream } from "@libp2p/interface";
 import { Packr } from "msgpackr";
+import { concat } from "../lib/bytes.ts";
 import type { Host } from "./host.ts";
 
 /** Envelopes travel as msgpackr, without its records, extensions and shared structures, which a peer could abuse. */
@@ -14,17 +15,25 @@ const WINDOW_MS = 10_000;
 
 /** Reads one frame: four bytes of length, then so many bytes. Throws where it is over `max`, or the stream ends early. */
 const readFrame = async (stream: Stream, max: number): Promise<unknown> => {
-  let buffer = new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let have = 0;
+  let want = HEAD_BYTES;
   for await (const chunk of stream) {
     const bytes = chunk instanceof Uint8Array ? chunk : chunk.subarray();
-    const joined = new Uint8Array(buffer.length + bytes.length);
-    joined.set(buffer);
-    joined.set(bytes, buffer.length);
-    buffer = joined;
-    if (buffer.length < HEAD_BYTES) continue;
-    const size = new DataView(buffer.buffer).getUint32(0);
-    if (size > max) throw new Error(`a frame of ${size} bytes, at most ${max}`);
-    if (buffer.length >= HEAD_BYTES + size) return packr.unpack(buffer.subarray(HEAD_BYTES, HEAD_BYTES + size));
+    chunks.push(bytes);
+    have += bytes.length;
+    if (have < want) continue;
+    // Joined twice a frame at most: once its length is there, and once all of it is.
+    let joined = concat(...chunks.splice(0));
+    chunks.push(joined);
+    if (want === HEAD_BYTES) {
+      const size = new DataView(joined.buffer, joined.byteOffset).getUint32(0);
+      if (size > max) throw new Error(`a frame of ${size} bytes, at most ${max}`);
+      want = HEAD_BYTES + size;
+    }
+    if (have < want) continue;
+    joined = joined.subarray(HEAD_BYTES, want);
+    return packr.unpack(joined);
   }
   throw new Error("the stream ended within a frame");
 };

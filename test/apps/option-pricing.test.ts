@@ -1,3 +1,4 @@
+import "../helpers/plain-spawn.ts";
 import { readFileSync } from "node:fs";
 import t from "tap";
 import { runTasks, type TaskResult } from "../../vm/wasm/host.ts";
