@@ -1,0 +1,58 @@
+import type { State } from "../../chain/state.ts";
+import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
+import { hash, record, uint } from "../../lib/codec.ts";
+import { MARKET, numberId } from "../tables.ts";
+import type { Env } from "./env.ts";
+import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
+
+/** Slots without entries that a block passes by at most, after a network stood still. */
+const EMPTY_SLOTS_PER_BLOCK = 1_024;
+
+/** The end of a lot's round, or of the time to reveal in it. */
+interface Due {
+  readonly lot: Hash;
+  readonly round: number;
+}
+
+const entries = tableOf(MARKET, MARKET_TABLE.agenda, record({ lot: hash, round: uint }));
+const counts = tableOf(MARKET, MARKET_TABLE.agendaCount, single(uint));
+/** The agenda was run up to before entry `index` of `slot`; `waiting` entries are not yet due or not yet run. */
+const cursors = tableOf(MARKET, MARKET_TABLE.agendaCursor, record({ slot: uint, index: uint, waiting: uint }));
+const entryId = (slot: number, index: number): Hash => pairId(numberId(slot), numberId(index));
+
+/** Puts a lot on the agenda of the first slot at or after a time in the future, in seconds. */
+export const schedule = (env: Env, time: number, due: Due): void => {
+  const { state, block } = env;
+  const slot = block.slot + Math.max(1, Math.ceil((time - block.timestamp) / block.params.slotSeconds));
+  const index = counts.get(state, numberId(slot)) ?? 0;
+  entries.set(state, entryId(slot, index), due);
+  counts.set(state, numberId(slot), index + 1);
+  const cursor = cursors.get(state, ZERO_HASH);
+  // With nothing on it, the agenda need not have been run in every block.
+  const at = cursor && cursor.waiting > 0 ? cursor : { slot: block.slot, index: 0, waiting: 0 };
+  cursors.set(state, ZERO_HASH, { ...at, waiting: at.waiting + 1 });
+};
+
+/** Runs what is due, oldest first, at most `limit` entries; the rest waits. */
+export const runAgenda = (env: Env, limit: number, run: (due: Due) => void): void => {
+  const { state, block } = env;
+  for (let left = limit, empty = EMPTY_SLOTS_PER_BLOCK; left > 0 && empty > 0; ) {
+    const cursor = cursors.get(state, ZERO_HASH);
+    if (!cursor || cursor.waiting === 0 || cursor.slot > block.slot) return;
+    const { slot, index, waiting } = cursor;
+    if (index < (counts.get(state, numberId(slot)) ?? 0)) {
+      const due = entries.get(state, entryId(slot, index))!;
+      entries.set(state, entryId(slot, index), undefined);
+      cursors.set(state, ZERO_HASH, { slot, index: index + 1, waiting: waiting - 1 });
+      run(due);
+      left -= 1;
+    } else {
+      if (index > 0) counts.set(state, numberId(slot), undefined);
+      cursors.set(state, ZERO_HASH, { slot: slot + 1, index: 0, waiting });
+      empty -= 1;
+    }
+  }
+};
+
+/** Gives how many entries wait. */
+export const agendaSize = (state: State): number => cursors.get(state, ZERO_HASH)?.waiting ?? 0;

@@ -1,0 +1,102 @@
+import type { State } from "../../chain/state.ts";
+import type { Hash } from "../../lib/bytes.ts";
+import { hash, record, uint } from "../../lib/codec.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import { revert } from "../revert.ts";
+import { HUB, MARKET } from "../tables.ts";
+import { decodeLotReceipt, decodeReceipt, merkleVerify } from "../wasm/receipt.ts";
+import { STATUS } from "../wasm/status.ts";
+import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
+import { burn } from "./burned.ts";
+import { dealOf, jobOf, lotId, setJob, taskId, taskPrice } from "./deal.ts";
+import { type Env, emitAt, NRLC } from "./env.ts";
+import { seize, unlock } from "./escrow.ts";
+import {
+  FINAL_RATIO,
+  finalDeadline,
+  isLive,
+  LOT_STATUS,
+  type Lot,
+  logPending,
+  lotOf,
+  newLot,
+  receiptOf,
+  setLot,
+} from "./lot.ts";
+import { resultsOf } from "./result.ts";
+import { payOwners } from "./reward.ts";
+import { failLot } from "./round.ts";
+import { anyBytes, HUB_TABLE, tableOf } from "./tables.ts";
+
+/** Share of a lot's price that is burned where too many declined: whoever asks for what cannot be had pays for the tries. */
+const DECLINED_DIVISOR = 8n;
+
+/** A task of a lot of several, once it was settled. */
+const tasks = tableOf(HUB, HUB_TABLE.task, record({ lot: hash, idx: uint, receipt: anyBytes }));
+export type SettledTask = NonNullable<ReturnType<typeof tasks.get>>;
+/** Reads a settled task; undefined for tasks of lots of one, which show with their lot. */
+export const settledTask = (state: State, id: Hash): SettledTask | undefined => tasks.get(state, id);
+
+/** Gives a lot's money back to its sponsor, once it failed or its last deadline is over. Anyone may ask. */
+export const claim = (env: Env, id: Hash): void => {
+  const { state, block } = env;
+  const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
+  const isOver = found.status === LOT_STATUS.failed || (isLive(found) && block.timestamp >= finalDeadline(found));
+  if (!isOver) revert("the lot cannot be claimed now");
+  const logged = logPending(env, id, found);
+  const lot = logged.status === LOT_STATUS.failed ? logged : failLot(env, id, logged);
+  refund(env, id, lot);
+};
+
+const refund = (env: Env, id: Hash, lot: Lot): void => {
+  const deal = dealOf(env.state, lot.dealid)!;
+  const count = BigInt(lot.count);
+  const lost = lot.overDeclined ? (deal.price * count) / DECLINED_DIVISOR : 0n;
+  if (lost > 0n) {
+    seize(env, deal.sponsor, lost, id);
+    burn(env, HUB, lost * NRLC);
+  }
+  const rest = taskPrice(deal) * count - lost;
+  unlock(env, deal.sponsor, rest);
+  setLot(env.state, id, { ...lot, status: LOT_STATUS.claimed });
+  if (lot.count === 1) emitAt(env, HUB, HUB_EVENTS.TaskClaimed!, id);
+  emitAt(env, MARKET, MARKET_EVENTS.LotFailed!, id, lot.dealid, rest);
+};
+
+/** Gives back the money of the lot of a task, drawn or, ten units of time after the deal's start, not. */
+export const initializeAndClaim = (env: Env, dealid: Hash, index: bigint): void => {
+  const { state, block } = env;
+  const job = jobOf(state, dealid) ?? revert("no such deal");
+  if (index >= BigInt(job.tasks)) revert("no such task");
+  const number = Math.floor(Number(index) / job.lotSize);
+  const id = lotId(dealid, job, number);
+  if (lotOf(state, id)) {
+    claim(env, id);
+    return;
+  }
+  if (number >= job.lots) revert("the task was cancelled");
+  if (block.timestamp < dealOf(state, dealid)!.startTime + FINAL_RATIO * job.timeref)
+    revert("the task cannot be claimed now");
+  const lot = newLot(dealid, job, number);
+  setJob(state, dealid, { ...job, givenUp: job.givenUp + lot.count, failed: job.failed + 1 });
+  refund(env, id, { ...lot, failTime: block.timestamp });
+};
+
+/** Shows one task's receipt of a completed lot of several: it becomes the task's record, and owners are paid for it. */
+export const settle = (env: Env, id: Hash, i: bigint, receipt: Uint8Array, proof: readonly Hash[]): void => {
+  const { state } = env;
+  const lot = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
+  if (lot.status !== LOT_STATUS.completed || lot.count === 1) revert("the lot has nothing to settle");
+  const { root } = decodeLotReceipt(receiptOf(state, id)!)!;
+  const at = i < BigInt(lot.count) ? Number(i) : revert("no such task");
+  if (!merkleVerify(root, keccak256(receipt), at, lot.count, proof)) revert("not a receipt of this lot");
+  const idx = lot.first + at;
+  const task = taskId(lot.dealid, idx);
+  if (settledTask(state, task)) revert("settled already");
+  // What workers agreed on and is no receipt earns its owners nothing.
+  const status = decodeReceipt(receipt)?.status ?? STATUS.invalid;
+  tasks.set(state, task, { lot: id, idx, receipt });
+  payOwners(env, dealOf(state, lot.dealid)!, 1, status === STATUS.invalid, task);
+  emitAt(env, HUB, HUB_EVENTS.TaskFinalize!, task, resultsOf(receipt));
+  emitAt(env, MARKET, MARKET_EVENTS.TaskSettled!, id, task, BigInt(idx), BigInt(status));
+};

@@ -1,0 +1,27 @@
+/** Every seat has PoCo's weight of a worker without a score. */
+export const SEAT_WEIGHT = 2n;
+const MIN_SEATS = 2;
+
+/** Computes the seats of a first round: as many as settle it where all agree, at least two. `trust` is at least 1. */
+export const firstCommittee = (trust: bigint): number => {
+  let seats = 0;
+  for (let reach = 1n; reach < trust; reach *= SEAT_WEIGHT) seats += 1;
+  return Math.max(MIN_SEATS, seats);
+};
+
+/**
+ * Tells whether a group of `size` seats has proved its result against groups of other sizes: PoCo's
+ * group * trust > total * (trust - 1) with total = 1 + the sum of the groups' weights, and at least two seats.
+ */
+export const isAgreed = (size: number, others: readonly number[], trust: bigint): boolean =>
+  size >= MIN_SEATS && SEAT_WEIGHT ** BigInt(size) * trust > (1n + weightOf([...others, size])) * (trust - 1n);
+
+/** Computes how many more seats would settle it for a group, were they all to join it. */
+export const seatsToSettle = (size: number, others: readonly number[], trust: bigint): number => {
+  let more = 1;
+  while (!isAgreed(size + more, others, trust)) more += 1;
+  return more;
+};
+
+const weightOf = (sizes: readonly number[]): bigint =>
+  sizes.reduce((sum, size) => sum + SEAT_WEIGHT ** BigInt(size), 0n);

@@ -1,0 +1,132 @@
+import type { State } from "../../chain/state.ts";
+import { type Address, fromHex, type Hash, word } from "../../lib/bytes.ts";
+import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import { HUB, MARKET } from "../tables.ts";
+import { anyText, HUB_TABLE, MARKET_TABLE, tableOf } from "./tables.ts";
+
+/** What was agreed when a deal was made; never changes. Prices in nRLC for each task. */
+export interface Deal {
+  readonly app: Address;
+  readonly appOwner: Address;
+  readonly appPrice: bigint;
+  readonly dataset: Address;
+  readonly datasetOwner: Address;
+  readonly datasetPrice: bigint;
+  readonly pool: Address;
+  readonly poolOwner: Address;
+  readonly price: bigint;
+  readonly trust: bigint;
+  readonly category: number;
+  readonly tag: Hash;
+  readonly requester: Address;
+  readonly beneficiary: Address;
+  readonly callback: Address;
+  readonly params: string;
+  readonly startTime: number;
+  readonly botFirst: number;
+  readonly botSize: number;
+  /** nRLC that a seat answers for, for each task. */
+  readonly workerStake: bigint;
+  readonly schedulerRewardRatio: bigint;
+  readonly sponsor: Address;
+  /** Gas of a task at most. */
+  readonly gasLimit: number;
+  /** Gas of a lot at most. */
+  readonly cap: number;
+  /** Tasks in a lot. */
+  readonly lotSize: number;
+  /** Seconds. */
+  readonly timeref: number;
+  readonly vmVersion: number;
+}
+
+/** How far a deal is. */
+export interface Job {
+  readonly pool: Address;
+  readonly trust: bigint;
+  readonly timeref: number;
+  readonly lotSize: number;
+  readonly tasks: number;
+  /** No lot is drawn before this slot. */
+  readonly readySlot: number;
+  /** The first lot that was not drawn. */
+  readonly next: number;
+  /** Lots in all; after a cancel, those that had been drawn. */
+  readonly lots: number;
+  readonly completed: number;
+  readonly failed: number;
+  /** Tasks given back before they were drawn, one lot at a time. */
+  readonly givenUp: number;
+  readonly cancelled: boolean;
+  /** Place in the ring; meaningless once there is nothing left to draw. */
+  readonly ringIndex: number;
+}
+
+const deals = tableOf(
+  HUB,
+  HUB_TABLE.deal,
+  record({
+    app: address,
+    appOwner: address,
+    appPrice: big,
+    dataset: address,
+    datasetOwner: address,
+    datasetPrice: big,
+    pool: address,
+    poolOwner: address,
+    price: big,
+    trust: big,
+    category: uint,
+    tag: hash,
+    requester: address,
+    beneficiary: address,
+    callback: address,
+    params: anyText,
+    startTime: uint,
+    botFirst: uint,
+    botSize: uint,
+    workerStake: big,
+    schedulerRewardRatio: big,
+    sponsor: address,
+    gasLimit: uint,
+    cap: uint,
+    lotSize: uint,
+    timeref: uint,
+    vmVersion: uint,
+  }),
+);
+const jobs = tableOf(
+  MARKET,
+  MARKET_TABLE.job,
+  record({
+    pool: address,
+    trust: big,
+    timeref: uint,
+    lotSize: uint,
+    tasks: uint,
+    readySlot: uint,
+    next: uint,
+    lots: uint,
+    completed: uint,
+    failed: uint,
+    givenUp: uint,
+    cancelled: bool,
+    ringIndex: uint,
+  }),
+);
+
+export const dealOf = (state: State, dealid: Hash): Deal | undefined => deals.get(state, dealid);
+export const setDeal = (state: State, dealid: Hash, deal: Deal): void => deals.set(state, dealid, deal);
+export const jobOf = (state: State, dealid: Hash): Job | undefined => jobs.get(state, dealid);
+export const setJob = (state: State, dealid: Hash, job: Job): void => jobs.set(state, dealid, job);
+
+/** PoCo's id of a task: keccak256(dealid || uint256 index). */
+export const taskId = (dealid: Hash, index: number): Hash => keccak256(fromHex(dealid), fromHex(word(index)));
+/** The id of a lot: the task id of its first task. */
+export const lotId = (dealid: Hash, job: Pick<Job, "lotSize">, lot: number): Hash => taskId(dealid, lot * job.lotSize);
+/** The tasks of a lot. */
+export const lotTasks = (job: Pick<Job, "lotSize" | "tasks">, lot: number): number =>
+  Math.min(job.lotSize, job.tasks - lot * job.lotSize);
+/** What a task costs its sponsor at most, in nRLC. */
+export const taskPrice = (deal: Deal): bigint => deal.appPrice + deal.datasetPrice + deal.price;

@@ -1,0 +1,133 @@
+import { type Address, concat, fromHex, type Hash, uint32, utf8 } from "../../lib/bytes.ts";
+import { keccak256Bytes } from "../../lib/keccak.ts";
+import { schedule } from "./agenda.ts";
+import { firstCommittee } from "./committee.ts";
+import { type Job, jobOf, lotId, lotTasks, setJob } from "./deal.ts";
+import type { Env } from "./env.ts";
+import { LOT_STATUS, type Lot, lotOf, newLot, newSeat, ROUND_RATIO, setLot } from "./lot.ts";
+import { poolOf } from "./pool.ts";
+import { advanceRing, removeFromRing, ringAhead, ringCount } from "./ring.ts";
+import { escalationCount, failLot, isTooLate, pushEscalation, shiftEscalation } from "./round.ts";
+import { type Slot, saveSlot, slotAtIndex, slotOf } from "./slot.ts";
+
+/** Candidates looked at for each seat that a block may draw. */
+const CANDIDATES_PER_DRAW = 16;
+
+/** What is left of a block's work. */
+export interface Budget {
+  seats: number;
+  candidates: number;
+}
+
+/** Gives the work that a block may do. */
+export const budgetOf = ({ block }: Env): Budget => ({
+  seats: block.params.drawsPerBlock,
+  candidates: CANDIDATES_PER_DRAW * block.params.drawsPerBlock,
+});
+
+const DOMAIN = utf8("rolec/draw");
+/** The number that candidates of a lot's round come from, in the block with this mix. */
+export const drawSeed = (mixHash: Hash, dealid: Hash, lot: number, round: number): Uint8Array =>
+  keccak256Bytes(concat(DOMAIN, fromHex(mixHash), fromHex(dealid), uint32(lot), Uint8Array.of(round)));
+/** The place in a pool's array of candidate `j`. */
+export const candidateIndex = (seed: Uint8Array, j: number, length: number): number => {
+  const hash = keccak256Bytes(seed, uint32(j));
+  return Number(BigInt(`0x${Buffer.from(hash).toString("hex")}`) % BigInt(length));
+};
+
+/** Draws `wanted` free slots of a pool; undefined (and nothing changes but the budget) where they cannot be had now. */
+const drawSlots = (env: Env, pool: Address, seed: Uint8Array, wanted: number, budget: Budget): Slot[] | undefined => {
+  const { length, drawable } = poolOf(env.state, pool)!;
+  // A block that has drawn nothing yet may go over: else a wide round would wait for ever.
+  const isFirst = budget.seats === env.block.params.drawsPerBlock;
+  if (drawable < wanted || (budget.seats < wanted && !isFirst)) return undefined;
+  const drawn = new Map<number, Slot>();
+  for (let j = 0; drawn.size < wanted; j++) {
+    if (budget.candidates-- <= 0) return undefined;
+    const index = candidateIndex(seed, j, length);
+    if (drawn.has(index)) continue;
+    const slot = slotOf(env.state, slotAtIndex(env.state, pool, index)!)!;
+    if (slot.drawable) drawn.set(index, slot);
+  }
+  budget.seats -= wanted;
+  return [...drawn.values()];
+};
+
+/** Seats slots in a lot's next round and puts its end on the agenda. */
+const seat = (env: Env, id: Hash, lot: Lot, slots: readonly Slot[]): void => {
+  const roundEnd = env.block.timestamp + ROUND_RATIO * lot.timeref;
+  for (const slot of slots) saveSlot(env, { ...slot, lot: id });
+  const seats = slots.map(({ id: slot, worker, validator }) => newSeat({ slot, worker, validator, round: lot.round }));
+  setLot(env.state, id, {
+    ...lot,
+    status: LOT_STATUS.computing,
+    roundEnd,
+    wanted: 0,
+    seats: [...lot.seats, ...seats],
+  });
+  schedule(env, roundEnd, { lot: id, round: lot.round });
+};
+
+/** Draws another round for lots that wait for one, oldest first; each is tried once a block. */
+export const drawEscalations = (env: Env, budget: Budget): void => {
+  const { state, block } = env;
+  const waiting = Math.min(escalationCount(state), block.params.drawsPerBlock);
+  for (let i = 0; i < waiting && budget.seats > 0 && budget.candidates > 0; i++) {
+    const id = shiftEscalation(state);
+    const lot = lotOf(state, id)!;
+    if (lot.status !== LOT_STATUS.escalating) continue; // claimed meanwhile
+    if (isTooLate(env, lot)) {
+      setLot(state, id, failLot(env, id, lot));
+      continue;
+    }
+    const round = lot.round + 1;
+    const seed = drawSeed(block.mixHash, lot.dealid, lot.index, round);
+    const slots = block.slot < lot.readySlot ? undefined : drawSlots(env, lot.pool, seed, lot.wanted, budget);
+    if (slots) seat(env, id, { ...lot, round }, slots);
+    else pushEscalation(state, id);
+  }
+};
+
+/** Draws the first round of a job's next lot; false where it has to wait. */
+const drawFirst = (env: Env, dealid: Hash, job: Job, budget: Budget): boolean => {
+  const { state, block } = env;
+  if (block.slot < job.readySlot) return false;
+  const id = lotId(dealid, job, job.next);
+  const count = lotTasks(job, job.next);
+  const isGivenUp = lotOf(state, id) !== undefined;
+  if (!isGivenUp) {
+    const pool = poolOf(state, job.pool)!;
+    // While most slots are busy, lots wait: whoever keeps others busy would else be drawn more often itself.
+    if (2 * pool.drawable < pool.length) return false;
+    const seed = drawSeed(block.mixHash, dealid, job.next, 0);
+    const slots = drawSlots(env, job.pool, seed, firstCommittee(job.trust), budget);
+    if (!slots) return false;
+    const lot = newLot(dealid, job, job.next);
+    seat(env, id, { ...lot, drawTime: block.timestamp }, slots);
+  }
+  const next = job.next + 1;
+  setJob(state, dealid, { ...job, next, givenUp: job.givenUp - (isGivenUp ? count : 0) });
+  if (next === job.lots) removeFromRing(state, job.ringIndex);
+  return true;
+};
+
+/** Draws first rounds, one lot of each deal in turn, until the block's work is done or no deal can go on. */
+export const drawLots = (env: Env, budget: Budget): void => {
+  const { state, block } = env;
+  let turns = block.params.drawsPerBlock;
+  let refused = 0;
+  while (budget.seats > 0 && budget.candidates > 0 && turns > 0 && refused < ringCount(state)) {
+    turns -= 1;
+    const dealid = ringAhead(state, refused);
+    const job = jobOf(state, dealid)!;
+    const before = ringCount(state);
+    if (!drawFirst(env, dealid, job, budget)) {
+      refused += 1;
+      continue;
+    }
+    // Those that could not go on are passed by; the deal that left the ring has given its place to another.
+    advanceRing(state, ringCount(state) === before ? refused + 1 : refused);
+    refused = 0;
+  }
+  if (refused > 0 && refused < ringCount(state)) advanceRing(state, refused);
+};

@@ -1,0 +1,21 @@
+/** Gas of the market's calls beyond calldata (vm/gas.ts). A committee has at most 64 seats, and a call pays for all. */
+export const MARKET_GAS = {
+  /** A view of a lot, a deal or a task. */
+  view: 20_000,
+  /** A view that lists up to 1,024 records. */
+  list: 500_000,
+  /** A contribution or a decline; the last one of a round judges it. */
+  answer: 250_000,
+  reveal: 150_000,
+  /** Pays, punishes and credits every seat. */
+  finalize: 600_000,
+  /** Frees every seat. */
+  claim: 300_000,
+  settle: 150_000,
+  submit: 250_000,
+  join: 150_000,
+  /** For each 256 slots at most. */
+  leave: 1_000_000,
+  /** Calls over lists. */
+  array: 2_000_000,
+} as const;

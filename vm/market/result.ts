@@ -1,0 +1,18 @@
+import { CID } from "multiformats/cid";
+import { create as createDigest } from "multiformats/hashes/digest";
+import { EMPTY, fromHex, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
+import { decodeReceipt } from "../wasm/receipt.ts";
+
+const DAG_PB = 0x70;
+const SHA_256 = 0x12;
+
+/** Gives the CID of an output root: the SHA-256 digest of a UnixFS directory. */
+export const outputCid = (outputRoot: Hash): string =>
+  CID.createV1(DAG_PB, createDigest(SHA_256, fromHex(outputRoot))).toString();
+
+/** Writes where a task's results are, as iExec's tools read it; empty for a task without output. */
+export const resultsOf = (receipt: Uint8Array): Uint8Array => {
+  const outputRoot = decodeReceipt(receipt)?.outputRoot ?? ZERO_HASH;
+  if (outputRoot === ZERO_HASH) return EMPTY;
+  return utf8(JSON.stringify({ storage: "ipfs", location: `/ipfs/${outputCid(outputRoot)}` }));
+};

@@ -1,0 +1,154 @@
+import { type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { revert } from "../revert.ts";
+import { HUB, MARKET } from "../tables.ts";
+import { isJailed, validators } from "../validator-store.ts";
+import { decodeReceipt } from "../wasm/receipt.ts";
+import { STATUS } from "../wasm/status.ts";
+import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
+import { burnFee } from "./burned.ts";
+import { type Deal, dealOf } from "./deal.ts";
+import { type Env, emitAt, NRLC } from "./env.ts";
+import { reward, seize, unlock } from "./escrow.ts";
+import { logFault } from "./fault.ts";
+import { finalDeadline, LOT_STATUS, type Lot, logPending, lotOf, receiptOf, SEAT, type Seat, setLot } from "./lot.ts";
+import { poolOf } from "./pool.ts";
+import { resultsOf } from "./result.ts";
+import { countEnd } from "./round.ts";
+import { scoreDown, scoreUp } from "./score.ts";
+import { burnStake, releaseSlot, removeSlot, type Slot, slotOf } from "./slot.ts";
+
+/** How a lot's price divides, in nRLC (spec section 8). */
+export interface Metered {
+  /** Price of the gas that was used. */
+  readonly metered: bigint;
+  readonly burned: bigint;
+  /** What is shared by PoCo's formula as the workerpool price. */
+  readonly pay: bigint;
+  /** Wei of contribution credit for each proved seat. */
+  readonly creditWei: bigint;
+}
+
+/** Computes how a lot's price divides: `price` and `gasLimit` are for each task, `gasUsed` for the lot. */
+export const meter = (
+  { price, gasLimit }: Pick<Deal, "price" | "gasLimit">,
+  gasUsed: number,
+  provedSeats: number,
+  { burnQ16, weiPerGas }: { burnQ16: bigint; weiPerGas: bigint },
+): Metered => {
+  const gas = BigInt(gasUsed);
+  const seats = BigInt(provedSeats);
+  const metered = (price * gas) / BigInt(gasLimit);
+  const burned = (metered * burnQ16) >> 16n;
+  const paidFor = burned * NRLC;
+  const computed = gas * seats * weiPerGas;
+  return { metered, burned, pay: metered - burned, creditWei: (paidFor < computed ? paidFor : computed) / seats };
+};
+
+/** Tells whether a lot can be finalized now: all that agreed have revealed, or some have and the time is over. */
+export const isFinalizable = (env: Env, lot: Lot): boolean => {
+  const { timestamp } = env.block;
+  if (lot.status !== LOT_STATUS.revealing || timestamp >= finalDeadline(lot)) return false;
+  const awaited = lot.seats.some(({ status, resultHash }) => status === SEAT.committed && resultHash === lot.consensus);
+  const proved = lot.seats.some(({ status }) => status === SEAT.proved);
+  return proved && (!awaited || timestamp >= lot.revealDeadline);
+};
+
+/** Pays app and dataset for tasks, out of what is locked; for INVALID ones the sponsor gets it back. */
+export const payOwners = (env: Env, deal: Deal, tasks: number, isInvalid: boolean, ref: Hash): void => {
+  const appPart = deal.appPrice * BigInt(tasks);
+  const datasetPart = deal.datasetPrice * BigInt(tasks);
+  if (appPart + datasetPart === 0n) return;
+  if (isInvalid) {
+    unlock(env, deal.sponsor, appPart + datasetPart);
+    return;
+  }
+  seize(env, deal.sponsor, appPart + datasetPart, ref);
+  if (appPart > 0n) reward(env, deal.appOwner, appPart, ref);
+  if (datasetPart > 0n && deal.dataset !== ZERO_ADDRESS) reward(env, deal.datasetOwner, datasetPart, ref);
+};
+
+/** Takes the stake that a seat answered for into the hub, burns the rest of its slot's, and throws the slot out. */
+const seizeSeat = (env: Env, id: Hash, seat: Seat, slot: Slot, stake: bigint): bigint => {
+  const has = slot.stake / NRLC;
+  const taken = stake < has ? stake : has;
+  env.state.debit(MARKET, taken * NRLC);
+  env.state.credit(HUB, taken * NRLC);
+  const rest = burnStake(env, { ...slot, stake: slot.stake - taken * NRLC }, slot.stake);
+  logFault(env, seat, id, rest.burned);
+  removeSlot(env, rest.slot);
+  scoreDown(env.state, seat.worker);
+  emitAt(env, HUB, HUB_EVENTS.FaultyContribution!, seat.worker, id);
+  return taken;
+};
+
+/** Pays a proved seat: first its slot is refilled, the rest is the worker's. */
+const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
+  const slot = slotOf(env.state, seat.slot);
+  let refill = 0n;
+  if (slot) {
+    const missing = env.block.params.slotStakeNrlc - (slot.stake + NRLC - 1n) / NRLC;
+    refill = missing <= 0n ? 0n : missing < share ? missing : share;
+    env.state.debit(HUB, refill * NRLC);
+    env.state.credit(MARKET, refill * NRLC);
+    releaseSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
+  }
+  reward(env, seat.worker, share - refill, id);
+  scoreUp(env.state, seat.worker);
+  emitAt(env, HUB, HUB_EVENTS.AccurateContribution!, seat.worker, id);
+};
+
+const credit = (env: Env, { validator: address }: Seat, wei: bigint): void => {
+  const validator = validators.find(env.state, address);
+  if (!validator || isJailed(validator, env.block.epoch, env.block.params.evidenceEpochs)) return;
+  validators.addPendingContribution(env.state, address, wei);
+};
+
+/** Ends a lot whose result was revealed: burns, pays, punishes, credits, and unlocks what was not used. Anyone may ask. */
+export const finalize = (env: Env, id: Hash): void => {
+  const { state, block } = env;
+  const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
+  if (!isFinalizable(env, found)) revert("the lot cannot be finalized now");
+  const lot = logPending(env, id, found);
+  const deal = dealOf(state, lot.dealid)!;
+  const receipt = receiptOf(state, id)!;
+  const tasks = BigInt(lot.count);
+  const proved = lot.seats.filter(({ status }) => status === SEAT.proved);
+  const { metered, burned, pay, creditWei } = meter(deal, lot.gasUsed, proved.length, block.params);
+
+  seize(env, deal.sponsor, metered, id);
+  burnFee(env, HUB, burned);
+  // A lot of one shows its task's status; of several, each task's comes with `settle`, and what it owes with it.
+  if (lot.count === 1) payOwners(env, deal, 1, decodeReceipt(receipt)!.status === STATUS.invalid, id);
+
+  let seized = 0n;
+  const seats = lot.seats.map((seat) => {
+    const isFaulty = seat.status === SEAT.committed || seat.status === SEAT.rejected;
+    const slot = slotOf(state, seat.slot);
+    if (isFaulty && slot) {
+      const rejected = { ...seat, status: SEAT.rejected };
+      seized += seizeSeat(env, id, rejected, slot, deal.workerStake * tasks);
+      return rejected;
+    }
+    if (seat.status === SEAT.declined && slot) {
+      const after = burnStake(env, slot, block.params.silencePenaltyNrlc * NRLC);
+      logFault(env, seat, id, after.burned);
+      releaseSlot(env, after.slot);
+    }
+    return seat;
+  });
+
+  const total = pay + seized;
+  const share = (total * (100n - deal.schedulerRewardRatio)) / 100n / BigInt(proved.length);
+  for (const seat of proved) paySeat(env, id, seat, share);
+  reward(env, deal.poolOwner, total - share * BigInt(proved.length), id);
+  unlock(env, deal.sponsor, deal.price * tasks - metered);
+  const earnsCredit = poolOf(state, lot.pool)!.isGenesis;
+  if (earnsCredit) for (const seat of proved) credit(env, seat, creditWei);
+
+  countEnd(state, lot, "completed");
+  setLot(state, id, { ...lot, seats, status: LOT_STATUS.completed });
+  if (lot.count === 1) emitAt(env, HUB, HUB_EVENTS.TaskFinalize!, id, resultsOf(receipt));
+  const creditSum = earnsCredit ? creditWei * BigInt(proved.length) : 0n;
+  const numbers = [BigInt(lot.gasUsed), burned, total, creditSum];
+  emitAt(env, MARKET, MARKET_EVENTS.LotFinalized!, id, lot.dealid, ...numbers);
+};

@@ -1,0 +1,20 @@
+import type { State } from "../../chain/state.ts";
+import type { Address } from "../../lib/bytes.ts";
+import { big } from "../../lib/codec.ts";
+import { addressId, HUB } from "../tables.ts";
+import { HUB_TABLE, single, tableOf } from "./tables.ts";
+
+/** PoCo's scores are kept for its tools; no draw or weight reads them, since one's own pool would farm them. */
+const scores = tableOf(HUB, HUB_TABLE.score, single(big));
+
+/** Gives a worker's score. */
+export const scoreOf = (state: State, worker: Address): bigint => scores.get(state, addressId(worker)) ?? 0n;
+
+const setScore = (state: State, worker: Address, score: bigint): void =>
+  scores.set(state, addressId(worker), score === 0n ? undefined : score);
+
+/** Counts a contribution that was proved. */
+export const scoreUp = (state: State, worker: Address): void => setScore(state, worker, scoreOf(state, worker) + 1n);
+/** Takes a third away for a faulty one. */
+export const scoreDown = (state: State, worker: Address): void =>
+  setScore(state, worker, (scoreOf(state, worker) * 2n) / 3n);
