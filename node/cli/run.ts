@@ -33,7 +33,7 @@ export const runCommand = (): Command =>
     .argument("[args...]", "its arguments (put -- before those that begin with a dash)")
     .option("--input <file>", "a file for /in (several may be given)", several)
     .option("--out <folder>", "where out/, stdout and stderr are written")
-    .option("--gas <n>", "gas limit", whole(0, Number.MAX_SAFE_INTEGER), 2_000_000_000)
+    .option("--gas <n>", "gas limit", whole(0, Number.MAX_SAFE_INTEGER), 60_000_000_000)
     .option("--bag <n>", "size of the bag of tasks that it believes to be in", whole(1, 1_000_000), 1)
     .option("--index <n>", "its place in the bag", whole(0, 999_999), 0)
     .option("--time <seconds>", "the time that its clock begins at", whole(0, 2 ** 33 - 1), 0)
