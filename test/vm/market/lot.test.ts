@@ -1,0 +1,339 @@
+import t, { type Test } from "tap";
+import { type Address, type Hash, utf8 } from "../../../lib/bytes.ts";
+import { keccak256 } from "../../../lib/keccak.ts";
+import type { AbiValue } from "../../../vm/abi.ts";
+import { burnedOfEra, burnedTotal } from "../../../vm/market/burned.ts";
+import { NRLC } from "../../../vm/market/env.ts";
+import { LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
+import { poolOf } from "../../../vm/market/pool.ts";
+import { outputCid } from "../../../vm/market/result.ts";
+import { slotOf } from "../../../vm/market/slot.ts";
+import { HUB, MARKET } from "../../../vm/tables.ts";
+import { validators } from "../../../vm/validators.ts";
+import { digestOf, merkleProof } from "../../../vm/wasm/receipt.ts";
+import {
+  addressBy,
+  computeHonestly,
+  createWorld,
+  eventNames,
+  hub,
+  type JobOptions,
+  lotReceipt,
+  market,
+  receiptFor,
+  type World,
+} from "./world.ts";
+
+const WORKERS = [
+  ["w0", 4],
+  ["w1", 4],
+  ["w2", 4],
+  ["w3", 4],
+] as const;
+const fresh = () => createWorld({ workers: WORKERS });
+/** Submits a job and draws its first lot. */
+const drawn = (world: World, job: JobOptions = {}): { dealid: Hash; id: Hash } => {
+  const dealid = world.submit(job);
+  world.advance(2);
+  return { dealid, id: world.lotIdOf(dealid) };
+};
+const workersOf = (world: World, id: Hash): Address[] => [...new Set(world.lot(id).seats.map(({ worker }) => worker))];
+/** A job whose first committee has seats of this many workers, each one seat. */
+const drawnApart = (job: JobOptions = {}) => {
+  for (let i = 0; ; i++) {
+    const world = createWorld({ workers: WORKERS, seed: `apart ${i}` });
+    const deal = drawn(world, job);
+    if (workersOf(world, deal.id).length === world.lot(deal.id).seats.length) return { world, ...deal };
+  }
+};
+const balanced = (t: Test, world: World): void => {
+  for (const [name, [owed, has]] of Object.entries(world.books([]))) t.equal(owed, has, `${name} owes what it has`);
+};
+
+t.test("a lot that all agree on pays seats, burns its share, credits validators and unlocks the rest", (t) => {
+  const world = fresh();
+  const { state, requester, developer } = world;
+  const { dealid, id } = drawn(world);
+  const price = 20_000_000n; // 0.01 RLC a Ggas for two seats
+  t.equal(world.account(requester).locked, price + 100n);
+  t.equal(world.lot(id).seats.length, 2);
+  const receipt = receiptFor(500_000_000);
+  const logs = computeHonestly(world, id, receipt);
+  t.strictSame(eventNames(logs).slice(0, 2), ["Seize", "Seize"]);
+  t.ok(eventNames(logs).includes("TaskFinalize"));
+  t.ok(eventNames(logs).includes("LotFinalized"));
+  t.equal(world.account(requester).locked, 0n);
+  t.equal(world.account(requester).stake, price / 2n, "half the gas, half the price");
+  t.equal(world.account(developer).stake, 100n);
+  const burned = price / 2n / 4n;
+  t.equal(burnedOfEra(state, 0), burned);
+  const paid = world.lot(id).seats.reduce((sum, { worker }) => sum.add(worker), new Set<Address>());
+  const earned = [...paid].reduce((sum, worker) => sum + world.account(worker).stake, 0n);
+  t.equal(earned, price / 2n - burned);
+  const pending = world.validators.reduce((sum, v) => sum + validators.find(state, v)!.pendingContribution, 0n);
+  t.equal(pending, burned * NRLC, "at the standing price, credit is what was burned");
+  t.ok(world.lot(id).seats.every(({ slot }) => slotOf(state, slot)!.drawable));
+  const task = world.call(requester, HUB, hub("viewTask"), [id]).values[0] as AbiValue[];
+  t.equal(task[0], 3n);
+  t.strictSame(task[14], receipt);
+  const location = `/ipfs/${outputCid(keccak256(utf8("output")))}`;
+  t.strictSame(JSON.parse(Buffer.from(task[12] as Uint8Array).toString()), { storage: "ipfs", location });
+  const deal = world.call(requester, HUB, hub("viewDeal"), [dealid]).values[0] as AbiValue[];
+  t.equal(deal[15], requester);
+  balanced(t, world);
+  t.end();
+});
+
+t.test("PoCo's events go with a lot of one", (t) => {
+  const world = fresh();
+  const { id } = drawn(world);
+  const [first] = workersOf(world, id);
+  const { logs } = world.contribute(first!, id, receiptFor(7));
+  t.strictSame(eventNames(logs).slice(0, 4), ["TaskInitialize", "LotDrawn", "TaskContribute", "LotContributed"]);
+  t.end();
+});
+
+t.test("the hub's calls serve a lot of one", (t) => {
+  const { world, id } = drawnApart();
+  const receipt = receiptFor(1_000);
+  const [a, b] = workersOf(world, id) as [Address, Address];
+  for (const worker of [a, b]) world.contribute(worker, id, receipt);
+  const digest = digestOf(receipt);
+  t.throws(() => world.call(a, HUB, hub("reveal"), [id, digest]), /receipt is not known/);
+  world.reveal(a, id, receipt);
+  t.throws(() => world.finalize(id), /cannot be finalized/, "one still has time");
+  world.call(b, HUB, hub("reveal"), [id, digest]);
+  t.throws(() => world.call(a, HUB, hub("finalize"), [id, utf8("x"), new Uint8Array()]), /chain writes/);
+  world.call(a, HUB, hub("finalize"), [id, new Uint8Array(), new Uint8Array()]);
+  t.equal(world.lot(id).status, LOT_STATUS.completed);
+  t.end();
+});
+
+t.test("a lot of several is settled task by task, and owners are paid for what is not INVALID", (t) => {
+  const world = fresh();
+  const { requester, developer } = world;
+  const { dealid, id } = drawn(world, { volume: 3, gasLimit: 500_000_000n });
+  t.equal(world.lot(id).count, 3);
+  const receipts = [receiptFor(100), receiptFor(200, { status: 5 }), receiptFor(300)];
+  const receipt = lotReceipt(receipts);
+  t.throws(() => {
+    for (const worker of workersOf(world, id)) world.contribute(worker, id, receipts[0]!);
+    world.reveal(workersOf(world, id)[0]!, id, receipts[0]!);
+  }, /not a receipt/);
+  const other = fresh();
+  const again = drawn(other, { volume: 3, gasLimit: 500_000_000n });
+  computeHonestly(other, again.id, receipt);
+  t.equal(other.account(developer).stake, 0n, "nothing before a task is settled");
+  t.equal(other.account(requester).locked, 300n);
+  const leaves = receipts.map(digestOf);
+  const settle = (i: number, what = receipts[i]!) =>
+    other.call(requester, MARKET, market("settle"), [again.id, BigInt(i), what, merkleProof(leaves, i)]);
+  t.throws(() => settle(1, receipts[0]), /not a receipt of this lot/);
+  for (const i of [0, 1, 2]) settle(i);
+  t.throws(() => settle(1), /settled already/);
+  t.equal(other.account(developer).stake, 200n);
+  t.equal(other.account(requester).locked, 0n);
+  t.same(dealid, again.dealid);
+  balanced(t, other);
+  t.end();
+});
+
+t.test("an INVALID task pays for its gas, but not its app", (t) => {
+  const world = fresh();
+  const { id } = drawn(world);
+  computeHonestly(world, id, receiptFor(1_000_000, { status: 5 }));
+  t.equal(world.account(world.developer).stake, 0n);
+  t.equal(world.account(world.requester).locked, 0n);
+  balanced(t, world);
+  t.end();
+});
+
+t.test("a liar loses its slot, the honest result is agreed, and who refutes the lie is paid by it", (t) => {
+  const { world, id } = drawnApart();
+  const { state } = world;
+  const [liar, honest] = workersOf(world, id) as [Address, Address];
+  const liarSlot = world.lot(id).seats.find(({ worker }) => worker === liar)!.slot;
+  const truth = receiptFor(400_000_000);
+  const lie = receiptFor(400_000_001);
+  world.contribute(liar, id, lie);
+  world.contribute(honest, id, truth);
+  t.equal(world.lot(id).status, LOT_STATUS.escalating);
+  t.equal(world.lot(id).wanted, 3, "against one, four settle trust 4: 8*4 > 11*3 does not hold, 16*4 > 19*3 does");
+  // whoever is drawn next tells the truth
+  while (world.lot(id).status === LOT_STATUS.escalating || world.lot(id).status === LOT_STATUS.computing) {
+    world.advance(1);
+    for (const { worker, status } of world.lot(id).seats)
+      if (status === SEAT.drawn && world.lot(id).seats.some((s) => s.worker === worker && s.status === SEAT.drawn))
+        world.contribute(worker, id, truth);
+  }
+  t.equal(world.lot(id).status, LOT_STATUS.revealing);
+  for (const worker of workersOf(world, id))
+    if (world.lot(id).seats.some((s) => s.worker === worker && s.resultHash === world.lot(id).consensus))
+      world.reveal(worker, id, truth);
+  t.throws(() => world.reveal(liar, id, lie), /not the result agreed on/);
+  world.finalize(id);
+  t.equal(slotOf(state, liarSlot), undefined, "the liar's slot is gone");
+  t.equal(world.lot(id).seats.find(({ slot }) => slot === liarSlot)!.status, SEAT.rejected);
+  const price = 20_000_000n;
+  const metered = (price * 4n) / 10n;
+  const proved = world.lot(id).seats.filter(({ status }) => status === SEAT.proved);
+  const each = (metered - metered / 4n + price) / BigInt(proved.length);
+  t.ok(world.account(honest).stake >= each, "the worker stake is shared by those who proved");
+  balanced(t, world);
+  t.end();
+});
+
+t.test("who is silent pays a penalty, is out of the pool, and is replaced", (t) => {
+  const { world, id } = drawnApart();
+  const { state, genesis } = world;
+  const [silent, honest] = workersOf(world, id) as [Address, Address];
+  const slot = world.lot(id).seats.find(({ worker }) => worker === silent)!.slot;
+  const before = poolOf(state, world.pool)!.length;
+  world.contribute(honest, id, receiptFor(5));
+  world.advance(20);
+  t.equal(world.lot(id).seats.find((seat) => seat.slot === slot)!.status, SEAT.silent);
+  t.equal(slotOf(state, slot), undefined);
+  t.equal(poolOf(state, world.pool)!.length, before - 1);
+  t.equal(
+    state.balance(silent),
+    (genesis.params.slotStakeNrlc - genesis.params.silencePenaltyNrlc) * NRLC,
+    "the rest of the stake comes back",
+  );
+  world.advance(2);
+  t.equal(world.lot(id).seats.length, 3);
+  t.equal(world.lot(id).round, 1);
+  const third = world.lot(id).seats[2]!.worker;
+  world.contribute(third, id, receiptFor(5));
+  for (const worker of new Set([honest, third])) world.reveal(worker, id, receiptFor(5));
+  world.finalize(id);
+  balanced(t, world);
+  t.end();
+});
+
+t.test("what is agreed and not revealed costs the slot, and the lot fails or goes on", (t) => {
+  const { world, id } = drawnApart();
+  const { state } = world;
+  const copy = receiptFor(9);
+  // both commit, the second with the first one's seal, and none shows anything
+  const [a, b] = workersOf(world, id) as [Address, Address];
+  world.contribute(a, id, copy);
+  world.contribute(b, id, copy, a);
+  t.equal(world.lot(id).status, LOT_STATUS.revealing);
+  t.throws(() => world.reveal(b, id, copy), /not your seal/);
+  world.advance(20);
+  t.equal(world.lot(id).status, LOT_STATUS.escalating);
+  t.ok(world.lot(id).seats.every(({ status }) => status === SEAT.rejected));
+  const slots = world.lot(id).seats.map(({ slot }) => slot);
+  // nobody of the next rounds answers
+  world.advance(60);
+  t.equal(world.lot(id).status, LOT_STATUS.failed);
+  t.ok(slots.every((slot) => slotOf(state, slot) === undefined));
+  t.ok(burnedTotal(state) >= 2n * world.genesis.params.slotStakeNrlc * NRLC, "nothing of those stakes comes back");
+  const { logs } = world.call(world.requester, HUB, hub("claim"), [id]);
+  t.ok(eventNames(logs).includes("TaskClaimed"));
+  t.equal(world.account(world.requester).locked, 0n);
+  t.throws(() => world.call(world.requester, HUB, hub("claim"), [id]), /cannot be claimed/);
+  balanced(t, world);
+  t.end();
+});
+
+t.test("who reveals is paid once the time is over, who does not is at fault", (t) => {
+  const { world, id } = drawnApart();
+  const [a, b] = workersOf(world, id) as [Address, Address];
+  for (const worker of [a, b]) world.contribute(worker, id, receiptFor(5_000_000));
+  world.reveal(a, id, receiptFor(5_000_000));
+  world.advance(19);
+  t.throws(() => world.finalize(id), /cannot be finalized/);
+  world.advance(1);
+  world.finalize(id);
+  t.equal(world.lot(id).seats.find(({ worker }) => worker === b)!.status, SEAT.rejected);
+  t.equal(world.account(b).stake, 0n);
+  balanced(t, world);
+  t.end();
+});
+
+t.test("open disagreement without end unlocks commitments and gives the money back", (t) => {
+  const world = fresh();
+  const { state } = world;
+  const { id } = drawn(world, { trust: 100n });
+  const slots: number[] = [];
+  for (let i = 0; world.lot(id).status !== LOT_STATUS.failed; i++) {
+    const lot = world.lot(id);
+    if (lot.status === LOT_STATUS.computing)
+      for (const worker of new Set(lot.seats.filter((s) => s.status === SEAT.drawn).map((s) => s.worker)))
+        world.contribute(worker, id, receiptFor(1_000 + i++));
+    else world.advance(1);
+    if (i > 500) break;
+  }
+  t.equal(world.lot(id).status, LOT_STATUS.failed);
+  for (const { slot } of world.lot(id).seats) slots.push(slot);
+  t.ok(
+    slots.every((slot) => slotOf(state, slot)!.lot === `0x${"00".repeat(32)}`),
+    "nobody is punished",
+  );
+  world.call(world.requester, MARKET, market("claim"), [id]);
+  t.equal(world.account(world.requester).locked, 0n);
+  balanced(t, world);
+  t.end();
+});
+
+t.test("a declined seat is replaced; too many declines fail the lot and burn an eighth of its price", (t) => {
+  const { world, id } = drawnApart();
+  const { state } = world;
+  const [a, b] = workersOf(world, id) as [Address, Address];
+  world.call(a, MARKET, market("decline"), [id]);
+  t.equal(world.lot(id).status, LOT_STATUS.computing);
+  world.contribute(b, id, receiptFor(5));
+  t.equal(world.lot(id).status, LOT_STATUS.escalating);
+  t.equal(world.lot(id).wanted, 1);
+  world.advance(2);
+  const third = world.lot(id).seats[2]!.worker;
+  world.contribute(third, id, receiptFor(5));
+  const slot = world.lot(id).seats.find(({ status }) => status === SEAT.declined)!.slot;
+  const before = slotOf(state, slot)!.stake;
+  for (const worker of new Set([b, third])) world.reveal(worker, id, receiptFor(5));
+  world.finalize(id);
+  const penalty = world.genesis.params.silencePenaltyNrlc * NRLC;
+  t.equal(slotOf(state, slot)!.stake, before - penalty, "it was agreed after all: who declined pays for silence");
+  balanced(t, world);
+
+  const other = fresh();
+  const next = drawn(other);
+  for (let i = 0; other.lot(next.id).status !== LOT_STATUS.failed && i < 40; i++) {
+    const seat = other.lot(next.id).seats.find(({ status }) => status === SEAT.drawn);
+    if (seat) other.call(seat.worker, MARKET, market("decline"), [next.id]);
+    else other.advance(1);
+  }
+  t.equal(other.lot(next.id).status, LOT_STATUS.failed);
+  t.ok(other.lot(next.id).seats.filter(({ status }) => status === SEAT.declined).length > 2);
+  const stake = other.account(other.requester).stake;
+  other.call(other.requester, MARKET, market("claim"), [next.id]);
+  t.equal(other.account(other.requester).stake - stake, 20_000_000n + 100n - 2_500_000n);
+  t.equal(burnedOfEra(other.state, 0), 0n, "burned without credit");
+  balanced(t, other);
+  t.end();
+});
+
+t.test("a contribution is for seats, once, in an open round", (t) => {
+  const { world, id } = drawnApart();
+  const [a] = workersOf(world, id) as [Address];
+  t.throws(() => world.contribute(addressBy("stranger"), id, receiptFor(1)), /no seat of yours/);
+  t.throws(() => world.contribute(a, `0x${"11".repeat(32)}`, receiptFor(1)), /no such lot/);
+  world.contribute(a, id, receiptFor(1));
+  t.throws(() => world.contribute(a, id, receiptFor(1)), /no seat of yours/);
+  t.throws(() => world.call(a, MARKET, market("decline"), [id]), /no seat of yours/);
+  t.throws(() => world.reveal(a, id, receiptFor(1)), /nothing is to be revealed/);
+  t.throws(() => world.finalize(id), /cannot be finalized/);
+  t.throws(() => world.call(a, MARKET, market("claim"), [id]), /cannot be claimed/);
+  t.end();
+});
+
+t.test("more gas than the limit cannot be revealed", (t) => {
+  const world = fresh();
+  const { id } = drawn(world);
+  const greedy = receiptFor(1_000_000_001);
+  const workers = workersOf(world, id);
+  for (const worker of workers) world.contribute(worker, id, greedy);
+  t.throws(() => world.reveal(workers[0]!, id, greedy), /more gas/);
+  t.end();
+});
