@@ -1,0 +1,112 @@
+import t from "tap";
+import { signTransaction, type TransactionFields } from "../../../chain/transaction.ts";
+import { EMPTY, type Hex, ZERO_HASH } from "../../../lib/bytes.ts";
+import { keccak256 } from "../../../lib/keccak.ts";
+import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
+import { slotPayer } from "../../../vm/market/messages.ts";
+import { slotOf } from "../../../vm/market/slot.ts";
+import { HUB, MARKET } from "../../../vm/tables.ts";
+import { addressBy, createWorld, hub, keyOf, market, receiptFor } from "./world.ts";
+
+const GWEI = 10n ** 9n;
+
+t.test("a slot pays each message that is awaited from its worker, once in a round", (t) => {
+  const world = createWorld({ workers: [["w0", 2]] });
+  const { state } = world;
+  const worker = addressBy("w0");
+  const id = world.lotIdOf(world.submit());
+  const sign = (data: Uint8Array, changes: Partial<TransactionFields> = {}, key: Hex = keyOf("w0")) =>
+    signTransaction(
+      {
+        type: 2,
+        chainId: world.genesis.chainId,
+        nonce: 0,
+        maxPriorityFeePerGas: GWEI,
+        maxFeePerGas: 3n * GWEI,
+        gasLimit: 500_000,
+        to: MARKET,
+        value: 0n,
+        data,
+        accessList: [],
+        ...changes,
+      },
+      key,
+    );
+  const payer = (tx: ReturnType<typeof sign>, sender = worker) => slotPayer(state, world.block(), tx, sender);
+  const receipt = receiptFor(1_000);
+  const digest = keccak256(receipt);
+  const contribute = market("contribute").encode(
+    id,
+    resultHashOf(id, digest),
+    resultSealOf(worker, id, digest),
+    ZERO_HASH,
+  );
+  t.equal(payer(sign(contribute)), undefined, "not before the draw");
+  world.advance(2);
+  t.equal(payer(sign(contribute), addressBy("w1")), undefined, "no seat");
+  t.equal(payer(sign(contribute, { maxPriorityFeePerGas: 2n * GWEI })), undefined, "a tip over 1 gwei");
+  t.equal(payer(sign(contribute, { value: 1n })), undefined, "value");
+  t.equal(payer(sign(contribute, { to: worker })), undefined, "elsewhere");
+  t.equal(payer(sign(EMPTY)), undefined);
+  t.equal(payer(sign(market("reveal").encode(id, receipt))), undefined, "nothing to reveal yet");
+  t.equal(payer(sign(market("finalize").encode(id))), undefined);
+  t.equal(payer(sign(market("claim").encode(id))), undefined, "a claim is no such message");
+  t.ok(payer(sign(market("decline").encode(id))));
+
+  const pays = payer(sign(contribute))!;
+  const lowest = world.lot(id).seats[0]!.slot;
+  t.equal(pays.slotId, lowest);
+  const before = slotOf(state, lowest)!.stake;
+  t.equal(pays.available(), before);
+  const marketBefore = state.balance(MARKET);
+  pays.charge(1_000_000n * GWEI);
+  t.equal(slotOf(state, lowest)!.stake, before - 1_000_000n * GWEI);
+  t.equal(state.balance(MARKET), marketBefore - 1_000_000n * GWEI);
+  t.equal(payer(sign(contribute)), undefined, "the call is used up, were it to revert");
+  t.ok(payer(sign(market("decline").encode(id))), "another kind is not");
+
+  world.contribute(worker, id, receipt);
+  t.equal(payer(sign(market("decline").encode(id))), undefined);
+  t.ok(payer(sign(market("reveal").encode(id, receipt))));
+  t.ok(payer(sign(hub("reveal").encode(id, digest), { to: HUB })));
+  world.reveal(worker, id, receipt);
+  const finalize = payer(sign(market("finalize").encode(id)))!;
+  finalize.charge(GWEI);
+  world.finalize(id, worker);
+  t.equal(payer(sign(market("finalize").encode(id))), undefined, "the lot has ended");
+  t.equal(slotOf(state, lowest)!.stake > before - 1_000_000n * GWEI, true, "the reward refills the slot first");
+  const { market: books } = world.books([]);
+  t.equal(books[0], books[1]);
+  t.end();
+});
+
+t.test("each round has its own messages", (t) => {
+  const world = createWorld({ workers: [["w0", 8]] });
+  const worker = addressBy("w0");
+  const id = world.lotIdOf(world.submit());
+  world.advance(2);
+  const decline = signTransaction(
+    {
+      type: 2,
+      chainId: world.genesis.chainId,
+      nonce: 0,
+      maxPriorityFeePerGas: 0n,
+      maxFeePerGas: GWEI,
+      gasLimit: 500_000,
+      to: MARKET,
+      value: 0n,
+      data: market("decline").encode(id),
+      accessList: [],
+    },
+    keyOf("w0"),
+  );
+  const payer = () => slotPayer(world.state, world.block(), decline, worker);
+  payer()!.charge(1n);
+  t.equal(payer(), undefined);
+  world.call(worker, MARKET, market("decline"), [id]);
+  t.equal(payer(), undefined, "no round is open");
+  world.advance(2);
+  t.equal(world.lot(id).round, 1);
+  t.ok(payer());
+  t.end();
+});
