@@ -40,17 +40,21 @@ export const runAgenda = (env: Env, limit: number, run: (due: Due) => void): voi
     const cursor = cursors.get(state, ZERO_HASH);
     if (!cursor || cursor.waiting === 0 || cursor.slot > block.slot) return;
     const { slot, index, waiting } = cursor;
-    if (index < (counts.get(state, numberId(slot)) ?? 0)) {
-      const due = entries.get(state, entryId(slot, index))!;
-      entries.set(state, entryId(slot, index), undefined);
-      cursors.set(state, ZERO_HASH, { slot, index: index + 1, waiting: waiting - 1 });
-      run(due);
-      left -= 1;
-    } else {
-      if (index > 0) counts.set(state, numberId(slot), undefined);
+    const count = counts.get(state, numberId(slot)) ?? 0;
+    if (count === 0) {
       cursors.set(state, ZERO_HASH, { slot: slot + 1, index: 0, waiting });
       empty -= 1;
+      continue;
     }
+    const due = entries.get(state, entryId(slot, index))!;
+    entries.set(state, entryId(slot, index), undefined);
+    const isLast = index + 1 === count;
+    // A slot's last entry takes its count along, before it runs: what it schedules may start the cursor anew.
+    if (isLast) counts.set(state, numberId(slot), undefined);
+    const next = isLast ? { slot: slot + 1, index: 0 } : { slot, index: index + 1 };
+    cursors.set(state, ZERO_HASH, { ...next, waiting: waiting - 1 });
+    run(due);
+    left -= 1;
   }
 };
 

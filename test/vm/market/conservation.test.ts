@@ -1,0 +1,186 @@
+import fc from "fast-check";
+import t from "tap";
+import type { Address, Hash } from "../../../lib/bytes.ts";
+import { burnedTotal } from "../../../vm/market/burned.ts";
+import { settledTask } from "../../../vm/market/claim.ts";
+import { dealOf, jobOf, lotId, taskId, taskPrice } from "../../../vm/market/deal.ts";
+import { NRLC } from "../../../vm/market/env.ts";
+import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
+import { slotsOfWorker } from "../../../vm/market/slot.ts";
+import { MARKET } from "../../../vm/tables.ts";
+import { digestOf, merkleProof } from "../../../vm/wasm/receipt.ts";
+import { addressBy, createWorld, lotReceipt, market, RLC, receiptFor, type World } from "./world.ts";
+
+type Behaviour = "honest" | "lying" | "silent" | "declining" | "hiding" | "copying";
+const WORKERS = ["w0", "w1", "w2", "w3", "w4"] as const;
+const behaviour = fc.constantFrom<Behaviour>(
+  "honest",
+  "honest",
+  "honest",
+  "lying",
+  "silent",
+  "declining",
+  "hiding",
+  "copying",
+);
+
+const attempt = (run: () => unknown): void => {
+  try {
+    run();
+  } catch (error) {
+    // A call that the rules refuse changes nothing; anything else is a bug.
+    if (/debit|undefined|not a function|codec|locked, /.test((error as Error).message)) throw error;
+  }
+};
+
+/** The receipts of a lot's tasks: what is true, or a lie. */
+const taskReceipts = (count: number, lie: number, invalid: boolean): Uint8Array[] =>
+  Array.from({ length: count }, (_, i) => receiptFor(1_000_000 * (i + 1) + lie, { status: invalid ? 5 : 0 }));
+
+/** Lets every worker do with every lot what its behaviour says. */
+const act = (
+  world: World,
+  deals: readonly { dealid: Hash; invalid: boolean }[],
+  how: Record<string, Behaviour>,
+): void => {
+  for (const { dealid, invalid } of deals) {
+    const job = jobOf(world.state, dealid)!;
+    for (let index = 0; index < job.lots; index++) {
+      const id = lotId(dealid, job, index);
+      if (!lotOf(world.state, id)) continue;
+      for (const name of WORKERS) {
+        const worker = addressBy(name);
+        const lot = lotOf(world.state, id)!;
+        const mine = lot.seats.filter((seat) => seat.worker === worker);
+        const does = how[name]!;
+        const receipt = lotReceipt(taskReceipts(lot.count, does === "lying" ? 1 : 0, invalid));
+        if (lot.status === LOT_STATUS.computing && mine.some(({ status }) => status === SEAT.drawn)) {
+          if (does === "declining") attempt(() => world.call(worker, MARKET, market("decline"), [id]));
+          else if (does === "copying") attempt(() => world.contribute(worker, id, receipt, addressBy("w0")));
+          else if (does !== "silent") attempt(() => world.contribute(worker, id, receipt));
+        }
+        if (does !== "hiding" && lotOf(world.state, id)!.status === LOT_STATUS.revealing)
+          attempt(() => world.reveal(worker, id, receipt));
+      }
+      attempt(() => world.finalize(id));
+      const lot = lotOf(world.state, id)!;
+      if (lot.status === LOT_STATUS.completed && lot.count > 1) {
+        const receipts = taskReceipts(lot.count, 0, invalid);
+        const proof = (i: number) => merkleProof(receipts.map(digestOf), i);
+        for (let i = 0; i < lot.count; i += 2)
+          attempt(() => world.call(world.requester, MARKET, market("settle"), [id, BigInt(i), receipts[i]!, proof(i)]));
+      }
+    }
+  }
+};
+
+/** The nRLC bound to tasks that were never drawn, for want of slots, and to apps of tasks that nobody settled. */
+const bound = (world: World, dealid: Hash): bigint => {
+  const job = jobOf(world.state, dealid)!;
+  const deal = dealOf(world.state, dealid)!;
+  let sum = job.cancelled ? 0n : taskPrice(deal) * BigInt(Math.max(0, job.tasks - job.next * job.lotSize));
+  for (let index = 0; index < job.next; index++) {
+    const id = world.lotIdOf(dealid, index);
+    const { status, count, first } = world.lot(id);
+    if (status !== LOT_STATUS.completed || count === 1) continue;
+    for (let i = 0; i < count; i++) if (!settledTask(world.state, taskId(dealid, first + i))) sum += deal.appPrice;
+  }
+  return sum;
+};
+
+const scenario = fc.record({
+  seed: fc.string({ maxLength: 8 }),
+  how: fc.tuple(behaviour, behaviour, behaviour, behaviour, behaviour),
+  jobs: fc.array(
+    fc.record({
+      volume: fc.integer({ min: 1, max: 7 }),
+      gasLimit: fc.constantFrom(500_000_000n, 700_000_001n, 2_000_000_000n),
+      trust: fc.constantFrom(0n, 1n, 2n, 4n, 7n, 100n),
+      invalid: fc.boolean(),
+      cancelled: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 3 },
+  ),
+  join: fc.boolean(),
+  leave: fc.boolean(),
+});
+
+t.test("money is conserved to the wei whatever workers do, and every lot comes to an end", (t) => {
+  fc.assert(
+    fc.property(scenario, ({ seed, how, jobs, join, leave }) => {
+      const world = createWorld({ workers: WORKERS.map((name) => [name, 3] as const), seed });
+      const behaviours = Object.fromEntries(WORKERS.map((name, i) => [name, how[i]!]));
+      const others: Address[] = [addressBy("other")];
+      const total = world.total(others);
+      const check = (): void => {
+        if (world.total(others) !== total) throw new Error(`${world.total(others)} wei, not ${total}`);
+        for (const [name, [owed, has]] of Object.entries(world.books(others)))
+          if (owed !== has) throw new Error(`${name} owes ${owed} and has ${has}`);
+      };
+      const deals = jobs.map((job) => ({ dealid: world.submit(job), invalid: job.invalid, cancelled: job.cancelled }));
+      if (join)
+        attempt(() =>
+          world.call(world.staker, MARKET, market("join"), [world.pool, world.validators[0]!, 2n], 20n * RLC),
+        );
+      for (let i = 0; i < 130; i++) {
+        world.advance(1);
+        if (i === 3 && leave)
+          attempt(() => {
+            const slots = slotsOfWorker(world.state, addressBy("w1"), 2).map(({ id }) => BigInt(id));
+            world.call(addressBy("w1"), MARKET, market("leave"), [slots]);
+          });
+        if (i === 5)
+          for (const { dealid, cancelled } of deals)
+            if (cancelled) attempt(() => world.call(world.requester, MARKET, market("cancel"), [dealid]));
+        act(world, deals, behaviours);
+        if (i % 10 === 0) check();
+      }
+      check();
+      // What was not drawn is cancelled, what is left over can be claimed by anyone; then nothing is locked but for
+      // tasks that nobody settled.
+      for (const { dealid } of deals) attempt(() => world.call(world.requester, MARKET, market("cancel"), [dealid]));
+      world.advance(110);
+      for (const { dealid } of deals) {
+        const job = jobOf(world.state, dealid)!;
+        for (let index = 0; index < Math.ceil(job.tasks / job.lotSize); index++)
+          attempt(() => world.call(world.staker, MARKET, market("claim"), [world.lotIdOf(dealid, index)]));
+      }
+      check();
+      for (const { dealid } of deals) {
+        const job = jobOf(world.state, dealid)!;
+        for (let index = 0; index < job.next; index++) {
+          const { status } = world.lot(world.lotIdOf(dealid, index));
+          if (status !== LOT_STATUS.completed && status !== LOT_STATUS.claimed)
+            throw new Error(`a lot is left: ${status}`);
+        }
+        if (job.completed + job.failed !== job.next) throw new Error("lots are not counted");
+      }
+      const { locked } = world.account(world.requester);
+      const expected = deals.reduce((sum, { dealid }) => sum + bound(world, dealid), 0n);
+      if (locked !== expected) throw new Error(`${locked} nRLC are locked, not ${expected}`);
+      for (const name of WORKERS)
+        for (const { lot } of slotsOfWorker(world.state, addressBy(name), 100))
+          if (BigInt(lot) !== 0n) throw new Error("a slot is still seated");
+      return burnedTotal(world.state) % NRLC === 0n;
+    }),
+    { numRuns: 40 },
+  );
+  t.end();
+});
+
+t.test("what honest workers earn is what the requester paid, less what was burned and what the slots took", (t) => {
+  const world = createWorld({ workers: WORKERS.map((name) => [name, 3] as const) });
+  const dealid = world.submit({ volume: 4, gasLimit: 2_000_000_000n });
+  const { locked } = world.account(world.requester);
+  for (let i = 0; i < 12; i++) {
+    world.advance(1);
+    act(world, [{ dealid, invalid: false }], Object.fromEntries(WORKERS.map((name) => [name, "honest"])));
+  }
+  const job = jobOf(world.state, dealid)!;
+  t.equal(job.completed, 4);
+  const earned = WORKERS.reduce((sum, name) => sum + world.account(addressBy(name)).stake, 0n);
+  const spent = locked - world.account(world.requester).stake;
+  const dust = world.account(MARKET).stake - world.genesis.marketHubStakeNrlc;
+  t.equal(earned + dust + world.account(world.developer).stake + burnedTotal(world.state) / NRLC, spent);
+  t.end();
+});
