@@ -163,7 +163,7 @@ t.test("money is conserved to the wei whatever workers do, and every lot comes t
           if (BigInt(lot) !== 0n) throw new Error("a slot is still seated");
       return burnedTotal(world.state) % NRLC === 0n;
     }),
-    { numRuns: 40 },
+    { numRuns: 15 },
   );
   t.end();
 });
