@@ -10,6 +10,7 @@ import { blsVerify } from "../lib/bls.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
+import { slotPayer } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { validators } from "../vm/validator-store.ts";
 import { nextBaseFee } from "./fees.ts";
@@ -141,13 +142,26 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     peaks: must(store.peaks(block.hash), `peaks of ${block.hash}`),
     state: stateOf(block),
   });
+  const nextContext = (block: Block): { state: State; context: BlockContext } => {
+    const base = baseOf(block);
+    const next = Math.floor(slotOf(genesis, Math.floor(now() / 1000)));
+    const slot = Math.max(slotOf(genesis, block.header.timestamp) + 1, next);
+    const prepared = prepare(chain, base, slot);
+    return { state: base.state, context: prepared.context(block.header.mixHash, prepared.proposer.address) };
+  };
   const poolView = (block: Block): PoolView => {
     const state = stateOf(block);
+    // Made when the first transaction asks whose sender cannot pay: few blocks need it.
+    let next: ReturnType<typeof nextContext> | undefined;
     return {
       nonce: (address) => state.nonce(address),
       balance: (address) => state.balance(address),
       baseFee: nextBaseFee(block.header),
       gasLimit: block.header.gasLimit,
+      paidByOther: (tx, sender) => {
+        next ??= nextContext(block);
+        return slotPayer(next.state, next.context, tx, sender) !== undefined;
+      },
     };
   };
   const pool = createPool(genesis.chainId, poolView(head));
@@ -334,13 +348,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     has: (hash) => store.block(hash) !== undefined,
     stateOf,
     baseOf,
-    nextContext: (block) => {
-      const base = baseOf(block);
-      const next = Math.floor(slotOf(genesis, Math.floor(now() / 1000)));
-      const slot = Math.max(slotOf(genesis, block.header.timestamp) + 1, next);
-      const prepared = prepare(chain, base, slot);
-      return { state: base.state, context: prepared.context(block.header.mixHash, prepared.proposer.address) };
-    },
+    nextContext,
     importBlock: (block) => enqueue(() => importNow(block)),
     adopt: (outcome) =>
       enqueue(async () => {

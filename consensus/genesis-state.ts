@@ -6,6 +6,7 @@ import { EMPTY_MMR, mmrRoot } from "../chain/mmr.ts";
 import type { Genesis } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import { fromHex, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
+import { marketGenesis } from "../vm/market/genesis.ts";
 import { validators, validatorsGenesis } from "../vm/validator-store.ts";
 import { chooseSet } from "./power.ts";
 import { active, anchors, checkpoints, finality, ONLY, sets } from "./records.ts";
@@ -15,6 +16,7 @@ import { validatorsRoot } from "./transition.ts";
 export const buildGenesis = (genesis: Genesis, state: State): { block: Block; ops: readonly Op[] } => {
   for (const { address, balance } of genesis.accounts) state.credit(address, balance);
   validatorsGenesis(state, genesis);
+  marketGenesis(state, genesis);
   const mixHash = genesis.extraData as Hash;
   const members = chooseSet(genesis.params, validators.all(state), 0);
   if (members.length === 0) throw new Error("genesis: validators: none has power");

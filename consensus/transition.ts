@@ -18,6 +18,8 @@ import { address, big, encodeWith, hexOf, record, uint } from "../lib/codec.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { recoverCompact } from "../lib/secp256k1.ts";
 import { applyTransaction } from "../vm/execute.ts";
+import { slotPayer } from "../vm/market/messages.ts";
+import { marketSystemStep } from "../vm/market/system-step.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { type Member, type Validator, validators } from "../vm/validator-store.ts";
 import { shareDifficulty } from "./asert.ts";
@@ -125,13 +127,14 @@ export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
   };
 };
 
-/** Runs transactions one after the other. `next` gives them; `skipped` learns which could not be run (a producer's choice). */
+/** Runs the market's system step, then transactions one after the other; `onRule` decides what one that breaks a rule means. */
 const runTransactions = (
   state: State,
   context: BlockContext,
   transactions: Iterable<Transaction>,
   onRule: (tx: Transaction, error: RuleError) => void,
 ): { transactions: Transaction[]; receipts: Receipt[]; gasUsed: number } => {
+  marketSystemStep(state, context);
   const done: Transaction[] = [];
   const receipts: Receipt[] = [];
   let gasUsed = 0;
@@ -141,7 +144,9 @@ const runTransactions = (
     try {
       if (bytes + tx.raw.length > MAX_TRANSACTION_BYTES_IN_BLOCK || done.length === MAX_TRANSACTIONS)
         failConsensus("block-size", { bytes: bytes + tx.raw.length, transactions: done.length });
-      const result = applyTransaction(state, context, tx, context.gasLimit - gasUsed);
+      const result = applyTransaction(state, context, tx, context.gasLimit - gasUsed, (sender) =>
+        slotPayer(state, context, tx, sender),
+      );
       gasUsed += result.gasUsed;
       bytes += tx.raw.length;
       done.push(tx);
