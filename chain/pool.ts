@@ -59,6 +59,8 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
   let bytes = 0;
   const byHash = new Map<Hash, Transaction>();
   const bySender = new Map<Address, Queue>();
+  /** What somebody else than the sender pays: asked again at every head, since that may end. */
+  const sponsored = new Set<Transaction>();
 
   const drop = (tx: Transaction): void => {
     const sender = senderOf(tx);
@@ -68,6 +70,7 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
     queue.cost -= costOf(tx);
     queue.next = Math.min(queue.next, tx.nonce);
     if (queue.byNonce.size === 0) bySender.delete(sender);
+    sponsored.delete(tx);
     size -= 1;
     bytes -= tx.raw.length;
   };
@@ -101,7 +104,8 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
       const before = queue.byNonce.get(tx.nonce);
       const others = queue.cost - (before ? costOf(before) : 0n);
       const have = view.balance(sender);
-      if (have < others + costOf(tx) && !view.paidByOther?.(tx, sender))
+      const isSponsored = have < others + costOf(tx);
+      if (isSponsored && !view.paidByOther?.(tx, sender))
         failChain(
           "pool-funds",
           `insufficient funds for gas * price + value: have ${have} want ${costOf(tx)}${others > 0n ? `, ${others} for what waits` : ""}`,
@@ -120,6 +124,7 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
       queue.byNonce.set(tx.nonce, tx);
       queue.cost += costOf(tx);
       byHash.set(tx.hash, tx);
+      if (isSponsored) sponsored.add(tx);
       size += 1;
       bytes += tx.raw.length;
     },
@@ -157,7 +162,11 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
       for (const sender of touched) {
         const queue = bySender.get(sender);
         const first = queue?.byNonce.get(view.nonce(sender));
-        if (first && view.balance(sender) < costOf(first) && !view.paidByOther?.(first, sender)) drop(first);
+        if (first && view.balance(sender) < costOf(first)) sponsored.add(first);
+      }
+      for (const tx of sponsored) {
+        const sender = senderOf(tx);
+        if (view.balance(sender) < costOf(tx) && !view.paidByOther?.(tx, sender)) drop(tx);
       }
     },
     get size() {

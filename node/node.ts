@@ -5,7 +5,9 @@ import { readGenesis } from "../chain/genesis.ts";
 import { createEngine } from "../consensus/engine.ts";
 import { createProducer } from "../consensus/producer.ts";
 import type { Log } from "../lib/log.ts";
+import { type DataStore, openDataStore } from "../p2p/data/store.ts";
 import { createNetwork } from "../p2p/network.ts";
+import { dataRoute } from "../rpc/data.ts";
 import { createRpcServer } from "../rpc/server.ts";
 import { readJson, type ValidatorKeys, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
@@ -32,6 +34,18 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
+const EXPIRY_MS = 60_000;
+/** Who keeps what comes over RPC: the node's owner, for good. */
+const OWNER = { holder: "rpc" };
+
+/** Data as the RPC's gateway takes it: what is uploaded stays. */
+const ownData = (store: DataStore) => ({
+  importTree: (entries: Iterable<{ path: string; bytes?: Uint8Array }>) => store.importTree(entries, OWNER),
+  importFile: (bytes: Uint8Array) => store.importFile(bytes, OWNER),
+  listTree: (cid: string) => store.listTree(cid),
+  readFile: (cid: string, path?: string) => store.readFile(cid, path),
+});
+
 /** Starts a node: the composition root of every program that runs one. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { datadir, log } = options;
@@ -42,11 +56,15 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   // The database first: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log });
+  const dataDb = await openDb(join(datadir, "data"));
+  const data = await openDataStore(dataDb);
   const network = options.p2p
-    ? await createNetwork({ engine, datadir, listen: options.p2p.listen, bootstrap: options.p2p.bootstrap, log })
+    ? await createNetwork({ engine, datadir, listen: options.p2p.listen, bootstrap: options.p2p.bootstrap, data, log })
     : undefined;
   // RPC before the duties: a node that cannot be asked should not sign.
-  const rpc = createRpcServer({ engine, network, host: options.rpc.host, port: options.rpc.port, log });
+  const routes = [dataRoute({ ...ownData(data), fetch: async (cid) => network?.fetchData(cid) })];
+  const rpc = createRpcServer({ engine, network, host: options.rpc.host, port: options.rpc.port, log, routes });
+  const expiry = setInterval(() => void data.expire(Math.floor(Date.now() / 1000)), EXPIRY_MS);
   const { port } = await rpc.start();
   // The network before the producer: what is produced must be able to leave.
   await network?.start();
@@ -72,11 +90,13 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     rpcUrl,
     chainId: genesis.chainId,
     stop: async () => {
+      clearInterval(expiry);
       await producer?.stop();
       await rpc.stop();
       await network?.stop();
       await engine.stop();
       await protection?.close();
+      await dataDb.close();
       await db.close();
       log.info("node stopped");
     },

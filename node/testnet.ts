@@ -131,7 +131,10 @@ export const startTestnet = async (options: TestnetOptions): Promise<Testnet> =>
     return until("answer", member, () => (existsSync(info) ? readJson<NodeInfo>(info) : undefined));
   };
   const startWorker = (member: Member): void => {
-    member.process = launch(["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl], member.log);
+    member.process = launch(
+      ["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl, "--jobs", "1"],
+      member.log,
+    );
   };
   const bootstrap: string[] = [];
 

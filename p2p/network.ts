@@ -6,6 +6,8 @@ import { encodeBlock } from "../chain/block.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
+import { createExchange } from "./data/exchange.ts";
+import type { DataStore } from "./data/store.ts";
 import { startGossip } from "./gossip.ts";
 import { createHost } from "./host.ts";
 import { createSync } from "./sync.ts";
@@ -15,6 +17,8 @@ export interface NetworkOptions {
   readonly datadir: string;
   readonly listen: readonly string[];
   readonly bootstrap: readonly string[];
+  /** The node's data, shared with other nodes. */
+  readonly data: DataStore;
   readonly log: Log;
 }
 
@@ -27,15 +31,25 @@ export interface Network {
   peers(): { readonly id: string; readonly address: string }[];
   publishBlock(block: Block): void;
   publishVote(vote: Vote): void;
+  /** Brings a tree of data here. Throws RuleError where nobody has it. */
+  fetchData(cid: string): Promise<void>;
 }
 
 const REDIAL_MS = 3_000;
 const MAX_KNOWN = 64;
 
 /** Puts host, gossip and synchronization together. */
-export const createNetwork = async ({ engine, datadir, listen, bootstrap, log }: NetworkOptions): Promise<Network> => {
+export const createNetwork = async ({
+  engine,
+  datadir,
+  listen,
+  bootstrap,
+  data,
+  log,
+}: NetworkOptions): Promise<Network> => {
   const host = await createHost({ datadir, listen, genesisHash: engine.genesisHash });
   const sync = createSync({ host, engine, log });
+  const exchange = createExchange({ host, genesisHash: engine.genesisHash, store: data, log });
   let gossip: ReturnType<typeof startGossip> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe: (() => void) | undefined;
@@ -71,6 +85,7 @@ export const createNetwork = async ({ engine, datadir, listen, bootstrap, log }:
       await host.start();
       gossip = startGossip({ host, engine, log, onMissingParent: sync.poke });
       await sync.start();
+      await exchange.start();
       unsubscribe = engine.on("transaction", (tx) => gossip?.publish("tx", tx.raw));
       await redial();
       timer = setInterval(() => void redial(), REDIAL_MS);
@@ -79,6 +94,7 @@ export const createNetwork = async ({ engine, datadir, listen, bootstrap, log }:
       clearInterval(timer);
       unsubscribe?.();
       sync.stop();
+      await exchange.stop();
       writeFileSync(peersFile, JSON.stringify([...known]));
       await host.stop();
     },
@@ -86,6 +102,7 @@ export const createNetwork = async ({ engine, datadir, listen, bootstrap, log }:
     peers: () =>
       host.getConnections().map((each) => ({ id: each.remotePeer.toString(), address: each.remoteAddr.toString() })),
     publishBlock: (block) => gossip?.publish("block", encodeBlock(block)),
+    fetchData: (cid) => exchange.fetch(cid),
     publishVote: (vote) => gossip?.publish("vote", encodeVote(vote)),
   };
 };

@@ -1,19 +1,20 @@
+import { resolve } from "node:path";
 import { Command } from "commander";
-import { runTransfers } from "../demo.ts";
+import { runDemo, seatsByWorker } from "../demo.ts";
+import { nrlcToWei } from "../jobs.ts";
 import { stopSignal } from "../stop.ts";
 import { startTestnet, untilAgreed } from "../testnet.ts";
 import { print, printJson, rlc, short, table } from "./output.ts";
 import { printTestnet, type TestnetFlags, testnetOptions, toTestnetOptions } from "./testnet.ts";
-import { type PowerRow, powerTable } from "./validator.ts";
-
-const TRANSFERS = 20;
+import { powerTable } from "./validator.ts";
 
 export const demoCommand = (): Command =>
   testnetOptions(new Command("demo"))
-    .description("start a network, use it, show what happened (what npm start runs)")
+    .description("start a network, buy a real computation on it, show what happened (what npm start runs)")
+    .option("--out <folder>", "where the results are written", "rolec-output")
     .option("--exit", "stop after the tables instead of waiting for Ctrl-C")
     .option("--json", "print one JSON document instead of tables")
-    .action(async (flags: TestnetFlags & { exit?: boolean; json?: boolean }) => {
+    .action(async (flags: TestnetFlags & { out: string; exit?: boolean; json?: boolean }) => {
       const stopped = stopSignal();
       const say = flags.json ? () => {} : print;
       const started = Date.now();
@@ -25,24 +26,24 @@ export const demoCommand = (): Command =>
         if (!flags.json) printTestnet(testnet);
         say();
         say(`All validators agree on a final block, ${firstFinalizedSeconds.toFixed(1)} s after the command.`);
-        say(`Sending ${TRANSFERS} transfers over all of them …`);
-        const from = Date.now();
-        const transfers = await runTransfers(testnet, TRANSFERS, (mined, final) => {
-          if (final) say("all final");
-          else if (mined === TRANSFERS) say(`${mined} mined`);
-        });
-        const transferSeconds = (Date.now() - from) / 1000;
-        const power = (await testnet.client.call("rolec_power", [])) as PowerRow[];
-        const finality = await testnet.client.call("rolec_finality", []);
+        say();
+        const out = resolve(flags.out);
+        const report = await Promise.race([runDemo(testnet, out, say), stopped]);
+        if (!report) return;
+        const { lots, costs, job, powerBefore, powerAfter } = report;
         if (flags.json) {
           printJson({
             chainId: testnet.chainId,
             rpcUrl: testnet.members[0]!.rpcUrl,
+            app: report.app,
+            dealid: job.dealid,
+            tasks: { total: lots.reduce((sum, lot) => sum + lot.count, 0), completed: report.completed },
             firstFinalizedSeconds,
-            transferSeconds,
-            transfers,
-            finality,
-            power,
+            jobSeconds: report.jobSeconds,
+            costs,
+            powerBefore,
+            powerAfter,
+            files: report.files,
             nodes: testnet.members.map(({ name, role, address, rpcUrl, log }) => ({
               name,
               role,
@@ -52,17 +53,40 @@ export const demoCommand = (): Command =>
             })),
           });
         } else {
+          const sum = (pick: (cost: (typeof costs)[number]) => bigint) =>
+            costs.reduce((total, cost) => total + pick(cost), 0n);
           print();
           print(
             table(
-              ["transfer", "block", "gas", "fee RLC"],
-              transfers.map((each) => [short(each.hash), each.block, each.gasUsed, rlc(each.fee, 9)]),
+              ["lot", "block", "gas", "paid RLC", "burned RLC"],
+              costs.map((cost) => [
+                short(cost.lot),
+                cost.block,
+                cost.gasUsed,
+                rlc(nrlcToWei(cost.paidNrlc), 9),
+                rlc(nrlcToWei(cost.burnedNrlc), 9),
+              ]),
             ),
           );
           print();
-          print(powerTable(power));
+          print(
+            `price of a task at most ${rlc(nrlcToWei(job.priceNrlc), 9)} RLC; the job cost ${rlc(nrlcToWei(sum((cost) => cost.paidNrlc + cost.burnedNrlc)), 9)} RLC for ${costs.reduce((total, cost) => total + cost.gasUsed, 0)} gas, in ${report.jobSeconds.toFixed(1)} s`,
+          );
           print();
-          print(`Mined and final after ${transferSeconds.toFixed(1)} s.`);
+          print(
+            table(
+              ["worker", "for validator", "seats proved", "other seats"],
+              seatsByWorker(lots).map((row) => [row.worker, row.validator, row.proved, row.other]),
+            ),
+          );
+          print();
+          print("Power before");
+          print(powerTable(powerBefore));
+          print();
+          print("Power after: verified work counts");
+          print(powerTable(powerAfter));
+          print();
+          print(`${report.files.length} files of results in ${out}`);
           if (!flags.exit) print(`The network runs on: RPC ${testnet.members[0]!.rpcUrl}. Ctrl-C stops it.`);
         }
         if (!flags.exit) await stopped;

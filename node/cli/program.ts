@@ -1,12 +1,15 @@
 import { Command } from "commander";
 import { accountCommand } from "./account.ts";
+import { appCommand } from "./app.ts";
 import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
 import { genesisCommand } from "./genesis.ts";
+import { jobCommand } from "./job.ts";
 import { nodeCommand } from "./node.ts";
 import { runCommand } from "./run.ts";
 import { testnetCommand } from "./testnet.ts";
 import { validatorCommand } from "./validator.ts";
+import { workerCommand } from "./worker.ts";
 
 /** Builds the command line: one file a command. */
 export const createProgram = (): Command => {
@@ -19,6 +22,9 @@ export const createProgram = (): Command => {
     testnetCommand,
     devCommand,
     nodeCommand,
+    workerCommand,
+    jobCommand,
+    appCommand,
     runCommand,
     validatorCommand,
     accountCommand,

@@ -11,7 +11,7 @@ import { print, printJson, rlc, table } from "./output.ts";
 export const testnetOptions = (command: Command): Command =>
   command
     .option("--validators <n>", "validators, each a process of its own", whole(1, 16), 4)
-    .option("--workers <n>", "workers, each on a validator's RPC", whole(0, 16), 0)
+    .option("--workers <n>", "workers, each on a validator's RPC", whole(0, 16), 4)
     .option("--slots <n>", "slots that each worker holds in the genesis pool", whole(1, 64), 8)
     .option("--accounts <n>", "funded accounts", whole(1, 100), 4)
     .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)")

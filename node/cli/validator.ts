@@ -4,21 +4,13 @@ import type { Address, Hex } from "../../lib/bytes.ts";
 import { fromHex } from "../../lib/bytes.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { encodeCall } from "../../vm/abi.ts";
+import type { PowerRow } from "../demo.ts";
 import { readJson, type ValidatorKeys, validatorKeys, writeSecret } from "../folder.ts";
 import { transact } from "../wallet.ts";
 import { DEFAULT_NODE, privateKey, url } from "./options.ts";
 import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
 
 const VALIDATORS: Address = "0x0000000000000000000000000000000000001000";
-
-/** One row of `rolec_power`. */
-export interface PowerRow {
-  readonly validator: Address;
-  readonly work: string;
-  readonly contribution: string;
-  readonly stake: string;
-  readonly power: string;
-}
 
 /** Prints the power of each validator, each resource in percent of its sum. */
 export const powerTable = (rows: readonly PowerRow[]): string => {

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import type { Hex } from "../../lib/bytes.ts";
-import { runTransfers } from "../../node/demo.ts";
 import { type Member, startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
+import { runTransfers } from "../helpers/transfers.ts";
 
 t.setTimeout(240_000);
 

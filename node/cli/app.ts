@@ -1,0 +1,36 @@
+import { existsSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { Command } from "commander";
+import type { Hex } from "../../lib/bytes.ts";
+import { rpcClient } from "../../rpc/client.ts";
+import { deployApp } from "../jobs.ts";
+import { DEFAULT_NODE, privateKey, url } from "./options.ts";
+import { fail, parseRlc, print, printJson } from "./output.ts";
+
+export const appCommand = (): Command => {
+  const command = new Command("app").description("publish programs");
+  command
+    .command("deploy")
+    .description("check a WASI program, publish it, and offer it to everyone")
+    .argument("<file>", "the module, a .wasm file")
+    .requiredOption("--key <key>", "private key of the owner", privateKey)
+    .option("--name <name>", "name (default: the file's)")
+    .option("--price <rlc>", "price of a task, in RLC with at most 9 decimals", parseRlc, 0n)
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .option("--json", "print JSON")
+    .action(async (file: string, flags: { key: Hex; name?: string; price: bigint; node: string; json?: boolean }) => {
+      if (!existsSync(file)) fail(`${file} does not exist`);
+      const name = flags.name ?? basename(file, ".wasm");
+      const deployed = await deployApp(
+        rpcClient(flags.node),
+        flags.node,
+        flags.key,
+        readFileSync(file),
+        name,
+        flags.price / 10n ** 9n,
+      );
+      if (flags.json) printJson(deployed);
+      else print(`app ${deployed.app}\nmodule /ipfs/${deployed.cid}`);
+    });
+  return command;
+};

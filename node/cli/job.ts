@@ -1,0 +1,146 @@
+import { existsSync, readFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { Command } from "commander";
+import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
+import { addressOf } from "../../lib/secp256k1.ts";
+import { rpcClient } from "../../rpc/client.ts";
+import { describeReceipt } from "../../vm/wasm/receipt.ts";
+import { uploadData } from "../data-client.ts";
+import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, submitJob } from "../jobs.ts";
+import { viewJob } from "../market-client.ts";
+import { followJob } from "../progress.ts";
+import { address, DEFAULT_NODE, privateKey, several, url, whole } from "./options.ts";
+import { fail, print, printJson, rlc, short, table } from "./output.ts";
+
+const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
+const SEAT_STATUS_NAMES = ["drawn", "committed", "proved", "rejected", "silent", "declined"] as const;
+
+const dealId = (text: string): Hash => {
+  const lower = text.toLowerCase();
+  return isHex(lower, 32) ? lower : fail(`"${text}" is no deal: 0x and 64 hex digits`);
+};
+
+interface RunFlags {
+  input?: string[];
+  args?: string;
+  tasks: number;
+  gas: number;
+  trust: number;
+  category?: number;
+  key: Hex;
+  node: string;
+  wait: boolean;
+  json?: boolean;
+}
+
+export const jobCommand = (): Command => {
+  const command = new Command("job").description("buy computation and get its results. Inputs and results are public.");
+  command
+    .command("run")
+    .description("submit a bag of tasks to the public pool, and follow it")
+    .argument("<app>", "address of the app", address)
+    .requiredOption("--key <key>", "private key that pays", privateKey)
+    .option("--input <file>", "a file for /in of each task (several may be given)", several)
+    .option("--args <text>", "arguments of the program, as in a shell")
+    .option("--tasks <n>", "tasks in the bag", whole(1, 1_000_000), 1)
+    .option("--gas <n>", "gas limit of a task", whole(1, Number.MAX_SAFE_INTEGER), 2_000_000_000)
+    .option("--trust <n>", "a wrong result passes at most one time in so many", whole(1, 10_000), 4)
+    .option("--category <n>", "category (default: the shortest with the gas)", whole(0, 1_000))
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .option("--no-wait", "do not follow the job")
+    .option("--json", "print JSON")
+    .action(async (app: Address, flags: RunFlags) => {
+      const client = rpcClient(flags.node);
+      const inputs: string[] = [];
+      for (const file of flags.input ?? []) {
+        if (!existsSync(file)) fail(`${file} does not exist`);
+        inputs.push(
+          `/ipfs/${await uploadData(flags.node, readFileSync(file))}?filename=${encodeURIComponent(basename(file))}`,
+        );
+      }
+      const params = JSON.stringify({
+        ...(flags.args ? { iexec_args: flags.args } : {}),
+        ...(inputs.length > 0 ? { iexec_input_files: inputs } : {}),
+      });
+      const job = await submitJob(client, flags.key, {
+        app,
+        params,
+        tasks: flags.tasks,
+        gasLimit: flags.gas,
+        trust: flags.trust,
+        ...(flags.category === undefined ? {} : { category: flags.category }),
+      });
+      if (!flags.json) {
+        print(`deal ${job.dealid}`);
+        print(`costs at most ${rlc(job.totalWei, 9)} RLC; what is not used stays yours, in the hub`);
+        print("Ctrl-C leaves the job running.");
+      }
+      if (flags.wait) await followJob(client, job.dealid, flags.json ? () => {} : print);
+      if (flags.json) printJson(job);
+      else print(`rolec job describe ${job.dealid}\nrolec job get ${job.dealid} --out results`);
+    });
+  command
+    .command("describe")
+    .description("show a job: its lots, who computed, what it cost")
+    .argument("<deal>", "deal", dealId)
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .option("--json", "print JSON")
+    .action(async (dealid: Hash, flags: { node: string; json?: boolean }) => {
+      const client = rpcClient(flags.node);
+      const [job, lots, costs, outcomes] = await Promise.all([
+        viewJob(client, dealid),
+        lotsOfDeal(client, dealid),
+        costsOfDeal(client, dealid),
+        outcomesOf(client, dealid),
+      ]);
+      if (flags.json) return printJson({ dealid, job, lots, costs, outcomes });
+      if (job.lots === 0) fail("no such deal");
+      print(
+        `deal ${dealid}: ${job.volume} tasks in ${job.lots} lots, ${job.completed} completed, ${job.failed} failed`,
+      );
+      print();
+      const rows = lots.map((lot) => {
+        const cost = costs.find((each) => each.lot === lot.id);
+        const receipt = outcomes.find((each) => each.index === lot.first)?.receipt;
+        return [
+          `${lot.first}${lot.count > 1 ? `-${lot.first + lot.count - 1}` : ""}`,
+          LOT_STATUS_NAMES[lot.status] ?? String(lot.status),
+          lot.seats.map((seat) => `${short(seat.worker)} ${SEAT_STATUS_NAMES[seat.status] ?? seat.status}`).join(", "),
+          cost ? cost.gasUsed : "",
+          cost ? rlc(nrlcToWei(cost.burnedNrlc + cost.paidNrlc), 9) : "",
+          receipt ? describeReceipt(receipt) : "",
+        ];
+      });
+      print(table(["tasks", "status", "seats", "gas", "cost RLC", "outcome"], rows));
+    });
+  command
+    .command("list")
+    .description("list the jobs of an account")
+    .option("--account <address>", "account", address)
+    .option("--key <key>", "private key of the account", privateKey)
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .action(async (flags: { account?: Address; key?: Hex; node: string }) => {
+      const account = flags.account ?? (flags.key ? addressOf(flags.key) : fail("--account or --key is needed"));
+      const client = rpcClient(flags.node);
+      const deals = await dealsOf(client, account);
+      const rows = await Promise.all(
+        deals.map(async ({ dealid, block }) => {
+          const job = await viewJob(client, dealid);
+          return [dealid, block, job.volume, job.lots, job.completed, job.failed];
+        }),
+      );
+      print(table(["deal", "block", "tasks", "lots", "completed", "failed"], rows));
+    });
+  command
+    .command("get")
+    .description("get the results of a job, each under the hash that a quorum agreed on")
+    .argument("<deal>", "deal", dealId)
+    .requiredOption("--out <folder>", "where they are written")
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .action(async (dealid: Hash, flags: { out: string; node: string }) => {
+      const files = await fetchResults(rpcClient(flags.node), flags.node, dealid, resolve(flags.out));
+      if (files.length === 0) fail("no task of this deal has a result yet");
+      for (const file of files) print(file);
+    });
+  return command;
+};

@@ -1,0 +1,156 @@
+import { type Address, fromHex, type Hash, type Hex, toHex } from "../lib/bytes.ts";
+import type { RpcClient } from "../rpc/client.ts";
+import type { AbiValue } from "../vm/abi.ts";
+import { functionsOf, HUB_ABI, MARKET_ABI } from "../vm/market/abi.ts";
+import { HUB, MARKET } from "../vm/tables.ts";
+
+export const hubFunction = functionsOf(HUB_ABI);
+export const marketFunction = functionsOf(MARKET_ABI);
+
+type Function = ReturnType<typeof marketFunction>;
+
+/** Calls a view. Gives its values; a tuple is a list of its fields. */
+export const view = async (client: RpcClient, to: Address, fn: Function, ...args: AbiValue[]): Promise<AbiValue[]> => {
+  const answer = await client.call("eth_call", [{ to, data: toHex(fn.encode(...args)) }, "latest"]);
+  return fn.decodeResult(fromHex(answer as Hex)) as AbiValue[];
+};
+
+export interface SeatView {
+  readonly worker: Address;
+  readonly validator: Address;
+  readonly status: number;
+  readonly round: number;
+  readonly resultHash: Hash;
+}
+
+/** A lot as 0x…1006 shows it; times in seconds. */
+export interface LotView {
+  readonly id: Hash;
+  readonly dealid: Hash;
+  readonly index: number;
+  readonly first: number;
+  readonly count: number;
+  readonly status: number;
+  readonly round: number;
+  readonly roundEnd: number;
+  readonly revealDeadline: number;
+  readonly consensus: Hash;
+  readonly gasUsed: number;
+  readonly receipt: Uint8Array;
+  readonly seats: readonly SeatView[];
+}
+
+/** Reads a lot's tuple (LOT in vm/market/abi.ts) by the places of its fields. */
+const toLot = (fields: readonly AbiValue[]): LotView => ({
+  id: fields[0] as Hash,
+  dealid: fields[1] as Hash,
+  index: Number(fields[2]),
+  first: Number(fields[3]),
+  count: Number(fields[4]),
+  status: Number(fields[6]),
+  round: Number(fields[7]),
+  roundEnd: Number(fields[9]),
+  revealDeadline: Number(fields[10]),
+  consensus: fields[13] as Hash,
+  gasUsed: Number(fields[15]),
+  receipt: fields[16] as Uint8Array,
+  seats: (fields[17] as readonly (readonly AbiValue[])[]).map((seat) => ({
+    worker: seat[1] as Address,
+    validator: seat[2] as Address,
+    status: Number(seat[3]),
+    round: Number(seat[4]),
+    resultHash: seat[5] as Hash,
+  })),
+});
+
+/** The lot of this id. */
+export const viewLotById = async (client: RpcClient, id: Hash): Promise<LotView> =>
+  toLot((await view(client, MARKET, marketFunction("viewLotById"), id))[0] as AbiValue[]);
+/** The lot of a deal by its number. */
+export const viewLot = async (client: RpcClient, dealid: Hash, index: number): Promise<LotView> =>
+  toLot((await view(client, MARKET, marketFunction("viewLot"), dealid, BigInt(index)))[0] as AbiValue[]);
+
+/** The lots in which a worker has a seat, and how many slots it holds in them. */
+export const lotsOfWorker = async (client: RpcClient, worker: Address): Promise<Hash[]> => {
+  const [, lots] = await view(client, MARKET, marketFunction("seatsOf"), worker);
+  return [...new Set(lots as readonly Hash[])];
+};
+
+export interface JobView {
+  readonly requester: Address;
+  readonly gasLimit: number;
+  readonly lotSize: number;
+  readonly lots: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly timeref: number;
+  readonly vmVersion: number;
+  readonly volume: number;
+}
+
+/** A job's figures. */
+export const viewJob = async (client: RpcClient, dealid: Hash): Promise<JobView> => {
+  const fields = (await view(client, MARKET, marketFunction("viewJob"), dealid))[0] as AbiValue[];
+  const number = (i: number) => Number(fields[i]);
+  return {
+    requester: fields[1] as Address,
+    gasLimit: number(2),
+    lotSize: number(4),
+    lots: number(5),
+    completed: number(7),
+    failed: number(8),
+    timeref: number(11),
+    vmVersion: number(13),
+    volume: number(14),
+  };
+};
+
+export interface DealView {
+  readonly app: Address;
+  readonly dataset: Address;
+  readonly callback: Address;
+  readonly params: string;
+  readonly startTime: number;
+  readonly botFirst: number;
+  readonly botSize: number;
+}
+
+/** A deal as PoCo shows it. */
+export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealView> => {
+  const fields = (await view(client, HUB, hubFunction("viewDeal"), dealid))[0] as AbiValue[];
+  const pointer = (i: number) => (fields[i] as readonly AbiValue[])[0] as Address;
+  return {
+    app: pointer(0),
+    dataset: pointer(1),
+    callback: fields[8] as Address,
+    params: fields[9] as string,
+    startTime: Number(fields[10]),
+    botFirst: Number(fields[11]),
+    botSize: Number(fields[12]),
+  };
+};
+
+/** Where an app's module lies, and its checksum. */
+export const viewApp = async (
+  client: RpcClient,
+  app: Address,
+): Promise<{ name: string; location: string; checksum: Hash }> => {
+  const fields = (await view(client, HUB, hubFunction("viewApp"), app))[0] as AbiValue[];
+  return {
+    name: fields[1] as string,
+    location: new TextDecoder().decode(fields[3] as Uint8Array),
+    checksum: fields[4] as Hash,
+  };
+};
+/** Where a dataset lies, and its checksum. */
+export const viewDataset = async (
+  client: RpcClient,
+  dataset: Address,
+): Promise<{ name: string; location: string; checksum: Hash }> => {
+  const fields = (await view(client, HUB, hubFunction("viewDataset"), dataset))[0] as AbiValue[];
+  return {
+    name: fields[1] as string,
+    location: new TextDecoder().decode(fields[2] as Uint8Array),
+    checksum: fields[3] as Hash,
+  };
+};

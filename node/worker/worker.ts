@@ -1,0 +1,199 @@
+import { join } from "node:path";
+import { type Address, type Hash, type Hex, ZERO_HASH } from "../../lib/bytes.ts";
+import type { Log } from "../../lib/log.ts";
+import { addressOf } from "../../lib/secp256k1.ts";
+import { rpcClient } from "../../rpc/client.ts";
+import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
+import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
+import { MARKET } from "../../vm/tables.ts";
+import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
+import { writeSecret } from "../folder.ts";
+import { type LotView, lotsOfWorker, marketFunction, viewLotById } from "../market-client.ts";
+import { send } from "../wallet.ts";
+import { type Computed, computeLot } from "./compute.ts";
+import { openJournal } from "./journal.ts";
+
+export interface WorkerOptions {
+  readonly privateKey: Hex;
+  /** RPC of the node that the worker follows the chain through. */
+  readonly node: string;
+  readonly datadir: string;
+  /** Lots computed at a time. */
+  readonly jobs: number;
+  readonly log: Log;
+  /** Test networks alone: changes each receipt, so that this worker lies. */
+  readonly tamper?: (receipt: Uint8Array) => Uint8Array;
+}
+
+/** What `rolec worker status` shows. */
+export interface WorkerStatus {
+  readonly pid: number;
+  readonly address: Address;
+  readonly node: string;
+  readonly startedAt: string;
+  readonly seenBlock: number;
+  readonly computing: readonly Hash[];
+  readonly seated: readonly Hash[];
+  readonly computed: number;
+  readonly declined: number;
+  readonly lastError: string | undefined;
+}
+
+export interface Worker {
+  readonly address: Address;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+const TICK_MS = 500;
+/** A message that has had no effect after so many blocks is sent again. */
+const RESEND_BLOCKS = 4;
+/** Blocks that the others leave the first proved seat to finalize. */
+const FINALIZE_GRACE_BLOCKS = 4;
+const KEEP_MS = 7 * 24 * 3600 * 1000;
+
+/** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
+export const createWorker = (options: WorkerOptions): Worker => {
+  const { privateKey, node, datadir, log } = options;
+  const client = rpcClient(node);
+  const address = addressOf(privateKey);
+  const journal = openJournal(join(datadir, "lots"));
+  const computing = new Map<Hash, Promise<void>>();
+  const cannot = new Set<Hash>();
+  /** Messages under way: by lot, kind and round, the block at which they were sent. */
+  const sent = new Map<string, number>();
+  const revealedSince = new Map<Hash, number>();
+  const abort = new AbortController();
+  const startedAt = new Date().toISOString();
+  let [computed, declined] = [0, 0];
+  let lastError: string | undefined;
+  let [timer, running]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
+
+  const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
+    const key = `${lot.id} ${kind} ${lot.round}`;
+    if (block < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
+    sent.set(key, block);
+    await send(client, privateKey, { to: MARKET, data });
+    log.info({ lot: lot.id, kind }, "sent");
+  };
+
+  /** The receipt that this worker stands for. */
+  const receiptOf = (found: Computed): Uint8Array => {
+    const receipt = lotReceiptOf(found.receipts);
+    return options.tamper ? options.tamper(receipt) : receipt;
+  };
+
+  const compute = (lot: LotView): void => {
+    if (computing.has(lot.id) || cannot.has(lot.id) || computing.size >= options.jobs) return;
+    const work = computeLot(client, node, lot, abort.signal)
+      .then((found) => {
+        journal.put(lot.id, found);
+        computed += 1;
+      })
+      .catch((error: Error) => {
+        if (abort.signal.aborted) return;
+        log.warn({ lot: lot.id, error: error.message }, "a lot cannot be computed here");
+        lastError = error.message;
+        cannot.add(lot.id);
+      })
+      .finally(() => computing.delete(lot.id));
+    computing.set(lot.id, work);
+  };
+
+  const contribute = async (lot: LotView, block: number): Promise<void> => {
+    const found = journal.get(lot.id);
+    if (!found) {
+      if (!cannot.has(lot.id)) return compute(lot);
+      declined += 1;
+      return message(lot, "decline", block, marketFunction("decline").encode(lot.id));
+    }
+    const digest = digestOf(receiptOf(found));
+    const itemsRoot = lot.count === 1 ? ZERO_HASH : itemsRootOf(found.taskids, found.receipts);
+    const data = marketFunction("contribute").encode(
+      lot.id,
+      resultHashOf(lot.id, digest),
+      resultSealOf(address, lot.id, digest),
+      itemsRoot,
+    );
+    await message(lot, "contribute", block, data);
+  };
+
+  const settle = async (lot: LotView, block: number): Promise<void> => {
+    const winners = lot.seats.filter(
+      (seat) => seat.resultHash === lot.consensus && (seat.status === SEAT.committed || seat.status === SEAT.proved),
+    );
+    if (winners.some((seat) => seat.worker === address && seat.status === SEAT.committed)) {
+      const found = journal.get(lot.id);
+      if (found) await message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
+      return;
+    }
+    const proved = winners.filter((seat) => seat.status === SEAT.proved);
+    const due = proved.length === winners.length || Date.now() / 1000 >= lot.revealDeadline;
+    if (!due || !proved.some((seat) => seat.worker === address)) return;
+    const since = revealedSince.get(lot.id) ?? block;
+    revealedSince.set(lot.id, since);
+    if (proved[0]!.worker === address || block >= since + FINALIZE_GRACE_BLOCKS)
+      await message(lot, "finalize", block, marketFunction("finalize").encode(lot.id));
+  };
+
+  const step = async (id: Hash, block: number): Promise<void> => {
+    const lot = await viewLotById(client, id);
+    const mine = lot.seats.filter((seat) => seat.worker === address);
+    if (lot.status === LOT_STATUS.computing && mine.some((seat) => seat.status === SEAT.drawn))
+      await contribute(lot, block);
+    else if (lot.status === LOT_STATUS.revealing) await settle(lot, block);
+  };
+
+  const tick = async (): Promise<void> => {
+    const block = Number(await client.call("eth_blockNumber", []));
+    const lots = await lotsOfWorker(client, address);
+    for (const id of lots) {
+      try {
+        await step(id, block);
+      } catch (error) {
+        lastError = (error as Error).message;
+        log.warn({ lot: id, error: lastError }, "a step failed, and is tried again");
+      }
+    }
+    if (sent.size > 10_000) sent.clear();
+    const status: WorkerStatus = {
+      pid: process.pid,
+      address,
+      node,
+      startedAt,
+      seenBlock: block,
+      computing: [...computing.keys()],
+      seated: lots,
+      computed,
+      declined,
+      lastError,
+    };
+    writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+  };
+
+  const schedule = (): void => {
+    if (abort.signal.aborted) return;
+    timer = setTimeout(() => {
+      running = tick()
+        .catch((error: Error) => {
+          lastError = error.message;
+          log.warn({ error: lastError }, "the node does not answer");
+        })
+        .then(schedule);
+    }, TICK_MS);
+  };
+
+  return {
+    address,
+    start: () => {
+      journal.prune(KEEP_MS);
+      schedule();
+    },
+    stop: async () => {
+      abort.abort();
+      clearTimeout(timer);
+      await running;
+      await Promise.all(computing.values());
+    },
+  };
+};
