@@ -6,6 +6,7 @@ import { rpcClient } from "../../rpc/client.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { MARKET } from "../../vm/tables.ts";
+import { ComputeFault } from "../../vm/wasm/host.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { writeSecret } from "../folder.ts";
 import { type LotView, lotsOfWorker, marketFunction, viewLotById } from "../market-client.ts";
@@ -50,6 +51,9 @@ const TICK_MS = 500;
 const RESEND_BLOCKS = 4;
 /** Blocks that the others leave the first proved seat to finalize. */
 const FINALIZE_GRACE_BLOCKS = 4;
+/** How often inputs are asked for before a worker says that they cannot be had, and the wait after the first time. */
+const MAX_TRIES = 5;
+const RETRY_MS = 1_000;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
@@ -60,6 +64,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const journal = openJournal(join(datadir, "lots"));
   const computing = new Map<Hash, Promise<void>>();
   const cannot = new Set<Hash>();
+  /** Lots whose inputs did not come: how often, and when they are asked for again. */
+  const retries = new Map<Hash, { tries: number; at: number }>();
   /** Messages under way: by lot, kind and round, the block at which they were sent. */
   const sent = new Map<string, number>();
   const revealedSince = new Map<Hash, number>();
@@ -84,7 +90,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   };
 
   const compute = (lot: LotView): void => {
-    if (computing.has(lot.id) || cannot.has(lot.id) || computing.size >= options.jobs) return;
+    const retry = retries.get(lot.id) ?? { tries: 0, at: 0 };
+    if (computing.has(lot.id) || computing.size >= options.jobs || Date.now() < retry.at) return;
     const work = computeLot(client, node, lot, abort.signal)
       .then((found) => {
         journal.put(lot.id, found);
@@ -92,9 +99,12 @@ export const createWorker = (options: WorkerOptions): Worker => {
       })
       .catch((error: Error) => {
         if (abort.signal.aborted) return;
-        log.warn({ lot: lot.id, error: error.message }, "a lot cannot be computed here");
+        log.warn({ lot: lot.id, error: error.message }, "a lot is not computed");
         lastError = error.message;
-        cannot.add(lot.id);
+        const tries = retry.tries + 1;
+        // A node that restarts or data that is on its way is no reason to decline; a program that does not fit here is.
+        if (error instanceof ComputeFault || tries >= MAX_TRIES) cannot.add(lot.id);
+        else retries.set(lot.id, { tries, at: Date.now() + RETRY_MS * 2 ** (tries - 1) });
       })
       .finally(() => computing.delete(lot.id));
     computing.set(lot.id, work);
@@ -156,6 +166,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       }
     }
     if (sent.size > 10_000) sent.clear();
+    if (retries.size > 10_000) retries.clear();
     const status: WorkerStatus = {
       pid: process.pid,
       address,

@@ -4,3 +4,5 @@ import { createRequire } from "node:module";
 
 const hooks = createRequire(import.meta.url)("process-on-spawn") as { removeAllListeners(): void };
 hooks.removeAllListeners();
+// Programs that a test starts pass their environment on to what they start.
+delete process.env.NODE_OPTIONS;
