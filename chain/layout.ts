@@ -24,7 +24,5 @@ export const peaksKey = byHash("p");
 export const numberKey = (number: number): Uint8Array => key("h")(uint64(number));
 /** [block hash, index] by transaction hash, on the chain of the head. */
 export const transactionKey = byHash("t");
-/** Hashes of children by block hash. */
-export const childrenKey = byHash("k");
-/** Pointers by name: head, finalized, justified. */
+/** Pointers by name: head, finalized. */
 export const pointerKey = (name: string): Uint8Array => key("m")(utf8(name));

@@ -2,13 +2,12 @@ import { fromHex, type Hash, toHex } from "../lib/bytes.ts";
 import { bytes, decodeWith, encodeWith, hash, list, record, uint } from "../lib/codec.ts";
 import { type Block, decodeBlock, encodeBlock } from "./block.ts";
 import type { Database, Op } from "./db.ts";
-import { blockKey, childrenKey, numberKey, peaksKey, pointerKey, receiptsKey, transactionKey } from "./layout.ts";
+import { blockKey, numberKey, peaksKey, pointerKey, receiptsKey, transactionKey } from "./layout.ts";
 import { decodeMmr, encodeMmr, type Mmr } from "./mmr.ts";
 import { decodeReceipt, encodeReceipt, type Receipt } from "./receipt.ts";
 
 const place = record({ block: hash, index: uint });
 const receiptList = list(bytes(64 * 1024 * 1024), 65_536);
-const hashes = list(hash, 4_096);
 const LIMITS = { maxBytes: 64 * 1024 * 1024 };
 const CACHED_BLOCKS = 256;
 
@@ -18,7 +17,6 @@ export interface Store {
   receipts(hash: Hash): Receipt[] | undefined;
   /** The mountain range over the blocks before. */
   peaks(hash: Hash): Mmr | undefined;
-  children(hash: Hash): Hash[];
   /** The hash of a block on the chain of the head. */
   canonical(number: number): Hash | undefined;
   /** Where a transaction stands on the chain of the head. */
@@ -42,7 +40,6 @@ export const openStore = (db: Database): Store => {
     const value = db.get(key);
     return value && decode(value);
   };
-  const children = (of: Hash): Hash[] => read(childrenKey(of), (value) => decodeWith(hashes, value)) ?? [];
   return {
     block: (of) => cache.get(of) ?? read(blockKey(of), (value) => remember(decodeBlock(value))),
     receipts: (of) =>
@@ -55,18 +52,15 @@ export const openStore = (db: Database): Store => {
         });
       }),
     peaks: (of) => read(peaksKey(of), decodeMmr),
-    children,
     canonical: (number) => read(numberKey(number), toHex),
     transaction: (of) => read(transactionKey(of), (value) => decodeWith(place, value)),
     pointer: (name) => read(pointerKey(name), toHex),
     putBlock: (block, receipts, peaks) => {
       remember(block);
-      const siblings = children(block.header.parentHash);
       return [
         { key: blockKey(block.hash), value: encodeBlock(block) },
         { key: receiptsKey(block.hash), value: encodeWith(receiptList, receipts.map(encodeReceipt)) },
         { key: peaksKey(block.hash), value: encodeMmr(peaks) },
-        { key: childrenKey(block.header.parentHash), value: encodeWith(hashes, [...siblings, block.hash]) },
       ];
     },
     putCanonical: (block) => [

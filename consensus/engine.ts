@@ -1,7 +1,7 @@
 import type { Block } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
-import { epochOf, firstSlot, type Genesis, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, firstSlot, type Genesis, slotOf } from "../chain/params.ts";
 import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { openStore, type Store } from "../chain/store.ts";
@@ -15,6 +15,7 @@ import type { BlockContext } from "../vm/natives.ts";
 import { validators } from "../vm/validator-store.ts";
 import { nextBaseFee } from "./fees.ts";
 import { voteMessage } from "./finality.ts";
+import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
@@ -102,7 +103,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
         ...first.ops,
         ...store.putBlock(first.block, [], EMPTY_MMR),
         ...store.putCanonical(first.block),
-        ...["head", "finalized", "justified"].map((name) => store.putPointer(name, first.block.hash)),
+        ...["head", "finalized"].map((name) => store.putPointer(name, first.block.hash)),
       ],
       true,
     );
@@ -122,18 +123,18 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
   const mustBlock = (hash: Hash): Block => store.block(hash) ?? failMissing(hash);
   let head = mustBlock(store.pointer("head")!);
   let finalHash = store.pointer("finalized")!;
-  let justifiedHash = store.pointer("justified")!;
-  let justifiedEpoch = must(
-    finality.get(openState(db, mustBlock(head.hash).header.stateRoot), ONLY),
-    "finality",
-  ).justifiedEpoch;
+  const known = must(finality.get(openState(db, head.header.stateRoot), ONLY), "finality");
+  const forkChoice = createForkChoice(genesis, store, head, {
+    epoch: known.justifiedEpoch,
+    // Block 0's own state cannot name it.
+    hash: known.justifiedEpoch === 0 ? first.block.hash : known.justifiedHash,
+  });
+  let finalEpoch = known.finalizedEpoch;
   /** Blocks whose parent has not come, and blocks whose slot has not come; the oldest give way. */
   const orphans = new Map<Hash, Block>();
   const early = new Map<Hash, NodeJS.Timeout>();
   const invalid = new Set<Hash>();
   const views = new Map<string, State>();
-  /** When each recent tip was first seen, in ms. */
-  const seenAt = new Map<Hash, number>();
 
   const stateOf = (block: Block): State => openState(db, block.header.stateRoot);
   const baseOf = (block: Block): Base => ({
@@ -167,30 +168,6 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
   const pool = createPool(genesis.chainId, poolView(head));
   const votes = createVotePool();
 
-  /** Tells whether `ancestor` is on the chain of `block`. O(distance). */
-  const descends = (block: Block, ancestor: Block): boolean => {
-    let at = block;
-    while (at.header.number > ancestor.header.number) {
-      if (store.canonical(at.header.number) === at.hash && store.canonical(ancestor.header.number) === ancestor.hash)
-        return true;
-      at = mustBlock(at.header.parentHash);
-    }
-    return at.hash === ancestor.hash;
-  };
-
-  /** Fork choice of spec section 6 between the head and a block that just joined. */
-  const isBetter = (block: Block): boolean => {
-    const justified = mustBlock(justifiedHash);
-    if (!descends(block, justified)) return false;
-    if (!descends(head, justified)) return true;
-    if (block.header.number !== head.header.number) return block.header.number > head.header.number;
-    const timely = (each: Block) =>
-      (seenAt.get(each.hash) ?? 0) < timestampOf(genesis, slotOf(genesis, each.header.timestamp) + 1) * 1000;
-    if (timely(block) !== timely(head)) return timely(block);
-    const [a, b] = [seenAt.get(block.hash) ?? 0, seenAt.get(head.hash) ?? 0];
-    return a === b ? block.hash < head.hash : a < b;
-  };
-
   /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
   const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
     const left: Block[] = [];
@@ -213,45 +190,44 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     return { ops, left, joined };
   };
 
-  /** Keeps an outcome: block, state, receipts, pointers in one batch. */
-  const keep = async (outcome: Outcome): Promise<void> => {
-    const { block } = outcome;
-    seenAt.set(block.hash, now());
-    if (seenAt.size > 256) seenAt.delete(seenAt.keys().next().value!);
-    const ops: Op[] = [...outcome.ops, ...store.putBlock(block, outcome.receipts, outcome.peaks)];
-    const final = outcome.finality;
-    const was = mustBlock(finalHash).header.number;
-    let newlyFinal = false;
-    if (final.justifiedEpoch > justifiedEpoch) {
-      justifiedEpoch = final.justifiedEpoch;
-      justifiedHash = final.justifiedHash;
-      ops.push(store.putPointer("justified", justifiedHash));
-    }
-    if (final.finalizedEpoch > 0 && mustBlock(final.finalizedHash).header.number > was) {
-      if (!descends(mustBlock(final.finalizedHash), mustBlock(finalHash)))
-        throw new Error(`two conflicting final checkpoints: ${finalHash} and ${final.finalizedHash}; this node stops`);
-      finalHash = final.finalizedHash;
-      newlyFinal = true;
-      ops.push(store.putPointer("finalized", finalHash));
-    }
-    const moved = isBetter(block) ? moveHead(block) : undefined;
-    // A finalization is told to others once the disk has it.
-    const written = db.batch([...ops, ...(moved?.ops ?? [])], newlyFinal);
+  /** Moves to the best head, in the same batch as what made it so. */
+  const write = async (ops: readonly Op[], sync: boolean): Promise<void> => {
+    const best = forkChoice.choose(head);
+    const moved = best.hash === head.hash ? undefined : moveHead(best);
+    const written = db.batch([...ops, ...(moved?.ops ?? [])], sync);
     if (moved) {
-      head = block;
+      head = best;
       pool.reset(
-        poolView(block),
+        poolView(best),
         moved.joined.flatMap((each) => [...each.body.transactions]),
       );
       for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
     }
     await written;
-    emit("block", block);
-    if (moved) emit("head", block, moved.left, moved.joined);
+    if (moved) emit("head", best, moved.left, moved.joined);
+  };
+
+  /** Keeps an outcome: block, state, receipts, pointers in one batch. */
+  const keep = async ({ block, finality: final, ...outcome }: Outcome): Promise<void> => {
+    const ops: Op[] = [...outcome.ops, ...store.putBlock(block, outcome.receipts, outcome.peaks)];
+    forkChoice.add(block, now());
+    forkChoice.justify({ epoch: final.justifiedEpoch, hash: final.justifiedHash });
+    const newlyFinal = final.finalizedEpoch > finalEpoch;
     if (newlyFinal) {
-      votes.prune(final.finalizedEpoch);
-      emit("finalized", { epoch: final.finalizedEpoch, hash: finalHash });
+      const target = mustBlock(final.finalizedHash);
+      if (!forkChoice.descends(target, mustBlock(finalHash)))
+        throw new Error(`two conflicting final checkpoints: ${finalHash} and ${target.hash}; this node stops`);
+      finalHash = target.hash;
+      finalEpoch = final.finalizedEpoch;
+      ops.push(store.putPointer("finalized", finalHash));
     }
+    // A finalization is told to others once the disk has it.
+    await write(ops, newlyFinal);
+    emit("block", block);
+    if (!newlyFinal) return;
+    forkChoice.prune(mustBlock(finalHash));
+    votes.prune(finalEpoch);
+    emit("finalized", { epoch: finalEpoch, hash: finalHash });
   };
   const readd = (tx: Transaction): void => {
     try {
@@ -286,7 +262,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     const earlyMs = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
     if (earlyMs > 60_000) failConsensus("block-future", block.header.timestamp);
     if (earlyMs > 0) return putOffEarly(block, earlyMs);
-    if (!descends(parent, mustBlock(finalHash))) failConsensus("block-not-on-finalized", parent.hash);
+    if (!forkChoice.descends(parent, mustBlock(finalHash))) failConsensus("block-not-on-finalized", parent.hash);
     try {
       await keep(importBlock(chain, baseOf(parent), block));
     } catch (error) {
@@ -325,16 +301,6 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     return done;
   };
 
-  const checkpointOf = (name: "justified" | "finalized") => {
-    const hash = name === "justified" ? justifiedHash : finalHash;
-    const { finalizedEpoch } = must(finality.get(stateOf(head), ONLY), "finality");
-    return {
-      epoch: name === "justified" ? justifiedEpoch : finalizedEpoch,
-      hash,
-      number: mustBlock(hash).header.number,
-    };
-  };
-
   return {
     chain,
     genesisHash: chain.genesisHash,
@@ -343,8 +309,11 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     votes,
     now,
     head: () => head,
-    finalized: () => checkpointOf("finalized"),
-    justified: () => checkpointOf("justified"),
+    finalized: () => ({ epoch: finalEpoch, hash: finalHash, number: mustBlock(finalHash).header.number }),
+    justified: () => {
+      const { epoch, hash } = forkChoice.justified();
+      return { epoch, hash, number: mustBlock(hash).header.number };
+    },
     has: (hash) => store.block(hash) !== undefined,
     stateOf,
     baseOf,
@@ -371,7 +340,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       if (votes.has(vote)) return;
       const target = store.block(targetHash) ?? failConsensus("vote-unknown-target", targetHash);
       const empty = targetEpoch - epochOf(genesis, slotOf(genesis, target.header.timestamp));
-      if (empty < 0 || empty > MAX_EMPTY_EPOCHS || !descends(target, mustBlock(finalHash)))
+      if (empty < 0 || empty > MAX_EMPTY_EPOCHS || !forkChoice.descends(target, mustBlock(finalHash)))
         failConsensus("vote-stale", targetEpoch);
       // The signature before the state that the target needs: only a validator can make this node look.
       const voter = validators.get(state, vote.index) ?? failConsensus("vote-member", vote.index);
@@ -380,6 +349,13 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       const isNamed = checkpoints.get(state, targetEpoch)?.hash === target.hash;
       votes.add(isNamed ? state : viewFrom(target, targetEpoch), vote);
       emit("vote", vote);
+      // A quorum counts as soon as it is seen, before a block carries it.
+      const isNew =
+        votes.isQuorum(targetHash, targetEpoch) && forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
+      if (isNew)
+        enqueue(() => write([], false)).catch((error: Error) =>
+          log.error({ error: error.stack }, "the head did not move"),
+        );
     },
     on: (event, listener) => {
       listeners[event].add(listener);

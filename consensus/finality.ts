@@ -136,7 +136,7 @@ export const includeCertificate = (
   if (isQuorum && sourceEpoch + 1 === targetEpoch && sourceEpoch > was.finalizedEpoch) finalize(state, sourceEpoch);
 };
 
-/** Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets checkpoints before it. */
+/** Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints and sets before it. */
 const finalize = (state: State, epoch: number): void => {
   const was = must(finality.get(state, ONLY), "finality");
   const source = must(checkpoints.get(state, epoch), `checkpoint ${epoch}`);
@@ -150,4 +150,6 @@ const finalize = (state: State, epoch: number): void => {
   const current = must(active.get(state, ONLY), "the active set");
   if (current.setBefore !== 0 && source.set === current.set) active.set(state, ONLY, { ...current, setBefore: 0 });
   for (let old = was.finalizedEpoch; old < epoch; old++) checkpoints.set(state, old, undefined);
+  const kept = source.setBefore === 0 ? source.set : source.setBefore;
+  for (let old = kept - 1; old > 0 && sets.raw(state, old); old--) sets.set(state, old, undefined);
 };

@@ -43,7 +43,7 @@ export const buildGenesis = (genesis: Genesis, state: State): { block: Block; op
     justified: true,
   });
   anchors.set(state, 0, { slot: 0, mixHash });
-  const root = validatorsRoot(state);
+  const root = validatorsRoot(state, genesis);
   const body = { transactions: [], workShares: [], certificates: [], evidence: [] };
   const { root: stateRoot, ops } = state.commit();
   const header: Header = {

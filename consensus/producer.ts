@@ -32,8 +32,10 @@ export interface ProducerOptions {
 
 /** A validator's duties: to propose in its slots and to vote once an epoch. */
 export interface Producer {
-  /** Does what a slot asks; `tick` of a timer, or called by a test with a clock of its own. */
+  /** Does what the start of a slot asks; called by a timer, or by a test with a clock of its own. */
   onSlot(slot: number): Promise<void>;
+  /** Does what the middle of a slot asks: before an epoch begins, remembers what this node holds. */
+  onHalfSlot(slot: number): void;
   start(): void;
   stop(): Promise<void>;
 }
@@ -55,6 +57,7 @@ export const createProducer = ({
   const { genesis } = chain;
   let votedEpoch = -1;
   let timer: NodeJS.Timeout | undefined;
+  let halfTimer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
 
@@ -100,16 +103,38 @@ export const createProducer = ({
     log.debug({ slot, number: block.header.number, transactions: block.body.transactions.length }, "proposed");
   };
 
-  /** The vote that the head asks of this validator in an epoch: its checkpoint, from the justified one of its post-state. */
+  /** What this node held half a slot before an epoch began. */
+  let held: { readonly epoch: number; readonly head: Block; readonly justifiedEpoch: number } | undefined;
+
+  const ancestorBy = (block: Block, slot: number): Block => {
+    let at = block;
+    while (slotOf(genesis, at.header.timestamp) > slot)
+      at = store.block(at.header.parentHash) ?? failMissing(at.header.parentHash);
+    return at;
+  };
+
+  /**
+   * The head to vote for in an epoch: of what was held half a slot before it began, and the block of its first slot with
+   * what that one builds on, if it has come. Who holds certificates back until the last moment moves no vote by them.
+   */
+  const voteHead = (epoch: number): Block => {
+    const head = engine.head();
+    if (held?.epoch !== epoch) return head; // started after the epoch's begin: the best that it knows
+    const first = ancestorBy(head, firstSlot(genesis, epoch));
+    if (slotOf(genesis, first.header.timestamp) !== firstSlot(genesis, epoch)) return held.head;
+    const { justifiedEpoch } = must(finality.get(engine.stateOf(first), ONLY), "finality");
+    const isAhead = first.header.number > held.head.header.number || justifiedEpoch > held.justifiedEpoch;
+    return isAhead ? first : held.head;
+  };
+
+  /** The vote for an epoch: its checkpoint on the chain of the head, from the justified one of its post-state. */
   const linkOf = (epoch: number): Link => {
-    let target = engine.head();
-    while (slotOf(genesis, target.header.timestamp) > firstSlot(genesis, epoch))
-      target = store.block(target.header.parentHash) ?? failMissing(target.header.parentHash);
+    const target = ancestorBy(voteHead(epoch), firstSlot(genesis, epoch));
     const { justifiedEpoch, justifiedHash } = must(finality.get(engine.stateOf(target), ONLY), "finality");
-    const isGenesis = target.header.number === 0;
     return {
       sourceEpoch: justifiedEpoch,
-      sourceHash: isGenesis ? chain.genesisHash : justifiedHash,
+      // Block 0's own state cannot name it.
+      sourceHash: target.header.number === 0 ? chain.genesisHash : justifiedHash,
       targetEpoch: epoch,
       targetHash: target.hash,
     };
@@ -146,26 +171,33 @@ export const createProducer = ({
     if (epoch >= 1 && epoch > votedEpoch && slot > firstSlot(genesis, epoch)) await duty("voting", () => vote(epoch));
   };
 
-  /** Waits for the next slot, by the clock. */
+  const onHalfSlot = (slot: number): void => {
+    const epoch = epochOf(genesis, slot + 1);
+    if (firstSlot(genesis, epoch) === slot + 1)
+      held = { epoch, head: engine.head(), justifiedEpoch: engine.justified().epoch };
+  };
+
+  /** Waits for the next slot, by the clock, and for its middle. */
   const schedule = (): void => {
     if (stopped) return;
     const slotMs = genesis.params.slotSeconds * 1000;
     const sinceGenesis = engine.now() - genesis.genesisTime * 1000;
     const next = Math.max(1, Math.floor(sinceGenesis / slotMs) + 1);
-    timer = setTimeout(
-      () => {
-        running = onSlot(next).then(schedule);
-      },
-      Math.max(0, next * slotMs - sinceGenesis),
-    );
+    const waitMs = Math.max(0, next * slotMs - sinceGenesis);
+    halfTimer = setTimeout(() => onHalfSlot(next), waitMs + slotMs / 2);
+    timer = setTimeout(() => {
+      running = onSlot(next).then(schedule);
+    }, waitMs);
   };
 
   return {
     onSlot,
+    onHalfSlot,
     start: schedule,
     stop: async () => {
       stopped = true;
       clearTimeout(timer);
+      clearTimeout(halfTimer);
       await running;
     },
   };

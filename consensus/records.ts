@@ -8,6 +8,8 @@ import type { Member } from "../vm/validator-store.ts";
 interface Table<T> {
   get(state: State, id: number): T | undefined;
   set(state: State, id: number, value: T | undefined): void;
+  /** The record's bytes, which tell whether two are the same. */
+  raw(state: State, id: number): Uint8Array | undefined;
 }
 
 const ACCOUNT: Address = VALIDATORS;
@@ -16,6 +18,7 @@ const table = <T>(number: number, coder: Coder<T>): Table<T> => ({
     const value = state.record(ACCOUNT, number, word(id));
     return value && decodeWith(coder, value);
   },
+  raw: (state, id) => state.record(ACCOUNT, number, word(id)),
   set: (state, id, value) => state.setRecord(ACCOUNT, number, word(id), value && encodeWith(coder, value)),
 });
 

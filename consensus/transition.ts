@@ -15,6 +15,8 @@ import type { Transaction } from "../chain/transaction.ts";
 import { blsVerify } from "../lib/bls.ts";
 import { type Address, EMPTY, fromHex, type Hash, type Hex, toHex } from "../lib/bytes.ts";
 import { address, big, encodeWith, hexOf, record, uint } from "../lib/codec.ts";
+import { keccak256 } from "../lib/keccak.ts";
+import { encodeRlp } from "../lib/rlp.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { recoverCompact } from "../lib/secp256k1.ts";
 import { applyTransaction } from "../vm/execute.ts";
@@ -27,7 +29,7 @@ import { activeSets, crossBoundaries, seedMix } from "./epochs.ts";
 import { nextBaseFee } from "./fees.ts";
 import { includeCertificate } from "./finality.ts";
 import { drawProposer, epochSeed, mixReveal, randaoMessage } from "./proposer.ts";
-import { type Finality, finality, must, ONLY } from "./records.ts";
+import { active, type Finality, finality, must, ONLY, sets } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 
 /** What never changes on a chain. */
@@ -57,14 +59,29 @@ export interface Base {
 
 const memberCoder = record({ index: uint, address, blsPublicKey: hexOf(48), power: big, votePower: big });
 
-/** Computes validatorsRoot: the set by index, then the set before while its change is unconfirmed. O(members). */
-export const validatorsRoot = (state: State): Hash => {
+/**
+ * Roots by chain and by the sets that they are over: a set lasts an era, its root is asked for in each block. A set is only
+ * activated when the registrations of its members are final, so that an index means one validator on every fork.
+ */
+const roots = new Map<Hash, Hash>();
+const CACHED_ROOTS = 16;
+
+/** Computes validatorsRoot: the set by index, then the set before while its change is unconfirmed. O(members) once a set. */
+export const validatorsRoot = (state: State, genesis: Genesis): Hash => {
+  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+  const records = [set, setBefore].map((id) => (id === 0 ? EMPTY : must(sets.raw(state, id), `set ${id}`)));
+  const key = keccak256(fromHex(genesis.extraData), encodeRlp(records));
+  const cached = roots.get(key);
+  if (cached) return cached;
   const { members, before } = activeSets(state);
   const leaf = ({ index, power, votePower }: Member): Uint8Array => {
     const { address: at, blsPublicKey } = must(validators.get(state, index), `validator ${index}`);
     return encodeWith(memberCoder, { index, address: at, blsPublicKey, power, votePower });
   };
-  return mmrRootOf([...members, ...before].map(leaf));
+  const root = mmrRootOf([...members, ...before].map(leaf));
+  if (roots.size >= CACHED_ROOTS) roots.delete(roots.keys().next().value!);
+  roots.set(key, root);
+  return root;
 };
 
 /** Draws who proposes in a slot, on a state whose boundaries up to it have been crossed. */
@@ -104,7 +121,7 @@ export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
     slot,
     epoch,
     proposer: proposerAt(chain, base.state, slot),
-    validatorsRoot: validatorsRoot(base.state),
+    validatorsRoot: validatorsRoot(base.state, genesis),
     historyRoot: mmrRoot(peaks),
     difficulty: shareDifficulty(params.genesisDifficulty, 0n, params.asertHalfLifeSeconds),
     baseFee,

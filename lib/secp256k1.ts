@@ -3,6 +3,8 @@ import native from "secp256k1";
 import { type Address, bigintToBytes, bytesToBigint, concat, fromHex, type Hash, type Hex, toHex } from "./bytes.ts";
 import { keccak256Bytes } from "./keccak.ts";
 
+// The package runs libsecp256k1, and where its native part does not load, elliptic in JavaScript behind the same functions.
+
 /** An ECDSA signature over secp256k1 with the parity of the nonce point. */
 export interface Signature {
   readonly r: bigint;

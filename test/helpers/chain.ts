@@ -99,6 +99,7 @@ export const createTestNetwork = async (count: number, accounts: readonly Addres
           await Promise.all(deliveries);
           deliveries = [];
         }
+        for (const [n, { producer }] of nodes.entries()) if (!offline.has(n)) producer.onHalfSlot(slot);
       }
     },
   };

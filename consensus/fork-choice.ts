@@ -1,0 +1,99 @@
+import type { Block } from "../chain/block.ts";
+import { firstSlot, type Genesis, slotOf, timestampOf } from "../chain/params.ts";
+import type { Store } from "../chain/store.ts";
+import type { Hash } from "../lib/bytes.ts";
+
+/** The checkpoint of an epoch that a quorum stands behind. */
+export interface Checkpointed {
+  readonly epoch: number;
+  readonly hash: Hash;
+}
+
+/** Chooses the head among the leaves that this node knows (spec section 6). */
+export interface ForkChoice {
+  /** The justified checkpoint of highest epoch that this node knows, on chain or off. */
+  justified(): Checkpointed;
+  /** Takes a block that joined the tree, seen now. */
+  add(block: Block, nowMs: number): void;
+  /** Takes a justified checkpoint; false where one of its epoch or a later one is known. */
+  justify(checkpoint: Checkpointed): boolean;
+  /** Forgets leaves that are not on the chain of a final block. */
+  prune(final: Block): void;
+  /** The best leaf; the head as it is where no leaf is a candidate. */
+  choose(head: Block): Block;
+  /** Tells whether `ancestor` is on the chain of `block`. O(distance), at once along the head's chain. */
+  descends(block: Block, ancestor: Block): boolean;
+}
+
+const MAX_LEAVES = 256;
+
+/** Makes the fork choice of a node, from the head and the checkpoint where it stopped. */
+export const createForkChoice = (genesis: Genesis, store: Store, head: Block, from: Checkpointed): ForkChoice => {
+  let justified = from;
+  /** Leaves, and when each was first seen, in ms. */
+  const leaves = new Map<Hash, { readonly block: Block; readonly seenMs: number }>([
+    [head.hash, { block: head, seenMs: 0 }],
+  ]);
+
+  const mustBlock = (hash: Hash): Block => {
+    const block = store.block(hash);
+    if (!block) throw new Error(`block ${hash} is not in the database`);
+    return block;
+  };
+  const isCanonical = (block: Block): boolean => store.canonical(block.header.number) === block.hash;
+  /** Gives the block of a height on the chain of a block. */
+  const ancestorAt = (block: Block, number: number): Block => {
+    let at = block;
+    while (at.header.number > number) {
+      if (isCanonical(at)) return mustBlock(store.canonical(number)!);
+      at = mustBlock(at.header.parentHash);
+    }
+    return at;
+  };
+  const descends = (block: Block, ancestor: Block): boolean =>
+    block.header.number >= ancestor.header.number && ancestorAt(block, ancestor.header.number).hash === ancestor.hash;
+
+  /** Tells whether the checkpoint of J's epoch on a leaf's chain is J: the leaf builds on it, and past its epoch's first slot. */
+  const isCandidate = (leaf: Block): boolean => {
+    const block = mustBlock(justified.hash);
+    if (!descends(leaf, block)) return false;
+    if (leaf.hash === block.hash) return true;
+    const child = ancestorAt(leaf, block.header.number + 1);
+    return slotOf(genesis, child.header.timestamp) > firstSlot(genesis, justified.epoch);
+  };
+  const isTimely = ({ block, seenMs }: { block: Block; seenMs: number }): boolean =>
+    seenMs < timestampOf(genesis, slotOf(genesis, block.header.timestamp) + 1) * 1000;
+
+  return {
+    justified: () => justified,
+    add: (block, nowMs) => {
+      leaves.delete(block.header.parentHash);
+      leaves.set(block.hash, { block, seenMs: nowMs });
+      if (leaves.size <= MAX_LEAVES) return;
+      const [lowest] = [...leaves.values()].sort((a, b) => a.block.header.number - b.block.header.number);
+      leaves.delete(lowest!.block.hash);
+    },
+    justify: (checkpoint) => {
+      if (checkpoint.epoch <= justified.epoch) return false;
+      justified = checkpoint;
+      return true;
+    },
+    prune: (final) => {
+      for (const [hash, { block }] of leaves) if (!descends(block, final)) leaves.delete(hash);
+    },
+    choose: (current) => {
+      // The head may have a child of its own that is no candidate; it stays one until something better comes.
+      const known = leaves.get(current.hash) ?? { block: current, seenMs: 0 };
+      let best = isCandidate(current) ? known : undefined;
+      for (const leaf of leaves.values()) {
+        if (leaf.block.hash === best?.block.hash || !isCandidate(leaf.block)) continue;
+        const ahead = best ? leaf.block.header.number - best.block.header.number : 1;
+        const timelier = best ? Number(isTimely(leaf)) - Number(isTimely(best)) : 0;
+        if (ahead > 0 || (ahead === 0 && (timelier > 0 || (timelier === 0 && leaf.block.hash < best!.block.hash))))
+          best = leaf;
+      }
+      return best?.block ?? current;
+    },
+    descends,
+  };
+};

@@ -1,0 +1,45 @@
+import t from "tap";
+import { finality, ONLY, sets } from "../../consensus/records.ts";
+import { prepare } from "../../consensus/transition.ts";
+import { createTestNetwork } from "../helpers/chain.ts";
+
+t.test("a quorum of votes justifies as soon as it is seen, before a block carries it", async (t) => {
+  const { nodes, keys, run } = await createTestNetwork(4);
+  await run(4);
+  const { engine: any } = nodes[0]!;
+  const { proposer } = prepare(any.chain, any.baseOf(any.head()), 5);
+  // The three others vote, and no block of slot 5 tells of it.
+  await run(1, new Set([keys.findIndex((key) => key.address === proposer.address)]));
+  for (const { engine } of nodes) {
+    t.equal(engine.head().header.number, 4);
+    t.equal(finality.get(engine.stateOf(engine.head()), ONLY)?.justifiedEpoch, 0);
+    t.equal(engine.justified().epoch, 1);
+  }
+});
+
+t.test("sets of validators that nothing names any more are not kept", async (t) => {
+  const { nodes, run } = await createTestNetwork(2);
+  await run(120);
+  const { engine } = nodes[0]!;
+  const state = engine.stateOf(engine.head());
+  const kept = Array.from({ length: 20 }, (_, i) => i + 1).filter((id) => sets.get(state, id) !== undefined);
+  t.ok(kept.length <= 3, `sets ${kept}`);
+  t.ok(kept.at(-1)! >= 5, "each era brings one");
+  t.ok(engine.finalized().epoch >= 26);
+});
+
+t.test("of two tips of one height the timely one is the head, on every node", async (t) => {
+  const { nodes, run, cut } = await createTestNetwork(4);
+  await run(10);
+  cut.add(0);
+  await run(3);
+  cut.clear();
+  const chain = (engine: (typeof nodes)[number]["engine"]) =>
+    Array.from({ length: 16 }, (_, i) => engine.store.canonical(i)).flatMap((hash) =>
+      hash ? [engine.store.block(hash)!] : [],
+    );
+  const all = nodes.map(({ engine }) => chain(engine));
+  for (const { engine } of nodes) for (const blocks of all) for (const block of blocks) await engine.importBlock(block);
+  await run(8);
+  t.equal(new Set(nodes.map(({ engine }) => engine.head().hash)).size, 1);
+});
