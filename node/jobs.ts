@@ -1,15 +1,24 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Address, fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
+import {
+  type Address,
+  equalBytes,
+  fromHex,
+  type Hash,
+  type Hex,
+  toHex,
+  utf8,
+  ZERO_ADDRESS,
+  ZERO_HASH,
+} from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import type { AbiValue } from "../vm/abi.ts";
 import { APP_REGISTRY_ABI, functionsOf, MARKET_EVENTS } from "../vm/market/abi.ts";
-import { taskId } from "../vm/market/deal.ts";
 import { outputCid } from "../vm/market/result.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../vm/tables.ts";
-import { decodeReceipt, type JobReceipt } from "../vm/wasm/receipt.ts";
+import { decodeReceipt, type JobReceipt, lotReceiptOf } from "../vm/wasm/receipt.ts";
 import { prepareModule } from "../vm/wasm/rewrite.ts";
 import { downloadFile, listData, uploadData } from "./data-client.ts";
 import { hubFunction, type LotView, marketFunction, view, viewJob, viewLot } from "./market-client.ts";
@@ -180,19 +189,23 @@ export interface TaskOutcome {
   readonly receipt: JobReceipt | undefined;
 }
 
-/** Reads the receipt of each task of a deal that is final or settled. */
+/** Reads the receipts of a lot's tasks: its own of a lot of one, else from whoever has them, checked against the root. */
+const receiptsOf = async (client: RpcClient, lot: LotView): Promise<readonly Uint8Array[]> => {
+  if (lot.receipt.length === 0) return [];
+  if (lot.count === 1) return [lot.receipt];
+  const found = (await client.call("rolec_lotReceipts", [lot.id])) as Hex[] | null;
+  const receipts = (found ?? []).map(fromHex);
+  return receipts.length > 0 && equalBytes(lotReceiptOf(receipts), lot.receipt) ? receipts : [];
+};
+
+/** Reads the receipt of each task of a deal; undefined where none is agreed, or nobody has it now. */
 export const outcomesOf = async (client: RpcClient, dealid: Hash): Promise<TaskOutcome[]> => {
   const outcomes: TaskOutcome[] = [];
   for (const lot of await lotsOfDeal(client, dealid)) {
+    const receipts = await receiptsOf(client, lot);
     for (let i = 0; i < lot.count; i++) {
-      const index = lot.first + i;
-      const bytes =
-        lot.count === 1
-          ? lot.receipt
-          : ((
-              (await view(client, HUB, hubFunction("viewTask"), taskId(dealid, index)))[0] as AbiValue[]
-            )[14] as Uint8Array);
-      outcomes.push({ index, receipt: bytes.length === 0 ? undefined : decodeReceipt(bytes) });
+      const bytes = receipts[i];
+      outcomes.push({ index: lot.first + i, receipt: bytes && decodeReceipt(bytes) });
     }
   }
   return outcomes;

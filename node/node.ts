@@ -6,8 +6,10 @@ import { createEngine } from "../consensus/engine.ts";
 import { createProducer } from "../consensus/producer.ts";
 import type { Log } from "../lib/log.ts";
 import { type DataStore, openDataStore } from "../p2p/data/store.ts";
+import { openLotReceipts } from "../p2p/lots.ts";
 import { createNetwork } from "../p2p/network.ts";
 import { dataRoute } from "../rpc/data.ts";
+import { lotMethods } from "../rpc/lots.ts";
 import { createRpcServer } from "../rpc/server.ts";
 import { readJson, type ValidatorKeys, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
@@ -59,11 +61,28 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const dataDb = await openDb(join(datadir, "data"));
   const data = await openDataStore(dataDb);
   const network = options.p2p
-    ? await createNetwork({ engine, datadir, listen: options.p2p.listen, bootstrap: options.p2p.bootstrap, data, log })
+    ? await createNetwork({
+        engine,
+        datadir,
+        listen: options.p2p.listen,
+        bootstrap: options.p2p.bootstrap,
+        data,
+        dataDb,
+        log,
+      })
     : undefined;
   // RPC before the duties: a node that cannot be asked should not sign.
+  const lots = network?.lots ?? openLotReceipts(dataDb, engine);
   const routes = [dataRoute({ ...ownData(data), fetch: async (cid) => network?.fetchData(cid) })];
-  const rpc = createRpcServer({ engine, network, host: options.rpc.host, port: options.rpc.port, log, routes });
+  const rpc = createRpcServer({
+    engine,
+    network,
+    host: options.rpc.host,
+    port: options.rpc.port,
+    log,
+    routes,
+    methods: lotMethods(lots),
+  });
   const expiry = setInterval(() => void data.expire(Math.floor(Date.now() / 1000)), EXPIRY_MS);
   const { port } = await rpc.start();
   // The network before the producer: what is produced must be able to leave.

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { multiaddr } from "@multiformats/multiaddr";
 import type { Block } from "../chain/block.ts";
 import { encodeBlock } from "../chain/block.ts";
+import type { Database } from "../chain/db.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
@@ -10,6 +11,7 @@ import { createExchange } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
 import { startGossip } from "./gossip.ts";
 import { createHost } from "./host.ts";
+import { type LotReceipts, openLotReceipts } from "./lots.ts";
 import { createSync } from "./sync.ts";
 
 export interface NetworkOptions {
@@ -19,6 +21,8 @@ export interface NetworkOptions {
   readonly bootstrap: readonly string[];
   /** The node's data, shared with other nodes. */
   readonly data: DataStore;
+  /** Where the receipts of lots are kept. */
+  readonly dataDb: Database;
   readonly log: Log;
 }
 
@@ -33,6 +37,7 @@ export interface Network {
   publishVote(vote: Vote): void;
   /** Brings a tree of data here. Throws RuleError where nobody has it. */
   fetchData(cid: string): Promise<void>;
+  readonly lots: LotReceipts;
 }
 
 const REDIAL_MS = 3_000;
@@ -45,11 +50,13 @@ export const createNetwork = async ({
   listen,
   bootstrap,
   data,
+  dataDb,
   log,
 }: NetworkOptions): Promise<Network> => {
   const host = await createHost({ datadir, listen, genesisHash: engine.genesisHash });
   const sync = createSync({ host, engine, log });
   const exchange = createExchange({ host, genesisHash: engine.genesisHash, store: data, log });
+  const lots = openLotReceipts(dataDb, engine, host);
   let gossip: ReturnType<typeof startGossip> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe: (() => void) | undefined;
@@ -86,6 +93,7 @@ export const createNetwork = async ({
       gossip = startGossip({ host, engine, log, onMissingParent: sync.poke });
       await sync.start();
       await exchange.start();
+      await lots.start();
       unsubscribe = engine.on("transaction", (tx) => gossip?.publish("tx", tx.raw));
       await redial();
       timer = setInterval(() => void redial(), REDIAL_MS);
@@ -102,6 +110,7 @@ export const createNetwork = async ({
     peers: () =>
       host.getConnections().map((each) => ({ id: each.remotePeer.toString(), address: each.remoteAddr.toString() })),
     publishBlock: (block) => gossip?.publish("block", encodeBlock(block)),
+    lots,
     fetchData: (cid) => exchange.fetch(cid),
     publishVote: (vote) => gossip?.publish("vote", encodeVote(vote)),
   };

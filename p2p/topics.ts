@@ -10,7 +10,7 @@ export type Kind = (typeof KINDS)[number];
 export const topicOf = (genesisHash: Hash, kind: Kind): string => `/rolec/${networkId(genesisHash)}/${kind}/1`;
 
 /** The protocol of a stream. */
-export const protocolOf = (genesisHash: Hash, name: "status" | "blocks" | "votes"): string =>
+export const protocolOf = (genesisHash: Hash, name: "status" | "blocks" | "votes" | "lot"): string =>
   `/rolec/${networkId(genesisHash)}/stream/${name}/1`;
 
 /** Bytes of one gossip message at most. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Address, type Hash, type Hex, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, equalBytes, type Hash, type Hex, toHex, ZERO_HASH } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
@@ -69,6 +69,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   /** Messages under way: by lot, kind and round, the block at which they were sent. */
   const sent = new Map<string, number>();
   const revealedSince = new Map<Hash, number>();
+  /** Lots of several tasks that this worker has committed to, until their receipts are given away. */
+  const unpublished = new Set<Hash>();
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
   let [computed, declined] = [0, 0];
@@ -126,6 +128,18 @@ export const createWorker = (options: WorkerOptions): Worker => {
       itemsRoot,
     );
     await message(lot, "contribute", block, data);
+    if (lot.count > 1) unpublished.add(lot.id);
+  };
+
+  /** Gives a lot's receipts to the node once the chain holds their root, so that the requester can get each task's result. */
+  const publish = async (id: Hash): Promise<void> => {
+    const found = journal.get(id);
+    const lot = await viewLotById(client, id);
+    const isOver = lot.status === LOT_STATUS.failed || lot.status === LOT_STATUS.claimed;
+    if (found && lot.receipt.length > 0 && equalBytes(lotReceiptOf(found.receipts), lot.receipt))
+      await client.call("rolec_putLotReceipts", [id, found.receipts.map(toHex)]);
+    else if (lot.receipt.length === 0 && !isOver) return;
+    unpublished.delete(id);
   };
 
   const settle = async (lot: LotView, block: number): Promise<void> => {
@@ -157,9 +171,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
     const lots = await lotsOfWorker(client, address);
-    for (const id of lots) {
+    const steps = [...lots.map((id) => [id, step] as const), ...[...unpublished].map((id) => [id, publish] as const)];
+    for (const [id, run] of steps) {
       try {
-        await step(id, block);
+        await run(id, block);
       } catch (error) {
         lastError = (error as Error).message;
         log.warn({ lot: id, error: lastError }, "a step failed, and is tried again");

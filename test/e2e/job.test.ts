@@ -8,12 +8,12 @@ import "../helpers/plain-spawn.ts";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { uploadData } from "../../node/data-client.ts";
 import { devKey } from "../../node/folder.ts";
-import { deployApp, outcomesOf, submitJob } from "../../node/jobs.ts";
+import { deployApp, fetchResults, outcomesOf, submitJob } from "../../node/jobs.ts";
 import { lotsOfWorker, marketFunction, view } from "../../node/market-client.ts";
 import { followJob } from "../../node/progress.ts";
 import { type Member, startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { createWorker } from "../../node/worker/worker.ts";
-import type { RpcClient } from "../../rpc/client.ts";
+import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { MARKET } from "../../vm/tables.ts";
 import { STATUS } from "../../vm/wasm/status.ts";
@@ -83,6 +83,42 @@ t.test("what npm start runs sells, computes, verifies and pays twenty tasks, and
     ),
     /price/,
   );
+});
+
+t.test("the results of tasks that share a lot are got one by one, from another node than the worker's", async (t) => {
+  const datadir = mkdtempSync(join(tmpdir(), "rolec-e2e-"));
+  const ports = { rpcPort: 19_945, p2pPort: 19_985 };
+  const testnet = await startTestnet({ datadir, validators: 2, workers: 1, slotsPerWorker: 8, accounts: 1, ...ports });
+  t.teardown(async () => {
+    await testnet.stop();
+    rmSync(datadir, { recursive: true, force: true });
+  });
+  await untilAgreed(testnet);
+  // The worker is on validator-1; the requester asks validator-2.
+  const node = testnet.members[1]!.rpcUrl;
+  const client = rpcClient(node);
+  const key: Hex = testnet.accounts[0]!.privateKey;
+  const deployed = await deployApp(client, node, key, app("option-pricing.wasm"), "option-pricing");
+  const book = await uploadData(node, app("positions.csv"));
+  const job = await submitJob(client, key, {
+    app: deployed.app,
+    params: JSON.stringify({ iexec_args: "--paths 2000", iexec_input_files: [`/ipfs/${book}?filename=positions.csv`] }),
+    tasks: 5,
+    gasLimit: 500_000_000,
+    trust: 2,
+  });
+  const lots = await followJob(client, job.dealid, () => {}, 100_000);
+  t.same(
+    lots.map((lot) => lot.count),
+    [4, 1],
+    "four tasks have room in the gas of a lot",
+  );
+  let files: string[] = [];
+  for (let i = 0; i < 20 && files.filter((file) => file.endsWith("prices.csv")).length < 5; i++) {
+    files = await fetchResults(client, node, job.dealid, join(datadir, "results"));
+    await sleep(500);
+  }
+  t.equal(files.filter((file) => file.endsWith("prices.csv")).length, 5);
 });
 
 t.test(
