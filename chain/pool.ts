@@ -35,6 +35,8 @@ export interface TransactionPool {
   best(): Generator<Transaction, void, "skip" | undefined>;
   /** Goes on to another head: drops what it mined or what can no longer be mined. O(touched). */
   reset(view: PoolView, mined: readonly Transaction[]): void;
+  /** Drops a transaction that no block can hold. */
+  remove(tx: Transaction): void;
   readonly size: number;
   all(): Iterable<Transaction>;
 }
@@ -168,6 +170,9 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
         const sender = senderOf(tx);
         if (view.balance(sender) < costOf(tx) && !view.paidByOther?.(tx, sender)) drop(tx);
       }
+    },
+    remove: (tx) => {
+      if (byHash.has(tx.hash)) drop(tx);
     },
     get size() {
       return size;

@@ -1,7 +1,7 @@
-import type { Block } from "../chain/block.ts";
+import type { Block, Evidence } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
-import { epochOf, firstSlot, type Genesis, slotOf } from "../chain/params.ts";
+import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
 import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { openStore, type Store } from "../chain/store.ts";
@@ -10,16 +10,20 @@ import { blsVerify } from "../lib/bls.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
+import { recoverCompact } from "../lib/secp256k1.ts";
 import { slotPayer } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { validators } from "../vm/validator-store.ts";
+import type { Chain } from "./chain.ts";
+import { checkEvidence } from "./evidence.ts";
 import { nextBaseFee } from "./fees.ts";
-import { voteMessage } from "./finality.ts";
+import { electorateOf, hasBit, voteMessage } from "./finality.ts";
 import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
-import { type Base, type Chain, importBlock, type Outcome, prepare } from "./transition.ts";
+import { createEvidencePool, createSlasher } from "./slasher.ts";
+import { type Base, importBlock, type Outcome, prepare } from "./transition.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 
 /** Clock skew that a block may show before it is put off (spec section 2). */
@@ -49,6 +53,7 @@ export interface EngineEvents {
   finalized: (checkpoint: { epoch: number; hash: Hash }) => void;
   transaction: (tx: Transaction) => void;
   vote: (vote: Vote) => void;
+  evidence: (evidence: Evidence) => void;
 }
 
 export interface EngineOptions {
@@ -86,6 +91,10 @@ export interface Engine {
   adopt(outcome: Outcome): Promise<void>;
   addTransaction(raw: Uint8Array | Transaction): Hash;
   addVote(vote: Vote): void;
+  /** Keeps evidence that slashes somebody on the head. Throws RuleError. */
+  addEvidence(evidence: Evidence): void;
+  /** Lists evidence that waits to be included. */
+  evidence(): readonly Evidence[];
   on<E extends keyof EngineEvents>(event: E, listener: EngineEvents[E]): () => void;
   stop(): Promise<void>;
 }
@@ -115,6 +124,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     finalized: new Set(),
     transaction: new Set(),
     vote: new Set(),
+    evidence: new Set(),
   };
   const emit = <E extends keyof EngineEvents>(event: E, ...args: Parameters<EngineEvents[E]>): void => {
     for (const listener of listeners[event]) (listener as (...args: Parameters<EngineEvents[E]>) => void)(...args);
@@ -167,6 +177,45 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
   };
   const pool = createPool(genesis.chainId, poolView(head));
   const votes = createVotePool();
+  const slasher = createSlasher();
+  const evidencePool = createEvidencePool();
+
+  const checkNow = (evidence: Evidence, block: Block): void => {
+    const epoch = epochOf(genesis, Math.max(0, Math.floor(slotOf(genesis, now() / 1000))));
+    const { evidenceEpochs } = paramsAt(genesis, eraOf(genesis, epoch));
+    checkEvidence(chain, stateOf(block), epoch, evidenceEpochs, evidence);
+  };
+  const addEvidence = (evidence: Evidence): void => {
+    if (evidencePool.has(evidence)) return;
+    checkNow(evidence, head);
+    if (evidencePool.add(evidence)) emit("evidence", evidence);
+  };
+  /** Keeps what this node found itself, where it still slashes somebody. */
+  const accuse = (found: readonly Evidence[]): void => {
+    for (const evidence of found) {
+      try {
+        addEvidence(evidence);
+        log.warn("a validator signed two things that exclude each other; evidence is kept");
+      } catch (error) {
+        if (!(error instanceof RuleError)) throw error;
+      }
+    }
+  };
+  /** Shows the slasher what a block brings: its own signature, and the votes in its certificates. */
+  const watch = (block: Block): void => {
+    const slot = slotOf(genesis, block.header.timestamp);
+    accuse(slasher.proposal(slot, recoverCompact(block.hash, block.signature)!, block));
+    const state = stateOf(block);
+    for (const { bitmap, signature, ...link } of block.body.certificates) {
+      const checkpoint = checkpoints.get(state, link.targetEpoch);
+      if (!checkpoint) continue;
+      const indices = electorateOf(state, checkpoint)
+        .voters.filter((_, place) => hasBit(bitmap, place))
+        .map((voter) => voter.index)
+        .sort((a, b) => a - b);
+      accuse(slasher.vote({ indices, link, signature }));
+    }
+  };
 
   /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
   const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
@@ -224,9 +273,19 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     // A finalization is told to others once the disk has it.
     await write(ops, newlyFinal);
     emit("block", block);
+    watch(block);
     if (!newlyFinal) return;
     forkChoice.prune(mustBlock(finalHash));
     votes.prune(finalEpoch);
+    evidencePool.retain((evidence) => {
+      try {
+        checkNow(evidence, mustBlock(finalHash));
+        return true;
+      } catch (error) {
+        if (!(error instanceof RuleError)) throw error;
+        return false;
+      }
+    });
     emit("finalized", { epoch: finalEpoch, hash: finalHash });
   };
   const readd = (tx: Transaction): void => {
@@ -346,6 +405,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       const voter = validators.get(state, vote.index) ?? failConsensus("vote-member", vote.index);
       if (!blsVerify(voter.blsPublicKey, voteMessage(chain.genesisHash, vote.link), vote.signature))
         failConsensus("vote-signature", vote.index);
+      accuse(slasher.vote({ indices: [vote.index], link: vote.link, signature: vote.signature }));
       const isNamed = checkpoints.get(state, targetEpoch)?.hash === target.hash;
       votes.add(isNamed ? state : viewFrom(target, targetEpoch), vote);
       emit("vote", vote);
@@ -357,6 +417,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
           log.error({ error: error.stack }, "the head did not move"),
         );
     },
+    addEvidence,
+    evidence: () => evidencePool.all(),
     on: (event, listener) => {
       listeners[event].add(listener);
       return () => listeners[event].delete(listener);

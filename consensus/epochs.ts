@@ -2,24 +2,35 @@ import type { Header } from "../chain/header.ts";
 import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import type { Hash } from "../lib/bytes.ts";
-import { isJailed, type Member, type Validator, validators } from "../vm/validator-store.ts";
+import { burnedOfEra } from "../vm/market/burned.ts";
+import { isJailed, type Validator, validators } from "../vm/validator-store.ts";
+import { beginUnbonding } from "./exits.ts";
+import { leakEpoch } from "./leak.ts";
 import { chooseSet, fadeAndMint } from "./power.ts";
-import { active, anchors, candidate, checkpoints, finality, must, ONLY, sets } from "./records.ts";
+import { active, anchors, candidate, checkpoints, finality, must, ONLY, reserve, tallies } from "./records.ts";
+import { payRewards, rewardsOf, votesOf } from "./rewards.ts";
+import { sharesAt } from "./schedule.ts";
+import { activateSet, votersOf } from "./sets.ts";
+import { penalizeSlashed, silenceSlashed } from "./slashing.ts";
 
 /** Tells whether a validator may be in a set (spec section 3, step 2). */
 export const isEligible = (validator: Validator, epoch: number, minBondWei: bigint, evidenceEpochs: number): boolean =>
   validator.exitEpoch === undefined && validator.bond >= minBondWei && !isJailed(validator, epoch, evidenceEpochs);
 
-/** Records a block as the checkpoint of an epoch, in its own post-state, which names the only source of its votes. */
-const recordCheckpoint = (state: State, epoch: number, parentHash: Hash, slot: number, mixHash: Hash): void => {
+/** A block that may be a checkpoint, with the sets that its header names. */
+interface Named {
+  readonly hash: Hash;
+  readonly slot: number;
+  readonly mixHash: Hash;
+  readonly set: number;
+  readonly setBefore: number;
+}
+
+/** Records a block as the checkpoint of an epoch. Its own post-state names the only source of its votes. */
+const recordCheckpoint = (state: State, epoch: number, block: Named): void => {
   const { justifiedEpoch, justifiedHash } = must(finality.get(state, ONLY), "finality");
-  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
   checkpoints.set(state, epoch, {
-    hash: parentHash,
-    slot,
-    mixHash,
-    set,
-    setBefore,
+    ...block,
     sourceEpoch: justifiedEpoch,
     sourceHash: justifiedHash,
     bits: new Uint8Array(0),
@@ -39,18 +50,39 @@ const nameGenesis = (state: State, hash: Hash): void => {
 const activate = (state: State, genesis: Genesis, boundary: number): void => {
   const era = eraOf(genesis, boundary);
   const next = candidate.get(state, ONLY);
-  const current = must(active.get(state, ONLY), "the active set");
+  const { setBefore } = must(active.get(state, ONLY), "the active set");
   const anchor = must(anchors.get(state, boundary - 2), `anchor ${boundary - 2}`);
   const underFinality = anchor.slot >= firstSlot(genesis, (era - 1) * genesis.params.epochsPerEra);
-  if (!next || next.era !== era || next.members.length === 0 || current.setBefore !== 0 || !underFinality) return;
-  const last = current.last + 1;
-  sets.set(state, last, next);
-  active.set(state, ONLY, { set: last, setBefore: current.set, last });
+  if (!next || next.era !== era || next.members.length === 0 || setBefore !== 0 || !underFinality) return;
+  activateSet(state, next);
+};
+
+/** Closes an epoch: those who did not vote leak, then those who did are paid (spec sections 6 and 9). */
+const closeEpoch = (state: State, genesis: Genesis, epoch: number, epochNow: number): void => {
+  const tally = tallies.get(state, epoch);
+  if (!tally) return;
+  tallies.set(state, epoch, undefined);
+  if (!tally.held) return;
+  const era = eraOf(genesis, epoch);
+  const params = paramsAt(genesis, era);
+  const checkpoint = must(checkpoints.get(state, epoch), `checkpoint ${epoch}`);
+  leakEpoch(state, params, epoch, checkpoint);
+  const { members, order } = votersOf(state, checkpoint);
+  const payments = rewardsOf({
+    params,
+    shares: sharesAt(params.schedule, era),
+    reserve: must(reserve.get(state, ONLY), "the reserve"),
+    burnedBefore: era === 0 ? 0n : burnedOfEra(state, era - 1),
+    members,
+    votes: votesOf(order, tally.inclusions),
+    workShares: [],
+  });
+  payRewards(state, params, epochNow, payments);
 };
 
 /**
  * Runs what the epoch boundaries between a parent and a block's slot ask (spec section 2, step 2), on the parent's state,
- * which becomes the block's. Cost: one pass over all validators where an era begins.
+ * which becomes the block's. Cost: one pass over the set an epoch, and one over all validators where an era begins.
  */
 export const crossBoundaries = (
   state: State,
@@ -63,19 +95,25 @@ export const crossBoundaries = (
   const parentEpoch = epochOf(genesis, parentSlot);
   const epoch = epochOf(genesis, slot);
   if (parent.number === 0) nameGenesis(state, parentHash);
+  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+  const block: Named = { hash: parentHash, slot: parentSlot, mixHash: parent.mixHash, set, setBefore };
   // A block at its epoch's first slot is that epoch's checkpoint; its hash is known from its child on.
-  if (parentSlot === firstSlot(genesis, parentEpoch) && parentSlot > 0)
-    recordCheckpoint(state, parentEpoch, parentHash, parentSlot, parent.mixHash);
-  let firstEra = true;
+  if (parentSlot === firstSlot(genesis, parentEpoch) && parentSlot > 0) recordCheckpoint(state, parentEpoch, block);
+  if (epoch > parentEpoch)
+    tallies.set(state, parentEpoch, { inclusions: tallies.get(state, parentEpoch)?.inclusions ?? [], held: true });
   let eras = 0;
   for (let boundary = parentEpoch + 1; boundary <= epoch; boundary++) {
     const { finalizedSlot, finalizedMix } = must(finality.get(state, ONLY), "finality");
+    const params = paramsAt(genesis, eraOf(genesis, boundary));
     anchors.set(state, boundary - 1, { slot: finalizedSlot, mixHash: finalizedMix });
     if (boundary >= 4) anchors.set(state, boundary - 4, undefined);
-    if (slot > firstSlot(genesis, boundary)) recordCheckpoint(state, boundary, parentHash, parentSlot, parent.mixHash);
+    if (boundary >= 2) closeEpoch(state, genesis, boundary - 2, boundary);
+    penalizeSlashed(state, params, boundary);
+    beginUnbonding(state, boundary);
+    silenceSlashed(state, boundary);
+    if (slot > firstSlot(genesis, boundary)) recordCheckpoint(state, boundary, block);
     if (boundary % genesis.params.epochsPerEra === 0) {
-      if (firstEra) activate(state, genesis, boundary);
-      firstEra = false;
+      if (eras === 0) activate(state, genesis, boundary);
       eras += 1;
     }
   }
@@ -99,15 +137,6 @@ const beginEra = (state: State, genesis: Genesis, epoch: number, eras: number): 
   const eligible = after.filter((each) => isEligible(each, epoch, params.minBondWei, params.evidenceEpochs));
   const members = chooseSet(params, eligible, era + 1);
   candidate.set(state, ONLY, { era: era + 1, members });
-};
-
-/** The active set of a state, and the one before while the change is unconfirmed. */
-export const activeSets = (state: State): { members: readonly Member[]; before: readonly Member[] } => {
-  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
-  return {
-    members: must(sets.get(state, set), `set ${set}`).members,
-    before: setBefore === 0 ? [] : must(sets.get(state, setBefore), `set ${setBefore}`).members,
-  };
 };
 
 /** The mix that seeds an epoch: that of A(epoch-2), genesis' before. */

@@ -1,11 +1,12 @@
 import type { Certificate } from "../chain/block.ts";
 import type { State } from "../chain/state.ts";
 import { blsVerifyAggregate } from "../lib/bls.ts";
-import { type Hash, type Hex, utf8 } from "../lib/bytes.ts";
+import { type Address, type Hash, type Hex, utf8 } from "../lib/bytes.ts";
 import { encodeWith, hash, raw, record, uint } from "../lib/codec.ts";
 import { type Member, validators } from "../vm/validator-store.ts";
-import { active, type Checkpoint, checkpoints, finality, must, ONLY, sets } from "./records.ts";
+import { active, type Checkpoint, checkpoints, finality, must, ONLY, sets, tallies } from "./records.ts";
 import { failConsensus } from "./rules.ts";
+import { votersOf } from "./sets.ts";
 
 /** A link between checkpoints: what a vote is for. */
 export interface Link {
@@ -15,14 +16,9 @@ export interface Link {
   readonly targetHash: Hash;
 }
 
-const message = record({
-  domain: raw,
-  genesisHash: hash,
-  sourceEpoch: uint,
-  sourceHash: hash,
-  targetEpoch: uint,
-  targetHash: hash,
-});
+const linkFields = { sourceEpoch: uint, sourceHash: hash, targetEpoch: uint, targetHash: hash };
+export const linkCoder = record(linkFields);
+const message = record({ domain: raw, genesisHash: hash, ...linkFields });
 
 /** The bytes that a vote signs (spec section 6). */
 export const voteMessage = (genesisHash: Hash, link: Link): Uint8Array =>
@@ -48,16 +44,7 @@ export interface Electorate {
 
 /** Gives the electorate of a checkpoint, by the sets that its header names. O(members). */
 export const electorateOf = (state: State, checkpoint: Pick<Checkpoint, "set" | "setBefore">): Electorate => {
-  const members = must(sets.get(state, checkpoint.set), `set ${checkpoint.set}`).members;
-  const before: readonly Member[] =
-    checkpoint.setBefore === 0
-      ? []
-      : must(sets.get(state, checkpoint.setBefore), `set ${checkpoint.setBefore}`).members;
-  const now = new Set(members.map((member) => member.index));
-  const order = [
-    ...members.map((member) => member.index),
-    ...before.map((member) => member.index).filter((index) => !now.has(index)),
-  ];
+  const { members, before, order } = votersOf(state, checkpoint);
   const position = new Map(order.map((index, i) => [index, i]));
   const weighSet = (set: readonly Member[], bitmap: Uint8Array) => {
     let [signed, total] = [0n, 0n];
@@ -110,6 +97,7 @@ export const includeCertificate = (
   state: State,
   genesisHash: Hash,
   currentEpoch: number,
+  includer: Address,
   certificate: Certificate,
 ): void => {
   const { targetEpoch, targetHash, sourceEpoch, sourceHash, bitmap, signature } = certificate;
@@ -130,6 +118,12 @@ export const includeCertificate = (
   const justifies = isQuorum && targetEpoch > was.justifiedEpoch;
   if (targetEpoch + 1 < currentEpoch && !justifies) failConsensus("certificate-target", { targetEpoch, currentEpoch });
   if (!verifyVotes(electorate, genesisHash, certificate, bitmap, signature)) failConsensus("certificate-signature");
+  // An epoch is closed two later: what comes after that tells the chain, but is not paid.
+  if (targetEpoch + 1 >= currentEpoch) {
+    const tally = tallies.get(state, targetEpoch) ?? { held: false, inclusions: [] };
+    const fresh = bits.map((byte, i) => byte & ~(checkpoint.bits[i] ?? 0));
+    tallies.set(state, targetEpoch, { ...tally, inclusions: [...tally.inclusions, { includer, bits: fresh }] });
+  }
   checkpoints.set(state, targetEpoch, { ...checkpoint, bits, justified: checkpoint.justified || isQuorum });
   if (justifies) finality.set(state, ONLY, { ...was, justifiedEpoch: targetEpoch, justifiedHash: targetHash });
   // A link from a justified epoch to the next one finalizes its source, whatever later target was justified before.
@@ -148,8 +142,10 @@ const finalize = (state: State, epoch: number): void => {
     finalizedMix: source.mixHash,
   });
   const current = must(active.get(state, ONLY), "the active set");
-  if (current.setBefore !== 0 && source.set === current.set) active.set(state, ONLY, { ...current, setBefore: 0 });
+  const originOf = (set: number): number => must(sets.get(state, set), `set ${set}`).origin;
+  if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set))
+    active.set(state, ONLY, { ...current, setBefore: 0 });
   for (let old = was.finalizedEpoch; old < epoch; old++) checkpoints.set(state, old, undefined);
-  const kept = source.setBefore === 0 ? source.set : source.setBefore;
+  const kept = source.setBefore === 0 ? source.set : Math.min(source.set, source.setBefore);
   for (let old = kept - 1; old > 0 && sets.raw(state, old); old--) sets.set(state, old, undefined);
 };

@@ -7,20 +7,23 @@ import type { Genesis } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import { fromHex, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
 import { marketGenesis } from "../vm/market/genesis.ts";
+import { VALIDATORS } from "../vm/tables.ts";
 import { validators, validatorsGenesis } from "../vm/validator-store.ts";
 import { chooseSet } from "./power.ts";
-import { active, anchors, checkpoints, finality, ONLY, sets } from "./records.ts";
+import { active, anchors, checkpoints, finality, ONLY, reserve, sets } from "./records.ts";
 import { validatorsRoot } from "./transition.ts";
 
 /** Builds block 0 on an empty state. It is final, and the source of the first votes. */
 export const buildGenesis = (genesis: Genesis, state: State): { block: Block; ops: readonly Op[] } => {
   for (const { address, balance } of genesis.accounts) state.credit(address, balance);
   validatorsGenesis(state, genesis);
+  state.credit(VALIDATORS, genesis.reserveWei);
+  reserve.set(state, ONLY, genesis.reserveWei);
   marketGenesis(state, genesis);
   const mixHash = genesis.extraData as Hash;
   const members = chooseSet(genesis.params, validators.all(state), 0);
   if (members.length === 0) throw new Error("genesis: validators: none has power");
-  sets.set(state, 1, { era: 0, members });
+  sets.set(state, 1, { era: 0, origin: 1, members });
   active.set(state, ONLY, { set: 1, setBefore: 0, last: 1 });
   // Block 0's own hash covers this state, so the state names it by the zero hash until block 1.
   finality.set(state, ONLY, {

@@ -80,10 +80,15 @@ export const mixPower = (params: Params, eligible: readonly Earner[], era: numbe
 };
 
 /** Chooses the most powerful, ties to the lower index, ordered by index. O(n log n). */
-export const chooseSet = (params: Params, eligible: readonly Earner[], era: number): Member[] =>
-  mixPower(params, eligible, era)
+export const chooseSet = (params: Params, eligible: readonly Earner[], era: number): Member[] => {
+  const earners = new Map(eligible.map((each) => [each.index, each]));
+  return mixPower(params, eligible, era)
     .filter((each) => each.power > 0n)
     .sort((a, b) => (a.power === b.power ? a.index - b.index : a.power > b.power ? -1 : 1))
     .slice(0, params.maxValidators)
     .sort((a, b) => a.index - b.index)
-    .map(({ index, power }) => ({ index, power, votePower: power }));
+    .map(({ index, power }) => {
+      const { bond, contributionCredit } = earners.get(index)!;
+      return { index, power, votePower: power, bond, contribution: contributionCredit };
+    });
+};

@@ -1,4 +1,4 @@
-import type { Block } from "../chain/block.ts";
+import { type Block, MAX_CERTIFICATES, MAX_EVIDENCE } from "../chain/block.ts";
 import { epochOf, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
 import { blsSign } from "../lib/bls.ts";
 import type { Address, Hash, Hex } from "../lib/bytes.ts";
@@ -40,7 +40,6 @@ export interface Producer {
   stop(): Promise<void>;
 }
 
-const MAX_CERTIFICATES = 8;
 /** How much of a slot may go into running transactions before a block has to leave. */
 const BUILD_SHARE = 0.6;
 
@@ -78,8 +77,8 @@ export const createProducer = ({
     const parent = engine.head();
     if (slotOf(genesis, parent.header.timestamp) >= slot) return;
     const base = engine.baseOf(parent);
-    const { proposer } = prepare(chain, base, slot);
-    if (proposer.address !== key.address) return;
+    const { proposer, mayPropose } = prepare(chain, base, slot);
+    if (proposer.address !== key.address || !mayPropose) return;
     const epoch = epochOf(genesis, slot);
     // A fresh base: prepare changed the other one.
     const built = buildBlock(chain, engine.baseOf(parent), {
@@ -88,7 +87,14 @@ export const createProducer = ({
       randaoReveal: blsSign(key.bls, randaoMessage(chain.genesisHash, slot)),
       transactions: inTime(slot),
       certificates: engine.votes.certificates(base.state, epoch, MAX_CERTIFICATES),
-      onRefused: (tx) => refused.add(tx.hash),
+      evidence: engine.evidence().slice(0, MAX_EVIDENCE),
+      onRefused: (tx, error) => {
+        refused.add(tx.hash);
+        if (error instanceof RuleError) return;
+        // One transaction that meets a bug must not stop the chain.
+        log.error({ tx: tx.hash, error: error.stack }, "a transaction met a bug of ours and is dropped");
+        engine.pool.remove(tx);
+      },
     });
     refused.clear();
     await protection.allowProposal(key.address, slot, built.hash);

@@ -1,8 +1,20 @@
 import type { State } from "../chain/state.ts";
 import { type Address, word } from "../lib/bytes.ts";
-import { big, bool, bytes, type Coder, decodeWith, encodeWith, hash, list, record, uint } from "../lib/codec.ts";
-import { VALIDATORS } from "../vm/tables.ts";
-import type { Member } from "../vm/validator-store.ts";
+import {
+  address,
+  big,
+  bool,
+  bytes,
+  type Coder,
+  decodeWith,
+  encodeWith,
+  hash,
+  list,
+  record,
+  uint,
+} from "../lib/codec.ts";
+import { TABLE, VALIDATORS } from "../vm/tables.ts";
+import { activeCoder, membersCoder, setCoder } from "../vm/validator-store.ts";
 
 /** A record that consensus keeps in the state, one for each id. */
 interface Table<T> {
@@ -22,8 +34,7 @@ const table = <T>(number: number, coder: Coder<T>): Table<T> => ({
   set: (state, id, value) => state.setRecord(ACCOUNT, number, word(id), value && encodeWith(coder, value)),
 });
 
-const member: Coder<Member> = record({ index: uint, power: big, votePower: big });
-const MAX_MEMBERS = 4_096;
+const MAX_BITMAP_BYTES = 512;
 
 /** The id of a record that there is one of. */
 export const ONLY = 0;
@@ -56,16 +67,41 @@ export const checkpoints = table(
     setBefore: uint,
     sourceEpoch: uint,
     sourceHash: hash,
-    bits: bytes(512),
+    bits: bytes(MAX_BITMAP_BYTES),
     justified: bool,
   }),
 );
-/** Sets of validators by number, from 1 on. */
-export const sets = table(67, record({ era: uint, members: list(member, MAX_MEMBERS) }));
+/**
+ * Sets of validators by number, from 1 on. A set whose vote powers change gets a new number and keeps its origin, the number
+ * that it was activated with: checkpoints name the set whose weights their header has.
+ */
+export const sets = table(TABLE.sets, setCoder);
 /** Which set is active, and which one was before while the change is unconfirmed (else 0). */
-export const active = table(68, record({ set: uint, setBefore: uint, last: uint }));
+export const active = table(TABLE.active, activeCoder);
 /** The set that the last era boundary chose, for the era that it may begin with. */
-export const candidate = table(69, record({ era: uint, members: list(member, MAX_MEMBERS) }));
+export const candidate = table(69, record({ era: uint, members: membersCoder }));
+/**
+ * What is known of an epoch until it is closed: whether it holds a block, and which block first included which votes for its
+ * checkpoint.
+ */
+export const tallies = table(
+  80,
+  record({ held: bool, inclusions: list(record({ includer: address, bits: bytes(MAX_BITMAP_BYTES) }), 65_536) }),
+);
+/** Who was slashed in an epoch: its share of power, and who gets the reporter's part of what is taken later. */
+export const slashings = table(
+  81,
+  record({
+    penalized: bool,
+    entries: list(record({ index: uint, powerQ32: big, reporter: address }), 1 << 20),
+  }),
+);
+/** The epochs whose slashings still matter, ascending. */
+export const slashingEpochs = table(82, list(uint, 1 << 20));
+/** What is left to issue, in wei; it lies in the balance of 0x…1000. */
+export const reserve = table(83, big);
+/** All wei of bonds that leak and slashing ever burned. */
+export const bondsBurned = table(84, big);
 
 export type Finality = NonNullable<ReturnType<typeof finality.get>>;
 export type Checkpoint = NonNullable<ReturnType<typeof checkpoints.get>>;

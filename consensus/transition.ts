@@ -1,4 +1,4 @@
-import type { Block, Body, Certificate } from "../chain/block.ts";
+import type { Block, Body, Certificate, Evidence } from "../chain/block.ts";
 import {
   consensusRoot,
   MAX_TRANSACTION_BYTES_IN_BLOCK,
@@ -23,21 +23,17 @@ import { applyTransaction } from "../vm/execute.ts";
 import { slotPayer } from "../vm/market/messages.ts";
 import { marketSystemStep } from "../vm/market/system-step.ts";
 import type { BlockContext } from "../vm/natives.ts";
-import { type Member, type Validator, validators } from "../vm/validator-store.ts";
+import { isJailed, type Member, type Validator, validators } from "../vm/validator-store.ts";
 import { shareDifficulty } from "./asert.ts";
-import { activeSets, crossBoundaries, seedMix } from "./epochs.ts";
+import type { Chain } from "./chain.ts";
+import { crossBoundaries, seedMix } from "./epochs.ts";
+import { includeEvidence } from "./evidence.ts";
 import { nextBaseFee } from "./fees.ts";
 import { includeCertificate } from "./finality.ts";
 import { drawProposer, epochSeed, mixReveal, randaoMessage } from "./proposer.ts";
 import { active, type Finality, finality, must, ONLY, sets } from "./records.ts";
 import { failConsensus } from "./rules.ts";
-
-/** What never changes on a chain. */
-export interface Chain {
-  readonly genesis: Genesis;
-  readonly genesisHash: Hash;
-  readonly genesisMix: Hash;
-}
+import { activeSets } from "./sets.ts";
 
 /** What a block leaves behind: its receipts, its state not yet committed, the range that its children's history grows from. */
 export interface Outcome {
@@ -100,6 +96,8 @@ interface Prepared {
   readonly slot: number;
   readonly epoch: number;
   readonly proposer: Validator;
+  /** False where the proposer is jailed: its slot stays empty. */
+  readonly mayPropose: boolean;
   readonly validatorsRoot: Hash;
   readonly historyRoot: Hash;
   readonly difficulty: bigint;
@@ -117,10 +115,12 @@ export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
   const params = paramsAt(genesis, era);
   const baseFee = nextBaseFee(base.header);
   const peaks = mmrAppend(base.peaks, fromHex(base.hash));
+  const proposer = proposerAt(chain, base.state, slot);
   return {
     slot,
     epoch,
-    proposer: proposerAt(chain, base.state, slot),
+    proposer,
+    mayPropose: !isJailed(proposer, epoch, params.evidenceEpochs),
     validatorsRoot: validatorsRoot(base.state, genesis),
     historyRoot: mmrRoot(peaks),
     difficulty: shareDifficulty(params.genesisDifficulty, 0n, params.asertHalfLifeSeconds),
@@ -144,12 +144,12 @@ export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
   };
 };
 
-/** Runs the market's system step, then transactions one after the other; `onRule` decides what one that breaks a rule means. */
+/** Runs the market's system step, then transactions one after the other; `onFailure` decides what one that cannot stand in a block means. */
 const runTransactions = (
   state: State,
   context: BlockContext,
   transactions: Iterable<Transaction>,
-  onRule: (tx: Transaction, error: RuleError) => void,
+  onFailure: (tx: Transaction, error: Error) => void,
 ): { transactions: Transaction[]; receipts: Receipt[]; gasUsed: number } => {
   marketSystemStep(state, context);
   const done: Transaction[] = [];
@@ -176,9 +176,8 @@ const runTransactions = (
         logsBloom: bloomOf(result.logs),
       });
     } catch (error) {
-      if (!(error instanceof RuleError)) throw error;
       state.revert(before);
-      onRule(tx, error);
+      onFailure(tx, error as Error);
     }
   }
   return { transactions: done, receipts, gasUsed };
@@ -215,9 +214,9 @@ export const importBlock = (chain: Chain, base: Base, block: Block): Outcome => 
   equal("header-consensus-root", header.consensusRoot, consensusRoot(body));
   equal("header-transactions-root", header.transactionsRoot, transactionsRoot(body.transactions));
   if (body.workShares.length > 0) failConsensus("block-work-shares", "none can be valid before work is switched on");
-  if (body.evidence.length > 0) failConsensus("block-evidence", "none can be valid before slashing is switched on");
   const prepared = prepare(chain, base, slot);
   equal("block-proposer", recoverCompact(block.hash, block.signature), prepared.proposer.address);
+  if (!prepared.mayPropose) failConsensus("block-proposer-slashed", prepared.proposer.address);
   if (!blsVerify(prepared.proposer.blsPublicKey, randaoMessage(chain.genesisHash, slot), header.randaoReveal))
     failConsensus("block-reveal");
   equal("header-mix", header.mixHash, mixReveal(base.header.mixHash, header.randaoReveal));
@@ -229,7 +228,9 @@ export const importBlock = (chain: Chain, base: Base, block: Block): Outcome => 
     throw error;
   });
   for (const certificate of body.certificates)
-    includeCertificate(base.state, chain.genesisHash, prepared.epoch, certificate);
+    includeCertificate(base.state, chain.genesisHash, prepared.epoch, header.beneficiary, certificate);
+  for (const evidence of body.evidence)
+    includeEvidence(chain, base.state, prepared.epoch, context.params.evidenceEpochs, header.beneficiary, evidence);
   equal("header-gas-used", header.gasUsed, gasUsed);
   equal("header-receipts-root", header.receiptsRoot, receiptsRoot(receipts));
   equal("header-bloom", toHex(header.logsBloom), toHex(joinBlooms(receipts.map((receipt) => receipt.logsBloom))));
@@ -245,9 +246,24 @@ export interface Proposal {
   readonly randaoReveal: Hex;
   readonly transactions: Iterable<Transaction>;
   readonly certificates: readonly Certificate[];
-  /** Told of each transaction that cannot be in this block. */
-  readonly onRefused: (tx: Transaction, error: RuleError) => void;
+  readonly evidence: readonly Evidence[];
+  /** Told of each transaction that cannot be in this block: by a rule, or (any other Error) by a bug of ours that it met. */
+  readonly onRefused: (tx: Transaction, error: Error) => void;
 }
+
+/** Includes what breaks no rule, and gives that. */
+const including = <T>(state: State, items: readonly T[], include: (item: T) => void): T[] =>
+  items.filter((item) => {
+    const before = state.snapshot();
+    try {
+      include(item);
+      return true;
+    } catch (error) {
+      if (!(error instanceof RuleError)) throw error;
+      state.revert(before);
+      return false;
+    }
+  });
 
 /** Builds an unsigned block on a base: the same steps as importBlock, filling in what that compares. */
 export const buildBlock = (
@@ -264,18 +280,14 @@ export const buildBlock = (
     proposal.transactions,
     proposal.onRefused,
   );
-  const certificates: Certificate[] = [];
-  for (const certificate of proposal.certificates) {
-    const before = base.state.snapshot();
-    try {
-      includeCertificate(base.state, chain.genesisHash, prepared.epoch, certificate);
-      certificates.push(certificate);
-    } catch (error) {
-      if (!(error instanceof RuleError)) throw error;
-      base.state.revert(before);
-    }
-  }
-  const body: Body = { transactions, workShares: [], certificates, evidence: [] };
+  const certificates = including(base.state, proposal.certificates, (certificate) =>
+    includeCertificate(base.state, chain.genesisHash, prepared.epoch, proposal.beneficiary, certificate),
+  );
+  const { evidenceEpochs } = context.params;
+  const evidence = including(base.state, proposal.evidence, (item) =>
+    includeEvidence(chain, base.state, prepared.epoch, evidenceEpochs, proposal.beneficiary, item),
+  );
+  const body: Body = { transactions, workShares: [], certificates, evidence };
   const { root, ops } = base.state.commit();
   const header: Header = {
     parentHash: base.hash,

@@ -2,8 +2,8 @@ import type { Certificate } from "../chain/block.ts";
 import type { State } from "../chain/state.ts";
 import { blsAggregate } from "../lib/bls.ts";
 import type { Hash, Hex } from "../lib/bytes.ts";
-import { decodeWith, encodeWith, hash, hexOf, record, uint } from "../lib/codec.ts";
-import { bitmapOf, type Electorate, electorateOf, hasBit, type Link } from "./finality.ts";
+import { decodeWith, encodeWith, hexOf, record, uint } from "../lib/codec.ts";
+import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, linkCoder } from "./finality.ts";
 import { type Checkpoint, checkpoints } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 
@@ -16,7 +16,7 @@ export interface Vote {
 
 const coder = record({
   index: uint,
-  link: record({ sourceEpoch: uint, sourceHash: hash, targetEpoch: uint, targetHash: hash }),
+  link: linkCoder,
   signature: hexOf(96),
 });
 /** Encodes a vote for gossip. */

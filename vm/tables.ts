@@ -26,6 +26,8 @@ export const TABLE = {
   validatorByAddress: 2,
   /** id keccak256(BLS public key): its index. */
   validatorByKey: 3,
+  /** id 0: the indices of those that asked to leave, until their unbonding begins. */
+  exiting: 4,
   /** id number: a set, as consensus/records.ts writes it. */
   sets: 67,
   /** id 0: which set is active. */

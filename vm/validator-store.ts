@@ -27,13 +27,21 @@ export interface Validator {
   /** The epoch from which unbonding counts: the first set without it is confirmed. */
   readonly unbondingEpoch: number | undefined;
   readonly slashedEpoch: number | undefined;
+  /** Its share of all power, of 2^32, in the last set that it has left; 0 before. */
+  readonly lastPowerQ32: bigint;
 }
 
-/** A member of the active set, in order of index. */
+/** A member of a set, in order of index. */
 export interface Member {
   readonly index: number;
+  /** Decides how often it proposes; frozen. */
   readonly power: bigint;
+  /** What its vote weighs; leak and slashing lower it. */
   readonly votePower: bigint;
+  /** Wei bonded when the set was chosen. */
+  readonly bond: bigint;
+  /** Contribution credit when the set was chosen, in wei. */
+  readonly contribution: bigint;
 }
 
 /** An epoch that may not have come: 0 for none, else the epoch plus one. */
@@ -59,12 +67,20 @@ const coder = record({
   exitEpoch: epoch,
   unbondingEpoch: epoch,
   slashedEpoch: epoch,
+  lastPowerQ32: big,
 });
 const VERSION = 1;
+const MAX_MEMBERS = 4_096;
 const indexCoder = uint;
-/** What consensus/records.ts writes; read here for the views alone. */
-const activeCoder = record({ set: uint, setBefore: uint, last: uint });
-const setCoder = record({ era: uint, members: list(record({ index: uint, power: big, votePower: big }), 1 << 16) });
+const exitingCoder = list(uint, 1 << 20);
+/** Which set is active, and which one was before while the change is unconfirmed (else 0). Consensus writes it. */
+export const activeCoder = record({ set: uint, setBefore: uint, last: uint });
+export const membersCoder = list(
+  record({ index: uint, power: big, votePower: big, bond: big, contribution: big }),
+  MAX_MEMBERS,
+);
+/** A set: the era that it was chosen for, the number that it had when it was activated, its members. Consensus writes it. */
+export const setCoder = record({ era: uint, origin: uint, members: membersCoder });
 
 const readIndex = (state: State, table: number, id: Hex): number | undefined => {
   const bytes = state.record(VALIDATORS, table, id);
@@ -128,6 +144,7 @@ export const validators = {
       exitEpoch: undefined,
       unbondingEpoch: undefined,
       slashedEpoch: undefined,
+      lastPowerQ32: 0n,
     };
     set(state, validator);
     const encoded = encodeWith(indexCoder, index);
@@ -136,6 +153,18 @@ export const validators = {
     state.setRecord(VALIDATORS, TABLE.validatorCount, ZERO_HASH, encodeWith(indexCoder, index + 1));
     return validator;
   },
+  /** Lists those that asked to leave and whose unbonding has not begun, by index. */
+  exiting: (state: State): readonly number[] => {
+    const bytes = state.record(VALIDATORS, TABLE.exiting, ZERO_HASH);
+    return bytes ? decodeWith(exitingCoder, bytes) : [];
+  },
+  setExiting: (state: State, indices: readonly number[]): void =>
+    state.setRecord(
+      VALIDATORS,
+      TABLE.exiting,
+      ZERO_HASH,
+      indices.length === 0 ? undefined : encodeWith(exitingCoder, [...indices]),
+    ),
   /** Adds wei to what an address' validator has earned in this era; false (and nothing changes) where there is none. */
   addPendingContribution: (state: State, address: Address, wei: bigint): boolean => {
     const validator = find(state, address);

@@ -3,7 +3,7 @@ import { type Address, type Hex, toHex, ZERO_ADDRESS } from "../lib/bytes.ts";
 import { abiEvent, abiFunction } from "./abi.ts";
 import { NATIVE_GAS } from "./gas.ts";
 import { type CallContext, emit, type NativeContract, nativeContract, revert } from "./natives.ts";
-import { type Validator, validators } from "./validator-store.ts";
+import { isJailed, type Validator, validators } from "./validator-store.ts";
 
 export { isJailed, type Member, type Validator, validators, validatorsGenesis } from "./validator-store.ts";
 
@@ -42,6 +42,11 @@ const exit = (ctx: CallContext, address: Address): readonly [] => {
   if (ctx.sender !== validator.address && ctx.sender !== validator.owner) revert("not the validator or its owner");
   if (validator.exitEpoch !== undefined) revert("exiting already");
   validators.set(ctx.state, { ...validator, exitEpoch: ctx.block.epoch });
+  const exiting = [...validators.exiting(ctx.state), validator.index];
+  validators.setExiting(
+    ctx.state,
+    exiting.sort((a, b) => a - b),
+  );
   emit(ctx, EXITED, address, BigInt(ctx.block.epoch));
   return [];
 };
@@ -91,6 +96,8 @@ export const validatorsNative: NativeContract = nativeContract("Validators", [
       const { epoch, params } = ctx.block;
       if (validator.unbondingEpoch === undefined || epoch < validator.unbondingEpoch + params.unbondingEpochs)
         revert("bond is locked");
+      // What a slashing takes later is taken before the bond can leave.
+      if (isJailed(validator, epoch, params.evidenceEpochs)) revert("bond is locked: slashed");
       if (validator.bond === 0n) revert("nothing to withdraw");
       validators.set(ctx.state, { ...validator, bond: 0n });
       ctx.state.debit(ctx.self, validator.bond);

@@ -80,6 +80,7 @@ export const createTestNetwork = async (count: number, accounts: readonly Addres
       publishVote: (vote: Vote) => deliveries.push(to(i, (node) => node.engine.addVote(vote))),
       log: silent,
     });
+    engine.on("evidence", (evidence) => deliveries.push(to(i, (node) => node.engine.addEvidence(evidence))));
     nodes.push({ engine, producer });
   }
   let slot = 0;

@@ -2,6 +2,7 @@ import type { Address, Hash } from "../../lib/bytes.ts";
 import type { AbiValue } from "../abi.ts";
 import { NATIVE_GAS } from "../gas.ts";
 import { type CallContext, type NativeContract, nativeContract } from "../natives.ts";
+import { revert } from "../revert.ts";
 import { type Handler, MARKET_ABI, methodsFor } from "./abi.ts";
 import { burnedOfEra, burnedTotal } from "./burned.ts";
 import { claim, settle } from "./claim.ts";
@@ -70,6 +71,7 @@ export const marketNative: NativeContract = nativeContract(
     quote: viewing((ctx, [job]) => {
       const deal = dealFor(ctx, ctx.sender, job!);
       const total = taskPrice(deal) * BigInt(deal.botSize) * NRLC;
+      if (total >= 1n << 256n) revert("price out of range");
       return [deal.price, deal.appPrice, deal.datasetPrice, total];
     }, MARKET_GAS.view),
     genesisPool: viewing((ctx) => [genesisPool(ctx.state)], NATIVE_GAS.view),

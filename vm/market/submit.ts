@@ -1,3 +1,4 @@
+import { SUPPLY_WEI } from "../../chain/genesis.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
@@ -48,6 +49,7 @@ export const offerOf = (state: State, entry: Address): Offer | undefined => {
 /** Makes or takes back a standing offer. Reverts unless the entry's owner asks. */
 export const setOffer = (env: Env, sender: Address, entry: Address, terms: Omit<Offer, "owner">): void => {
   if (ownerOfEntry(env.state, entry) !== sender) revert("not the entry's owner");
+  if (terms.price * NRLC > SUPPLY_WEI) revert("the price is more than all RLC");
   offers.set(env.state, addressId(entry), { owner: sender, ...terms });
   emitAt(env, MARKET, MARKET_EVENTS.Offered!, entry, sender, terms.price, terms.tag, terms.open);
 };

@@ -1,0 +1,70 @@
+import type { State } from "../chain/state.ts";
+import { type Member, validators } from "../vm/validator-store.ts";
+import { active, type Checkpoint, must, ONLY, sets } from "./records.ts";
+
+const membersOf = (state: State, set: number): readonly Member[] =>
+  set === 0 ? [] : must(sets.get(state, set), `set ${set}`).members;
+
+/** Gives the set in force in a state, and the one before while the change is unconfirmed. */
+export const activeSets = (state: State): { members: readonly Member[]; before: readonly Member[] } => {
+  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+  return { members: membersOf(state, set), before: membersOf(state, setBefore) };
+};
+
+/** Who votes for a checkpoint, in the order of its bitmaps: its set by index, then those whom only the set before has. */
+export const votersOf = (
+  state: State,
+  { set, setBefore }: Pick<Checkpoint, "set" | "setBefore">,
+): { members: readonly Member[]; before: readonly Member[]; order: readonly number[] } => {
+  const members = membersOf(state, set);
+  const before = membersOf(state, setBefore);
+  const now = new Set(members.map((member) => member.index));
+  const order = [...members, ...before.filter((member) => !now.has(member.index))].map((member) => member.index);
+  return { members, before, order };
+};
+
+/** Changes vote powers in the sets in force (spec section 6: leak, slashing). A set that changes gets a new number. */
+export const reweigh = (state: State, votePowerOf: (member: Member) => bigint): void => {
+  const current = must(active.get(state, ONLY), "the active set");
+  let { last } = current;
+  const renew = (id: number): number => {
+    if (id === 0) return 0;
+    const set = must(sets.get(state, id), `set ${id}`);
+    const members = set.members.map((member) => ({ ...member, votePower: votePowerOf(member) }));
+    if (members.every((member, i) => member.votePower === set.members[i]!.votePower)) return id;
+    last += 1;
+    sets.set(state, last, { ...set, members });
+    return last;
+  };
+  const setBefore = renew(current.setBefore);
+  const set = renew(current.set);
+  if (last !== current.last) active.set(state, ONLY, { set, setBefore, last });
+};
+
+const shareQ32 = (members: readonly Member[], index: number): bigint | undefined => {
+  const member = members.find((each) => each.index === index);
+  if (!member) return undefined;
+  const total = members.reduce((sum, each) => sum + each.power, 0n);
+  return (member.power << 32n) / total;
+};
+
+/** The share of power, of 2^32, that a validator had in the last set that it was in. */
+export const powerQ32 = (state: State, index: number): bigint => {
+  const { members, before } = activeSets(state);
+  return shareQ32(members, index) ?? shareQ32(before, index) ?? validators.get(state, index)?.lastPowerQ32 ?? 0n;
+};
+
+/** Makes a set the one in force; those that leave keep the share of power that slashing may ask for later. */
+export const activateSet = (state: State, next: { era: number; members: Member[] }): void => {
+  const current = must(active.get(state, ONLY), "the active set");
+  const staying = new Set(next.members.map((member) => member.index));
+  const leaving = membersOf(state, current.set);
+  for (const { index } of leaving.filter((member) => !staying.has(member.index)))
+    validators.set(state, {
+      ...must(validators.get(state, index), "a member"),
+      lastPowerQ32: shareQ32(leaving, index)!,
+    });
+  const last = current.last + 1;
+  sets.set(state, last, { ...next, origin: last });
+  active.set(state, ONLY, { set: last, setBefore: current.set, last });
+};

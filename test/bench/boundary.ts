@@ -1,0 +1,63 @@
+/**
+ * Measures what an epoch's and an era's boundary cost with many validators, and a certificate of all of them:
+ * `node test/bench/boundary.ts [validators=1024] [rounds=9]`. Prints medians in milliseconds.
+ */
+import { memoryDb } from "../../chain/db.ts";
+import { openState } from "../../chain/state.ts";
+import { crossBoundaries } from "../../consensus/epochs.ts";
+import { bitmapOf, includeCertificate, voteMessage } from "../../consensus/finality.ts";
+import { buildGenesis } from "../../consensus/genesis-state.ts";
+import { checkpoints } from "../../consensus/records.ts";
+import { blsAggregate, blsSign } from "../../lib/bls.ts";
+import { ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { testGenesis } from "../helpers/chain.ts";
+
+const count = Number(process.argv[2] ?? 1_024);
+const rounds = Number(process.argv[3] ?? 9);
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
+
+const { genesis, keys } = testGenesis(count);
+const db = memoryDb();
+const first = buildGenesis(genesis, openState(db));
+await db.batch([...first.ops], false);
+const { header, hash } = first.block;
+
+const timed = (slot: number): number[] => {
+  const times: number[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const state = openState(db, header.stateRoot);
+    const start = performance.now();
+    crossBoundaries(state, genesis, header, hash, slot);
+    const crossed = performance.now();
+    state.commit();
+    times.push(crossed - start);
+    written.push(performance.now() - crossed);
+  }
+  return times;
+};
+const written: number[] = [];
+const { slotsPerEpoch, epochsPerEra } = genesis.params;
+const none = median(timed(1));
+written.length = 0;
+const epoch = median(timed(2 * slotsPerEpoch));
+const era = median(timed(epochsPerEra * slotsPerEpoch));
+console.log(`${count} validators: no boundary ${none.toFixed(1)} ms`);
+console.log(`two epochs closed ${epoch.toFixed(1)} ms; an era of ${epochsPerEra} epochs ${era.toFixed(1)} ms`);
+console.log(`hashing what they changed ${median(written).toFixed(1)} ms`);
+
+const state = openState(db, header.stateRoot);
+crossBoundaries(state, genesis, header, hash, slotsPerEpoch + 1);
+const { sourceEpoch, sourceHash, hash: targetHash } = checkpoints.get(state, 1)!;
+const link = { sourceEpoch, sourceHash, targetEpoch: 1, targetHash };
+const message = voteMessage(hash, link);
+const signature = blsAggregate(keys.map((key) => blsSign(key.bls, message)));
+const bitmap = bitmapOf(keys.keys(), count);
+const times: number[] = [];
+for (let i = 0; i < rounds; i++) {
+  const before = state.snapshot();
+  const start = performance.now();
+  includeCertificate(state, hash, 1, ZERO_ADDRESS, { ...link, bitmap, signature });
+  times.push(performance.now() - start);
+  state.revert(before);
+}
+console.log(`a certificate of all: first ${times[0]!.toFixed(1)} ms, then ${median(times.slice(1)).toFixed(1)} ms`);
