@@ -20,9 +20,12 @@ import { encodeReceipt, type Receipt } from "./receipt.ts";
 import { decodeTransaction, type Transaction } from "./transaction.ts";
 
 /** Bytes of one encoded block at most. */
-export const MAX_BLOCK_BYTES = 8 * 1024 * 1024;
-/** Bytes of a block's transactions at most: the rest is for header, certificates and RLP. */
-export const MAX_TRANSACTION_BYTES_IN_BLOCK = 7 * 1024 * 1024;
+export const MAX_BLOCK_BYTES = 3 * 1024 * 1024;
+/**
+ * Bytes of a block's transactions at most: what a home connection moves within a slot, and more than 17,000 transfers. The rest
+ * is for header, certificates, evidence and RLP.
+ */
+export const MAX_TRANSACTION_BYTES_IN_BLOCK = 2 * 1024 * 1024;
 export const MAX_TRANSACTIONS = 65_536;
 export const MAX_WORK_SHARES = 16;
 export const MAX_CERTIFICATES = 8;

@@ -6,6 +6,7 @@ import { blockKey, numberKey, peaksKey, pointerKey, receiptsKey, transactionKey 
 import { decodeMmr, encodeMmr, type Mmr } from "./mmr.ts";
 import { decodeReceipt, encodeReceipt, type Receipt } from "./receipt.ts";
 
+const final = record({ epoch: uint, hash });
 const place = record({ block: hash, index: uint });
 const receiptList = list(bytes(64 * 1024 * 1024), 65_536);
 const LIMITS = { maxBytes: 64 * 1024 * 1024 };
@@ -14,6 +15,8 @@ const CACHED_BLOCKS = 256;
 /** Reads blocks and what belongs to them; gives the writes that keep them, for the engine's one batch a block. */
 export interface Store {
   block(hash: Hash): Block | undefined;
+  /** A block as encodeBlock makes it, without decoding it. */
+  encoded(hash: Hash): Uint8Array | undefined;
   receipts(hash: Hash): Receipt[] | undefined;
   /** The mountain range over the blocks before. */
   peaks(hash: Hash): Mmr | undefined;
@@ -22,10 +25,13 @@ export interface Store {
   /** Where a transaction stands on the chain of the head. */
   transaction(hash: Hash): { readonly block: Hash; readonly index: number } | undefined;
   pointer(name: string): Hash | undefined;
+  /** The checkpoint that is final here. */
+  final(): { readonly epoch: number; readonly hash: Hash } | undefined;
   putBlock(block: Block, receipts: readonly Receipt[], peaks: Mmr): Op[];
   putCanonical(block: Block): Op[];
   dropCanonical(block: Block): Op[];
   putPointer(name: string, hash: Hash): Op;
+  putFinal(epoch: number, hash: Hash): Op;
 }
 
 /** Opens the store of blocks over a database. */
@@ -42,6 +48,7 @@ export const openStore = (db: Database): Store => {
   };
   return {
     block: (of) => cache.get(of) ?? read(blockKey(of), (value) => remember(decodeBlock(value))),
+    encoded: (of) => db.get(blockKey(of)),
     receipts: (of) =>
       read(receiptsKey(of), (value) => {
         let before = 0;
@@ -55,6 +62,7 @@ export const openStore = (db: Database): Store => {
     canonical: (number) => read(numberKey(number), toHex),
     transaction: (of) => read(transactionKey(of), (value) => decodeWith(place, value)),
     pointer: (name) => read(pointerKey(name), toHex),
+    final: () => read(pointerKey("finalized"), (value) => decodeWith(final, value)),
     putBlock: (block, receipts, peaks) => {
       remember(block);
       return [
@@ -75,5 +83,6 @@ export const openStore = (db: Database): Store => {
       ...block.body.transactions.map((tx) => ({ key: transactionKey(tx.hash), value: undefined })),
     ],
     putPointer: (name, of) => ({ key: pointerKey(name), value: fromHex(of) }),
+    putFinal: (epoch, of) => ({ key: pointerKey("finalized"), value: encodeWith(final, { epoch, hash: of }) }),
   };
 };

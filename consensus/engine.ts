@@ -1,4 +1,4 @@
-import type { Block, Evidence } from "../chain/block.ts";
+import { type Block, type Certificate, consensusRoot, type Evidence, transactionsRoot } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
 import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
@@ -15,6 +15,7 @@ import { slotPayer } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
+import { KEPT_EPOCHS } from "./epochs.ts";
 import { checkEvidence } from "./evidence.ts";
 import { nextBaseFee } from "./fees.ts";
 import { electorateOf, hasBit, voteMessage } from "./finality.ts";
@@ -30,9 +31,13 @@ import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 export const FUTURE_TOLERANCE_MS = 500;
 const MAX_ORPHANS = 512;
 const MAX_EARLY = 64;
+/** Bytes of all blocks that wait for a parent. */
+const MAX_ORPHAN_BYTES = 64 * 1024 * 1024;
+/** How far ahead of its slot a block may come and be kept, in ms. */
+const MAX_EARLY_MS = 60_000;
+/** Blocks of one slot and proposer that gossip may bring: two are proof enough. */
+const MAX_TWINS = 2;
 const MAX_INVALID = 4_096;
-/** How far a vote's target epoch may lie after its target's block: a vote from further costs too much to look at. */
-const MAX_EMPTY_EPOCHS = 256;
 const CACHED_VIEWS = 8;
 /**
  * What these rules compare lies outside the block's hash (its signature) or may differ from what the hash covers (its
@@ -54,6 +59,8 @@ export interface EngineEvents {
   transaction: (tx: Transaction) => void;
   vote: (vote: Vote) => void;
   evidence: (evidence: Evidence) => void;
+  /** The engine cannot go on: the disk fails, or two checkpoints that exclude each other are final. The node has to stop. */
+  fatal: (error: Error) => void;
 }
 
 export interface EngineOptions {
@@ -86,7 +93,7 @@ export interface Engine {
    * Queues a block. Resolves once it is in the tree ("imported", "known") or put off ("waiting": its slot or its parent has
    * not come). Rejects with RuleError where it breaks a rule.
    */
-  importBlock(block: Block): Promise<"imported" | "known" | "waiting">;
+  importBlock(block: Block, source?: "gossip"): Promise<"imported" | "known" | "waiting">;
   /** Takes the outcome of a block that this node built itself. */
   adopt(outcome: Outcome): Promise<void>;
   addTransaction(raw: Uint8Array | Transaction): Hash;
@@ -112,7 +119,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
         ...first.ops,
         ...store.putBlock(first.block, [], EMPTY_MMR),
         ...store.putCanonical(first.block),
-        ...["head", "finalized"].map((name) => store.putPointer(name, first.block.hash)),
+        store.putPointer("head", first.block.hash),
+        store.putFinal(0, first.block.hash),
       ],
       true,
     );
@@ -125,26 +133,43 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     transaction: new Set(),
     vote: new Set(),
     evidence: new Set(),
+    fatal: new Set(),
   };
   const emit = <E extends keyof EngineEvents>(event: E, ...args: Parameters<EngineEvents[E]>): void => {
-    for (const listener of listeners[event]) (listener as (...args: Parameters<EngineEvents[E]>) => void)(...args);
+    for (const listener of listeners[event]) {
+      try {
+        (listener as (...args: Parameters<EngineEvents[E]>) => void)(...args);
+      } catch (error) {
+        log.error({ event, error: (error as Error).stack }, "a listener met a bug of ours");
+      }
+    }
   };
 
   const mustBlock = (hash: Hash): Block => store.block(hash) ?? failMissing(hash);
   let head = mustBlock(store.pointer("head")!);
-  let finalHash = store.pointer("finalized")!;
+  let { epoch: finalEpoch, hash: finalHash } = must(store.final(), "a final checkpoint");
   const known = must(finality.get(openState(db, head.header.stateRoot), ONLY), "finality");
   const forkChoice = createForkChoice(genesis, store, head, {
     epoch: known.justifiedEpoch,
     // Block 0's own state cannot name it.
     hash: known.justifiedEpoch === 0 ? first.block.hash : known.justifiedHash,
   });
-  let finalEpoch = known.finalizedEpoch;
   /** Blocks whose parent has not come, and blocks whose slot has not come; the oldest give way. */
   const orphans = new Map<Hash, Block>();
   const early = new Map<Hash, NodeJS.Timeout>();
   const invalid = new Set<Hash>();
   const views = new Map<string, State>();
+  /** How many blocks a proposer made in a slot, as far as gossip brought them. */
+  const twins = new Map<string, Set<Hash>>();
+  let dead: Error | undefined;
+  const die = (error: Error): never => {
+    if (!dead) {
+      dead = error;
+      log.fatal({ error: error.stack, ...(error as { proofs?: object }).proofs }, "this node cannot go on");
+      emit("fatal", error);
+    }
+    throw error;
+  };
 
   const stateOf = (block: Block): State => openState(db, block.header.stateRoot);
   const baseOf = (block: Block): Base => ({
@@ -252,24 +277,25 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       );
       for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
     }
-    await written;
+    await written.catch(die);
     if (moved) emit("head", best, moved.left, moved.joined);
   };
 
   /** Keeps an outcome: block, state, receipts, pointers in one batch. */
   const keep = async ({ block, finality: final, ...outcome }: Outcome): Promise<void> => {
     const ops: Op[] = [...outcome.ops, ...store.putBlock(block, outcome.receipts, outcome.peaks)];
-    forkChoice.add(block, now());
-    forkChoice.justify({ epoch: final.justifiedEpoch, hash: final.justifiedHash });
     const newlyFinal = final.finalizedEpoch > finalEpoch;
     if (newlyFinal) {
       const target = mustBlock(final.finalizedHash);
-      if (!forkChoice.descends(target, mustBlock(finalHash)))
-        throw new Error(`two conflicting final checkpoints: ${finalHash} and ${target.hash}; this node stops`);
+      const before = mustBlock(finalHash);
+      if (!forkChoice.descends(target, before))
+        die(new ConflictError(linksFrom(before, head), linksFrom(target, block), { finalHash, other: target.hash }));
       finalHash = target.hash;
       finalEpoch = final.finalizedEpoch;
-      ops.push(store.putPointer("finalized", finalHash));
+      ops.push(store.putFinal(finalEpoch, finalHash));
     }
+    forkChoice.add(block, now());
+    forkChoice.justify({ epoch: final.justifiedEpoch, hash: final.justifiedHash });
     // A finalization is told to others once the disk has it.
     await write(ops, newlyFinal);
     emit("block", block);
@@ -295,13 +321,42 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       if (!(error instanceof RuleError)) throw error;
     }
   };
+  /** Refuses what no registered validator signed, or what is not the body of its header: none of it is worth keeping. */
+  const authenticate = (block: Block): void => {
+    const { header, body } = block;
+    const proposer = recoverCompact(block.hash, block.signature);
+    if (!proposer || validators.indexOf(stateOf(head), proposer) === undefined)
+      failConsensus("block-parent-unknown", `signed by ${proposer}, which is no validator here`);
+    if (header.consensusRoot !== consensusRoot(body)) failConsensus("header-consensus-root");
+    if (header.transactionsRoot !== transactionsRoot(body.transactions)) failConsensus("header-transactions-root");
+  };
+  const sizeOf = ({ body }: Block): number => body.transactions.reduce((sum, tx) => sum + tx.raw.length, 4_096);
+  let orphanBytes = 0;
+  const takeOrphan = (hash: Hash): void => {
+    const block = orphans.get(hash);
+    if (!block) return;
+    orphans.delete(hash);
+    orphanBytes -= sizeOf(block);
+  };
   const putOff = (block: Block): "waiting" => {
-    if (orphans.size >= MAX_ORPHANS) orphans.delete(orphans.keys().next().value!);
+    if (orphans.has(block.hash)) return "waiting";
+    authenticate(block);
     orphans.set(block.hash, block);
+    orphanBytes += sizeOf(block);
+    while (orphans.size > MAX_ORPHANS || orphanBytes > MAX_ORPHAN_BYTES) takeOrphan(orphans.keys().next().value!);
     return "waiting";
+  };
+  /** Counts what gossip brings of one slot and proposer: a proposer may not make the network carry any number of blocks. */
+  const countTwin = (block: Block): void => {
+    const key = `${block.header.timestamp} ${recoverCompact(block.hash, block.signature)}`;
+    const hashes = twins.get(key) ?? new Set();
+    if (hashes.size >= MAX_TWINS && !hashes.has(block.hash)) failConsensus("block-equivocation", key);
+    twins.set(key, hashes.add(block.hash));
+    if (twins.size > MAX_ORPHANS) twins.delete(twins.keys().next().value!);
   };
   const putOffEarly = (block: Block, ms: number): "waiting" => {
     if (early.has(block.hash) || early.size >= MAX_EARLY) return "waiting";
+    authenticate(block);
     const again = () => {
       early.delete(block.hash);
       enqueue(() => importNow(block)).catch((error: Error) =>
@@ -312,14 +367,16 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     return "waiting";
   };
 
-  const importNow = async (block: Block): Promise<"imported" | "known" | "waiting"> => {
+  const importNow = async (block: Block, source?: "gossip"): Promise<"imported" | "known" | "waiting"> => {
+    if (dead) throw dead;
     if (store.block(block.hash)) return "known";
     if (invalid.has(block.hash)) failConsensus("block-known-invalid", block.hash);
     if (invalid.has(block.header.parentHash)) failConsensus("block-parent-invalid", block.header.parentHash);
+    if (source === "gossip") countTwin(block);
     const parent = store.block(block.header.parentHash);
     if (!parent) return putOff(block);
     const earlyMs = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
-    if (earlyMs > 60_000) failConsensus("block-future", block.header.timestamp);
+    if (earlyMs > MAX_EARLY_MS) failConsensus("block-future", block.header.timestamp);
     if (earlyMs > 0) return putOffEarly(block, earlyMs);
     if (!forkChoice.descends(parent, mustBlock(finalHash))) failConsensus("block-not-on-finalized", parent.hash);
     try {
@@ -338,7 +395,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
   /** Imports the blocks that waited for a parent. */
   const importWaiting = async (parent: Hash): Promise<void> => {
     for (const block of [...orphans.values()].filter((each) => each.header.parentHash === parent)) {
-      orphans.delete(block.hash);
+      takeOrphan(block.hash);
       try {
         await importNow(block);
       } catch (error) {
@@ -377,9 +434,10 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     stateOf,
     baseOf,
     nextContext,
-    importBlock: (block) => enqueue(() => importNow(block)),
+    importBlock: (block, source) => enqueue(() => importNow(block, source)),
     adopt: (outcome) =>
       enqueue(async () => {
+        if (dead) throw dead;
         if (!store.block(outcome.block.hash)) await keep(outcome);
       }),
     addTransaction: (raw) => {
@@ -396,10 +454,13 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       const state = stateOf(head);
       if (targetEpoch < must(finality.get(state, ONLY), "finality").finalizedEpoch)
         failConsensus("vote-stale", targetEpoch);
-      if (votes.has(vote)) return;
+      const kept = votes.signature(vote);
+      if (kept === vote.signature) return;
+      // Signatures are unique: other bytes for a vote that is known are no vote, and not worth a verification.
+      if (kept !== undefined) failConsensus("vote-known", vote.index);
       const target = store.block(targetHash) ?? failConsensus("vote-unknown-target", targetHash);
       const empty = targetEpoch - epochOf(genesis, slotOf(genesis, target.header.timestamp));
-      if (empty < 0 || empty > MAX_EMPTY_EPOCHS || !forkChoice.descends(target, mustBlock(finalHash)))
+      if (empty < 0 || targetEpoch + KEPT_EPOCHS < present || !forkChoice.descends(target, mustBlock(finalHash)))
         failConsensus("vote-stale", targetEpoch);
       // The signature before the state that the target needs: only a validator can make this node look.
       const voter = validators.get(state, vote.index) ?? failConsensus("vote-member", vote.index);
@@ -429,6 +490,16 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     },
   };
 
+  /** The certificates between a final block and a later one that link it to the next epoch: the proof that it is final. */
+  function linksFrom(final: Block, tip: Block): Certificate[] {
+    const links: Certificate[] = [];
+    for (let at = tip; at.header.number > final.header.number; at = mustBlock(at.header.parentHash)) {
+      const those = at.body.certificates.filter((each) => each.sourceHash === final.hash);
+      links.unshift(...those);
+    }
+    return links;
+  }
+
   /** The state in which a block is the checkpoint of an epoch: that of the first block that could follow. */
   function viewFrom(target: Block, epoch: number): State {
     const key = `${target.hash} ${epoch}`;
@@ -441,6 +512,17 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     return base.state;
   }
 };
+
+/** Two checkpoints that exclude each other are final: a third of the power signed both, and these certificates prove it. */
+class ConflictError extends Error {
+  override readonly name = "ConflictError";
+  readonly proofs: { readonly one: readonly Certificate[]; readonly other: readonly Certificate[] };
+
+  constructor(one: readonly Certificate[], other: readonly Certificate[], names: { finalHash: Hash; other: Hash }) {
+    super(`two conflicting final checkpoints: ${names.finalHash} and ${names.other}`);
+    this.proofs = { one, other };
+  }
+}
 
 const failMissing = (hash: Hash): never => {
   throw new Error(`block ${hash} is not in the database`);

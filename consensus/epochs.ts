@@ -13,6 +13,9 @@ import { sharesAt } from "./schedule.ts";
 import { activateSet, votersOf } from "./sets.ts";
 import { penalizeSlashed, silenceSlashed } from "./slashing.ts";
 
+/** After a standstill, the epochs whose checkpoints and anchors are kept: votes for those before are not taken any more. */
+export const KEPT_EPOCHS = 256;
+
 /** Tells whether a validator may be in a set (spec section 3, step 2). */
 export const isEligible = (validator: Validator, epoch: number, minBondWei: bigint, evidenceEpochs: number): boolean =>
   validator.exitEpoch === undefined && validator.bond >= minBondWei && !isJailed(validator, epoch, evidenceEpochs);
@@ -27,10 +30,11 @@ interface Named {
 }
 
 /** Records a block as the checkpoint of an epoch. Its own post-state names the only source of its votes. */
-const recordCheckpoint = (state: State, epoch: number, block: Named): void => {
+const recordCheckpoint = (state: State, epoch: number, before: number, block: Named): void => {
   const { justifiedEpoch, justifiedHash } = must(finality.get(state, ONLY), "finality");
   checkpoints.set(state, epoch, {
     ...block,
+    before,
     sourceEpoch: justifiedEpoch,
     sourceHash: justifiedHash,
     bits: new Uint8Array(0),
@@ -47,12 +51,11 @@ const nameGenesis = (state: State, hash: Hash): void => {
 };
 
 /** Makes the candidate the set, where finality allows it (spec section 3, step 3). */
-const activate = (state: State, genesis: Genesis, boundary: number): void => {
+const activate = (state: State, genesis: Genesis, boundary: number, anchorSlot: number): void => {
   const era = eraOf(genesis, boundary);
   const next = candidate.get(state, ONLY);
   const { setBefore } = must(active.get(state, ONLY), "the active set");
-  const anchor = must(anchors.get(state, boundary - 2), `anchor ${boundary - 2}`);
-  const underFinality = anchor.slot >= firstSlot(genesis, (era - 1) * genesis.params.epochsPerEra);
+  const underFinality = anchorSlot >= firstSlot(genesis, (era - 1) * genesis.params.epochsPerEra);
   if (!next || next.era !== era || next.members.length === 0 || setBefore !== 0 || !underFinality) return;
   activateSet(state, next);
 };
@@ -98,12 +101,27 @@ export const crossBoundaries = (
   const { set, setBefore } = must(active.get(state, ONLY), "the active set");
   const block: Named = { hash: parentHash, slot: parentSlot, mixHash: parent.mixHash, set, setBefore };
   // A block at its epoch's first slot is that epoch's checkpoint; its hash is known from its child on.
-  if (parentSlot === firstSlot(genesis, parentEpoch) && parentSlot > 0) recordCheckpoint(state, parentEpoch, block);
+  if (parentSlot === firstSlot(genesis, parentEpoch) && parentSlot > 0)
+    recordCheckpoint(state, parentEpoch, parentEpoch - 1, block);
   if (epoch > parentEpoch)
     tallies.set(state, parentEpoch, { inclusions: tallies.get(state, parentEpoch)?.inclusions ?? [], held: true });
   let eras = 0;
+  /** The first epoch after a standstill whose checkpoint and anchor are kept: nobody votes for those before it any more. */
+  const resumed = Math.max(parentEpoch + 3, epoch - KEPT_EPOCHS);
+  const { finalizedSlot, finalizedMix } = must(finality.get(state, ONLY), "finality");
   for (let boundary = parentEpoch + 1; boundary <= epoch; boundary++) {
-    const { finalizedSlot, finalizedMix } = must(finality.get(state, ONLY), "finality");
+    if (boundary <= parentEpoch + 2 || boundary >= resumed) crossOne(boundary);
+    if (boundary % genesis.params.epochsPerEra !== 0) continue;
+    const anchorSlot =
+      boundary - 2 >= parentEpoch
+        ? finalizedSlot
+        : must(anchors.get(state, boundary - 2), `anchor ${boundary - 2}`).slot;
+    if (eras === 0) activate(state, genesis, boundary, anchorSlot);
+    eras += 1;
+  }
+  if (eras > 0) beginEra(state, genesis, epoch, eras);
+
+  function crossOne(boundary: number): void {
     const params = paramsAt(genesis, eraOf(genesis, boundary));
     anchors.set(state, boundary - 1, { slot: finalizedSlot, mixHash: finalizedMix });
     if (boundary >= 4) anchors.set(state, boundary - 4, undefined);
@@ -111,13 +129,9 @@ export const crossBoundaries = (
     penalizeSlashed(state, params, boundary);
     beginUnbonding(state, boundary);
     silenceSlashed(state, boundary);
-    if (slot > firstSlot(genesis, boundary)) recordCheckpoint(state, boundary, block);
-    if (boundary % genesis.params.epochsPerEra === 0) {
-      if (eras === 0) activate(state, genesis, boundary);
-      eras += 1;
-    }
+    const before = boundary === resumed ? parentEpoch + 2 : boundary - 1;
+    if (slot > firstSlot(genesis, boundary)) recordCheckpoint(state, boundary, before, block);
   }
-  if (eras > 0) beginEra(state, genesis, epoch, eras);
 };
 
 /** Fades and mints credits over the eras crossed, and chooses the set for the era after this one. */

@@ -145,7 +145,11 @@ const finalize = (state: State, epoch: number): void => {
   const originOf = (set: number): number => must(sets.get(state, set), `set ${set}`).origin;
   if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set))
     active.set(state, ONLY, { ...current, setBefore: 0 });
-  for (let old = was.finalizedEpoch; old < epoch; old++) checkpoints.set(state, old, undefined);
+  let old = source.before;
+  for (let gone = checkpoints.get(state, old); gone && old < epoch; gone = checkpoints.get(state, old)) {
+    checkpoints.set(state, old, undefined);
+    old = gone.before;
+  }
   const kept = source.setBefore === 0 ? source.set : Math.min(source.set, source.setBefore);
-  for (let old = kept - 1; old > 0 && sets.raw(state, old); old--) sets.set(state, old, undefined);
+  for (let set = kept - 1; set > 0 && sets.raw(state, set); set--) sets.set(state, set, undefined);
 };

@@ -36,6 +36,7 @@ export const buildGenesis = (genesis: Genesis, state: State): { block: Block; op
   });
   checkpoints.set(state, 0, {
     hash: ZERO_HASH,
+    before: 0,
     slot: 0,
     mixHash,
     set: 1,

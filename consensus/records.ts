@@ -61,6 +61,8 @@ export const checkpoints = table(
   66,
   record({
     hash,
+    /** The epoch whose checkpoint was recorded before this one. */
+    before: uint,
     slot: uint,
     mixHash: hash,
     set: uint,

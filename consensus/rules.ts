@@ -3,6 +3,8 @@ import { thrower } from "../lib/rule-error.ts";
 /** The rules of blocks, votes and certificates: verdict and section of docs/spec.md. */
 export const CONSENSUS_RULES = {
   "block-future": { verdict: "retry", section: "2" },
+  "block-waiting": { verdict: "retry", section: "2" },
+  "block-equivocation": { verdict: "ignore", section: "6" },
   "block-parent-unknown": { verdict: "retry", section: "2" },
   "block-parent-invalid": { verdict: "reject", section: "2" },
   "block-known-invalid": { verdict: "reject", section: "2" },
@@ -43,6 +45,7 @@ export const CONSENSUS_RULES = {
   "vote-unknown-target": { verdict: "retry", section: "6" },
   "vote-future": { verdict: "ignore", section: "6" },
   "vote-stale": { verdict: "ignore", section: "6" },
+  "vote-known": { verdict: "ignore", section: "6" },
   "vote-source": { verdict: "reject", section: "6" },
   "vote-member": { verdict: "reject", section: "6" },
   "vote-signature": { verdict: "reject", section: "6" },

@@ -35,8 +35,8 @@ interface Tally {
 export interface VotePool {
   /** Keeps a vote whose signature the caller has verified. `state` names its target as a checkpoint. Throws RuleError. */
   add(state: State, vote: Vote): void;
-  /** Tells whether a vote for this link by this validator is known. */
-  has(vote: Vote): boolean;
+  /** The signature of the vote for this link by this validator, where it is known. */
+  signature(vote: Pick<Vote, "index" | "link">): Hex | undefined;
   /** Makes a certificate for each link whose votes tell a state something new, oldest target first, at most `max`. */
   certificates(state: State, currentEpoch: number, max: number): Certificate[];
   /** Tells whether the votes for a link are a quorum. */
@@ -68,11 +68,9 @@ export const createVotePool = (): VotePool => {
       tally.signatures.set(place, vote.signature);
       tallies.set(keyOf(link), tally);
     },
-    has: ({ link, index }) => {
+    signature: ({ link, index }) => {
       const tally = tallies.get(keyOf(link));
-      return (
-        tally?.electorate.voters.some((voter, place) => voter.index === index && tally.signatures.has(place)) ?? false
-      );
+      return tally?.signatures.get(tally.electorate.voters.findIndex((voter) => voter.index === index));
     },
     certificates: (state, currentEpoch, max) => {
       const made: Certificate[] = [];

@@ -3,6 +3,7 @@ import type { PeerId } from "@libp2p/interface";
 import { decodeBlock } from "../chain/block.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { decodeEvidence } from "../consensus/evidence.ts";
+import { failConsensus } from "../consensus/rules.ts";
 import { decodeVote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
@@ -28,8 +29,11 @@ export const startGossip = (options: {
 
   const take: Record<Kind, (bytes: Uint8Array, peer: PeerId) => Promise<void>> = {
     block: async (bytes, peer) => {
-      const status = await engine.importBlock(decodeBlock(bytes));
-      if (status === "waiting") options.onMissingParent(peer);
+      const status = await engine.importBlock(decodeBlock(bytes), "gossip");
+      if (status !== "waiting") return;
+      options.onMissingParent(peer);
+      // Who has its parent passes it on: what cannot be judged yet is not spread.
+      failConsensus("block-waiting", "its slot or its parent has not come");
     },
     tx: async (bytes) => {
       engine.addTransaction(bytes);

@@ -9,7 +9,7 @@ import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
 import type { Hash } from "../lib/bytes.ts";
-import { KINDS, topicOf } from "./topics.ts";
+import { KINDS, MAX_MESSAGE_BYTES, topicOf } from "./topics.ts";
 
 // A type, not an interface: libp2p wants an index signature that interfaces lack.
 export type Services = { identify: Identify; ping: Ping; pubsub: GossipSub };
@@ -25,6 +25,40 @@ const peerKey = async (datadir: string) => {
 };
 
 const MAX_CONNECTIONS = 100;
+/** An envelope of gossip: the largest message, its topic, and what control messages ride along. */
+const MAX_GOSSIP_BYTES = Math.max(...Object.values(MAX_MESSAGE_BYTES)) + 256 * 1024;
+
+/**
+ * What a topic does to a peer's score (gossipsub v1.1): messages that break a rule cost the square of their number, some of it
+ * forgiven each second, so that a handful in a minute ends the conversation. Delivery is not scored: a quiet peer is no bad one.
+ */
+const TOPIC_SCORE = {
+  topicWeight: 1,
+  timeInMeshWeight: 0,
+  timeInMeshQuantum: 1_000,
+  timeInMeshCap: 1,
+  firstMessageDeliveriesWeight: 0.1,
+  firstMessageDeliveriesDecay: 0.99,
+  firstMessageDeliveriesCap: 100,
+  meshMessageDeliveriesWeight: 0,
+  meshMessageDeliveriesDecay: 0.5,
+  meshMessageDeliveriesCap: 1,
+  meshMessageDeliveriesThreshold: 1,
+  meshMessageDeliveriesWindow: 10,
+  meshMessageDeliveriesActivation: 1_000,
+  meshFailurePenaltyWeight: 0,
+  meshFailurePenaltyDecay: 0.5,
+  invalidMessageDeliveriesWeight: -10,
+  invalidMessageDeliveriesDecay: 0.99,
+};
+/** Below -10 a peer gets no gossip, below -50 nothing is published to it, below -200 (five bad messages) it is not heard. */
+const THRESHOLDS = {
+  gossipThreshold: -10,
+  publishThreshold: -50,
+  graylistThreshold: -200,
+  acceptPXThreshold: 10,
+  opportunisticGraftThreshold: 0,
+};
 /** Several nodes on one machine share an address, and a restarted network dials all at once. */
 const INBOUND_PER_SECOND = 20;
 
@@ -63,7 +97,11 @@ export const createHost = async (options: {
           maxControlMessages: 64,
           maxPeerInfos: 16,
         },
+        maxInboundDataLength: MAX_GOSSIP_BYTES,
+        maxOutboundBufferSize: 4 * MAX_GOSSIP_BYTES,
+        scoreThresholds: THRESHOLDS,
         scoreParams: {
+          topics: Object.fromEntries(KINDS.map((kind) => [topicOf(options.genesisHash, kind), TOPIC_SCORE])),
           IPColocationFactorWeight: 0,
           behaviourPenaltyWeight: -1,
           behaviourPenaltyThreshold: 6,

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { multiaddr } from "@multiformats/multiaddr";
 import type { Block } from "../chain/block.ts";
@@ -65,27 +65,50 @@ export const createNetwork = async ({
   // Peers outlive a restart: a node that comes back finds the network without its bootstrap.
   const peersFile = join(datadir, "peers.json");
   const known = new Set<string>(bootstrap);
+  const save = (): void => {
+    writeFileSync(`${peersFile}.new`, JSON.stringify([...known]));
+    renameSync(`${peersFile}.new`, peersFile);
+  };
   if (existsSync(peersFile)) {
     try {
-      for (const address of JSON.parse(readFileSync(peersFile, "utf8")) as string[]) known.add(address);
+      for (const address of JSON.parse(readFileSync(peersFile, "utf8")) as unknown[])
+        if (typeof address === "string") known.add(address);
     } catch (error) {
       log.warn({ error: (error as Error).message }, "peers.json is not read");
     }
   }
+  let dialling = false;
   const redial = async (): Promise<void> => {
+    if (dialling) return;
+    dialling = true;
+    try {
+      await dialKnown();
+    } catch (error) {
+      log.warn({ error: (error as Error).message }, "dialling failed");
+    } finally {
+      dialling = false;
+    }
+  };
+  const dialKnown = async (): Promise<void> => {
+    const before = known.size;
     const connected = new Set(host.getPeers().map(String));
     for (const peer of host.getConnections()) {
       const address = peer.remoteAddr.toString();
       if (peer.direction !== "outbound" || known.size >= MAX_KNOWN) continue;
       known.add(address.includes("/p2p/") ? address : `${address}/p2p/${peer.remotePeer}`);
     }
-    for (const address of known) {
+    // Written when it grows, so that a node that is killed knows its peers too.
+    if (known.size > before) save();
+    const dial = async (address: string): Promise<void> => {
       const id = address.split("/p2p/")[1];
-      if (id === host.peerId.toString() || (id && connected.has(id))) continue;
-      await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) }).catch((error: Error) => {
-        log.debug({ address, error: error.message }, "not reached");
-      });
-    }
+      if (id === host.peerId.toString() || (id && connected.has(id))) return;
+      try {
+        await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) });
+      } catch (error) {
+        log.debug({ address, error: (error as Error).message }, "not reached");
+      }
+    };
+    await Promise.all([...known].map(dial));
   };
 
   return {
@@ -107,7 +130,7 @@ export const createNetwork = async ({
       for (const stop of unsubscribe) stop();
       sync.stop();
       await exchange.stop();
-      writeFileSync(peersFile, JSON.stringify([...known]));
+      save();
       await host.stop();
     },
     multiaddrs: () => host.getMultiaddrs().map(String),

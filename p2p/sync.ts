@@ -1,5 +1,6 @@
 import type { PeerId } from "@libp2p/interface";
-import { decodeBlock, encodeBlock } from "../chain/block.ts";
+import { decodeBlock } from "../chain/block.ts";
+import { slotOf } from "../chain/params.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { decodeVote, encodeVote } from "../consensus/votes.ts";
 import { type Hash, isHex } from "../lib/bytes.ts";
@@ -13,6 +14,9 @@ const BATCH_BLOCKS = 128;
 const BATCH_BYTES = 16 * 1024 * 1024;
 const MAX_VOTES = 4_096;
 const POLL_MS = 2_000;
+/** How long one peer may be asked in one go, and how many are at a time. */
+const ROUND_MS = 60_000;
+const MAX_RUNNING = 3;
 
 /** What nodes tell each other of their chains. */
 interface Status {
@@ -62,9 +66,8 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
     let bytes = 0;
     for (let number = from; blocks.length < BATCH_BLOCKS; number++) {
       const hash = number <= engine.head().header.number ? store.canonical(number) : undefined;
-      const block = hash && store.block(hash);
-      if (!block) break;
-      const encoded = encodeBlock(block);
+      const encoded = hash && store.encoded(hash);
+      if (!encoded) break;
       bytes += encoded.length;
       if (bytes > BATCH_BYTES - 1024 * 1024 && blocks.length > 0) break;
       blocks.push(encoded);
@@ -72,13 +75,15 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
     return blocks;
   };
 
-  /** Imports a peer's chain from the last block that is final here. */
+  /** Imports a peer's chain from the last block that is final here, for a while: others may have a turn then. */
   const catchUp = async (peer: PeerId): Promise<void> => {
     const status = await ask(host, peer, protocolOf(genesisHash, "status"), {}, 1024);
-    if (!isStatus(status) || status.genesisHash !== genesisHash)
+    const slotsSinceGenesis = slotOf(engine.chain.genesis, engine.now() / 1000) + 1;
+    if (!isStatus(status) || status.genesisHash !== genesisHash || status.headNumber > slotsSinceGenesis)
       throw new RuleError("peer-status", { verdict: "reject", section: "12" });
     let from = engine.finalized().number + 1;
-    while (from <= status.headNumber && !engine.has(status.headHash)) {
+    const deadline = Date.now() + ROUND_MS;
+    while (from <= status.headNumber && !engine.has(status.headHash) && Date.now() < deadline) {
       const answer = await ask(host, peer, protocolOf(genesisHash, "blocks"), { from }, BATCH_BYTES);
       if (!Array.isArray(answer) || answer.length === 0) break;
       for (const [i, bytes] of answer.entries()) {
@@ -86,7 +91,8 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
         const block = decodeBlock(bytes);
         // What was asked for, so that each round comes nearer to an end.
         if (block.header.number !== from + i) throw new RuleError("peer-blocks", { verdict: "reject", section: "12" });
-        await engine.importBlock(block);
+        // Its parent is the one before it, or final here: a chain has no holes.
+        if ((await engine.importBlock(block)) === "waiting") return;
       }
       from += answer.length;
     }
@@ -102,10 +108,11 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
   };
 
   let timer: NodeJS.Timeout | undefined;
-  let busy = false;
+  const running = new Set<string>();
   const run = async (peer: PeerId): Promise<void> => {
-    if (busy) return;
-    busy = true;
+    const id = peer.toString();
+    if (running.has(id) || running.size >= MAX_RUNNING) return;
+    running.add(id);
     try {
       await catchUp(peer);
     } catch (error) {
@@ -113,7 +120,7 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
       // Who serves what breaks a rule is not asked again by this connection.
       if (error instanceof RuleError && error.verdict === "reject") await host.hangUp(peer).catch(() => undefined);
     } finally {
-      busy = false;
+      running.delete(id);
     }
   };
   const onConnect = (event: CustomEvent<PeerId>): void => void run(event.detail);

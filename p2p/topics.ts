@@ -1,3 +1,4 @@
+import { MAX_BLOCK_BYTES } from "../chain/block.ts";
 import type { Hash } from "../lib/bytes.ts";
 
 /** The first eight hex digits of the genesis hash: networks do not hear each other. */
@@ -15,7 +16,7 @@ export const protocolOf = (genesisHash: Hash, name: "status" | "blocks" | "votes
 
 /** Bytes of one gossip message at most. */
 export const MAX_MESSAGE_BYTES: Record<Kind, number> = {
-  block: 8 * 1024 * 1024,
+  block: MAX_BLOCK_BYTES,
   tx: 128 * 1024,
   vote: 512,
   evidence: 32 * 1024,

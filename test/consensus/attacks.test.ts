@@ -82,12 +82,39 @@ t.test(
     const [first, second, third] = blocks as [Block, Block, Block];
     for (let i = 0; i < 2_000; i++) {
       const header = { ...first.header, parentHash: keccak256(uint64(i)) };
-      t.equal(await to.importBlock({ ...first, header, hash: hashHeader(header) }), "waiting");
+      const hash = hashHeader(header);
+      if (i < 20)
+        await t.rejects(
+          to.importBlock({ ...first, header, hash, signature: signCompact(hash, testKey("nobody")) }),
+          { code: "block-parent-unknown" },
+          "what no validator signed is not kept",
+        );
+      const signed = { ...first, header, hash, signature: signCompact(hash, testKey("validator 0")) };
+      t.equal(await to.importBlock(signed), "waiting");
     }
+    await t.rejects(to.importBlock({ ...third, body: { ...third.body, evidence: [new Uint8Array(1)] } }), {
+      code: "header-consensus-root",
+    });
     t.equal(await to.importBlock(third), "waiting");
     t.equal(await to.importBlock(second), "waiting");
     t.equal(await to.importBlock(first), "imported");
     t.equal(to.head().hash, third.hash);
+    const twins = [1, 2, 3].map((i) => {
+      const header = { ...first.header, extraData: Uint8Array.of(i) };
+      return {
+        ...first,
+        header,
+        hash: hashHeader(header),
+        signature: signCompact(hashHeader(header), testKey("validator 0")),
+      };
+    });
+    t.equal(await to.importBlock(twins[0]!, "gossip"), "imported");
+    t.equal(await to.importBlock(twins[1]!, "gossip"), "imported");
+    await t.rejects(
+      to.importBlock(twins[2]!, "gossip"),
+      { code: "block-equivocation" },
+      "two of a slot are proof enough",
+    );
     const far = { ...first.header, timestamp: timestampOf(genesis, 100_000) };
     await t.rejects(to.importBlock({ ...first, header: far, hash: hashHeader(far) }), { code: "block-future" });
     await to.stop();
@@ -106,4 +133,6 @@ t.test("a vote is refused by the rule that it breaks before it costs anything", 
   t.throws(() => maker.addVote({ ...vote, index: 5 }), { code: "vote-member" });
   const forged: Hash = toHex(concat(fromHex(vote.link.sourceHash).subarray(0, 31), Uint8Array.of(0)));
   refused({ sourceHash: forged }, "vote-signature");
+  t.throws(() => maker.addVote({ ...vote, signature: `0x${"ab".repeat(96)}` }), { code: "vote-known" });
+  t.doesNotThrow(() => maker.addVote(vote), "the same again");
 });

@@ -1,5 +1,8 @@
 import t from "tap";
 import { signTransaction } from "../../chain/transaction.ts";
+import { bondsBurned, checkpoints, ONLY } from "../../consensus/records.ts";
+import { nativeAt } from "../../vm/native-table.ts";
+import { validators } from "../../vm/validator-store.ts";
 import { accountOf, createTestNetwork, RLC } from "../helpers/chain.ts";
 
 const alice = accountOf("alice");
@@ -55,6 +58,57 @@ t.test("with one of four silent the chain goes on and stays final; with two it g
   await run(24);
   t.ok(engine.head().header.number > number);
   t.ok(engine.finalized().epoch > final + 4, "finality comes back with the votes");
+});
+
+t.test("after a standstill of days the chain goes on, becomes final again and burns nobody", async (t) => {
+  const { nodes, run, skip, genesis } = await createTestNetwork(4);
+  const { engine } = nodes[0]!;
+  await run(30);
+  const final = engine.finalized().epoch;
+  skip(400_003);
+  await run(40);
+  t.ok(engine.finalized().epoch >= final + 100_000, `epoch ${engine.finalized().epoch}`);
+  t.equal(new Set(nodes.map((node) => node.engine.head().hash)).size, 1);
+  const state = engine.stateOf(engine.head());
+  t.equal(bondsBurned.get(state, ONLY), undefined);
+  const between = 100_000;
+  t.ok(between > final && checkpoints.get(state, between) === undefined, "nothing is kept of the time between");
+  t.ok(validators.activeSet(state).every((each) => each.votePower > 0n));
+  t.equal(genesis.params.slotsPerEpoch, 4);
+});
+
+t.test("a transaction that meets a bug of a contract is dropped, and the chain goes on", async (t) => {
+  const { nodes, run } = await createTestNetwork(1, [alice.address]);
+  const { engine } = nodes[0]!;
+  const address = "0x0000000000000000000000000000000000001006";
+  const broken = nativeAt(engine.stateOf(engine.head()), address)!;
+  const before = broken.call;
+  Object.assign(broken, {
+    call: () => {
+      throw new RangeError("a bug");
+    },
+  });
+  t.teardown(() => Object.assign(broken, { call: before }));
+  engine.addTransaction(
+    signTransaction(
+      {
+        type: 2,
+        chainId: 77_216,
+        nonce: 0,
+        maxPriorityFeePerGas: 1n,
+        maxFeePerGas: 10n ** 10n,
+        gasLimit: 5_000_000,
+        to: address,
+        value: 0n,
+        data: Uint8Array.of(1, 2, 3, 4),
+        accessList: [],
+      },
+      alice.key,
+    ),
+  );
+  await run(3);
+  t.equal(engine.head().header.number, 3);
+  t.equal(engine.pool.size, 0);
 });
 
 t.test("two halves that do not hear each other meet again on one chain", async (t) => {

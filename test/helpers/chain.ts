@@ -89,6 +89,11 @@ export const createTestNetwork = async (count: number, accounts: readonly Addres
     keys,
     nodes,
     cut,
+    /** Lets slots pass in which nobody does anything. */
+    skip: (slots: number): void => {
+      slot += slots;
+      nowMs = timestampOf(genesis, slot) * 1000;
+    },
     /** Runs slots; the validators at `offline` do nothing. */
     run: async (slots: number, offline: ReadonlySet<number> = new Set()): Promise<void> => {
       for (let i = 0; i < slots; i++) {
