@@ -10,7 +10,7 @@ import { chooseSet, fadeAndMint } from "./power.ts";
 import { active, anchors, candidate, checkpoints, finality, must, ONLY, reserve, tallies } from "./records.ts";
 import { payRewards, rewardsOf, votesOf } from "./rewards.ts";
 import { sharesAt } from "./schedule.ts";
-import { activateSet, votersOf } from "./sets.ts";
+import { activateSet, votersOf, votersWithKeys } from "./sets.ts";
 import { penalizeSlashed, silenceSlashed } from "./slashing.ts";
 
 /** After a standstill, the epochs whose checkpoints and anchors are kept: votes for those before are not taken any more. */
@@ -80,7 +80,8 @@ const closeEpoch = (state: State, genesis: Genesis, epoch: number, epochNow: num
     votes: votesOf(order, tally.inclusions),
     workShares: [],
   });
-  payRewards(state, params, epochNow, payments);
+  const addresses = new Map(votersWithKeys(state, checkpoint).map(({ index, address }) => [index, address]));
+  payRewards(state, params, epochNow, payments, addresses);
 };
 
 /**

@@ -3,10 +3,10 @@ import type { State } from "../chain/state.ts";
 import { blsVerifyAggregate } from "../lib/bls.ts";
 import { type Address, type Hash, type Hex, utf8 } from "../lib/bytes.ts";
 import { encodeWith, hash, raw, record, uint } from "../lib/codec.ts";
-import { type Member, validators } from "../vm/validator-store.ts";
+import type { Member } from "../vm/validator-store.ts";
 import { active, type Checkpoint, checkpoints, finality, must, ONLY, sets, tallies } from "./records.ts";
 import { failConsensus } from "./rules.ts";
-import { votersOf } from "./sets.ts";
+import { setAt, type Voter, votersOf, votersWithKeys } from "./sets.ts";
 
 /** A link between checkpoints: what a vote is for. */
 export interface Link {
@@ -35,7 +35,7 @@ export const bitmapOf = (bits: Iterable<number>, count: number): Uint8Array => {
 
 /** Who votes for a checkpoint: the members of its set by index, then those that only the set before has. */
 export interface Electorate {
-  readonly voters: readonly { readonly index: number; readonly blsPublicKey: Hex }[];
+  readonly voters: readonly Voter[];
   /** Tells whether these bits are a quorum: two thirds of the set, and of the set before while it counts. */
   isQuorum(bitmap: Uint8Array): boolean;
   /** Vote power of the set, all and behind these bits. */
@@ -59,10 +59,7 @@ export const electorateOf = (state: State, checkpoint: Pick<Checkpoint, "set" | 
     return 3n * signed >= 2n * total;
   };
   return {
-    voters: order.map((index) => ({
-      index,
-      blsPublicKey: must(validators.get(state, index), `validator ${index}`).blsPublicKey,
-    })),
+    voters: votersWithKeys(state, checkpoint),
     isQuorum: (bitmap) => quorum(members, bitmap) && (before.length === 0 || quorum(before, bitmap)),
     weigh: (bitmap) => weighSet(members, bitmap),
   };
@@ -142,7 +139,7 @@ const finalize = (state: State, epoch: number): void => {
     finalizedMix: source.mixHash,
   });
   const current = must(active.get(state, ONLY), "the active set");
-  const originOf = (set: number): number => must(sets.get(state, set), `set ${set}`).origin;
+  const originOf = (set: number): number => setAt(state, set).origin;
   if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set))
     active.set(state, ONLY, { ...current, setBefore: 0 });
   let old = source.before;

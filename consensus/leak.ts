@@ -2,7 +2,7 @@ import type { Params } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import { type Validator, validators } from "../vm/validator-store.ts";
 import { hasBit } from "./finality.ts";
-import { type Checkpoint, finality, must, ONLY } from "./records.ts";
+import { type Checkpoint, finality, must, ONLY, withScore } from "./records.ts";
 import { reweigh, votersOf } from "./sets.ts";
 import { burnBond } from "./slashing.ts";
 
@@ -25,13 +25,17 @@ export const leakOf = (x: bigint, score: number, leakQuotient: bigint): bigint =
 export const leakEpoch = (state: State, params: Params, epoch: number, checkpoint: Checkpoint): void => {
   const { finalizedEpoch } = must(finality.get(state, ONLY), "finality");
   const leaking = epoch - finalizedEpoch > LEAK_AFTER_EPOCHS;
+  const scored = withScore.get(state, ONLY) ?? 0;
+  // Without a leak and without a score nobody changes: the usual case, and it costs nothing.
+  if (!leaking && scored === 0) return;
+  let risen = 0;
   /** Scores of those that lose, by index. */
   const losers = new Map<number, number>();
   for (const [place, index] of votersOf(state, checkpoint).order.entries()) {
     const voted = hasBit(checkpoint.bits, place);
-    if (voted && !leaking && !hasScore(state, index)) continue;
     const validator = must(validators.get(state, index), `validator ${index}`);
     const score = nextScore(validator.inactivityScore, voted, leaking);
+    risen += Number(score > 0) - Number(validator.inactivityScore > 0);
     if (voted || score === 0) {
       if (score !== validator.inactivityScore) validators.set(state, { ...validator, inactivityScore: score });
       continue;
@@ -39,15 +43,13 @@ export const leakEpoch = (state: State, params: Params, epoch: number, checkpoin
     losers.set(index, score);
     lose(state, params.leakQuotient, { ...validator, inactivityScore: score });
   }
+  if (risen !== 0) withScore.set(state, ONLY, scored + risen);
   if (losers.size > 0)
     reweigh(
       state,
       ({ index, votePower }) => votePower - leakOf(votePower, losers.get(index) ?? 0, params.leakQuotient),
     );
 };
-
-const hasScore = (state: State, index: number): boolean =>
-  must(validators.get(state, index), `validator ${index}`).inactivityScore > 0;
 
 const lose = (state: State, quotient: bigint, validator: Validator): void => {
   const of = (x: bigint) => leakOf(x, validator.inactivityScore, quotient);

@@ -105,6 +105,9 @@ export const reserve = table(83, big);
 /** All wei of bonds that leak and slashing ever burned. */
 export const bondsBurned = table(84, big);
 
+/** How many validators have an inactivity score. */
+export const withScore = table(85, uint);
+
 export type Finality = NonNullable<ReturnType<typeof finality.get>>;
 export type Checkpoint = NonNullable<ReturnType<typeof checkpoints.get>>;
 

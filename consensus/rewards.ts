@@ -5,7 +5,7 @@ import { VALIDATORS } from "../vm/tables.ts";
 import type { Member } from "../vm/validator-store.ts";
 import { isJailed, validators } from "../vm/validator-store.ts";
 import { hasBit } from "./finality.ts";
-import { must, ONLY, reserve } from "./records.ts";
+import { must, ONLY, reserve, slashingEpochs } from "./records.ts";
 import type { Shares } from "./schedule.ts";
 
 /** Of what a vote or a work share earns, the part of the block that first included it (spec section 9). */
@@ -76,7 +76,20 @@ export const rewardsOf = (earned: Earned): Payment[] => {
 };
 
 /** Pays out of the reserve. A jailed validator earns nothing: its part stays in the reserve. */
-export const payRewards = (state: State, params: Params, epochNow: number, payments: readonly Payment[]): void => {
+export const payRewards = (
+  state: State,
+  params: Params,
+  epochNow: number,
+  payments: readonly Payment[],
+  addresses: ReadonlyMap<number, Address>,
+): void => {
+  const isAnyJailed = slashingEpochs.get(state, ONLY) !== undefined;
+  const addressOf = (index: number): Address | undefined => {
+    const known = addresses.get(index);
+    if (known && !isAnyJailed) return known;
+    const validator = must(validators.get(state, index), `validator ${index}`);
+    return isJailed(validator, epochNow, params.evidenceEpochs) ? undefined : validator.address;
+  };
   let paid = 0n;
   const give = (to: Address, wei: bigint): void => {
     state.credit(to, wei);
@@ -87,8 +100,8 @@ export const payRewards = (state: State, params: Params, epochNow: number, payme
       give(payment.to, payment.wei);
       continue;
     }
-    const validator = must(validators.get(state, payment.index), `validator ${payment.index}`);
-    if (!isJailed(validator, epochNow, params.evidenceEpochs)) give(validator.address, payment.wei);
+    const address = addressOf(payment.index);
+    if (address) give(address, payment.wei);
   }
   if (paid === 0n) return;
   state.debit(VALIDATORS, paid);

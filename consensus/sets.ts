@@ -1,9 +1,21 @@
 import type { State } from "../chain/state.ts";
+import type { Address, Hex } from "../lib/bytes.ts";
 import { type Member, validators } from "../vm/validator-store.ts";
 import { active, type Checkpoint, must, ONLY, sets } from "./records.ts";
 
-const membersOf = (state: State, set: number): readonly Member[] =>
-  set === 0 ? [] : must(sets.get(state, set), `set ${set}`).members;
+type ValidatorSet = NonNullable<ReturnType<typeof sets.get>>;
+/** Decoded sets by the bytes of their record, which the trie's cache hands out again: a set is asked for in each block. */
+const decoded = new WeakMap<Uint8Array, ValidatorSet>();
+
+/** Reads a set by number. */
+export const setAt = (state: State, id: number): ValidatorSet => {
+  const raw = must(sets.raw(state, id), `set ${id}`);
+  const set = decoded.get(raw) ?? must(sets.get(state, id), `set ${id}`);
+  decoded.set(raw, set);
+  return set;
+};
+
+const membersOf = (state: State, set: number): readonly Member[] => (set === 0 ? [] : setAt(state, set).members);
 
 /** Gives the set in force in a state, and the one before while the change is unconfirmed. */
 export const activeSets = (state: State): { members: readonly Member[]; before: readonly Member[] } => {
@@ -23,13 +35,35 @@ export const votersOf = (
   return { members, before, order };
 };
 
+/** What never changes of a voter: a set is only activated when the registrations of its members are final. */
+export interface Voter {
+  readonly index: number;
+  readonly address: Address;
+  readonly blsPublicKey: Hex;
+}
+const known = new WeakMap<Uint8Array, { readonly before: Uint8Array | undefined; readonly voters: readonly Voter[] }>();
+
+/** Gives the voters of a checkpoint with their keys. O(members), once a set. */
+export const votersWithKeys = (state: State, at: Pick<Checkpoint, "set" | "setBefore">): readonly Voter[] => {
+  const raw = must(sets.raw(state, at.set), `set ${at.set}`);
+  const before = at.setBefore === 0 ? undefined : sets.raw(state, at.setBefore);
+  const cached = known.get(raw);
+  if (cached && cached.before === before) return cached.voters;
+  const voters = votersOf(state, at).order.map((index): Voter => {
+    const { address, blsPublicKey } = must(validators.get(state, index), `validator ${index}`);
+    return { index, address, blsPublicKey };
+  });
+  known.set(raw, { before, voters });
+  return voters;
+};
+
 /** Changes vote powers in the sets in force (spec section 6: leak, slashing). A set that changes gets a new number. */
 export const reweigh = (state: State, votePowerOf: (member: Member) => bigint): void => {
   const current = must(active.get(state, ONLY), "the active set");
   let { last } = current;
   const renew = (id: number): number => {
     if (id === 0) return 0;
-    const set = must(sets.get(state, id), `set ${id}`);
+    const set = setAt(state, id);
     const members = set.members.map((member) => ({ ...member, votePower: votePowerOf(member) }));
     if (members.every((member, i) => member.votePower === set.members[i]!.votePower)) return id;
     last += 1;

@@ -74,8 +74,8 @@ export const penalizeSlashed = (state: State, params: Params, boundary: number):
     }
     slashings.set(state, epoch, { penalized: true, entries });
   }
-  // One that is penalized at `epoch + half` looks back to `epoch - half`.
-  const kept = epochs.filter((epoch) => epoch + 2 * half >= boundary);
+  // One that is penalized at `epoch + half` looks back to `epoch - half`; and until then they are jailed.
+  const kept = epochs.filter((epoch) => epoch + params.evidenceEpochs >= boundary);
   if (kept.length === epochs.length) return;
   for (const epoch of epochs) if (!kept.includes(epoch)) slashings.set(state, epoch, undefined);
   slashingEpochs.set(state, ONLY, kept.length === 0 ? undefined : kept);
