@@ -100,7 +100,7 @@ export const serve = async (
       try {
         if (!allow(connection.remotePeer)) throw new Error("too many requests");
         const request = await within(readFrame(stream, MAX_REQUEST_BYTES), stream);
-        await writeFrame(stream, answer(request, connection.remotePeer));
+        await writeFrame(stream, await answer(request, connection.remotePeer));
       } catch (error) {
         stream.abort(error as Error);
       }

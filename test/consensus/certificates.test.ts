@@ -1,0 +1,112 @@
+import t from "tap";
+import type { Certificate } from "../../chain/block.ts";
+import { firstSlot } from "../../chain/params.ts";
+import type { State } from "../../chain/state.ts";
+import { bitmapOf, includeCertificate, type Link, voteMessage } from "../../consensus/finality.ts";
+import { checkpoints, finality, ONLY, tallies } from "../../consensus/records.ts";
+import { prepare } from "../../consensus/transition.ts";
+import { blsAggregate, blsSign } from "../../lib/bls.ts";
+import { type Address, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { createTestNetwork } from "../helpers/chain.ts";
+
+/** A chain of four validators before anybody votes in an epoch; certificates for it are made by hand. */
+const chainAt = async (epoch: number) => {
+  const network = await createTestNetwork(4);
+  const { engine } = network.nodes[0]!;
+  await network.run(firstSlot(network.genesis, epoch));
+  const base = engine.baseOf(engine.head());
+  prepare(engine.chain, base, firstSlot(network.genesis, epoch) + 1);
+  const { state } = base;
+  const linkTo = (target: number): Link => {
+    const checkpoint = checkpoints.get(state, target)!;
+    return {
+      sourceEpoch: checkpoint.sourceEpoch,
+      sourceHash: checkpoint.sourceHash,
+      targetEpoch: target,
+      targetHash: checkpoint.hash,
+    };
+  };
+  const certify = (link: Link, indices: readonly number[]): Certificate => ({
+    ...link,
+    bitmap: bitmapOf(indices, 4),
+    signature: blsAggregate(indices.map((i) => blsSign(network.keys[i]!.bls, voteMessage(engine.genesisHash, link)))),
+  });
+  const include = (certificate: Certificate, at = epoch, includer: Address = ZERO_ADDRESS, on: State = state) =>
+    includeCertificate(on, engine.genesisHash, at, includer, certificate);
+  return { ...network, engine, state, linkTo, certify, include };
+};
+
+t.test("a certificate is refused by the rule that it breaks", async (t) => {
+  const { linkTo, certify, include, state } = await chainAt(5);
+  const link = linkTo(5);
+  const fresh = certify(link, [0, 1]);
+  const refused = (certificate: Certificate, code: string, at?: number) => {
+    const before = state.snapshot();
+    t.throws(() => include(certificate, at), { code }, code);
+    state.revert(before);
+  };
+  refused(certify({ ...link, targetHash: ZERO_HASH }, [0]), "certificate-target");
+  refused(certify({ ...link, targetEpoch: 77 }, [0]), "certificate-target");
+  refused(certify({ ...link, sourceEpoch: link.sourceEpoch - 1 }, [0]), "certificate-source");
+  refused(certify({ ...link, sourceHash: ZERO_HASH }, [0]), "certificate-source");
+  refused({ ...fresh, bitmap: Uint8Array.of(0) }, "certificate-bitmap");
+  refused({ ...fresh, bitmap: Uint8Array.of(0b11_0011) }, "certificate-bitmap");
+  refused({ ...fresh, bitmap: Uint8Array.of(3, 0) }, "certificate-bitmap");
+  refused({ ...fresh, bitmap: Uint8Array.of(7) }, "certificate-signature");
+  refused({ ...fresh, signature: certify({ ...link, targetEpoch: 4 }, [0, 1]).signature }, "certificate-signature");
+  refused(fresh, "certificate-target", 7); // too old to be paid, and no quorum
+  include(fresh);
+  refused(fresh, "certificate-useless");
+  include(certify(link, [1, 2]));
+  t.equal(finality.get(state, ONLY)?.justifiedEpoch, 5, "bits of one link add up to a quorum");
+});
+
+t.test("a late certificate counts where it justifies, but is not paid", async (t) => {
+  const { linkTo, certify, include, state } = await chainAt(5);
+  const quorum = certify(linkTo(5), [0, 1, 2]);
+  include(quorum, 40);
+  t.equal(finality.get(state, ONLY)?.justifiedEpoch, 5);
+  t.equal(tallies.get(state, 5)?.inclusions.length ?? 0, 0);
+});
+
+t.test("who includes a vote first is written down, for the vote and no more", async (t) => {
+  const { linkTo, certify, include, state } = await chainAt(5);
+  const [one, two]: Address[] = [ZERO_ADDRESS, "0x00000000000000000000000000000000000000aa"];
+  include(certify(linkTo(5), [0, 3]), 5, one);
+  include(certify(linkTo(5), [0, 1, 3]), 5, two);
+  t.same(tallies.get(state, 5)?.inclusions, [
+    { includer: one, bits: Uint8Array.of(0b1001) },
+    { includer: two, bits: Uint8Array.of(0b0010) },
+  ]);
+});
+
+t.test("a link from a justified epoch to the next finalizes its source; a longer one does not", async (t) => {
+  const { nodes, run, genesis } = await createTestNetwork(4);
+  const { engine } = nodes[0]!;
+  await run(firstSlot(genesis, 3) + 2);
+  const before = finality.get(engine.stateOf(engine.head()), ONLY)!;
+  t.equal(before.finalizedEpoch + 1, before.justifiedEpoch, "each epoch is final one later");
+  // Two epochs in which half is silent: nothing is justified; then a link over the hole, which finalizes nothing.
+  await run(8, new Set([2, 3]));
+  const silent = finality.get(engine.stateOf(engine.head()), ONLY)!;
+  await run(2);
+  const after = finality.get(engine.stateOf(engine.head()), ONLY)!;
+  t.ok(after.justifiedEpoch > silent.justifiedEpoch + 1, `${silent.justifiedEpoch} -> ${after.justifiedEpoch}`);
+  t.equal(after.finalizedEpoch, silent.finalizedEpoch);
+  await run(8);
+  t.ok(finality.get(engine.stateOf(engine.head()), ONLY)!.finalizedEpoch >= after.justifiedEpoch);
+});
+
+t.test("votes for another source, and votes for what is final, are refused", async (t) => {
+  const { engine, keys, linkTo } = await chainAt(6);
+  const [vote] = engine.votes.all();
+  if (!vote) return t.fail("there are votes");
+  const sign = (link: Link) => ({
+    index: 1,
+    link,
+    signature: blsSign(keys[1]!.bls, voteMessage(engine.genesisHash, link)),
+  });
+  const link = linkTo(6);
+  t.throws(() => engine.addVote(sign({ ...link, sourceEpoch: link.sourceEpoch - 1 })), { code: "vote-source" });
+  t.throws(() => engine.addVote(sign({ ...link, targetEpoch: 1 })), { code: "vote-stale" });
+});
