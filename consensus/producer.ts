@@ -21,16 +21,36 @@ export interface SlashingProtection {
   allowVote(validator: Address, sourceEpoch: number, targetEpoch: number, targetHash: Hash): Promise<void>;
 }
 
+/** Signs for one validator: with keys at hand, or by asking a program that guards them. */
+export interface Signer {
+  readonly address: Address;
+  /** Signs a block's hash (65 bytes, secp256k1). */
+  proposal(hash: Hash): Promise<Hex>;
+  /** Signs the message of a slot's reveal (96 bytes, BLS). */
+  reveal(message: Uint8Array): Promise<Hex>;
+  /** Signs the message of a vote (96 bytes, BLS). */
+  vote(message: Uint8Array): Promise<Hex>;
+}
+
+/** Makes a signer of keys that this process holds. */
+export const localSigner = ({ address, secp, bls }: { address: Address; secp: Hex; bls: Hex }): Signer => ({
+  address,
+  proposal: async (hash) => signCompact(hash, secp),
+  reveal: async (message) => blsSign(bls, message),
+  vote: async (message) => blsSign(bls, message),
+});
+
 export interface ProducerOptions {
   readonly engine: Engine;
-  readonly key: { readonly address: Address; readonly secp: Hex; readonly bls: Hex };
+  /** The validators that this node works for; any number. */
+  readonly signers: readonly Signer[];
   readonly protection: SlashingProtection;
   readonly publishBlock: (block: Block) => void;
   readonly publishVote: (vote: Vote) => void;
   readonly log: Log;
 }
 
-/** A validator's duties: to propose in its slots and to vote once an epoch. */
+/** The duties of a node's validators: to propose in their slots and to vote once an epoch. */
 export interface Producer {
   /** Does what the start of a slot asks; called by a timer, or by a test with a clock of its own. */
   onSlot(slot: number): Promise<void>;
@@ -43,10 +63,10 @@ export interface Producer {
 /** How much of a slot may go into running transactions before a block has to leave. */
 const BUILD_SHARE = 0.6;
 
-/** Makes the producer of one validator. */
+/** Makes the producer of a node. */
 export const createProducer = ({
   engine,
-  key,
+  signers,
   protection,
   publishBlock,
   publishVote,
@@ -78,13 +98,16 @@ export const createProducer = ({
     if (slotOf(genesis, parent.header.timestamp) >= slot) return;
     const base = engine.baseOf(parent);
     const { proposer, mayPropose } = prepare(chain, base, slot);
-    if (proposer.address !== key.address || !mayPropose) return;
+    const signer = signers.find((each) => each.address === proposer.address);
+    if (!signer || !mayPropose) return;
+    const { address } = signer;
     const epoch = epochOf(genesis, slot);
+    const randaoReveal = await signer.reveal(randaoMessage(chain.genesisHash, slot));
     // A fresh base: prepare changed the other one.
     const built = buildBlock(chain, engine.baseOf(parent), {
       slot,
-      beneficiary: key.address,
-      randaoReveal: blsSign(key.bls, randaoMessage(chain.genesisHash, slot)),
+      beneficiary: address,
+      randaoReveal,
       transactions: inTime(slot),
       certificates: engine.votes.certificates(base.state, epoch, MAX_CERTIFICATES),
       evidence: engine.evidence().slice(0, MAX_EVIDENCE),
@@ -97,11 +120,11 @@ export const createProducer = ({
       },
     });
     refused.clear();
-    await protection.allowProposal(key.address, slot, built.hash);
+    await protection.allowProposal(address, slot, built.hash);
     const block: Block = {
       hash: built.hash,
       header: built.header,
-      signature: signCompact(built.hash, key.secp),
+      signature: await signer.proposal(built.hash),
       body: built.body,
     };
     await engine.adopt({ ...built, block });
@@ -147,12 +170,20 @@ export const createProducer = ({
   };
 
   const vote = async (epoch: number): Promise<void> => {
-    const index = validators.indexOf(engine.stateOf(engine.head()), key.address);
-    if (index === undefined) return;
+    const state = engine.stateOf(engine.head());
+    const members = signers.flatMap((signer) => {
+      const index = validators.indexOf(state, signer.address);
+      return index === undefined ? [] : [{ signer, index }];
+    });
+    if (members.length === 0) return;
     const link = linkOf(epoch);
     votedEpoch = epoch;
-    await protection.allowVote(key.address, link.sourceEpoch, link.targetEpoch, link.targetHash);
-    const cast: Vote = { index, link, signature: blsSign(key.bls, voteMessage(chain.genesisHash, link)) };
+    for (const { signer, index } of members) await duty("voting", () => cast(signer, index, link));
+  };
+
+  const cast = async (signer: Signer, index: number, link: Link): Promise<void> => {
+    await protection.allowVote(signer.address, link.sourceEpoch, link.targetEpoch, link.targetHash);
+    const cast: Vote = { index, link, signature: await signer.vote(voteMessage(chain.genesisHash, link)) };
     try {
       engine.addVote(cast);
     } catch (error) {

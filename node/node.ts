@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openDb } from "../chain/db.ts";
 import { readGenesis } from "../chain/genesis.ts";
 import { createEngine } from "../consensus/engine.ts";
-import { createProducer } from "../consensus/producer.ts";
+import { createProducer, localSigner } from "../consensus/producer.ts";
 import type { Log } from "../lib/log.ts";
 import { type DataStore, openDataStore } from "../p2p/data/store.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
@@ -92,7 +92,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     key && protection
       ? createProducer({
           engine,
-          key,
+          signers: [localSigner(key)],
           protection,
           publishBlock: (block) => network?.publishBlock(block),
           publishVote: (vote) => network?.publishVote(vote),

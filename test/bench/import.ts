@@ -10,7 +10,7 @@ import { timestampOf } from "../../chain/params.ts";
 import { openState } from "../../chain/state.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer } from "../../consensus/producer.ts";
+import { createProducer, localSigner } from "../../consensus/producer.ts";
 import { type Hex, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
@@ -41,7 +41,7 @@ let nowMs = genesis.genesisTime * 1000;
 const maker = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });
 const producer = createProducer({
   engine: maker,
-  key: keys,
+  signers: [localSigner(keys)],
   protection: memoryProtection(),
   publishBlock: () => {},
   publishVote: () => {},

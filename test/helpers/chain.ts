@@ -4,7 +4,7 @@ import { memoryDb } from "../../chain/db.ts";
 import { devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { type Genesis, timestampOf } from "../../chain/params.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
-import { createProducer, type Producer, type SlashingProtection } from "../../consensus/producer.ts";
+import { createProducer, localSigner, type Producer, type SlashingProtection } from "../../consensus/producer.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import { type Address, type Hex, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
@@ -32,17 +32,15 @@ export const testGenesis = (
 
 /** Slashing protection that refuses what is slashable, in memory. */
 export const memoryProtection = (): SlashingProtection => {
-  let slot = -1;
-  let target = -1;
+  const slots = new Map<Address, number>();
+  const targets = new Map<Address, number>();
+  const rise = (last: Map<Address, number>, of: Address, next: number, what: string): void => {
+    if (next <= (last.get(of) ?? -1)) throw new Error(`${what} ${next} after ${last.get(of)}`);
+    last.set(of, next);
+  };
   return {
-    allowProposal: async (_, next) => {
-      if (next <= slot) throw new Error(`slot ${next} after ${slot}`);
-      slot = next;
-    },
-    allowVote: async (_, _source, next) => {
-      if (next <= target) throw new Error(`target ${next} after ${target}`);
-      target = next;
-    },
+    allowProposal: async (validator, next) => rise(slots, validator, next, "slot"),
+    allowVote: async (validator, _source, next) => rise(targets, validator, next, "target"),
   };
 };
 
@@ -74,7 +72,7 @@ export const createTestNetwork = async (count: number, accounts: readonly Addres
     const engine = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });
     const producer = createProducer({
       engine,
-      key,
+      signers: [localSigner(key)],
       protection: memoryProtection(),
       publishBlock: (block: Block) => deliveries.push(to(i, (node) => node.engine.importBlock(block))),
       publishVote: (vote: Vote) => deliveries.push(to(i, (node) => node.engine.addVote(vote))),

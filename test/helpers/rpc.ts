@@ -2,7 +2,7 @@ import { request } from "node:http";
 import { memoryDb } from "../../chain/db.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer } from "../../consensus/producer.ts";
+import { createProducer, localSigner } from "../../consensus/producer.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { createRpcServer, type RpcServerOptions } from "../../rpc/server.ts";
@@ -16,7 +16,7 @@ export const startRpc = async (accounts: readonly Address[] = [], options: Parti
   const engine = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });
   const producer = createProducer({
     engine,
-    key: keys[0]!,
+    signers: [localSigner(keys[0]!)],
     protection: memoryProtection(),
     publishBlock: () => undefined,
     publishVote: () => undefined,

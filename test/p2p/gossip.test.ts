@@ -9,7 +9,7 @@ import { hashHeader } from "../../chain/header.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
-import { createProducer } from "../../consensus/producer.ts";
+import { createProducer, localSigner } from "../../consensus/producer.ts";
 import { encodeVote } from "../../consensus/votes.ts";
 import { uint64, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
@@ -65,7 +65,7 @@ const until = async (condition: () => boolean, what: string): Promise<void> => {
 const producerOf = ({ engine, network }: Running) =>
   createProducer({
     engine,
-    key: keys[0]!,
+    signers: [localSigner(keys[0]!)],
     protection: memoryProtection(),
     publishBlock: (block) => network.publishBlock(block),
     publishVote: (vote) => network.publishVote(vote),
