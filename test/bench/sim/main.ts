@@ -1,0 +1,135 @@
+/**
+ * The real consensus code in a simulated network, honest and attacked:
+ *   node --import ./test/bench/sim/hooks.ts test/bench/sim/main.ts [scenario …] [--slots n] [--validators n] [--seed n]
+ * Without names it runs all. Scenarios: honest, partition, offline, silence, late, withheld, equivocation, balancing, censorship,
+ * fork, longrange, randao, rented, selfdealing. Prints a line for each attacker's share: finality in epochs (median and longest
+ * stall), missed slots, forks, deepest reorganisation on honest nodes, the attacker's share of blocks, and whether safety held.
+ */
+import { parseArgs } from "node:util";
+import { devGenesis, readGenesis } from "../../../chain/genesis.ts";
+import { TESTNET_PARAMS } from "../../../chain/profiles.ts";
+import { genesisValidator, validatorKeys } from "../../../node/folder.ts";
+import * as attacks from "./attacks.ts";
+import { randomFrom } from "./clock.ts";
+import { randaoBias, rentedHash, selfDealing } from "./economy.ts";
+import { type Attack, createWorld, type Measured, type Options } from "./world.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { slots: { type: "string" }, validators: { type: "string" }, seed: { type: "string" } },
+});
+const slots = Number(values.slots ?? 400);
+const validators = Number(values.validators ?? 32);
+const seed = Number(values.seed ?? 1);
+const RLC = 10n ** 18n;
+
+const BASE: Options = { validators, nodes: 6, delayMs: [40, 60], lossShare: 0.02, skewMs: 200, seed };
+const SHARES = [0.1, 0.2, 0.25, 0.31, 0.35, 0.4, 0.45];
+
+const percent = (value: number): string => `${(100 * value).toFixed(1)} %`;
+const line = (name: string, m: Measured): void => {
+  const median = m.finality[m.finality.length >> 1];
+  console.log(
+    [
+      name.padEnd(44),
+      `final ${median === undefined ? "never" : `${median.toFixed(2)}`}`,
+      `stall ${m.longestStall.toFixed(1)}`,
+      `missed ${percent(1 - m.blocks / m.slots)}`,
+      `forks ${m.forks}`,
+      `reorg ${m.deepestReorg}`,
+      `attacker ${percent(m.attackerBlocks)}`,
+      m.slashedAttackers > 0 ? `slashed ${m.slashedAttackers}` : "",
+      m.isSafe ? "" : "NOT SAFE",
+    ].join("  "),
+  );
+};
+
+const simulate = async (name: string, options: Options): Promise<void> => {
+  const world = await createWorld(options);
+  try {
+    await world.run(slots);
+    line(name, world.measure());
+  } finally {
+    world.stop();
+  }
+};
+/** Each of the attacker's shares; the attack is made anew for each. */
+const sweep =
+  (attack: () => Attack, options: Partial<Options> = {}) =>
+  async (): Promise<void> => {
+    for (const attackerShare of SHARES) {
+      const made = attack();
+      await simulate(`${made.name} at ${percent(attackerShare)}`, { ...BASE, ...options, attackerShare, attack: made });
+    }
+  };
+const genesisOf = (params: object) => {
+  const keys = validatorKeys(`0x${"11".repeat(32)}`);
+  const document = devGenesis({
+    genesisTime: 0,
+    validators: [genesisValidator(keys, 10_000n * RLC)],
+    accounts: [],
+    slots: [],
+  }) as { params: object };
+  return readGenesis({ ...document, params: { ...document.params, ...params } });
+};
+
+const SCENARIOS: Record<string, () => Promise<void> | void> = {
+  honest: async () => {
+    for (const [count, nodes] of [
+      [4, 4],
+      [32, 8],
+      [128, 8],
+    ] as const)
+      await simulate(`honest, ${count} validators on ${nodes} nodes`, { ...BASE, validators: count, nodes });
+  },
+  partition: () => simulate("two halves apart for a quarter", { ...BASE, partition: [slots / 4, slots / 2] }),
+  offline: async () => {
+    for (const offlineShare of [0.2, 0.4, 0.5])
+      await simulate(`${percent(offlineShare)} offline for ever`, { ...BASE, offlineShare });
+  },
+  silence: sweep(() => attacks.silence),
+  late: sweep(() => attacks.lateBlocks),
+  withheld: sweep(() => attacks.withheldCertificates),
+  equivocation: sweep(() => attacks.equivocation),
+  balancing: sweep(() => attacks.balancing),
+  censorship: sweep(() => attacks.censorship),
+  fork: sweep(() => attacks.privateFork(3, 3)),
+  longrange: sweep(() => attacks.longRange(Math.floor(slots / 2))),
+  randao: () => {
+    const random = randomFrom(seed);
+    for (const power of [0.1, 0.2, 1 / 3, 0.45]) {
+      const got = randaoBias(power, 8, 20_000, random);
+      console.log(
+        `last reveals withheld at ${percent(power)}: ${percent(got)} of slots, ${percent(got / power - 1)} more`,
+      );
+    }
+  },
+  rented: () => {
+    const { params } = genesisOf(TESTNET_PARAMS);
+    for (const bond of [0.01, 0.05, 0.1])
+      for (const multiple of [1, 10, 1_000])
+        console.log(
+          `${percent(bond)} of bonds, ${multiple} times the others' hashes for an era: ${percent(rentedHash(params, bond, multiple))} of power`,
+        );
+  },
+  selfdealing: () => {
+    const { params } = genesisOf(TESTNET_PARAMS);
+    const honest = 10n * RLC;
+    for (const wanted of [0.1, 1 / 3, 0.5])
+      for (const times of [1n, 3n, 100n]) {
+        const cost = selfDealing(params, wanted, times * honest, honest);
+        const days = cost && (cost.eras * 512) / 86_400;
+        console.log(
+          `${percent(wanted)} of contribution by burning ${times} times what all others burn: ${
+            cost ? `${days?.toFixed(1)} days, ${cost.burnedRlc} RLC burned` : "never"
+          }`,
+        );
+      }
+  },
+};
+
+for (const name of positionals.length > 0 ? positionals : Object.keys(SCENARIOS)) {
+  const run = SCENARIOS[name];
+  if (!run) throw new Error(`no scenario ${name}: ${Object.keys(SCENARIOS).join(", ")}`);
+  await run();
+}
