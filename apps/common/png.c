@@ -130,9 +130,14 @@ static uint32_t crc_of(const uint8_t *data, size_t length) {
 static uint32_t adler_of(const uint8_t *data, size_t length) {
   uint32_t a = 1, b = 0;
   for (size_t i = 0; i < length; i++) {
-    a = (a + data[i]) % 65521;
-    b = (b + a) % 65521;
+    a += data[i];
+    b += a;
+    if (i % 4096 != 4095) continue; /* fewer than the 5552 bytes after which b could overflow */
+    a %= 65521;
+    b %= 65521;
   }
+  a %= 65521;
+  b %= 65521;
   return b << 16 | a;
 }
 
@@ -179,15 +184,12 @@ static void add_base64(struct text *text, const uint8_t *data, size_t length) {
   }
 }
 
-void draw_image(const struct image *image, double x, double y, double width, double height) {
-  struct text png = {0};
-  add_png(&png, image);
+void draw_image(const struct text *png, double x, double y, double width, double height) {
   add(out, "<image");
   attribute("x", x), attribute("y", y), attribute("width", width), attribute("height", height);
   add(out, " preserveAspectRatio=\"none\" href=\"data:image/png;base64,");
-  add_base64(out, (const uint8_t *)png.bytes, png.length);
+  add_base64(out, (const uint8_t *)png->bytes, png->length);
   add(out, "\"/>\n");
-  free(png.bytes);
 }
 
 void draw_colours(struct colours map, double x, double y, double width, double from, double to, const char *name) {
@@ -195,13 +197,16 @@ void draw_colours(struct colours map, double x, double y, double width, double f
   for (int i = 0; i < 256; i++) bar.pixels[i] = (uint8_t)i;
   set_colours(&bar, map, 0, 256);
   words(x, y - 6, 11.5, FAINT, "start", 0, name);
-  draw_image(&bar, x, y, width, 10);
+  struct text png = {0};
+  add_png(&png, &bar);
+  draw_image(&png, x, y, width, 10);
   for (int i = 0; i <= 4; i++) {
     double place = x + width * i / 4;
     line(place, y + 10, place, y + 13, FAINT, 1);
     label(place, y + 24, 10.5, FAINT, "middle", 0);
-    add_shortest(out, from + (to - from) * i / 4, decimals_of((to - from) / 4));
+    add_shortest(out, from + (to - from) * i / 4, decimals_of((to - from) / 4) + 1);
     close_label();
   }
   free(bar.pixels);
+  free(png.bytes);
 }

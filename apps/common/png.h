@@ -26,8 +26,8 @@ void set_colours(struct image *image, struct colours map, int from, int count);
 
 /* Adds the picture as PNG (W3C, third edition), with a palette. */
 void add_png(struct text *text, const struct image *image);
-/* Draws the picture into SVG, as a PNG inside it. */
-void draw_image(const struct image *image, double x, double y, double width, double height);
+/* Draws a PNG into SVG, which holds it whole. */
+void draw_image(const struct text *png, double x, double y, double width, double height);
 /* Draws the map as a horizontal bar with its name above and a scale below. */
 void draw_colours(struct colours map, double x, double y, double width, double from, double to, const char *name);
 

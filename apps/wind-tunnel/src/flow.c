@@ -10,7 +10,7 @@
  * D2Q9: velocities come in pairs of opposites, so that the opposite of i > 0 is ((i - 1) ^ 1) + 1. The equilibrium is that
  * of He and Luo (1997) for incompressible flow; the relaxation has two rates (Ginzburg, Verhaeghe, d'Humieres 2008).
  */
-enum { Q = 9 };
+enum { Q = 9, RATE_STEPS = 8 };
 static const int CX[Q] = {0, 1, -1, 0, 0, 1, -1, 1, -1}, CY[Q] = {0, 0, 0, 1, -1, 1, -1, -1, 1};
 static const double WEIGHT[Q] = {4.0 / 9, 1.0 / 9, 1.0 / 9, 1.0 / 9, 1.0 / 9, 1.0 / 36, 1.0 / 36, 1.0 / 36, 1.0 / 36};
 /* Product of both rates' offsets; at this value a straight wall lies midway between nodes, whatever the viscosity. */
@@ -203,7 +203,7 @@ static struct force bound(struct flow *flow) {
   /* At first the obstacle goes with the flow; the bit of motion across lets a flow that is symmetric shed sooner. */
   double fade = flow->steps < flow->appearing ? 0.5 + 0.5 * cos(PI * flow->steps / flow->appearing) : 0;
   double aside = 2 * fade * (1 - fade);
-  if (flow->steps <= flow->appearing) set_rates(flow, fade);
+  if (flow->steps <= flow->appearing + RATE_STEPS && flow->steps % RATE_STEPS == 0) set_rates(flow, fade);
   flow->steps++;
   double *now = flow->now;
   for (int k = 0; k < flow->all_links; k++) {
@@ -223,23 +223,24 @@ static struct force bound(struct flow *flow) {
 /* Fetches what flows into each of `count` nodes of a column and lets it collide. The pointers are to the node below. */
 static void collide(const double *left, const double *middle, const double *right, double *to, int count, double even,
                     double odd) {
+  double even9 = 2.0 / 9 * even, keep = 1 - 2 * even, odd3 = 2.0 / 3 * odd, odd6 = 1.0 / 6 * odd;
   for (const double *end = middle + count * Q; middle < end; left += Q, middle += Q, right += Q, to += Q) {
     double f0 = middle[Q], f1 = left[Q + 1], f2 = right[Q + 2], f3 = middle[3], f4 = middle[2 * Q + 4];
     double f5 = left[5], f6 = right[2 * Q + 6], f7 = left[2 * Q + 7], f8 = right[8];
     double sum1 = f1 + f2, sum3 = f3 + f4, sum5 = f5 + f6, sum7 = f7 + f8;
     double gap1 = f1 - f2, gap3 = f3 - f4, gap5 = f5 - f6, gap7 = f7 - f8;
-    double u = gap1 + gap5 + gap7, v = gap3 + gap5 - gap7;
-    double uu = u * u, vv = v * v, cross = 9 * u * v;
-    double base = f0 + sum1 + sum3 + sum5 + sum7 - 1.5 * (uu + vv);
-    double diagonal = base + 4.5 * (uu + vv);
-    to[0] = f0 - 2 * even * (f0 - 4.0 / 9 * base);
-    double s = even * (sum1 - 2.0 / 9 * (base + 4.5 * uu)), d = odd * (gap1 - 2.0 / 3 * u);
+    double u = gap1 + gap5 + gap7, v = gap3 + gap5 - gap7, uu = u * u, vv = v * v;
+    /* Each pair moves towards its equilibrium; what all have in common is the pressure and the speed's square. */
+    double base = f0 + sum1 + sum3 + sum5 + sum7 - 1.5 * (uu + vv), part = even9 * base, quarter = 0.25 * part;
+    to[0] = f0 * keep + 4 * part;
+    double s = even * (sum1 - uu) - part, d = odd * gap1 - odd3 * u;
     to[1] = f1 - s - d, to[2] = f2 - s + d;
-    s = even * (sum3 - 2.0 / 9 * (base + 4.5 * vv)), d = odd * (gap3 - 2.0 / 3 * v);
+    s = even * (sum3 - vv) - part, d = odd * gap3 - odd3 * v;
     to[3] = f3 - s - d, to[4] = f4 - s + d;
-    s = even * (sum5 - 1.0 / 18 * (diagonal + cross)), d = odd * (gap5 - 1.0 / 6 * (u + v));
+    double along = u + v, across = u - v;
+    s = even * (sum5 - 0.25 * (along * along)) - quarter, d = odd * gap5 - odd6 * along;
     to[5] = f5 - s - d, to[6] = f6 - s + d;
-    s = even * (sum7 - 1.0 / 18 * (diagonal - cross)), d = odd * (gap7 - 1.0 / 6 * (u - v));
+    s = even * (sum7 - 0.25 * (across * across)) - quarter, d = odd * gap7 - odd6 * across;
     to[7] = f7 - s - d, to[8] = f8 - s + d;
   }
 }

@@ -25,8 +25,8 @@ struct options {
 };
 
 static struct options read_options(int count, char **arguments) {
-  struct options options = {.reynolds = "100", .angle = "0", .time = 40, .from = -1,
-                            .setting = {.speed = 0.08, .resolution = 10, .length = 22, .height = 4.1, .x = 2, .y = 2, .channel = 1}};
+  struct options options = {.reynolds = "100", .angle = "0", .time = 28, .from = -1,
+                            .setting = {.speed = 0.12, .resolution = 8, .length = 10, .height = 4.1, .x = 2, .y = 2, .channel = 1}};
   struct setting *setting = &options.setting;
   int tasks = 0;
   for (int i = 1; i < count; i += 2) {
@@ -181,19 +181,19 @@ int main(int count, char **arguments) {
   struct series series = simulate(&flow, &options.setting, options.time);
   struct statistics statistics = evaluate(&series, options.from);
 
-  struct text text = {0}, title = {0}, subtitle = {0};
+  struct text text = {0}, title = {0}, subtitle = {0}, png = {0};
   write_forces(&text, &series);
   save(&text, folder, "forces.csv");
   write_summary(&text, &shape, &options.setting, options.time, &statistics);
   save(&text, folder, "summary.csv");
   struct scene scene = {.setting = &options.setting, .shape = &shape, .flow = &flow, .field = options.field};
   struct image image = draw_field(&scene);
-  add_png(&text, &image);
-  save(&text, folder, "field.png");
+  add_png(&png, &image);
   write_title(&title, &shape, &options.setting);
   write_subtitle(&subtitle, &options.setting, &statistics);
-  draw_chart(&text, &scene, &image, &series, &statistics, as_string(&title), as_string(&subtitle));
+  draw_chart(&text, &scene, &png, &series, &statistics, as_string(&title), as_string(&subtitle));
   save(&text, folder, "chart.svg");
+  save(&png, folder, "field.png");
   add(&text, title.bytes);
   add(&text, "\n");
   add(&text, subtitle.bytes);

@@ -5,7 +5,7 @@
 
 #include "svg.h"
 
-enum { PIXELS = 1200, WIDTH = 1000, GREY = 255, COLOURS = 255, MOST_POINTS = 1500 };
+enum { PIXELS = 960, WIDTH = 1000, GREY = 255, COLOURS = 255, MOST_POINTS = 1500 };
 
 static double *measure(const struct scene *scene) {
   const struct flow *flow = scene->flow;
@@ -49,29 +49,31 @@ static double limit_of(const struct scene *scene, const double *value, int count
 
 struct image draw_field(struct scene *scene) {
   const struct setting *setting = scene->setting;
-  int nx = scene->flow->width, ny = scene->flow->height;
+  int speed = scene->field == SPEED, nx = scene->flow->width, ny = scene->flow->height;
   double *value = measure(scene);
   scene->limit = limit_of(scene, value, nx * ny);
-  double scale = (double)PIXELS / nx;
+  double scale = (double)PIXELS / nx, size = reach(scene->shape);
   struct image image = new_image(PIXELS, (int)fmax(floor(ny * scale + 0.5), 1));
-  set_colours(&image, scene->field == SPEED ? SEQUENTIAL : DIVERGING, 0, COLOURS);
+  set_colours(&image, speed ? SEQUENTIAL : DIVERGING, 0, COLOURS);
   image.palette[3 * GREY] = 70, image.palette[3 * GREY + 1] = 78, image.palette[3 * GREY + 2] = 88;
-  for (int row = 0; row < image.height; row++)
+  for (int row = 0; row < image.height; row++) {
+    double y = (image.height - row - 0.5) / scale, up = fmin(fmax(y - 0.5, 0), ny - 1.001);
+    int below = (int)up;
+    double fy = up - below, above = y / setting->resolution - setting->y;
     for (int column = 0; column < image.width; column++) {
-      double x = (column + 0.5) / scale, y = (image.height - row - 0.5) / scale;
+      double x = (column + 0.5) / scale, ahead = x / setting->resolution - setting->x;
       uint8_t *pixel = &image.pixels[row * image.width + column];
-      if (inside(scene->shape, x / setting->resolution - setting->x, y / setting->resolution - setting->y)) {
-        *pixel = GREY;
-        continue;
-      }
-      x = fmin(fmax(x - 0.5, 0), nx - 1.001), y = fmin(fmax(y - 0.5, 0), ny - 1.001);
-      int left = (int)x, below = (int)y;
+      *pixel = GREY;
+      if (fabs(ahead) <= size && fabs(above) <= size && inside(scene->shape, ahead, above)) continue;
+      double right = fmin(fmax(x - 0.5, 0), nx - 1.001);
+      int left = (int)right;
       const double *at = value + left * ny + below;
-      double fx = x - left, fy = y - below;
+      double fx = right - left;
       double mixed = (1 - fx) * ((1 - fy) * at[0] + fy * at[1]) + fx * ((1 - fy) * at[ny] + fy * at[ny + 1]);
-      double part = scene->field == SPEED ? mixed / scene->limit : 0.5 + 0.5 * mixed / scene->limit;
+      double part = speed ? mixed / scene->limit : 0.5 + 0.5 * mixed / scene->limit;
       *pixel = (uint8_t)(int)(fmin(fmax(part, 0), 1) * (COLOURS - 1) + 0.5);
     }
+  }
   free(value);
   return image;
 }
@@ -102,7 +104,7 @@ static void draw_series(const struct series *series, const double *values, struc
   close_label();
 }
 
-void draw_chart(struct text *svg, const struct scene *scene, const struct image *image, const struct series *series,
+void draw_chart(struct text *svg, const struct scene *scene, const struct text *png, const struct series *series,
                 const struct statistics *statistics, const char *title, const char *subtitle) {
   const struct setting *setting = scene->setting;
   double left = MARGIN + 34, right = WIDTH - MARGIN, top = 136;
@@ -111,7 +113,7 @@ void draw_chart(struct text *svg, const struct scene *scene, const struct image 
 
   struct frame frame = {left, top, right, bottom, 0, setting->length, 0, setting->height};
   draw_frame(&frame, "x, L", "y, L", 0);
-  draw_image(image, left, top, right - left, bottom - top);
+  draw_image(png, left, top, right - left, bottom - top);
   int speed = scene->field == SPEED;
   draw_colours(speed ? SEQUENTIAL : DIVERGING, right - 260, 92, 260, speed ? 0 : -scene->limit, scene->limit,
                speed ? "speed, U" : "vorticity, U / L (red turns left, blue right)");

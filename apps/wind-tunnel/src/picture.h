@@ -19,7 +19,7 @@ struct scene {
 /* Draws the field with the obstacle in grey, and sets the scene's limit so that the colours show most of it. */
 struct image draw_field(struct scene *scene);
 /* Draws the field with axes and colours, and drag and lift over time below. */
-void draw_chart(struct text *svg, const struct scene *scene, const struct image *image, const struct series *series,
+void draw_chart(struct text *svg, const struct scene *scene, const struct text *png, const struct series *series,
                 const struct statistics *statistics, const char *title, const char *subtitle);
 
 #endif

@@ -2,8 +2,9 @@
 
 #include <math.h>
 
-/* Below this the lift is taken as steady; and the least number of periods that give a frequency. */
-static const double LEAST_SWING = 1e-3;
+/* Part of the drag below which a swing of the lift is sound that still goes through the channel; and the least number of
+ * periods that give a frequency. */
+static const double LEAST_SWING = 0.01;
 enum { LEAST_PERIODS = 3 };
 
 static void gather(struct statistics *s, const struct series *series, int from, int to) {
@@ -28,7 +29,7 @@ struct statistics evaluate(const struct series *series, double from) {
   while (first < series->count - 2 && series->time[first] < from) first++;
   gather(&s, series, first, series->count);
   double swing = s.lift_most - s.lift_least, middle = 0.5 * (s.lift_most + s.lift_least);
-  if (swing < LEAST_SWING) return s;
+  if (swing < fmax(LEAST_SWING * fabs(s.drag_mean), 1e-3)) return s;
 
   /* Passages upwards through the middle; between two the lift must have been well below it. */
   int armed = 0, count = 0, begin = 0, end = 0;
