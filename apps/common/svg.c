@@ -93,25 +93,30 @@ static double tick_of(double from, double to, double pixels, double apart) {
   return round_up((to - from) / fmax(floor(pixels / apart), 2));
 }
 
+/* Adds a mark of an axis. */
+static void add_mark(double number, double tick, int power) {
+  if (power) add(out, "10<tspan font-size=\"8\" dy=\"-4\">");
+  add_shortest(out, number, decimals_of(tick));
+  if (power) add(out, "</tspan>");
+  close_label();
+}
+
 void draw_frame(const struct frame *frame, const char *x_name, const char *y_name, int powers) {
   double tick = tick_of(frame->x_from, frame->x_to, frame->right - frame->left, 80);
+  if (powers & POWERS_X) tick = fmax(tick, 1);
   for (double i = ceil(frame->x_from / tick - 1e-9); i * tick <= frame->x_to + 1e-9 * tick; i++) {
     double x = frame_x(frame, i * tick);
     line(x, frame->top, x, frame->bottom, GRID, 1);
     label(x, frame->bottom + 16, 10.5, FAINT, "middle", 0);
-    add_shortest(out, i * tick, decimals_of(tick));
-    close_label();
+    add_mark(i * tick, tick, powers & POWERS_X);
   }
   tick = tick_of(frame->y_from, frame->y_to, frame->bottom - frame->top, 32);
-  if (powers) tick = fmax(tick, 1);
+  if (powers & POWERS_Y) tick = fmax(tick, 1);
   for (double i = ceil(frame->y_from / tick - 1e-9); i * tick <= frame->y_to + 1e-9 * tick; i++) {
     double y = frame_y(frame, i * tick);
     line(frame->left, y, frame->right, y, GRID, 1);
     label(frame->left - 7, y + 3.5, 10.5, FAINT, "end", 0);
-    if (powers) add(out, "10<tspan font-size=\"8\" dy=\"-4\">");
-    add_shortest(out, i * tick, decimals_of(tick));
-    if (powers) add(out, "</tspan>");
-    close_label();
+    add_mark(i * tick, tick, powers & POWERS_Y);
   }
   line(frame->left, frame->bottom, frame->right, frame->bottom, FAINT, 1);
   words((frame->left + frame->right) / 2, frame->bottom + 33, 11.5, FAINT, "middle", 0, x_name);

@@ -37,7 +37,9 @@ struct frame {
 };
 double frame_x(const struct frame *frame, double x);
 double frame_y(const struct frame *frame, double y);
-/* Draws grid, scales and names of the axes; `powers` if y is the logarithm to base 10 of what it shows. */
+/* Axes that show the logarithm to base 10 of a number, and are marked with its powers. */
+enum { POWERS_X = 1, POWERS_Y = 2 };
+/* Draws grid, scales and names of the axes. */
 void draw_frame(const struct frame *frame, const char *x_name, const char *y_name, int powers);
 /* Draws a curve through points; those outside the frame are drawn at its edge, those that are not finite left out. */
 void curve(const struct frame *frame, const double *x, const double *y, int count, const char *colour, double width);

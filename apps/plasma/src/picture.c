@@ -66,7 +66,7 @@ static void draw_amplitude(const struct report *report, struct frame frame) {
   }
   frame.y_to = ceil(high + 0.1);
   frame.y_from = fmax(floor(low), frame.y_to - (report->fit->grows ? 8 : 4));
-  draw_frame(&frame, "time, 1 / ωₚ", "amplitude of the wave's field, m U ωₚ / e", 1);
+  draw_frame(&frame, "time, 1 / ωₚ", "amplitude of the wave's field, m U ωₚ / e", POWERS_Y);
   curve(&frame, points.x, points.y, report->count, BLUE, 1.4);
   const struct fit *fit = report->fit;
   if (fit->points < 3) return;
