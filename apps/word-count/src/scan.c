@@ -37,7 +37,6 @@ static void open_source(struct source *source, uint64_t from) {
 
 /* Reads on until a whole character lies ahead, if there is one. */
 static void fill_buffer(struct source *source) {
-  if (source->end - source->at >= LONGEST) return;
   memmove(source->buffer, source->buffer + source->at, source->end - source->at);
   source->end -= source->at;
   source->at = 0;
@@ -51,26 +50,27 @@ static void fill_buffer(struct source *source) {
 
 /* What stands between words, and what a word is made of so far. */
 struct state {
-  struct text word;
+  char word[MOST_WORD_BYTES + 2 * LONGEST];
+  size_t length;
   int within, apostrophe; /* a word is open; its last character was one, which counts if the word goes on */
   int solid, characters;  /* it has more than joiners; its length */
   int sigma;              /* its last character was a capital sigma */
 };
 
-static void append(struct state *state, const struct source *source, uint32_t character) {
-  char bytes[4];
+static void append(struct state *state, const struct source *source, uint32_t character, uint32_t small) {
   if (character == SOFT_HYPHEN) return;
   if (character != NON_JOINER && character != JOINER) state->solid = 1, state->characters++;
   state->sigma = character == CAPITAL_SIGMA;
-  add_bytes(&state->word, bytes, (size_t)encode(lower_of(character), bytes));
-  if (state->word.length > MOST_WORD_BYTES) fail_at(source, "a word of more than 65536 bytes");
+  if (small < 0x80) state->word[state->length++] = (char)small;
+  else state->length += (size_t)encode(small, state->word + state->length);
+  if (state->length > MOST_WORD_BYTES) fail_at(source, "a word of more than 65536 bytes");
 }
 
 static void finish(struct state *state, int least, struct words *words) {
   /* A sigma at the end of a word is written otherwise; both take two bytes. */
-  if (state->sigma && state->characters > 1) encode(FINAL_SIGMA, state->word.bytes + state->word.length - 2);
-  if (state->solid && state->characters >= least) count_word(words, state->word.bytes, state->word.length, 1);
-  state->word.length = 0;
+  if (state->sigma && state->characters > 1) encode(FINAL_SIGMA, state->word + state->length - 2);
+  if (state->solid && state->characters >= least) count_word(words, state->word, state->length, 1);
+  state->length = 0;
   state->within = state->apostrophe = state->solid = state->characters = state->sigma = 0;
 }
 
@@ -78,20 +78,27 @@ static int is_apostrophe(uint32_t character) { return character == '\'' || chara
 
 /* The next character, 0 at the end. Within the share malformed bytes end the program, before it they part words. */
 static int next(struct source *source, uint64_t from, uint32_t *character) {
-  fill_buffer(source);
+  if (source->end - source->at < LONGEST) fill_buffer(source);
   if (source->at == source->end) return 0;
-  int bytes = decode(source->buffer + source->at, source->end - source->at, character);
+  int bytes = 1;
+  *character = source->buffer[source->at];
+  if (*character >= 0x80) bytes = decode(source->buffer + source->at, source->end - source->at, character);
   if (bytes == 0 && source->position >= from) fail_at(source, "is no UTF-8");
-  if (bytes > 0 && *character == 0) fail_at(source, "is not a text: a zero");
+  if (*character == 0) fail_at(source, "is not a text: a zero");
   if (bytes == 0) *character = ' ', bytes = 1;
   source->at += (size_t)bytes;
   source->position += (size_t)bytes;
   return 1;
 }
 
-static int part_of_word(uint32_t character) {
-  if (character < 0x80) return (character | 32) - 'a' < 26 || character - '0' < 10;
-  return is_part(character);
+/* What a character is within a word, in lower case; 0 if it is no part of one. Those of two bytes are looked up once. */
+static uint32_t small_of(uint32_t character) {
+  enum { KNOWN = 0x800 };
+  static uint16_t known[KNOWN];
+  if (!known['a'])
+    for (uint32_t each = 0; each < KNOWN; each++) known[each] = is_part(each) ? (uint16_t)lower_of(each) : 0;
+  if (character < KNOWN) return known[character];
+  return is_part(character) ? lower_of(character) : 0;
 }
 
 void scan(const char *folder, const struct file *file, uint64_t from, uint64_t to, int least, struct words *words) {
@@ -104,22 +111,23 @@ void scan(const char *folder, const struct file *file, uint64_t from, uint64_t t
   while (begin > 0 && source.at < LONGEST - 1 && source.at < source.end && (source.buffer[source.at] & 0xc0) == 0x80)
     source.at++, source.position++;
 
-  struct state state = {0};
+  static struct state state;
   int counted = 0; /* the open word began in the share */
   for (;;) {
     uint64_t position = source.position;
     uint32_t character;
     if (position >= to && !state.within) break;
     if (!next(&source, from, &character)) break;
-    if (part_of_word(character)) {
+    uint32_t small = small_of(character);
+    if (small) {
       if (!state.within) {
         if (position >= to) break;
         state.within = 1;
         counted = position >= from;
       }
-      if (counted && state.apostrophe) append(&state, &source, '\'');
+      if (counted && state.apostrophe) state.word[state.length++] = '\'';
       state.apostrophe = 0;
-      if (counted) append(&state, &source, character);
+      if (counted) append(&state, &source, character, small);
     } else if (state.within && !state.apostrophe && is_apostrophe(character)) {
       state.apostrophe = 1;
     } else if (state.within) {
@@ -127,6 +135,6 @@ void scan(const char *folder, const struct file *file, uint64_t from, uint64_t t
       if (position >= to) break;
     }
   }
-  if (state.within) finish(&state, least, words);
+  finish(&state, least, words);
   close(source.file);
 }
