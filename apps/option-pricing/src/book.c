@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "job.h"
 #include "text.h"
 
 enum column { ID, UNDERLYING, TYPE, STYLE, SPOT, STRIKE, RATE, DIVIDEND, VOLATILITY, MATURITY, QUANTITY, FIXINGS, COLUMNS };
@@ -36,14 +37,6 @@ static _Noreturn void fail_line(int line, const char *column, const char *reason
   add_number(&number, line, 0);
   add_bytes(&number, "", 1);
   fail(file_name, ":", number.bytes, ": ", column, *column ? ": " : "", reason, *got ? ", got " : "", got, NULL);
-}
-
-int read_number(const char *text, double *number) {
-  char *end;
-  /* strtod also takes hexadecimal numbers, infinities and NaN, which no spreadsheet writes. */
-  if (!*text || strspn(text, "0123456789+-.eE") != strlen(text)) return 0;
-  *number = strtod(text, &end);
-  return *end == 0 && isfinite(*number);
 }
 
 /* Cuts a line into fields, in place: separated by commas, without the space around, with optional double quotes. */

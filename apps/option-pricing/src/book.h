@@ -26,7 +26,4 @@ struct book {
 /* Reads a book from CSV with a line of names; ends the program with the line and the reason where it is malformed. */
 struct book read_book(char *csv, size_t length, const char *name);
 
-/* Reads all of a text as a finite number or a whole number; answers 0 where it is none. */
-int read_number(const char *text, double *number);
-
 #endif

@@ -3,73 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { WIDTH = 1000, MARGIN = 32, ROW = 24, TOP = 132, MAX_ROWS = 60, BINS = 41, PLOT = 190 };
+#include "svg.h"
+
+enum { WIDTH = 1000, ROW = 24, TOP = 132, MAX_ROWS = 60, BINS = 41, PLOT = 190 };
 static const double BAR_FROM = 300, BAR_TO = 560, ZOOM_FROM = 744, ZOOM_TO = 952;
-
-static const char INK[] = "#1f2933", FAINT[] = "#7b8794", GRID[] = "#e4e7eb", BLUE[] = "#3c78d8", PALE[] = "#a9c5f2",
-                  RED[] = "#d64545", PALE_RED[] = "#f0a8a8", GREEN[] = "#2f9e77", WHITE[] = "#ffffff";
-
-static struct text *out;
-
-static void attribute(const char *name, double number) {
-  add(out, " ");
-  add(out, name);
-  add(out, "=\"");
-  add_number(out, number, 1);
-  add(out, "\"");
-}
-
-static void fill(const char *colour) {
-  add(out, " fill=\"");
-  add(out, colour);
-  add(out, "\"");
-}
-
-static void rectangle(double x, double y, double width, double height, const char *colour, double radius) {
-  add(out, "<rect");
-  attribute("x", x), attribute("y", y), attribute("width", fmax(width, 0)), attribute("height", fmax(height, 0));
-  if (radius > 0) attribute("rx", radius);
-  fill(colour);
-  add(out, "/>\n");
-}
-
-static void line(double x1, double y1, double x2, double y2, const char *colour, double width) {
-  add(out, "<line");
-  attribute("x1", x1), attribute("y1", y1), attribute("x2", x2), attribute("y2", y2);
-  add(out, " stroke=\"");
-  add(out, colour);
-  add(out, "\"");
-  attribute("stroke-width", width);
-  add(out, "/>\n");
-}
-
-/* Opens a text: what is added until close_label is its content. `anchor` is start, middle or end. */
-static void label(double x, double y, double size, const char *colour, const char *anchor, int bold) {
-  add(out, "<text");
-  attribute("x", x), attribute("y", y), attribute("font-size", size);
-  fill(colour);
-  add(out, " text-anchor=\"");
-  add(out, anchor);
-  add(out, bold ? "\" font-weight=\"600\">" : "\">");
-}
-
-static void close_label(void) { add(out, "</text>\n"); }
-
-static void words(double x, double y, double size, const char *colour, const char *anchor, int bold, const char *content) {
-  label(x, y, size, colour, anchor, bold);
-  add(out, content);
-  close_label();
-}
-
-/* The least of 1, 2 and 5 times a power of ten that is not below `size`. */
-static double round_up(double size) {
-  if (!(size > 1e-9)) return 1;
-  double power = 1e-9;
-  while (power * 10 <= size) power *= 10;
-  return size <= power ? power : size <= 2 * power ? 2 * power : size <= 5 * power ? 5 * power : 10 * power;
-}
-
-static int decimals_of(double size) { return size >= 10 ? 0 : size >= 1 ? 1 : size >= 0.1 ? 2 : size >= 0.01 ? 3 : 4; }
 
 /* Half of the 95 % interval in hundredths of a per cent of the price. */
 static double points(const struct result *result) {
@@ -222,17 +159,9 @@ static void draw_losses(const struct risk *risk, const struct setting *setting, 
 
 void draw_chart(struct text *svg, const struct result *results, int count, const struct setting *setting,
                 const struct risk *slice, const struct risk *whole, const char *title, const char *subtitle) {
-  out = svg;
   int rows = count < 1 ? 1 : count < MAX_ROWS ? count : MAX_ROWS;
   double height = TOP + ROW * rows + (count > rows && count > 0 ? 20 : 0) + 48 + 34 + PLOT + 40;
-  add(out, "<svg xmlns=\"http://www.w3.org/2000/svg\"");
-  attribute("width", WIDTH), attribute("height", height);
-  add(out, " viewBox=\"0 0 1000 ");
-  add_number(out, height, 0);
-  add(out, "\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n");
-  rectangle(0, 0, WIDTH, height, WHITE, 0);
-  words(MARGIN, 44, 20, INK, "start", 1, title);
-  words(MARGIN, 66, 12.5, FAINT, "start", 0, subtitle);
+  open_svg(svg, WIDTH, height, title, subtitle);
   rectangle(620, 34, 12, 10, BLUE, 2), words(638, 43, 11.5, FAINT, "start", 0, "call");
   rectangle(676, 34, 12, 10, GREEN, 2), words(694, 43, 11.5, FAINT, "start", 0, "put");
   words(728, 43, 11.5, FAINT, "start", 0, "○ exact Black-Scholes price (european)");
@@ -242,5 +171,5 @@ void draw_chart(struct text *svg, const struct result *results, int count, const
   double width = both ? (WIDTH - 3.0 * MARGIN) / 2 : WIDTH - 2.0 * MARGIN;
   if (both) draw_losses(slice, setting, "Positions of this task", MARGIN, bottom, width);
   draw_losses(whole, setting, "Whole book", both ? 2 * MARGIN + width : MARGIN, bottom, width);
-  add(out, "</svg>\n");
+  close_svg();
 }

@@ -60,6 +60,24 @@ void add_grouped(struct text *text, double number) {
   add_integer(text, whole, 1, 1);
 }
 
+void add_field(struct text *text, double number, int decimals) {
+  add(text, ",");
+  add_number(text, number, decimals);
+}
+
+void add_shortest(struct text *text, double number, int decimals) {
+  size_t from = text->length;
+  add_number(text, number, decimals);
+  if (!memchr(text->bytes + from, '.', text->length - from)) return;
+  while (text->bytes[text->length - 1] == '0') text->length--;
+  if (text->bytes[text->length - 1] == '.') text->length--;
+}
+
+const char *as_string(struct text *text) {
+  add_bytes(text, "", 1);
+  return text->bytes;
+}
+
 static int write_all(int file, const char *bytes, size_t length) {
   while (length > 0) {
     ssize_t written = write(file, bytes, length);
@@ -68,6 +86,11 @@ static int write_all(int file, const char *bytes, size_t length) {
     length -= (size_t)written;
   }
   return 1;
+}
+
+void print(struct text *text) {
+  if (!write_all(1, text->bytes, text->length)) fail("cannot write to standard output", NULL);
+  text->length = 0;
 }
 
 void save(struct text *text, const char *folder, const char *name) {
@@ -83,9 +106,9 @@ void save(struct text *text, const char *folder, const char *name) {
 }
 
 void fail(const char *reason, ...) {
-  static const char NAME[] = "option-pricing: ";
   va_list parts;
-  write_all(2, NAME, sizeof NAME - 1);
+  write_all(2, PROGRAM, strlen(PROGRAM));
+  write_all(2, ": ", 2);
   va_start(parts, reason);
   for (const char *part = reason; part; part = va_arg(parts, const char *)) write_all(2, part, strlen(part));
   va_end(parts);
