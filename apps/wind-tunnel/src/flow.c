@@ -163,6 +163,7 @@ struct flow open_flow(const struct setting *setting, const struct shape *shape) 
   mark_solid(&flow, setting, shape);
   make_links(&flow, setting, shape);
   make_runs(&flow);
+  flow.slips = !setting->channel;
   flow.resolution = setting->resolution;
   flow.time = 3 * setting->speed * setting->resolution / setting->reynolds;
   flow.even = allocate((size_t)flow.width, sizeof *flow.even);
@@ -191,8 +192,10 @@ static void bound_ends(struct flow *flow) {
     moments(last, &density, &u, &v);
     for (int k = 0; k < 3; k++) {
       int i = DOWNSTREAM[k], back = opposite(i), to_y = y + CY[i];
+      int corner = to_y < 0 || to_y >= flow->height;
       flow->now[place(flow, -1, y) * Q + i] = equilibrium(i, pressure, flow->inflow[y], 0);
-      if (to_y >= 0 && to_y < flow->height)
+      if (corner && flow->slips) flow->now[place(flow, -1, to_y) * Q + 12 - i] = equilibrium(i, pressure, flow->inflow[y], 0);
+      if (!corner || flow->slips)
         flow->now[place(flow, flow->width, to_y) * Q + back] = equilibrium(i, 0, u, v) + equilibrium(back, 0, u, v) - last[i];
     }
   }

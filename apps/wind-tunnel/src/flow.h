@@ -33,6 +33,7 @@ struct flow {
   struct link *links; /* those of the obstacle come first */
   int *direction;     /* of each of the obstacle's links */
   int obstacle_links, all_links;
+  int slips;          /* the walls let it */
   double *inflow;     /* its speed at each row */
   int steps, appearing; /* done, and those in which the obstacle appears */
   int *runs;          /* for each column: count of runs of fluid, then their first nodes and lengths */
