@@ -1,4 +1,4 @@
-import type { Block } from "../chain/block.ts";
+import type { Block, WorkShare } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
 import { epochOf, firstSlot, type Genesis, slotOf } from "../chain/params.ts";
@@ -13,13 +13,16 @@ import { RuleError } from "../lib/rule-error.ts";
 import { slotPayer } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { validators } from "../vm/validator-store.ts";
+import { createEthash, type Ethash } from "./ethash/ethash.ts";
 import { nextBaseFee } from "./fees.ts";
 import { voteMessage } from "./finality.ts";
 import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
-import { type Base, type Chain, importBlock, type Outcome, prepare } from "./transition.ts";
+import { createShareIntake } from "./share-intake.ts";
+import type { SharePool } from "./share-pool.ts";
+import { type Base, type Chain, checkShares, importBlock, type Outcome, prepare } from "./transition.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 
 /** Clock skew that a block may show before it is put off (spec section 2). */
@@ -49,6 +52,7 @@ export interface EngineEvents {
   finalized: (checkpoint: { epoch: number; hash: Hash }) => void;
   transaction: (tx: Transaction) => void;
   vote: (vote: Vote) => void;
+  share: (share: WorkShare) => void;
 }
 
 export interface EngineOptions {
@@ -66,6 +70,8 @@ export interface Engine {
   readonly store: Store;
   readonly pool: TransactionPool;
   readonly votes: VotePool;
+  readonly shares: SharePool;
+  readonly ethash: Ethash;
   readonly now: () => number;
   head(): Block;
   finalized(): { readonly epoch: number; readonly hash: Hash; readonly number: number };
@@ -86,6 +92,8 @@ export interface Engine {
   adopt(outcome: Outcome): Promise<void>;
   addTransaction(raw: Uint8Array | Transaction): Hash;
   addVote(vote: Vote): void;
+  /** Takes a work share. Rejects with RuleError where it is bad, known, or no block can take it. */
+  addShare(share: WorkShare): Promise<void>;
   on<E extends keyof EngineEvents>(event: E, listener: EngineEvents[E]): () => void;
   stop(): Promise<void>;
 }
@@ -115,6 +123,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     finalized: new Set(),
     transaction: new Set(),
     vote: new Set(),
+    share: new Set(),
   };
   const emit = <E extends keyof EngineEvents>(event: E, ...args: Parameters<EngineEvents[E]>): void => {
     for (const listener of listeners[event]) (listener as (...args: Parameters<EngineEvents[E]>) => void)(...args);
@@ -167,6 +176,19 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
   };
   const pool = createPool(genesis.chainId, poolView(head));
   const votes = createVotePool();
+  const ethash = createEthash();
+  const intake = createShareIntake({
+    chain,
+    store,
+    ethash,
+    head: () => head,
+    nextState: () => nextContext(head).state,
+  });
+  /** What the transition asks of a block's shares: found out before it runs, since it waits for nothing. */
+  const verdictsOf = async (parent: Block, block: Block): Promise<(share: WorkShare) => boolean> => {
+    if (block.body.workShares.length > 0) checkShares(chain, baseOf(parent), block);
+    return intake.verdicts(block);
+  };
 
   /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
   const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
@@ -204,7 +226,9 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
     }
     await written;
-    if (moved) emit("head", best, moved.left, moved.joined);
+    if (!moved) return;
+    intake.onHead(best);
+    emit("head", best, moved.left, moved.joined);
   };
 
   /** Keeps an outcome: block, state, receipts, pointers in one batch. */
@@ -264,7 +288,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     if (earlyMs > 0) return putOffEarly(block, earlyMs);
     if (!forkChoice.descends(parent, mustBlock(finalHash))) failConsensus("block-not-on-finalized", parent.hash);
     try {
-      await keep(importBlock(chain, baseOf(parent), block));
+      const isEthash = await verdictsOf(parent, block);
+      await keep(importBlock(chain, baseOf(parent), block, isEthash));
     } catch (error) {
       if (error instanceof RuleError && error.verdict === "reject" && !NOT_OF_THE_HASH.has(error.code)) {
         if (invalid.size >= MAX_INVALID) invalid.delete(invalid.keys().next().value!);
@@ -307,6 +332,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     store,
     pool,
     votes,
+    shares: intake.pool,
+    ethash,
     now,
     head: () => head,
     finalized: () => ({ epoch: finalEpoch, hash: finalHash, number: mustBlock(finalHash).header.number }),
@@ -357,6 +384,10 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
           log.error({ error: error.stack }, "the head did not move"),
         );
     },
+    addShare: async (share) => {
+      await intake.add(share);
+      emit("share", share);
+    },
     on: (event, listener) => {
       listeners[event].add(listener);
       return () => listeners[event].delete(listener);
@@ -364,6 +395,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     stop: async () => {
       for (const timer of early.values()) clearTimeout(timer);
       await queue;
+      await ethash.stop();
     },
   };
 

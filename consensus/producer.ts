@@ -10,6 +10,7 @@ import type { Engine } from "./engine.ts";
 import { type Link, voteMessage } from "./finality.ts";
 import { randaoMessage } from "./proposer.ts";
 import { finality, must, ONLY } from "./records.ts";
+import { workWindow } from "./resources/work.ts";
 import { buildBlock, prepare } from "./transition.ts";
 import type { Vote } from "./votes.ts";
 
@@ -87,6 +88,7 @@ export const createProducer = ({
       beneficiary: key.address,
       randaoReveal: blsSign(key.bls, randaoMessage(chain.genesisHash, slot)),
       transactions: inTime(slot),
+      workShares: engine.shares.best(workWindow(base.state)),
       certificates: engine.votes.certificates(base.state, epoch, MAX_CERTIFICATES),
       onRefused: (tx) => refused.add(tx.hash),
     });

@@ -1,6 +1,19 @@
+import { MAX_WORK_SHARES } from "../chain/block.ts";
 import type { State } from "../chain/state.ts";
 import { type Address, word } from "../lib/bytes.ts";
-import { big, bool, bytes, type Coder, decodeWith, encodeWith, hash, list, record, uint } from "../lib/codec.ts";
+import {
+  address,
+  big,
+  bool,
+  bytes,
+  type Coder,
+  decodeWith,
+  encodeWith,
+  hash,
+  list,
+  record,
+  uint,
+} from "../lib/codec.ts";
 import { VALIDATORS } from "../vm/tables.ts";
 import type { Member } from "../vm/validator-store.ts";
 
@@ -66,6 +79,17 @@ export const sets = table(67, record({ era: uint, members: list(member, MAX_MEMB
 export const active = table(68, record({ set: uint, setBefore: uint, last: uint }));
 /** The set that the last era boundary chose, for the era that it may begin with. */
 export const candidate = table(69, record({ era: uint, members: list(member, MAX_MEMBERS) }));
+/** The last blocks, at which a work share may be anchored, by number modulo their count; each is written by its child. */
+export const workAnchors = table(80, record({ number: uint, hash, slot: uint, difficulty: big }));
+/** The ids of the shares that the last blocks include, by the block's number modulo the same count. */
+export const workIncluded = table(81, list(hash, MAX_WORK_SHARES));
+/** Seconds by which included shares are ahead of the clock: the drift of spec section 7 with its sign turned. */
+export const workAhead = table(82, uint);
+/** What the shares of the block of a slot are to be rewarded for (spec section 9), until their epoch is closed. */
+export const workEarned = table(
+  83,
+  record({ includer: address, shares: list(record({ index: uint, difficulty: big }), MAX_WORK_SHARES) }),
+);
 
 export type Finality = NonNullable<ReturnType<typeof finality.get>>;
 export type Checkpoint = NonNullable<ReturnType<typeof checkpoints.get>>;
