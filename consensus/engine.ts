@@ -184,6 +184,10 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     head: () => head,
     nextState: () => nextContext(head).state,
   });
+  const addShare = async (share: WorkShare): Promise<void> => {
+    await intake.add(share);
+    emit("share", share);
+  };
   /** What the transition asks of a block's shares: found out before it runs, since it waits for nothing. */
   const verdictsOf = async (parent: Block, block: Block): Promise<(share: WorkShare) => boolean> => {
     if (block.body.workShares.length > 0) checkShares(chain, baseOf(parent), block);
@@ -248,6 +252,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     // A finalization is told to others once the disk has it.
     await write(ops, newlyFinal);
     emit("block", block);
+    for (const share of intake.takeWaiting(block.hash))
+      addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     forkChoice.prune(mustBlock(finalHash));
     votes.prune(finalEpoch);
@@ -384,10 +390,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
           log.error({ error: error.stack }, "the head did not move"),
         );
     },
-    addShare: async (share) => {
-      await intake.add(share);
-      emit("share", share);
-    },
+    addShare,
     on: (event, listener) => {
       listeners[event].add(listener);
       return () => listeners[event].delete(listener);

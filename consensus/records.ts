@@ -32,7 +32,8 @@ const table = <T>(number: number, coder: Coder<T>): Table<T> => ({
     return value && decodeWith(coder, value);
   },
   raw: (state, id) => state.record(ACCOUNT, number, word(id)),
-  set: (state, id, value) => state.setRecord(ACCOUNT, number, word(id), value && encodeWith(coder, value)),
+  set: (state, id, value) =>
+    state.setRecord(ACCOUNT, number, word(id), value === undefined ? undefined : encodeWith(coder, value)),
 });
 
 const member: Coder<Member> = record({ index: uint, power: big, votePower: big });

@@ -14,6 +14,8 @@ import type { Chain } from "./transition.ts";
 
 /** Shares whose Ethash is being computed at most; more are not looked at. */
 const MAX_CHECKING = 256;
+/** Shares kept at most whose anchor has not come. */
+const MAX_WAITING = 256;
 /** The next epoch's cache is made when this part of an epoch is left. */
 const AHEAD = 64;
 
@@ -31,6 +33,8 @@ export interface ShareIntake {
   readonly pool: SharePool;
   /** Checks a share, cheap things first, and keeps it. Throws RuleError where it is bad, known, or no block can take it. */
   add(share: WorkShare): Promise<void>;
+  /** Gives, once, the shares that came before their anchor did. */
+  takeWaiting(anchor: Hash): WorkShare[];
   /** Computes what importBlock asks of a block's shares, which have passed checkShares. */
   verdicts(block: Block): Promise<(share: WorkShare) => boolean>;
   /** Forgets what is too old for a new head, and makes the next epoch's cache in time. */
@@ -43,6 +47,19 @@ export const createShareIntake = ({ chain, store, ethash, head, nextState }: Sha
   const pool = createSharePool();
   const check = createShareCheck(genesis, genesisHash, ethash);
   const checking = new Set<Hash>();
+  /** By anchor; the oldest give way. */
+  const waiting = new Map<Hash, WorkShare[]>();
+  const putOff = (share: WorkShare): never => {
+    const same = waiting.get(share.anchorHash) ?? [];
+    waiting.set(share.anchorHash, [...same.slice(0, MAX_WAITING - 1), share]);
+    let count = [...waiting.values()].reduce((sum, shares) => sum + shares.length, 0);
+    for (const [anchor, shares] of waiting) {
+      if (count <= MAX_WAITING) break;
+      waiting.delete(anchor);
+      count -= shares.length;
+    }
+    return failConsensus("share-unknown-anchor", share.anchorHash);
+  };
   let last: { readonly head: Hash; readonly state: State; readonly window: WorkWindow } | undefined;
 
   /** The window that the next block begins with; read once a head. */
@@ -59,7 +76,7 @@ export const createShareIntake = ({ chain, store, ethash, head, nextState }: Sha
     add: async (share) => {
       const id = shareId(share);
       if (pool.has(id) || checking.has(id)) failConsensus("share-known", id);
-      const anchor = store.block(share.anchorHash) ?? failConsensus("share-unknown-anchor", share.anchorHash);
+      const anchor = store.block(share.anchorHash) ?? putOff(share);
       const { header } = anchor;
       const { state, window } = view();
       if (header.number + WORK_WINDOW <= head().header.number || window.included.has(id))
@@ -77,6 +94,11 @@ export const createShareIntake = ({ chain, store, ethash, head, nextState }: Sha
       } finally {
         checking.delete(id);
       }
+    },
+    takeWaiting: (anchor) => {
+      const shares = waiting.get(anchor) ?? [];
+      waiting.delete(anchor);
+      return shares;
     },
     verdicts: async ({ body }) => {
       const verdicts = new Map<WorkShare, boolean>();

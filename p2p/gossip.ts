@@ -2,6 +2,7 @@ import { TopicValidatorResult } from "@libp2p/gossipsub";
 import type { PeerId } from "@libp2p/interface";
 import { decodeBlock } from "../chain/block.ts";
 import type { Engine } from "../consensus/engine.ts";
+import { decodeShare } from "../consensus/shares.ts";
 import { decodeVote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
@@ -34,6 +35,7 @@ export const startGossip = (options: {
       engine.addTransaction(bytes);
     },
     vote: async (bytes) => engine.addVote(decodeVote(bytes)),
+    share: (bytes) => engine.addShare(decodeShare(bytes)),
   };
 
   for (const kind of KINDS) {

@@ -5,6 +5,7 @@ import type { Block } from "../chain/block.ts";
 import { encodeBlock } from "../chain/block.ts";
 import type { Database } from "../chain/db.ts";
 import type { Engine } from "../consensus/engine.ts";
+import { encodeShare } from "../consensus/shares.ts";
 import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { createExchange } from "./data/exchange.ts";
@@ -59,7 +60,7 @@ export const createNetwork = async ({
   const lots = openLotReceipts(dataDb, engine, host);
   let gossip: ReturnType<typeof startGossip> | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let unsubscribe: (() => void) | undefined;
+  let unsubscribe: (() => void)[] = [];
 
   // Peers outlive a restart: a node that comes back finds the network without its bootstrap.
   const peersFile = join(datadir, "peers.json");
@@ -94,13 +95,17 @@ export const createNetwork = async ({
       await sync.start();
       await exchange.start();
       await lots.start();
-      unsubscribe = engine.on("transaction", (tx) => gossip?.publish("tx", tx.raw));
+      // A message that came by gossip is known there as published: it does not go out twice.
+      unsubscribe = [
+        engine.on("transaction", (tx) => gossip?.publish("tx", tx.raw)),
+        engine.on("share", (share) => gossip?.publish("share", encodeShare(share))),
+      ];
       await redial();
       timer = setInterval(() => void redial(), REDIAL_MS);
     },
     stop: async () => {
       clearInterval(timer);
-      unsubscribe?.();
+      for (const end of unsubscribe) end();
       sync.stop();
       await exchange.stop();
       writeFileSync(peersFile, JSON.stringify([...known]));

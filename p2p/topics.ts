@@ -3,7 +3,7 @@ import type { Hash } from "../lib/bytes.ts";
 /** The first eight hex digits of the genesis hash: networks do not hear each other. */
 const networkId = (genesisHash: Hash): string => genesisHash.slice(2, 10);
 
-export const KINDS = ["block", "tx", "vote"] as const;
+export const KINDS = ["block", "tx", "vote", "share"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** The gossip topic of a kind of message. */
@@ -14,4 +14,9 @@ export const protocolOf = (genesisHash: Hash, name: "status" | "blocks" | "votes
   `/rolec/${networkId(genesisHash)}/stream/${name}/1`;
 
 /** Bytes of one gossip message at most. */
-export const MAX_MESSAGE_BYTES: Record<Kind, number> = { block: 8 * 1024 * 1024, tx: 128 * 1024, vote: 512 };
+export const MAX_MESSAGE_BYTES: Record<Kind, number> = {
+  block: 8 * 1024 * 1024,
+  tx: 128 * 1024,
+  vote: 512,
+  share: 256,
+};

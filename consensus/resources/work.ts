@@ -109,7 +109,7 @@ export const includeShares = (
 export const advanceDrift = (state: State, { slotSeconds, workShareSeconds }: Params, included: number): void => {
   const was = workAhead.get(state, ONLY) ?? 0;
   const ahead = Math.max(0, was - slotSeconds + included * workShareSeconds);
-  if (ahead !== was) workAhead.set(state, ONLY, ahead);
+  if (ahead !== was) workAhead.set(state, ONLY, ahead === 0 ? undefined : ahead);
 };
 
 /** A share that waits for its reward. */

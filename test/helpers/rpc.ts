@@ -6,11 +6,15 @@ import { createProducer } from "../../consensus/producer.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { createRpcServer, type RpcServerOptions } from "../../rpc/server.ts";
-import { memoryProtection, silent, testGenesis } from "./chain.ts";
+import { memoryProtection, silent, type TestParams, testGenesis } from "./chain.ts";
 
 /** Starts a chain of one validator with its RPC on a port of its own; blocks come when the test asks. */
-export const startRpc = async (accounts: readonly Address[] = [], options: Partial<RpcServerOptions> = {}) => {
-  const { genesis, keys } = testGenesis(1, accounts);
+export const startRpc = async (
+  accounts: readonly Address[] = [],
+  options: Partial<RpcServerOptions> = {},
+  params: TestParams = {},
+) => {
+  const { genesis, keys } = testGenesis(1, accounts, params);
   let nowMs = genesis.genesisTime * 1000;
   let slot = 0;
   const engine = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });
