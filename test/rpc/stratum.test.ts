@@ -207,7 +207,12 @@ t.test("what is out of turn or wrong is answered with Stratum's number for it", 
 });
 
 t.test("who breaks a limit is told which, and loses the connection", async (t) => {
-  const { port, mine, stop } = await start(EASY_WORK, { maxConnections: 3, loginMs: 2_000, idleMs: 3_000, maxFaults: 5 });
+  const { port, mine, stop } = await start(EASY_WORK, {
+    maxConnections: 3,
+    loginMs: 2_000,
+    idleMs: 3_000,
+    maxFaults: 5,
+  });
   await mine(1);
   const reason = async (text: string): Promise<unknown> => {
     const miner = dial(port);
