@@ -29,6 +29,7 @@ t.test("a miner of eth_getWork finds work of Ethereum's sizes, and it is in the 
   await mine(1);
   const [share] = engine.head().body.workShares;
   t.same([share?.nonce, share?.beneficiary], [found.nonce, validator.address]);
+  t.match(await client.call("eth_getBlockByNumber", ["latest", false]), { workShares: [share] });
   const [row] = (await client.call("rolec_validators")) as { workCreditHashes: string }[];
   t.equal(row?.workCreditHashes, "32");
   await stop();

@@ -10,6 +10,7 @@ import { ethashEpoch, seedHash } from "../../../consensus/ethash/sizes.ts";
 import { fromHex, type Hex, toHex } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { decodeRlp, encodeRlp, type Item } from "../../../lib/rlp.ts";
+import { referenceCache, referenceHash } from "../../helpers/ethash-reference.ts";
 
 /** Ethereum's starting sizes. */
 const ETHEREUM = { ethashCacheBytes: 2 ** 24, ethashDatasetBytes: 2 ** 30 };
@@ -139,6 +140,17 @@ t.test("hashes over the whole dataset are those by the cache, and threads share 
   t.equal(answer.mixHash, found.mixHash);
   t.ok(BigInt(answer.result) <= MAX / 64n);
   t.equal(a.search(seal, 0n, 0n, 100), undefined, "no result is zero");
+});
+
+t.test("the kernel computes what plain JavaScript does, whatever the sizes", async (t) => {
+  for (const number of [0, 1, 77]) {
+    const epoch = ethashEpoch(number, { ethashCacheBytes: 2 ** 13, ethashDatasetBytes: 2 ** 16 });
+    const kernel = openKernel(allocate(epoch, 1, false), 0);
+    kernel.makeCache();
+    const cache = referenceCache(epoch);
+    for (const nonce of ["0x0000000000000000", "0x00000000ffffffff", "0xfedcba9876543210"] as const)
+      t.same(kernel.hash(seedHash(5), nonce), referenceHash(epoch, cache, seedHash(5), nonce), `${number} ${nonce}`);
+  }
 });
 
 t.test("at most three caches are held, whatever is asked, and every answer comes", async (t) => {
