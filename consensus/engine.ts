@@ -61,6 +61,8 @@ export interface EngineOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
+  /** Where Ethash is computed; left out: in threads of the engine's own. It ends with the engine. */
+  readonly ethash?: Ethash;
 }
 
 /** The one writer: imports blocks one after the other, chooses the head, keeps pool and votes. Others read. */
@@ -99,7 +101,7 @@ export interface Engine {
 }
 
 /** Opens the engine from its database, at the head where it stopped; a new database begins with block 0. */
-export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Promise<Engine> => {
+export const createEngine = async ({ db, genesis, now, log, ...options }: EngineOptions): Promise<Engine> => {
   const store = openStore(db);
   const first = buildGenesis(genesis, openState(db));
   const kept = store.canonical(0);
@@ -176,7 +178,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
   };
   const pool = createPool(genesis.chainId, poolView(head));
   const votes = createVotePool();
-  const ethash = createEthash();
+  const ethash = options.ethash ?? createEthash();
   const intake = createShareIntake({
     chain,
     store,

@@ -1,14 +1,18 @@
 import t from "tap";
 import { type Block, consensusRoot, MAX_WORK_SHARES, type WorkShare } from "../../chain/block.ts";
+import { memoryDb } from "../../chain/db.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { epochOf, slotOf } from "../../chain/params.ts";
 import { shareDifficulty } from "../../consensus/asert.ts";
+import { createEngine } from "../../consensus/engine.ts";
+import { createEthash, type Ethash } from "../../consensus/ethash/ethash.ts";
 import { dropWorkOfEpoch, includeShares, workOfEpoch } from "../../consensus/resources/work.ts";
 import { decodeShare, encodeShare, sealHash, shareId } from "../../consensus/shares.ts";
+import { buildBlock } from "../../consensus/transition.ts";
 import { type Hash, word, ZERO_HASH } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { accountOf, createTestNetwork, testKey } from "../helpers/chain.ts";
+import { accountOf, createTestNetwork, silent, testKey } from "../helpers/chain.ts";
 import { EASY_WORK, forgeShare, mineShare } from "../helpers/mining.ts";
 
 const alice = accountOf("alice").address;
@@ -90,6 +94,54 @@ t.test("a node that never saw a share before verifies it with its block", async 
   await follow(1);
   t.equal(to.head().hash, engine.head().hash);
   t.equal(to.shares.size, 0);
+  await stop();
+});
+
+t.test("a machine that cannot verify a share judges nothing by that: the block is imported later", async (t) => {
+  const { engine, genesis, beneficiary, run, blockAt, stop } = await makeChain();
+  await engine.addShare(mineShare(engine, { beneficiary }));
+  await run(1);
+  const real = createEthash();
+  let faults = 2;
+  const ethash: Ethash = {
+    ...real,
+    hash: (...question) => (faults-- > 0 ? Promise.reject(new Error("out of memory")) : real.hash(...question)),
+  };
+  const now = () => genesis.genesisTime * 1000 + 1000;
+  const weak = await createEngine({ db: memoryDb(), genesis, now, log: silent, ethash });
+  for (let i = 0; i < 2; i++) await t.rejects(weak.importBlock(blockAt(1)), { message: "out of memory" });
+  t.equal(await weak.importBlock(blockAt(1)), "imported");
+  t.equal(weak.head().hash, engine.head().hash);
+  await weak.stop();
+  await stop();
+});
+
+t.test("a share that one fork includes can be included by another one", async (t) => {
+  const { engine, to, beneficiary, run, blockAt, follow, withShares, stop } = await makeChain();
+  await run(1);
+  const share = mineShare(engine, { beneficiary });
+  await engine.addShare(share);
+  await run(2);
+  await follow(1);
+  // Block 3 on block 1: slot 2, where the share is in, stays empty on this fork.
+  const { header, body } = blockAt(3);
+  const base = to.baseOf(to.head());
+  const built = buildBlock(to.chain, base, {
+    slot: 3,
+    beneficiary,
+    randaoReveal: header.randaoReveal,
+    transactions: [],
+    workShares: [share],
+    certificates: [],
+    onRefused: (_, error) => t.fail(error.message),
+  });
+  t.same(built.body.workShares, [share]);
+  t.same([blockAt(2).body.workShares, body.workShares], [[share], []]);
+  const fork = withShares({ ...built, signature: "0x" }, [share]);
+  t.equal(await to.importBlock(fork), "imported");
+  t.equal(await to.importBlock(blockAt(2)), "imported");
+  t.equal(validators.find(to.stateOf(fork), beneficiary)?.workCredit, 16n);
+  t.equal(validators.find(to.stateOf(blockAt(2)), beneficiary)?.workCredit, 16n);
   await stop();
 });
 
