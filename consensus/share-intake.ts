@@ -9,7 +9,7 @@ import { mayEarnWork, type WorkWindow, workWindow } from "./resources/work.ts";
 import { failConsensus } from "./rules.ts";
 import { createShareCheck } from "./share-check.ts";
 import { createSharePool, type SharePool } from "./share-pool.ts";
-import { checkTarget, ethashEpochAt, shareId, WORK_WINDOW } from "./shares.ts";
+import { checkMix, checkTarget, ethashEpochAt, shareId, WORK_WINDOW } from "./shares.ts";
 import type { Chain } from "./transition.ts";
 
 /** Shares whose Ethash is being computed at most; more are not looked at. */
@@ -88,8 +88,7 @@ export const createShareIntake = ({ chain, store, ethash, head, nextState }: Sha
       if (checking.size >= MAX_CHECKING) failConsensus("share-busy", checking.size);
       checking.add(id);
       try {
-        if (!(await check.isEthash(share, slotOf(genesis, header.timestamp))))
-          failConsensus("share-mix", share.mixHash);
+        checkMix(share, await check.isEthash(share, slotOf(genesis, header.timestamp)));
         pool.add(share, header);
       } finally {
         checking.delete(id);

@@ -52,6 +52,11 @@ export const checkTarget = (genesisHash: Hash, share: WorkShare, difficulty: big
     failConsensus("share-target", { got: result.toString(16), max: targetOf(difficulty).toString(16) });
 };
 
+/** Checks what Ethash said of a share's mix. */
+export const checkMix = (share: WorkShare, isEthash: boolean): void => {
+  if (!isEthash) failConsensus("share-mix", share.mixHash);
+};
+
 /** Gives the Ethash epoch of a slot, by the parameters in force in it. */
 export const ethashEpochAt = (genesis: Genesis, slot: number): EthashEpoch => {
   const params = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));

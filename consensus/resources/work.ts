@@ -9,7 +9,7 @@ import { isJailed, type Validator, validators } from "../../vm/validator-store.t
 import { shareDifficulty } from "../asert.ts";
 import { ONLY, workAhead, workAnchors, workEarned, workIncluded } from "../records.ts";
 import { failConsensus } from "../rules.ts";
-import { checkTarget, shareId, WORK_WINDOW } from "../shares.ts";
+import { checkMix, checkTarget, shareId, WORK_WINDOW } from "../shares.ts";
 
 /** A block at which a share may be anchored. */
 export interface Anchor {
@@ -87,7 +87,7 @@ export const includeShares = (
     if (done.length === MAX_WORK_SHARES) break;
     try {
       const { earner, difficulty } = checkShare(state, context, { anchors, included }, share);
-      if (!isEthash(share)) failConsensus("share-mix", share.mixHash);
+      checkMix(share, isEthash(share));
       validators.set(state, { ...earner, workCredit: earner.workCredit + difficulty });
       included.add(shareId(share));
       earned.push({ index: earner.index, difficulty });

@@ -15,6 +15,8 @@ import { validators } from "../../vm/validator-store.ts";
 import { accountOf, createTestNetwork, silent, testKey } from "../helpers/chain.ts";
 import { EASY_WORK, forgeShare, mineShare } from "../helpers/mining.ts";
 
+t.setTimeout(120_000);
+
 const alice = accountOf("alice").address;
 
 /** One validator that makes blocks, and a node that is offered what the test makes of them. */
@@ -309,6 +311,21 @@ t.test("difficulty follows the shares that came, by ASERT, and comes back to gen
   await run(31);
   t.equal(engine.head().header.difficulty, 16n);
   await stop();
+});
+
+t.test("caches are made for who needs them: none without shares, the next epoch's ahead of its begin", async (t) => {
+  const { nodes, run, keys } = await createTestNetwork(1, [], { ...EASY_WORK, ethashEpochSlots: 64 });
+  const { engine } = nodes[0]!;
+  await run(63);
+  t.equal(engine.ethash.caches, 0);
+  await run(1);
+  await engine.addShare(mineShare(engine, { beneficiary: keys[0]!.address }));
+  t.equal(engine.ethash.caches, 1);
+  await run(62);
+  t.equal(engine.ethash.caches, 1);
+  await run(1);
+  t.equal(engine.ethash.caches, 2);
+  await engine.stop();
 });
 
 t.test("what blocks of an epoch include is kept for its rewards until it is dropped", async (t) => {

@@ -59,6 +59,16 @@ t.test("the miner finds shares over the dataset by eth_getWork, on each new head
   await rpc.stop();
 });
 
+t.test("the miner goes on in the next Ethash epoch, with that one's dataset", async (t) => {
+  const rpc = await startRpc([], {}, { ...PARAMS, ethashEpochSlots: 2 });
+  const lines = await mineTwice(t, rpc, rpcSource(rpc.client, t.fail), 2 ** 20);
+  t.match(
+    lines.filter((line) => line.includes("making")),
+    [/^epoch 0: making/, /^epoch 1: making/],
+  );
+  await rpc.stop();
+});
+
 t.test("where the dataset does not fit its memory, it mines by the cache", async (t) => {
   const rpc = await startRpc([], {}, { ...PARAMS, genesisDifficulty: "64" });
   const lines = await mineTwice(t, rpc, rpcSource(rpc.client, t.fail), 1_000);

@@ -1,4 +1,6 @@
 import { connect, type Socket } from "node:net";
+import fc from "fast-check";
+import { pino } from "pino";
 import t from "tap";
 import { allocate, type Kernel, openKernel } from "../../consensus/ethash/kernel.ts";
 import { ethashEpoch, seedHash } from "../../consensus/ethash/sizes.ts";
@@ -237,6 +239,41 @@ t.test("who breaks a limit is told which, and loses the connection", async (t) =
   await fourth.closed;
   for (const each of three) each.end();
   await stop();
+});
+
+t.test("no line makes the server fail: it is answered, or the connection ends", async (t) => {
+  const failures: unknown[] = [];
+  const log = pino({ level: "error" }, { write: (line) => void failures.push(line) });
+  const rpc = await startRpc([], {}, EASY_WORK);
+  const { engine, desk } = rpc;
+  const limits = { maxFaults: 1_000_000, linesPerSecond: 1_000_000 };
+  const server = createStratum({ engine, desk, host: "127.0.0.1", port: 0, log, limits });
+  const port = await server.start();
+  const names = ["mining.subscribe", "mining.authorize", "mining.submit", "eth_submitLogin", "eth_getWork"];
+  const method = fc.constantFrom(...names, "eth_submitWork", "eth_submitHashrate", "mining.extranonce.subscribe", "x");
+  const hex = fc.constantFrom("1", "0".repeat(12), "0x0000000000000001", `0x${"00".repeat(32)}`);
+  const params = fc.oneof(fc.array(fc.oneof(hex, fc.jsonValue())), fc.jsonValue());
+  const line = fc.oneof(
+    fc
+      .record({ id: fc.jsonValue(), method, params, jsonrpc: fc.constantFrom("2.0", 1) })
+      .map((each) => JSON.stringify(each)),
+    fc.jsonValue().map((each) => JSON.stringify(each)),
+    fc.string(),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(line, { maxLength: 20 }), async (lines) => {
+      const miner = dial(port);
+      miner.write(lines.map((each) => `${each}\n`).join(""));
+      const answer = miner.call("mining.subscribe", ["test"]);
+      await Promise.race([answer, miner.closed]);
+      miner.end();
+      await miner.closed;
+    }),
+    { numRuns: 100 },
+  );
+  t.same(failures, []);
+  await server.stop();
+  await rpc.stop();
 });
 
 t.test("EthereumStratum's difficulty is never easier than the target it stands for", async (t) => {

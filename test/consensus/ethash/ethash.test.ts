@@ -12,6 +12,8 @@ import { keccak256 } from "../../../lib/keccak.ts";
 import { decodeRlp, encodeRlp, type Item } from "../../../lib/rlp.ts";
 import { referenceCache, referenceHash } from "../../helpers/ethash-reference.ts";
 
+t.setTimeout(120_000);
+
 /** Ethereum's starting sizes. */
 const ETHEREUM = { ethashCacheBytes: 2 ** 24, ethashDatasetBytes: 2 ** 30 };
 /** Small ones, as a genesis may choose them. */
@@ -166,6 +168,17 @@ t.test("at most three caches are held, whatever is asked, and every answer comes
   t.equal(new Set(answers.map(({ mixHash }) => mixHash)).size, 8, "each epoch has answers of its own");
   await ethash.stop();
   await t.rejects(ethash.hash(epochs[0]!, seal, nonce), { message: "Ethash is stopped" });
+});
+
+t.test("an epoch whose cache cannot be made is an error for those who ask, and for nobody else", async (t) => {
+  const ethash = createEthash();
+  const { seal, nonce } = POW_TESTS[0];
+  const absurd = { number: 0, cacheBytes: 2 ** 40, datasetBytes: 128 };
+  const asked = [ethash.hash(absurd, seal, nonce), ethash.hash(ethashEpoch(0, SMALL), seal, nonce)] as const;
+  await t.rejects(asked[0], Error);
+  t.match(await asked[1], { mixHash: /^0x[0-9a-f]{64}$/ });
+  t.equal(ethash.caches, 1);
+  await ethash.stop();
 });
 
 const folder = fileURLToPath(new URL("../../../consensus/ethash/", import.meta.url));
