@@ -5,7 +5,7 @@ import type { Log } from "../lib/log.ts";
 export interface LineLimits {
   readonly maxConnections: number;
   readonly maxLineBytes: number;
-  /** Lines of one connection in a second; a few seconds' worth may come at once. */
+  /** Lines of one connection in a second; a few seconds' worth may come at once. Who sends more waits: TCP holds it back. */
   readonly linesPerSecond: number;
   /** A connection that says nothing so long ends. */
   readonly idleMs: number;
@@ -28,6 +28,7 @@ export interface LineHandler {
 }
 
 const BURST_SECONDS = 4;
+const LINE_FEED = 10;
 
 /** A TCP server of lines. */
 export interface LineServer {
@@ -68,16 +69,15 @@ export const createLineServer = (options: {
     let rest = Buffer.alloc(0);
     let tokens = limits.linesPerSecond * BURST_SECONDS;
     let filledMs = performance.now();
+    let timer: NodeJS.Timeout | undefined;
     let queue: Promise<void> = Promise.resolve();
-    const take = (line: string): void => {
+    const refill = (): void => {
       const nowMs = performance.now();
-      tokens += ((nowMs - filledMs) / 1000) * limits.linesPerSecond;
-      tokens = Math.min(tokens, limits.linesPerSecond * BURST_SECONDS) - 1;
+      const gained = ((nowMs - filledMs) / 1000) * limits.linesPerSecond;
+      tokens = Math.min(tokens + gained, limits.linesPerSecond * BURST_SECONDS);
       filledMs = nowMs;
-      if (tokens < 0) {
-        client.end(options.refusal("too many lines"));
-        return;
-      }
+    };
+    const handle = (line: string): void => {
       queue = queue
         .then(() => (ended ? undefined : handler.onLine(line)))
         .catch((error: Error) => {
@@ -85,22 +85,39 @@ export const createLineServer = (options: {
           client.end(options.refusal("internal error"));
         });
     };
+    /** Takes the lines that have come, as far as the rate allows; the rest waits, and the client with it. */
+    const pump = (): void => {
+      timer = undefined;
+      refill();
+      while (!ended) {
+        const end = rest.indexOf(LINE_FEED);
+        if ((end < 0 ? rest.length : end) > limits.maxLineBytes) {
+          client.end(options.refusal("the line is too long"));
+          return;
+        }
+        if (end < 0) break;
+        if (tokens < 1) {
+          socket.pause();
+          timer = setTimeout(pump, ((1 - tokens) / limits.linesPerSecond) * 1000 + 1);
+          return;
+        }
+        tokens -= 1;
+        const text = rest.subarray(0, end).toString("utf8").trim();
+        rest = rest.subarray(end + 1);
+        if (text !== "") handle(text);
+      }
+      socket.resume();
+    };
     socket.setNoDelay(true);
     socket.setTimeout(limits.idleMs, () => client.end(options.refusal("idle too long")));
     socket.on("data", (chunk: Buffer) => {
       rest = Buffer.concat([rest, chunk]);
-      for (let at = rest.indexOf(10); at >= 0 && !ended; at = rest.indexOf(10)) {
-        const line = rest.subarray(0, at);
-        rest = rest.subarray(at + 1);
-        if (line.length > limits.maxLineBytes) return client.end(options.refusal("the line is too long"));
-        const text = line.toString("utf8").trim();
-        if (text !== "") take(text);
-      }
-      if (rest.length > limits.maxLineBytes) client.end(options.refusal("the line is too long"));
+      if (!timer) pump();
     });
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
       ended = true;
+      clearTimeout(timer);
       sockets.delete(socket);
       handler.onClose();
     });

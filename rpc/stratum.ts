@@ -14,7 +14,7 @@ import { type Job, nonce as nonceOf, packJob, rate as rateOf, type WorkDesk } fr
 export const STRATUM_LIMITS = {
   maxConnections: 256,
   maxLineBytes: 4_096,
-  linesPerSecond: 32,
+  linesPerSecond: 64,
   idleMs: 600_000,
   maxUnsentBytes: 256 * 1024,
   /** A connection has so long to say who it is. */

@@ -240,7 +240,7 @@ t.test("the pool takes what the head's chain may include, and refuses the rest w
   await stop();
 });
 
-t.test("a share that comes before its anchor waits for it, and a flood of others does not keep it out", async (t) => {
+t.test("a share that comes before its anchor waits for it, among others whose anchors never come", async (t) => {
   const { engine, to, beneficiary, run, follow, stop } = await makeChain();
   await run(1);
   const share = mineShare(engine, { beneficiary });
