@@ -96,6 +96,8 @@ export const createWorkDesk = ({ engine, beneficiary }: WorkDeskOptions): WorkDe
     const work = { anchorHash, beneficiary: earnerOf(named), extraNonce };
     const epoch = ethashEpochAt(genesis, slotOf(genesis, header.timestamp));
     askedMs = engine.now();
+    // What this miner finds is verified here: its cache is made while it searches.
+    engine.ethash.prepare(epoch);
     return {
       work,
       seal: sealHash(engine.genesisHash, work),

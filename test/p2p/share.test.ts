@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TopicValidatorResult } from "@libp2p/gossipsub";
 import t from "tap";
 import type { WorkShare } from "../../chain/block.ts";
 import { memoryDb } from "../../chain/db.ts";
@@ -9,10 +10,12 @@ import { createProducer } from "../../consensus/producer.ts";
 import { encodeShare } from "../../consensus/shares.ts";
 import { word } from "../../lib/bytes.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
+import { startGossip } from "../../p2p/gossip.ts";
+import { createHost } from "../../p2p/host.ts";
 import { createNetwork } from "../../p2p/network.ts";
-import { MAX_MESSAGE_BYTES } from "../../p2p/topics.ts";
+import { MAX_MESSAGE_BYTES, topicOf } from "../../p2p/topics.ts";
 import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
-import { EASY_WORK, mineShare } from "../helpers/mining.ts";
+import { EASY_WORK, forgeShare, mineShare } from "../helpers/mining.ts";
 
 t.setTimeout(60_000);
 
@@ -67,4 +70,33 @@ t.test("a share that a miner gives to one node is in a block that another one ma
   await followed;
   t.ok(miner.engine.head().body.workShares.length > 0);
   t.equal(miner.engine.head().hash, maker.engine.head().hash);
+});
+
+t.test("gossip passes on good shares, and tells bad ones from those that are only not of use", async (t) => {
+  const { genesis, keys } = testGenesis(1, [], EASY_WORK);
+  const now = () => genesis.genesisTime * 1000;
+  const engine = await createEngine({ db: memoryDb(), genesis, now, log: silent });
+  const datadir = mkdtempSync(join(tmpdir(), "rolec-share-"));
+  const { genesisHash } = engine;
+  const host = await createHost({ datadir, listen: ["/ip4/127.0.0.1/tcp/0"], genesisHash });
+  await host.start();
+  startGossip({ host, engine, log: silent, onMissingParent: () => undefined });
+  const validate = host.services.pubsub.topicValidators.get(topicOf(genesisHash, "share"))!;
+  const verdict = (data: Uint8Array) => validate(host.peerId, { data } as Parameters<typeof validate>[1]);
+  const beneficiary = keys[0]!.address;
+  const share = mineShare(engine, { beneficiary });
+  t.equal(await verdict(encodeShare(share)), TopicValidatorResult.Accept);
+  t.equal(await verdict(encodeShare(share)), TopicValidatorResult.Ignore, "known");
+  t.equal(await verdict(encodeShare({ ...share, anchorHash: word(1) })), TopicValidatorResult.Ignore, "no anchor yet");
+  const stranger = mineShare(engine, { beneficiary: `0x${"ab".repeat(20)}` });
+  t.equal(await verdict(encodeShare(stranger)), TopicValidatorResult.Ignore, "for nobody");
+  const forged = forgeShare(engine, { beneficiary });
+  t.equal(await verdict(encodeShare(forged)), TopicValidatorResult.Reject, "a false mix");
+  const weak = { ...share, nonce: "0xffffffffffffffff", mixHash: word(2n ** 250n) } as const;
+  t.equal(await verdict(encodeShare(weak)), TopicValidatorResult.Reject, "over the target");
+  t.equal(await verdict(encodeShare(share).subarray(1)), TopicValidatorResult.Reject, "no share");
+  t.equal(await verdict(new Uint8Array(257)), TopicValidatorResult.Reject, "too long");
+  await host.stop();
+  await engine.stop();
+  rmSync(datadir, { recursive: true, force: true });
 });
