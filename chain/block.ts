@@ -38,7 +38,7 @@ const transaction: Coder<Transaction> = {
   decode: (item) => decodeTransaction(bytes(131_072).decode(item)),
 };
 
-const workShare = record({
+export const workShareCoder = record({
   anchorHash: hash,
   beneficiary: address,
   extraNonce: hash,
@@ -56,7 +56,7 @@ export const certificateCoder = record({
 
 type Of<C> = C extends Coder<infer T> ? Readonly<T> : never;
 /** A nonce found for Ethash, spec section 7. */
-export type WorkShare = Of<typeof workShare>;
+export type WorkShare = Of<typeof workShareCoder>;
 /** Aggregated votes for one link, spec section 6. Bit i of byte j is member 8j+i. */
 export type Certificate = Of<typeof certificateCoder>;
 /** Proof of a slashable act, spec section 6; consensus knows its forms. */
@@ -78,7 +78,7 @@ export interface Block {
 }
 
 const lists = {
-  workShares: list(workShare, MAX_WORK_SHARES),
+  workShares: list(workShareCoder, MAX_WORK_SHARES),
   certificates: list(certificateCoder, MAX_CERTIFICATES),
   evidence: list(raw, MAX_EVIDENCE),
 };

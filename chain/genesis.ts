@@ -58,8 +58,8 @@ const INTEGERS: Record<string, readonly [least: number, most: number]> = {
   workShareSeconds: [1, 3_600],
   asertHalfLifeSeconds: [1, 31_536_000],
   ethashEpochSlots: [1, 100_000_000],
-  ethashCacheBytes: [1_024, 2 ** 31],
-  ethashDatasetBytes: [4_096, 2 ** 36],
+  ethashCacheBytes: [8_192, 2 ** 31],
+  ethashDatasetBytes: [16_384, 2 ** 36],
   maxCommittee: [2, 256],
   closesPerBlock: [1, 65_536],
   drawsPerBlock: [2, 65_536],
@@ -133,6 +133,9 @@ const checkParams = (p: Params, field: string): void => {
   if (p.slotSeconds > 4 * p.workShareSeconds) refuse(field, "slotSeconds is over 4 * workShareSeconds");
   if (p.silencePenaltyNrlc > p.slotStakeNrlc) refuse(`${field}.silencePenaltyNrlc`, "is over slotStakeNrlc");
   if (p.burnQ16 > 65_536n) refuse(`${field}.burnQ16`, "is over 65536");
+  // Ethash grows by a 128th of the start an epoch, in whole items and pages (consensus/ethash/sizes.ts).
+  if (p.ethashCacheBytes % 2 ** 13 !== 0) refuse(`${field}.ethashCacheBytes`, "is no multiple of 8192");
+  if (p.ethashDatasetBytes % 2 ** 14 !== 0) refuse(`${field}.ethashDatasetBytes`, "is no multiple of 16384");
   for (const name of ["workDecayQ64", "contributionDecayQ64"] as const)
     if (p[name] >= 1n << 64n) refuse(`${field}.${name}`, "is 2^64 or more: credit would never fade");
   if (p.weiPerGas !== (p.pricePerGgasNrlc * p.burnQ16) >> 16n)

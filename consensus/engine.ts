@@ -1,4 +1,11 @@
-import { type Block, type Certificate, consensusRoot, type Evidence, transactionsRoot } from "../chain/block.ts";
+import {
+  type Block,
+  type Certificate,
+  consensusRoot,
+  type Evidence,
+  transactionsRoot,
+  type WorkShare,
+} from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
 import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
@@ -16,6 +23,7 @@ import type { BlockContext } from "../vm/natives.ts";
 import { validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
 import { KEPT_EPOCHS } from "./epochs.ts";
+import { createEthash, type Ethash } from "./ethash/ethash.ts";
 import { checkEvidence } from "./evidence.ts";
 import { nextBaseFee } from "./fees.ts";
 import { electorateOf, hasBit, voteMessage } from "./finality.ts";
@@ -23,8 +31,10 @@ import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
+import { createShareIntake } from "./share-intake.ts";
+import type { SharePool } from "./share-pool.ts";
 import { createEvidencePool, createSlasher } from "./slasher.ts";
-import { type Base, importBlock, type Outcome, prepare } from "./transition.ts";
+import { type Base, checkShares, importBlock, type Outcome, prepare } from "./transition.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 
 /** Clock skew that a block may show before it is put off (spec section 2). */
@@ -61,6 +71,7 @@ export interface EngineEvents {
   evidence: (evidence: Evidence) => void;
   /** The engine cannot go on: the disk fails, or two checkpoints that exclude each other are final. The node has to stop. */
   fatal: (error: Error) => void;
+  share: (share: WorkShare) => void;
 }
 
 export interface EngineOptions {
@@ -69,6 +80,8 @@ export interface EngineOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
+  /** Where Ethash is computed; left out: in threads of the engine's own. It ends with the engine. */
+  readonly ethash?: Ethash;
 }
 
 /** The one writer: imports blocks one after the other, chooses the head, keeps pool and votes. Others read. */
@@ -78,6 +91,8 @@ export interface Engine {
   readonly store: Store;
   readonly pool: TransactionPool;
   readonly votes: VotePool;
+  readonly shares: SharePool;
+  readonly ethash: Ethash;
   readonly now: () => number;
   head(): Block;
   finalized(): { readonly epoch: number; readonly hash: Hash; readonly number: number };
@@ -102,12 +117,14 @@ export interface Engine {
   addEvidence(evidence: Evidence): void;
   /** Lists evidence that waits to be included. */
   evidence(): readonly Evidence[];
+  /** Takes a work share. Rejects with RuleError where it is bad, known, or no block can take it. */
+  addShare(share: WorkShare): Promise<void>;
   on<E extends keyof EngineEvents>(event: E, listener: EngineEvents[E]): () => void;
   stop(): Promise<void>;
 }
 
 /** Opens the engine from its database, at the head where it stopped; a new database begins with block 0. */
-export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Promise<Engine> => {
+export const createEngine = async ({ db, genesis, now, log, ...options }: EngineOptions): Promise<Engine> => {
   const store = openStore(db);
   const first = buildGenesis(genesis, openState(db));
   const kept = store.canonical(0);
@@ -134,6 +151,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     vote: new Set(),
     evidence: new Set(),
     fatal: new Set(),
+    share: new Set(),
   };
   const emit = <E extends keyof EngineEvents>(event: E, ...args: Parameters<EngineEvents[E]>): void => {
     for (const listener of listeners[event]) {
@@ -242,6 +260,24 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     }
   };
 
+  const ethash = options.ethash ?? createEthash();
+  const intake = createShareIntake({
+    chain,
+    store,
+    ethash,
+    head: () => head,
+    nextState: () => nextContext(head).state,
+  });
+  const addShare = async (share: WorkShare): Promise<void> => {
+    await intake.add(share);
+    emit("share", share);
+  };
+  /** What the transition asks of a block's shares: found out before it runs, since it waits for nothing. */
+  const verdictsOf = async (parent: Block, block: Block): Promise<(share: WorkShare) => boolean> => {
+    if (block.body.workShares.length > 0) checkShares(chain, baseOf(parent), block);
+    return intake.verdicts(block);
+  };
+
   /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
   const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
     const left: Block[] = [];
@@ -278,7 +314,9 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
     }
     await written.catch(die);
-    if (moved) emit("head", best, moved.left, moved.joined);
+    if (!moved) return;
+    intake.onHead(best);
+    emit("head", best, moved.left, moved.joined);
   };
 
   /** Keeps an outcome: block, state, receipts, pointers in one batch. */
@@ -300,6 +338,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     await write(ops, newlyFinal);
     emit("block", block);
     watch(block);
+    for (const share of intake.takeWaiting(block.hash))
+      addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     forkChoice.prune(mustBlock(finalHash));
     votes.prune(finalEpoch);
@@ -380,7 +420,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     if (earlyMs > 0) return putOffEarly(block, earlyMs);
     if (!forkChoice.descends(parent, mustBlock(finalHash))) failConsensus("block-not-on-finalized", parent.hash);
     try {
-      await keep(importBlock(chain, baseOf(parent), block));
+      const isEthash = await verdictsOf(parent, block);
+      await keep(importBlock(chain, baseOf(parent), block, isEthash));
     } catch (error) {
       if (error instanceof RuleError && error.verdict === "reject" && !NOT_OF_THE_HASH.has(error.code)) {
         if (invalid.size >= MAX_INVALID) invalid.delete(invalid.keys().next().value!);
@@ -423,6 +464,8 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     store,
     pool,
     votes,
+    shares: intake.pool,
+    ethash,
     now,
     head: () => head,
     finalized: () => ({ epoch: finalEpoch, hash: finalHash, number: mustBlock(finalHash).header.number }),
@@ -480,6 +523,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     },
     addEvidence,
     evidence: () => evidencePool.all(),
+    addShare,
     on: (event, listener) => {
       listeners[event].add(listener);
       return () => listeners[event].delete(listener);
@@ -487,6 +531,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
     stop: async () => {
       for (const timer of early.values()) clearTimeout(timer);
       await queue;
+      await ethash.stop();
     },
   };
 

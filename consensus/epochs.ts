@@ -8,6 +8,7 @@ import { beginUnbonding } from "./exits.ts";
 import { leakEpoch } from "./leak.ts";
 import { chooseSet, fadeAndMint } from "./power.ts";
 import { active, anchors, candidate, checkpoints, finality, must, ONLY, reserve, tallies } from "./records.ts";
+import { dropWorkOfEpoch, workOfEpoch } from "./resources/work.ts";
 import { payRewards, rewardsOf, votesOf } from "./rewards.ts";
 import { sharesAt } from "./schedule.ts";
 import { activateSet, votersOf, votersWithKeys } from "./sets.ts";
@@ -78,10 +79,11 @@ const closeEpoch = (state: State, genesis: Genesis, epoch: number, epochNow: num
     burnedBefore: era === 0 ? 0n : burnedOfEra(state, era - 1),
     members,
     votes: votesOf(order, tally.inclusions),
-    workShares: [],
+    workShares: workOfEpoch(state, genesis, epoch),
   });
   const addresses = new Map(votersWithKeys(state, checkpoint).map(({ index, address }) => [index, address]));
   payRewards(state, params, epochNow, payments, addresses);
+  dropWorkOfEpoch(state, genesis, epoch);
 };
 
 /**

@@ -10,6 +10,7 @@ import type { Engine } from "./engine.ts";
 import { type Link, voteMessage } from "./finality.ts";
 import { randaoMessage } from "./proposer.ts";
 import { finality, must, ONLY } from "./records.ts";
+import { workWindow } from "./resources/work.ts";
 import { buildBlock, prepare } from "./transition.ts";
 import type { Vote } from "./votes.ts";
 
@@ -109,6 +110,7 @@ export const createProducer = ({
       beneficiary: address,
       randaoReveal,
       transactions: inTime(slot),
+      workShares: engine.shares.best(workWindow(base.state)),
       certificates: engine.votes.certificates(base.state, epoch, MAX_CERTIFICATES),
       evidence: engine.evidence().slice(0, MAX_EVIDENCE),
       onRefused: (tx, error) => {

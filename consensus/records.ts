@@ -1,3 +1,4 @@
+import { MAX_WORK_SHARES } from "../chain/block.ts";
 import type { State } from "../chain/state.ts";
 import { type Address, word } from "../lib/bytes.ts";
 import {
@@ -31,7 +32,8 @@ const table = <T>(number: number, coder: Coder<T>): Table<T> => ({
     return value && decodeWith(coder, value);
   },
   raw: (state, id) => state.record(ACCOUNT, number, word(id)),
-  set: (state, id, value) => state.setRecord(ACCOUNT, number, word(id), value && encodeWith(coder, value)),
+  set: (state, id, value) =>
+    state.setRecord(ACCOUNT, number, word(id), value === undefined ? undefined : encodeWith(coder, value)),
 });
 
 const MAX_BITMAP_BYTES = 512;
@@ -82,6 +84,17 @@ export const sets = table(TABLE.sets, setCoder);
 export const active = table(TABLE.active, activeCoder);
 /** The set that the last era boundary chose, for the era that it may begin with. */
 export const candidate = table(69, record({ era: uint, members: membersCoder }));
+/** The last blocks, at which a work share may be anchored, by number modulo their count; each is written by its child. */
+export const workAnchors = table(70, record({ number: uint, hash, slot: uint, difficulty: big }));
+/** The ids of the shares that the last blocks include, by the block's number modulo the same count. */
+export const workIncluded = table(71, list(hash, MAX_WORK_SHARES));
+/** Seconds by which included shares are ahead of the clock: the drift of spec section 7 with its sign turned. */
+export const workAhead = table(72, uint);
+/** What the shares of the block of a slot are to be rewarded for (spec section 9), until their epoch is closed. */
+export const workEarned = table(
+  73,
+  record({ includer: address, shares: list(record({ index: uint, difficulty: big }), MAX_WORK_SHARES) }),
+);
 /**
  * What is known of an epoch until it is closed: whether it holds a block, and which block first included which votes for its
  * checkpoint.
@@ -104,7 +117,6 @@ export const slashingEpochs = table(82, list(uint, 1 << 20));
 export const reserve = table(83, big);
 /** All wei of bonds that leak and slashing ever burned. */
 export const bondsBurned = table(84, big);
-
 /** How many validators have an inactivity score. */
 export const withScore = table(85, uint);
 

@@ -1,6 +1,6 @@
 import { thrower } from "../lib/rule-error.ts";
 
-/** The rules of blocks, votes and certificates: verdict and section of docs/spec.md. */
+/** The rules of blocks, work shares, votes and certificates: verdict and section of docs/spec.md. */
 export const CONSENSUS_RULES = {
   "block-future": { verdict: "retry", section: "2" },
   "block-waiting": { verdict: "retry", section: "2" },
@@ -29,7 +29,6 @@ export const CONSENSUS_RULES = {
   "block-proposer": { verdict: "reject", section: "4" },
   "block-size": { verdict: "reject", section: "5" },
   "block-reveal": { verdict: "reject", section: "4" },
-  "block-work-shares": { verdict: "reject", section: "7" },
   "block-proposer-slashed": { verdict: "reject", section: "6" },
   "evidence-form": { verdict: "reject", section: "6" },
   "evidence-not-slashable": { verdict: "reject", section: "6" },
@@ -37,6 +36,16 @@ export const CONSENSUS_RULES = {
   "evidence-old": { verdict: "ignore", section: "6" },
   "evidence-early": { verdict: "ignore", section: "6" },
   "evidence-useless": { verdict: "ignore", section: "6" },
+  "share-anchor": { verdict: "reject", section: "7" },
+  "share-beneficiary": { verdict: "reject", section: "7" },
+  "share-included": { verdict: "reject", section: "7" },
+  "share-target": { verdict: "reject", section: "7" },
+  "share-mix": { verdict: "reject", section: "7" },
+  "share-unknown-anchor": { verdict: "retry", section: "7" },
+  "share-stale": { verdict: "ignore", section: "7" },
+  "share-unfit": { verdict: "ignore", section: "7" },
+  "share-known": { verdict: "ignore", section: "7" },
+  "share-busy": { verdict: "ignore", section: "7" },
   "certificate-target": { verdict: "reject", section: "6" },
   "certificate-source": { verdict: "reject", section: "6" },
   "certificate-bitmap": { verdict: "reject", section: "6" },

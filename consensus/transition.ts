@@ -1,4 +1,4 @@
-import type { Block, Body, Certificate, Evidence } from "../chain/block.ts";
+import type { Block, Body, Certificate, Evidence, WorkShare } from "../chain/block.ts";
 import {
   consensusRoot,
   MAX_TRANSACTION_BYTES_IN_BLOCK,
@@ -24,7 +24,6 @@ import { slotPayer } from "../vm/market/messages.ts";
 import { marketSystemStep } from "../vm/market/system-step.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { isJailed, type Member, type Validator, validators } from "../vm/validator-store.ts";
-import { shareDifficulty } from "./asert.ts";
 import type { Chain } from "./chain.ts";
 import { crossBoundaries, seedMix } from "./epochs.ts";
 import { includeEvidence } from "./evidence.ts";
@@ -32,6 +31,7 @@ import { nextBaseFee } from "./fees.ts";
 import { includeCertificate } from "./finality.ts";
 import { drawProposer, epochSeed, mixReveal, randaoMessage } from "./proposer.ts";
 import { active, type Finality, finality, must, ONLY, sets } from "./records.ts";
+import { advanceDrift, includeShares, recordAnchor, workDifficulty } from "./resources/work.ts";
 import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
 
@@ -103,12 +103,16 @@ interface Prepared {
   readonly difficulty: bigint;
   readonly baseFee: bigint;
   readonly peaks: Mmr;
+  /** How many validators the parent's state has. */
+  readonly registered: number;
   context(mixHash: Hash, beneficiary: Address): BlockContext;
 }
 
 /** Runs steps 2 and 3 of the block transition as far as the slot alone decides them. */
 export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
   const { genesis } = chain;
+  const registered = validators.count(base.state);
+  recordAnchor(base.state, genesis, base.header, base.hash);
   crossBoundaries(base.state, genesis, base.header, base.hash, slot);
   const epoch = epochOf(genesis, slot);
   const era = eraOf(genesis, epoch);
@@ -123,9 +127,10 @@ export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
     mayPropose: !isJailed(proposer, epoch, params.evidenceEpochs),
     validatorsRoot: validatorsRoot(base.state, genesis),
     historyRoot: mmrRoot(peaks),
-    difficulty: shareDifficulty(params.genesisDifficulty, 0n, params.asertHalfLifeSeconds),
+    difficulty: workDifficulty(base.state, params),
     baseFee,
     peaks,
+    registered,
     context: (mixHash, beneficiary) => ({
       number: base.header.number + 1,
       timestamp: timestampOf(genesis, slot),
@@ -204,16 +209,16 @@ export const checkHeader = (chain: Chain, parent: Header, header: Header): numbe
   return slot;
 };
 
-/**
- * Checks and runs a block on its parent. Throws RuleError where it breaks a rule; `base.state` is then to be thrown away.
- * Costs most: signatures of transactions, certificates, state roots.
- */
-export const importBlock = (chain: Chain, base: Base, block: Block): Outcome => {
+const refuse = (_: unknown, error: Error): never => {
+  throw error;
+};
+
+/** Checks what a block says before its body is run: form, header, proposer. Crosses the boundaries on `base.state`. */
+const checkBlock = (chain: Chain, base: Base, block: Block): Prepared => {
   const { header, body } = block;
   const slot = checkHeader(chain, base.header, header);
   equal("header-consensus-root", header.consensusRoot, consensusRoot(body));
   equal("header-transactions-root", header.transactionsRoot, transactionsRoot(body.transactions));
-  if (body.workShares.length > 0) failConsensus("block-work-shares", "none can be valid before work is switched on");
   const prepared = prepare(chain, base, slot);
   equal("block-proposer", recoverCompact(block.hash, block.signature), prepared.proposer.address);
   if (!prepared.mayPropose) failConsensus("block-proposer-slashed", prepared.proposer.address);
@@ -223,14 +228,41 @@ export const importBlock = (chain: Chain, base: Base, block: Block): Outcome => 
   equal("header-difficulty", header.difficulty, prepared.difficulty);
   equal("header-validators-root", header.validatorsRoot, prepared.validatorsRoot);
   equal("header-history-root", header.historyRoot, prepared.historyRoot);
+  return prepared;
+};
+
+/**
+ * Checks a block's work shares as importBlock will, all but Ethash itself: who makes this node compute that has signed as
+ * the slot's proposer, and paid for each share. Throws RuleError. `base.state` is to be thrown away.
+ */
+export const checkShares = (chain: Chain, base: Base, block: Block): void => {
+  const prepared = checkBlock(chain, base, block);
+  const context = prepared.context(block.header.mixHash, block.header.beneficiary);
+  includeShares(base.state, { ...context, registered: prepared.registered }, block.body.workShares, () => true, refuse);
+};
+
+/**
+ * Checks and runs a block on its parent. `isEthash` tells of each of its shares what Ethash said before, since that takes
+ * other threads' time. Throws RuleError where it breaks a rule; `base.state` is then to be thrown away.
+ * Costs most: signatures of transactions, certificates, state roots.
+ */
+export const importBlock = (
+  chain: Chain,
+  base: Base,
+  block: Block,
+  isEthash: (share: WorkShare) => boolean,
+): Outcome => {
+  const { header, body } = block;
+  const prepared = checkBlock(chain, base, block);
   const context = prepared.context(header.mixHash, header.beneficiary);
-  const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, (_, error) => {
-    throw error;
-  });
+  const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
+  const { registered } = prepared;
+  includeShares(base.state, { ...context, registered }, body.workShares, isEthash, refuse);
   for (const certificate of body.certificates)
     includeCertificate(base.state, chain.genesisHash, prepared.epoch, header.beneficiary, certificate);
   for (const evidence of body.evidence)
     includeEvidence(chain, base.state, prepared.epoch, context.params.evidenceEpochs, header.beneficiary, evidence);
+  advanceDrift(base.state, context.params, body.workShares.length);
   equal("header-gas-used", header.gasUsed, gasUsed);
   equal("header-receipts-root", header.receiptsRoot, receiptsRoot(receipts));
   equal("header-bloom", toHex(header.logsBloom), toHex(joinBlooms(receipts.map((receipt) => receipt.logsBloom))));
@@ -245,6 +277,8 @@ export interface Proposal {
   readonly beneficiary: Address;
   readonly randaoReveal: Hex;
   readonly transactions: Iterable<Transaction>;
+  /** Best first; their mixes are Ethash's. Those that this block cannot include are left out. */
+  readonly workShares: Iterable<WorkShare>;
   readonly certificates: readonly Certificate[];
   readonly evidence: readonly Evidence[];
   /** Told of each transaction that cannot be in this block: by a rule, or (any other Error) by a bug of ours that it met. */
@@ -280,6 +314,14 @@ export const buildBlock = (
     proposal.transactions,
     proposal.onRefused,
   );
+  const { registered } = prepared;
+  const workShares = includeShares(
+    base.state,
+    { ...context, registered },
+    proposal.workShares,
+    () => true,
+    () => undefined,
+  );
   const certificates = including(base.state, proposal.certificates, (certificate) =>
     includeCertificate(base.state, chain.genesisHash, prepared.epoch, proposal.beneficiary, certificate),
   );
@@ -287,7 +329,8 @@ export const buildBlock = (
   const evidence = including(base.state, proposal.evidence, (item) =>
     includeEvidence(chain, base.state, prepared.epoch, evidenceEpochs, proposal.beneficiary, item),
   );
-  const body: Body = { transactions, workShares: [], certificates, evidence };
+  advanceDrift(base.state, context.params, workShares.length);
+  const body: Body = { transactions, workShares, certificates, evidence };
   const { root, ops } = base.state.commit();
   const header: Header = {
     parentHash: base.hash,

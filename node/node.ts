@@ -4,6 +4,7 @@ import { openDb } from "../chain/db.ts";
 import { readGenesis } from "../chain/genesis.ts";
 import { createEngine } from "../consensus/engine.ts";
 import { createProducer, localSigner } from "../consensus/producer.ts";
+import type { Address } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { type DataStore, openDataStore } from "../p2p/data/store.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
@@ -11,6 +12,8 @@ import { createNetwork } from "../p2p/network.ts";
 import { dataRoute } from "../rpc/data.ts";
 import { lotMethods } from "../rpc/lots.ts";
 import { createRpcServer } from "../rpc/server.ts";
+import { createStratum } from "../rpc/stratum.ts";
+import { createWorkDesk } from "../rpc/work.ts";
 import { readJson, type ValidatorKeys, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 
@@ -20,6 +23,10 @@ export interface NodeOptions {
   readonly rpc: { readonly host: string; readonly port: number };
   /** Left out: no connections to other nodes. */
   readonly p2p?: { readonly listen: readonly string[]; readonly bootstrap: readonly string[] };
+  /** Where miners may connect by Stratum; left out: nowhere. */
+  readonly stratum?: { readonly host: string; readonly port: number } | undefined;
+  /** The validator that miners work for; left out: this node's own, if it validates. */
+  readonly beneficiary?: Address | undefined;
   readonly log: Log;
 }
 
@@ -32,6 +39,8 @@ export interface NodeInfo {
 
 export interface RunningNode {
   readonly rpcUrl: string;
+  /** The port for miners, where there is one. */
+  readonly stratumPort: number | undefined;
   readonly chainId: number;
   stop(): Promise<void>;
 }
@@ -74,6 +83,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   // RPC before the duties: a node that cannot be asked should not sign.
   const lots = network?.lots ?? openLotReceipts(dataDb, engine);
   const routes = [dataRoute({ ...ownData(data), fetch: async (cid) => network?.fetchData(cid) })];
+  const desk = createWorkDesk({ engine, beneficiary: options.beneficiary ?? key?.address });
   const rpc = createRpcServer({
     engine,
     network,
@@ -81,12 +91,14 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     port: options.rpc.port,
     log,
     routes,
-    methods: lotMethods(lots),
+    methods: { ...lotMethods(lots), ...desk.methods },
   });
   const expiry = setInterval(() => void data.expire(Math.floor(Date.now() / 1000)), EXPIRY_MS);
   const { port } = await rpc.start();
   // The network before the producer: what is produced must be able to leave.
   await network?.start();
+  const stratum = options.stratum ? createStratum({ engine, desk, ...options.stratum, log }) : undefined;
+  const stratumPort = await stratum?.start();
   const protection = key ? await openSlashingProtection(join(datadir, "slashing-protection")) : undefined;
   const producer =
     key && protection
@@ -107,9 +119,11 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   log.info({ rpcUrl, validator: key?.address, head: engine.head().header.number }, "node started");
   return {
     rpcUrl,
+    stratumPort,
     chainId: genesis.chainId,
     stop: async () => {
       clearInterval(expiry);
+      await stratum?.stop();
       await producer?.stop();
       await rpc.stop();
       await network?.stop();

@@ -21,6 +21,8 @@ export interface TestnetOptions {
   readonly validators: number;
   readonly workers: number;
   readonly slotsPerWorker: number;
+  /** Miners of work shares, a thread each. */
+  readonly miners?: number;
   readonly accounts: number;
   readonly rpcPort: number;
   readonly p2pPort: number;
@@ -29,7 +31,8 @@ export interface TestnetOptions {
 /** One process of the network. */
 export interface Member {
   readonly name: string;
-  readonly role: "validator" | "worker";
+  readonly role: "validator" | "worker" | "miner";
+  /** A miner's is the validator's that it works for. */
   readonly address: Address;
   readonly datadir: string;
   readonly log: string;
@@ -50,7 +53,7 @@ export interface Testnet {
   readonly client: RpcClient;
   /** Starts a member again from its folder. */
   restart(member: Member): Promise<void>;
-  /** Stops every process, workers first; kills what does not stop within five seconds. */
+  /** Stops every process, validators last; kills what does not stop within five seconds. */
   stop(): Promise<void>;
 }
 
@@ -136,10 +139,13 @@ export const startTestnet = async (options: TestnetOptions): Promise<Testnet> =>
       member.log,
     );
   };
+  const startMiner = (member: Member): void => {
+    member.process = launch(["miner", "--rpc", member.rpcUrl, "--threads", "1"], member.log);
+  };
   const bootstrap: string[] = [];
 
   const stop = async (): Promise<void> => {
-    for (const role of ["worker", "validator"] as const)
+    for (const role of ["miner", "worker", "validator"] as const)
       await Promise.all(members.filter((member) => member.role === role).map((member) => end(member)));
   };
 
@@ -175,6 +181,14 @@ export const startTestnet = async (options: TestnetOptions): Promise<Testnet> =>
       members.push(member);
       startWorker(member);
     }
+    for (let i = 0; i < (options.miners ?? 0); i++) {
+      const { address, rpcUrl, datadir: folder } = members[i % validators.length]!;
+      const name = `miner-${i + 1}`;
+      const log = join(folder, `${name}.log`);
+      const member: Member = { name, role: "miner", address, datadir: folder, log, rpcUrl, process: undefined };
+      members.push(member);
+      startMiner(member);
+    }
     const client = rpcClient(members[0]!.rpcUrl);
     const chainId = Number(await client.call("eth_chainId", []));
     return {
@@ -185,6 +199,7 @@ export const startTestnet = async (options: TestnetOptions): Promise<Testnet> =>
       stop,
       restart: async (member) => {
         if (member.role === "worker") return startWorker(member);
+        if (member.role === "miner") return startMiner(member);
         const others = members.filter((other) => other.role === "validator" && other !== member);
         const addresses = others.flatMap((other) => readJson<NodeInfo>(join(other.datadir, "node.json"))?.p2p ?? []);
         await startValidator(member, members.indexOf(member), addresses);

@@ -4,6 +4,7 @@ import { decodeBlock } from "../chain/block.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { decodeEvidence } from "../consensus/evidence.ts";
 import { failConsensus } from "../consensus/rules.ts";
+import { decodeShare } from "../consensus/shares.ts";
 import { decodeVote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
@@ -40,6 +41,7 @@ export const startGossip = (options: {
     },
     vote: async (bytes) => engine.addVote(decodeVote(bytes)),
     evidence: async (bytes) => engine.addEvidence(decodeEvidence(bytes)),
+    share: (bytes) => engine.addShare(decodeShare(bytes)),
   };
 
   for (const kind of KINDS) {

@@ -6,6 +6,7 @@ import { encodeBlock } from "../chain/block.ts";
 import type { Database } from "../chain/db.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { encodeEvidence } from "../consensus/evidence.ts";
+import { encodeShare } from "../consensus/shares.ts";
 import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { createExchange } from "./data/exchange.ts";
@@ -118,9 +119,11 @@ export const createNetwork = async ({
       await sync.start();
       await exchange.start();
       await lots.start();
+      // A message that came by gossip is known there as published: it does not go out twice.
       unsubscribe = [
         engine.on("transaction", (tx) => gossip?.publish("tx", tx.raw)),
         engine.on("evidence", (evidence) => gossip?.publish("evidence", encodeEvidence(evidence))),
+        engine.on("share", (share) => gossip?.publish("share", encodeShare(share))),
       ];
       await redial();
       timer = setInterval(() => void redial(), REDIAL_MS);

@@ -4,7 +4,7 @@ import type { Hash } from "../lib/bytes.ts";
 /** The first eight hex digits of the genesis hash: networks do not hear each other. */
 const networkId = (genesisHash: Hash): string => genesisHash.slice(2, 10);
 
-export const KINDS = ["block", "tx", "vote", "evidence"] as const;
+export const KINDS = ["block", "tx", "vote", "share", "evidence"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** The gossip topic of a kind of message. */
@@ -19,5 +19,6 @@ export const MAX_MESSAGE_BYTES: Record<Kind, number> = {
   block: MAX_BLOCK_BYTES,
   tx: 128 * 1024,
   vote: 512,
+  share: 256,
   evidence: 32 * 1024,
 };

@@ -70,6 +70,7 @@ export const blockJson = (block: Block, isFull: boolean) => ({
   transactions: isFull
     ? block.body.transactions.map((tx, index) => transactionJson(tx, { block, index }))
     : block.body.transactions.map(({ hash }) => hash),
+  workShares: block.body.workShares,
 });
 
 /** Writes a log; `logIndex` counts in the block. */

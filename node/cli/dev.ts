@@ -19,8 +19,9 @@ export const devCommand = (): Command =>
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
     .option("--datadir <folder>", "folder of the node (default: a fresh one for temporary files)")
     .option("--accounts <n>", "funded accounts", whole(1, 100), 10)
+    .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
     .option("--json", "print one JSON document: rpcUrl, chainId, accounts")
-    .action(async (flags: { port: number; datadir?: string; accounts: number; json?: boolean }) => {
+    .action(async (flags: { port: number; datadir?: string; accounts: number; stratum?: number; json?: boolean }) => {
       const stopped = stopSignal();
       const datadir = flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-dev-"));
       const keys = validatorKeys(devKey("validator", 0));
@@ -41,9 +42,11 @@ export const devCommand = (): Command =>
       const node = await startNode({
         datadir,
         rpc: { host: "127.0.0.1", port: flags.port },
+        stratum: flags.stratum === undefined ? undefined : { host: "127.0.0.1", port: flags.stratum },
         log: createLog({ path: join(datadir, "node.log") }),
       });
-      if (flags.json) printJson({ rpcUrl: node.rpcUrl, chainId: node.chainId, accounts });
+      const { rpcUrl, stratumPort, chainId } = node;
+      if (flags.json) printJson({ rpcUrl, stratumPort, chainId, accounts });
       else {
         print(
           table(
@@ -53,6 +56,7 @@ export const devCommand = (): Command =>
         );
         print();
         print("Their keys are public: use them on this network alone.");
+        if (stratumPort !== undefined) print(`Stratum 127.0.0.1:${stratumPort}`);
         print(`chain id ${node.chainId}, RPC ${node.rpcUrl}, log ${join(datadir, "node.log")}. Ctrl-C stops.`);
       }
       await stopped;

@@ -1,10 +1,11 @@
 import { cpSync, existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import type { Hex } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
 import { startNode } from "../node.ts";
 import { stopSignal } from "../stop.ts";
-import { port, several } from "./options.ts";
+import { address, port, several } from "./options.ts";
 import { fail, print } from "./output.ts";
 
 interface NodeFlags {
@@ -15,6 +16,9 @@ interface NodeFlags {
   p2pHost: string;
   p2pPort: number;
   bootstrap?: string[];
+  stratum?: number;
+  stratumHost: string;
+  beneficiary?: Hex;
   logLevel: string;
 }
 
@@ -28,6 +32,9 @@ export const nodeCommand = (): Command =>
     .option("--p2p-host <host>", "address that p2p listens on", "127.0.0.1")
     .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
     .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
+    .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
+    .option("--stratum-host <host>", "address that Stratum listens on", "127.0.0.1")
+    .option("--beneficiary <address>", "validator that miners work for (default: this node's own)", address)
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
@@ -42,9 +49,12 @@ export const nodeCommand = (): Command =>
         datadir,
         rpc: { host: flags.host, port: flags.port },
         p2p: { listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`], bootstrap: flags.bootstrap ?? [] },
+        stratum: flags.stratum === undefined ? undefined : { host: flags.stratumHost, port: flags.stratum },
+        beneficiary: flags.beneficiary,
         log: createLog({ level: flags.logLevel }),
       });
       print(`RPC ${node.rpcUrl}`);
+      if (node.stratumPort !== undefined) print(`Stratum ${flags.stratumHost}:${node.stratumPort}`);
       await stopped;
       await node.stop();
     });

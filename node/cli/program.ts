@@ -5,6 +5,7 @@ import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
 import { genesisCommand } from "./genesis.ts";
 import { jobCommand } from "./job.ts";
+import { minerCommand } from "./miner.ts";
 import { nodeCommand } from "./node.ts";
 import { runCommand } from "./run.ts";
 import { testnetCommand } from "./testnet.ts";
@@ -23,6 +24,7 @@ export const createProgram = (): Command => {
     devCommand,
     nodeCommand,
     workerCommand,
+    minerCommand,
     jobCommand,
     appCommand,
     runCommand,

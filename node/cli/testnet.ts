@@ -13,6 +13,7 @@ export const testnetOptions = (command: Command): Command =>
     .option("--validators <n>", "validators, each a process of its own", whole(1, 16), 4)
     .option("--workers <n>", "workers, each on a validator's RPC", whole(0, 16), 4)
     .option("--slots <n>", "slots that each worker holds in the genesis pool", whole(1, 64), 8)
+    .option("--miners <n>", "miners of work shares, each with one thread of the lowest priority", whole(0, 16), 0)
     .option("--accounts <n>", "funded accounts", whole(1, 100), 4)
     .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)")
     .option("--port <port>", "first RPC port; the next free ones follow", port, 8545)
@@ -23,6 +24,7 @@ export interface TestnetFlags {
   validators: number;
   workers: number;
   slots: number;
+  miners: number;
   accounts: number;
   datadir?: string;
   port: number;
@@ -34,6 +36,7 @@ export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
   validators: flags.validators,
   workers: flags.workers,
   slotsPerWorker: flags.slots,
+  miners: flags.miners,
   accounts: flags.accounts,
   rpcPort: flags.port,
   p2pPort: flags.p2pPort,

@@ -61,16 +61,36 @@ t.test("headers and blocks decode to what was encoded", async (t) => {
     bitmap: Uint8Array.of(15),
     signature: NO_REVEAL,
   };
-  const body = { transactions: [tx], workShares: [], certificates: [certificate], evidence: [] };
+  const share = {
+    anchorHash: ZERO_HASH,
+    beneficiary: ZERO_ADDRESS,
+    extraNonce: ZERO_HASH,
+    nonce: "0x00000000000000ff" as Hex,
+    mixHash: ZERO_HASH,
+  };
+  const body = { transactions: [tx], workShares: [share], certificates: [certificate], evidence: [] };
   const block: Block = { hash: hashHeader(header), header, signature: `0x${"00".repeat(65)}` as Hex, body };
   t.same(decodeBlock(encodeBlock(block)), block);
   t.not(consensusRoot(body), consensusRoot({ ...body, certificates: [] }));
+  t.not(consensusRoot(body), consensusRoot({ ...body, workShares: [] }));
 });
 
 t.test("a block with a byte too many or a list too long is refused", async (t) => {
   const body = { transactions: [tx], workShares: [], certificates: [], evidence: [] };
   const bytes = encodeBlock({ hash: hashHeader(header), header, signature: `0x${"00".repeat(65)}`, body });
   t.throws(() => decodeBlock(concat(bytes, Uint8Array.of(0))), { code: "rlp" });
+  const share = {
+    anchorHash: ZERO_HASH,
+    beneficiary: ZERO_ADDRESS,
+    extraNonce: ZERO_HASH,
+    nonce: "0x0000000000000000" as Hex,
+    mixHash: ZERO_HASH,
+  };
+  const crowded = { ...body, workShares: Array.from({ length: 17 }, () => share) };
+  t.throws(
+    () => decodeBlock(encodeBlock({ hash: ZERO_HASH, header, signature: `0x${"00".repeat(65)}`, body: crowded })),
+    { code: "codec" },
+  );
   const five = { ...body, evidence: Array.from({ length: 5 }, () => Uint8Array.of(1)) };
   t.throws(() => decodeBlock(encodeBlock({ hash: ZERO_HASH, header, signature: `0x${"00".repeat(65)}`, body: five })), {
     code: "codec",

@@ -44,6 +44,8 @@ t.test("an impossible document is refused with the field and the reason", async 
     ["params.weiPerGas", "1", /overpaying would earn weight/],
     ["params.burnQ16", "70000", /burnQ16/],
     ["params.contributionDecayQ64", (1n << 64n).toString(), /never fade/],
+    ["params.ethashCacheBytes", 10_000, /ethashCacheBytes: is no multiple of 8192/],
+    ["params.ethashDatasetBytes", 2 ** 20 + 8_192, /ethashDatasetBytes: is no multiple of 16384/],
     ["params.mystery", 1, /no such parameter/],
     ["params.gasLimit", undefined, /gasLimit/],
     ["params.schedule", [{ era: 0, work: "1", contribution: "1", stake: "1" }], /add up to 65536/],

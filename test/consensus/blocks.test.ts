@@ -74,6 +74,7 @@ t.test("a block holds so many bytes of transactions and no more", async (t) => {
     beneficiary: ZERO_ADDRESS,
     randaoReveal: engine.head().header.randaoReveal,
     transactions: Array.from({ length: 20 }, (_, nonce) => heavy(nonce)),
+    workShares: [],
     certificates: [],
     evidence: [],
     onRefused: (_, error) => refused.push((error as RuleError).code),
@@ -90,5 +91,5 @@ t.test("the block of a slashed proposer is invalid", async (t) => {
   const base = engine.baseOf(engine.store.block(block.header.parentHash)!);
   const index = keys.findIndex((each) => each.address === block.header.beneficiary);
   slash(base.state, 2, index, ZERO_ADDRESS);
-  t.throws(() => importBlock(engine.chain, base, block), { code: "block-proposer-slashed" });
+  t.throws(() => importBlock(engine.chain, base, block, () => true), { code: "block-proposer-slashed" });
 });

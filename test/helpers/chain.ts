@@ -2,7 +2,7 @@ import { pino } from "pino";
 import type { Block } from "../../chain/block.ts";
 import { memoryDb } from "../../chain/db.ts";
 import { devGenesis, readGenesis } from "../../chain/genesis.ts";
-import { type Genesis, timestampOf } from "../../chain/params.ts";
+import { type Genesis, type Params, timestampOf } from "../../chain/params.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
 import { createProducer, localSigner, type Producer, type SlashingProtection } from "../../consensus/producer.ts";
 import type { Vote } from "../../consensus/votes.ts";
@@ -15,10 +15,14 @@ export const RLC = 10n ** 18n;
 export const testKey = (name: string): Hex => keccak256(utf8(`test ${name}`));
 export const silent = pino({ level: process.env.TEST_LOG ?? "silent" });
 
+/** Parameters as a document has them, to be changed for a test. */
+export type TestParams = Partial<Record<keyof Params, unknown>>;
+
 /** Makes a genesis of the development profile with validators and funded accounts. */
 export const testGenesis = (
   count: number,
   accounts: readonly Address[] = [],
+  params: TestParams = {},
 ): { genesis: Genesis; keys: ValidatorKeys[]; document: unknown } => {
   const keys = Array.from({ length: count }, (_, i) => validatorKeys(testKey(`validator ${i}`)));
   const document = devGenesis({
@@ -26,6 +30,7 @@ export const testGenesis = (
     validators: keys.map((each) => genesisValidator(each, 10_000n * RLC)),
     accounts: accounts.map((address) => ({ address, balance: (1_000n * RLC).toString() })),
     slots: [],
+    params,
   });
   return { genesis: readGenesis(document), keys, document };
 };
@@ -50,8 +55,8 @@ export interface TestNode {
 }
 
 /** Engines and producers of one chain in one process, on a clock that the test moves; messages arrive at once. */
-export const createTestNetwork = async (count: number, accounts: readonly Address[] = []) => {
-  const { genesis, keys } = testGenesis(count, accounts);
+export const createTestNetwork = async (count: number, accounts: readonly Address[] = [], params: TestParams = {}) => {
+  const { genesis, keys } = testGenesis(count, accounts, params);
   let nowMs = genesis.genesisTime * 1000;
   const nodes: TestNode[] = [];
   /** Pairs that do not hear each other. */

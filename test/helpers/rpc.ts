@@ -6,11 +6,16 @@ import { createProducer, localSigner } from "../../consensus/producer.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { createRpcServer, type RpcServerOptions } from "../../rpc/server.ts";
-import { memoryProtection, silent, testGenesis } from "./chain.ts";
+import { createWorkDesk } from "../../rpc/work.ts";
+import { memoryProtection, silent, type TestParams, testGenesis } from "./chain.ts";
 
 /** Starts a chain of one validator with its RPC on a port of its own; blocks come when the test asks. */
-export const startRpc = async (accounts: readonly Address[] = [], options: Partial<RpcServerOptions> = {}) => {
-  const { genesis, keys } = testGenesis(1, accounts);
+export const startRpc = async (
+  accounts: readonly Address[] = [],
+  options: Partial<RpcServerOptions> = {},
+  params: TestParams = {},
+) => {
+  const { genesis, keys } = testGenesis(1, accounts, params);
   let nowMs = genesis.genesisTime * 1000;
   let slot = 0;
   const engine = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });
@@ -22,11 +27,14 @@ export const startRpc = async (accounts: readonly Address[] = [], options: Parti
     publishVote: () => undefined,
     log: silent,
   });
-  const server = createRpcServer({ engine, host: "127.0.0.1", port: 0, log: silent, ...options });
+  const desk = createWorkDesk({ engine, beneficiary: keys[0]!.address });
+  const methods = { ...desk.methods, ...options.methods };
+  const server = createRpcServer({ engine, host: "127.0.0.1", port: 0, log: silent, ...options, methods });
   const { port } = await server.start();
   const url = `http://127.0.0.1:${port}`;
   return {
     engine,
+    desk,
     genesis,
     validator: keys[0]!,
     url,
