@@ -48,6 +48,6 @@ export const outOfBounds = (): never => {
 export const customError = (source: string): ((...args: readonly AbiValue[]) => never) => {
   const error = abiFunction(source);
   return (...args) => {
-    throw new Revert(error.encode(...args), error.name);
+    throw new Revert(error.encode(...args), `${error.name}(${args.join(", ")})`);
   };
 };

@@ -82,8 +82,8 @@ export const createWorld = (options: {
   const requester = addressBy("requester");
   const developer = addressBy("developer");
   const staker = addressBy("staker");
-  const genesis: Genesis = readGenesis(
-    devGenesis({
+  const genesis: Genesis = readGenesis({
+    ...devGenesis({
       genesisTime: 1_700_000_000,
       validators: keys.map((each) => genesisValidator(each, 10_000n * RLC)),
       accounts: [requester, developer, staker].map((address) => ({ address, balance: (10_000n * RLC).toString() })),
@@ -94,7 +94,8 @@ export const createWorld = (options: {
       })),
       ...(options.params ? { params: options.params } : {}),
     }),
-  );
+    hubOwner: addressBy("owner"),
+  });
   const state: State = openState(memoryDb());
   for (const { address, balance } of genesis.accounts) state.credit(address, balance);
   validatorsGenesis(state, genesis);
