@@ -147,7 +147,7 @@ export const createScene = (names: readonly string[] = ["w0", "w1", "w2", "w3", 
       ]),
     reveal: (worker: string, task: Hash, result: string) =>
       call(addressBy(worker), HUB, hub("reveal"), [task, resultOf(result)]),
-    finalize: (task: Hash, results = EMPTY, callback = EMPTY) =>
+    finalize: (task: Hash, results: Uint8Array = EMPTY, callback: Uint8Array = EMPTY) =>
       call(scheduler, HUB, hub("finalize"), [task, results, callback]),
     /** The stake and what is locked of a name's account. */
     has: (name: string): [stake: bigint, locked: bigint] => {
