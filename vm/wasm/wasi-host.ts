@@ -1,4 +1,4 @@
-import { FileError } from "./file-tree.ts";
+import { FileError } from "./file-nodes.ts";
 import { ERRNO } from "./wasi-abi.ts";
 
 /** The task ends inside a host call: proc_exit, gas or output at their limit. Thrown through the module's frames. */
