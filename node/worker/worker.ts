@@ -6,7 +6,7 @@ import { rpcClient } from "../../rpc/client.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { MARKET } from "../../vm/tables.ts";
-import { ComputeFault } from "../../vm/wasm/host.ts";
+import { ComputeFault } from "../../vm/wasm/process.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { writeSecret } from "../folder.ts";
 import { type LotView, lotsOfWorker, marketFunction, viewLotById } from "../market-client.ts";
