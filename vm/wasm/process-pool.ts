@@ -1,3 +1,4 @@
+import { outputRoot } from "./output.ts";
 import { ComputeFault, type JobProcess, startProcess } from "./process.ts";
 
 /** Processes that are started before there is a lot for them, so that a lot does not wait for it. */
@@ -39,6 +40,8 @@ export const createProcessPool = (idle: number): ProcessPool => {
     while (!isClosed && waiting.size + starting + taken < idle) add().catch(later);
   };
   fill();
+  // What names results is loaded at its first use.
+  outputRoot(new Map([["out/", new Uint8Array(0)]])).catch(() => {});
 
   return {
     async take() {

@@ -4,6 +4,7 @@ import { parentPort } from "node:worker_threads";
 import { type Compiled, compileModule, runInstance } from "./instance.ts";
 import { type FromChild, type Tier, type ToChild, unpackTask } from "./messages.ts";
 import { WasmRefused } from "./refusal.ts";
+import { warmUp } from "./warm-up.ts";
 
 /** Flags of V8: without --no-liftoff, a hot loop in a function that is entered once stays in baseline code for ever. */
 const TIER_FLAGS: Readonly<Record<Tier, string>> = { optimizing: "--no-liftoff", baseline: "--liftoff-only" };
@@ -40,4 +41,5 @@ parentPort!.on("message", (message: ToChild) => {
     contents.map((bytes) => bytes.buffer as ArrayBuffer),
   );
 });
+warmUp();
 parentPort!.postMessage({ kind: "warm" } satisfies FromChild);

@@ -3,7 +3,7 @@
  * had without installing anything and without being root. Found out once, by trying.
  */
 import { execFile } from "node:child_process";
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -23,23 +23,40 @@ const OPEN_FILES = 256;
 const PROBE_TIMEOUT_MS = 5_000;
 const LIBRARIES = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/nix/store", "/etc/ld.so.cache"];
 
-/** Arguments: paths to show, `--`, command. Makes a root that holds nothing but these paths, read only. */
-const OWN_ROOT = `
-set -e
-mount -t tmpfs -o mode=755,size=1m rolec /mnt
-while [ "$1" != -- ]; do
-  if [ ! -e "/mnt$1" ]; then
-    if [ -d "$1" ]; then mkdir -p "/mnt$1"; else mkdir -p "/mnt\${1%/*}"; : > "/mnt$1"; fi
-    mount --rbind "$1" "/mnt$1"
-    mount -o remount,bind,ro "/mnt$1" || mount -o remount,bind,ro,nosuid,nodev "/mnt$1"
-  fi
-  shift
-done
-shift
-mount -o remount,ro /mnt
-cd /mnt
-exec chroot /mnt "$@"
-`;
+/** Folders that every system has and programs rarely live in: one is hidden by the new root. */
+const MOUNT_POINTS = ["/mnt", "/media", "/srv", "/opt"];
+
+const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Writes the script that runs its arguments in a root which holds nothing but these paths, read only. */
+const ownRootScript = (paths: readonly string[]): string | undefined => {
+  const root = MOUNT_POINTS.find((at) => existsSync(at) && !paths.some((path) => path.startsWith(`${at}/`)));
+  if (!root) return undefined;
+  const isFolder = (path: string): boolean => statSync(path).isDirectory();
+  const folders = paths.map((path) => quote(root + (isFolder(path) ? path : dirname(path))));
+  const files = paths.filter((path) => !isFolder(path)).map((path) => quote(root + path));
+  return [
+    "set -e",
+    `mount -t tmpfs -o mode=755,size=1m rolec ${root}`,
+    `mkdir -p ${folders.join(" ")}`,
+    ...files.map((file) => `: > ${file}`),
+    ...paths.map((path) => `mount -o rbind,ro ${quote(path)} ${quote(root + path)}`),
+    `mount -o remount,ro ${root}`,
+    `cd ${root}`,
+    `exec chroot ${root} "$@"`,
+  ].join("\n");
+};
+
+/** Leaves out paths that are another name of one before. */
+const distinct = (paths: readonly string[]): string[] => {
+  const seen = new Set<string>();
+  return paths.filter((path) => {
+    const real = existsSync(path) ? realpathSync(path) : undefined;
+    if (real === undefined || seen.has(real)) return false;
+    seen.add(real);
+    return true;
+  });
+};
 
 const programPath = (name: string): string | undefined =>
   ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/run/current-system/sw/bin"]
@@ -81,51 +98,36 @@ const works = (prefix: readonly string[]): Promise<boolean> =>
 const find = async (): Promise<Sandbox> => {
   if (process.platform !== "linux") return { prefix: [], barriers: [] };
   const [unshare, setpriv, prlimit] = ["unshare", "setpriv", "prlimit"].map(programPath);
+  const namespaces = unshare ? [unshare, "--user", "--net", "--ipc", "--uts"] : undefined;
+  const privileges = setpriv ? [setpriv, "--no-new-privs", "--pdeathsig", "KILL"] : undefined;
   const limits = prlimit
     ? [prlimit, `--data=${DATA_BYTES}`, "--core=0", "--fsize=0", `--nofile=${OPEN_FILES}`, "--"]
-    : [];
-  const privileges = setpriv ? [setpriv, "--no-new-privs", "--pdeathsig", "KILL", "--"] : [];
-  const dropAll = setpriv
-    ? [setpriv, "--no-new-privs", "--pdeathsig", "KILL", "--bounding-set=-all", "--inh-caps=-all", "--"]
-    : [];
-  const namespaces = unshare ? [unshare, "--user", "--net", "--ipc", "--uts", "--"] : [];
-  const shown = [
-    ...new Set(
-      [...LIBRARIES.filter((path) => existsSync(path)), ...programFiles(), NODE].concat(
-        setpriv ? [realpathSync(setpriv)] : [],
-      ),
-    ),
-  ];
+    : undefined;
+  const script = ownRootScript(distinct([...LIBRARIES, ...programFiles(), NODE, ...(setpriv ? [setpriv] : [])]));
   const ownRoot =
-    unshare && setpriv
-      ? [unshare, "--user", "--map-root-user", "--net", "--ipc", "--uts", "--mount", "--"].concat(
-          ["/bin/sh", "-c", OWN_ROOT, "sh"],
-          shown,
+    namespaces && privileges && script
+      ? [...namespaces, "--map-root-user", "--mount", "--", "/bin/sh", "-c", script, "sh"].concat([
+          ...privileges,
+          "--bounding-set=-all",
+          "--inh-caps=-all",
           "--",
-        )
-      : [];
-  const [hasLimits, hasPrivileges, hasNamespaces, hasOwnRoot] = await Promise.all([
-    limits.length > 0 && works(limits),
-    privileges.length > 0 && works(privileges),
-    namespaces.length > 0 && works(namespaces),
-    ownRoot.length > 0 && works([...ownRoot, ...dropAll]),
-  ]);
-  const prefix = [...(hasLimits ? limits : [])];
-  const barriers = hasLimits ? [`${DATA_BYTES / 2 ** 30} GiB of memory`, "writes no files"] : [];
-  if (hasOwnRoot) {
-    prefix.push(...ownRoot, ...dropAll);
-    barriers.push("no network", "sees no files but its program", "no privileges");
-  } else {
-    if (hasNamespaces) {
-      prefix.push(...namespaces);
-      barriers.push("no network");
-    }
-    if (hasPrivileges) {
-      prefix.push(...privileges);
-      barriers.push("no new privileges");
-    }
-  }
-  return { prefix, barriers };
+        ])
+      : undefined;
+  const candidates = [limits, ownRoot, namespaces && [...namespaces, "--"], privileges && [...privileges, "--"]];
+  const [hasLimits, hasOwnRoot, hasNamespaces, hasPrivileges] = await Promise.all(
+    candidates.map((prefix) => prefix !== undefined && works(prefix)),
+  );
+  const parts: readonly (readonly [boolean | undefined, readonly string[] | undefined, readonly string[]])[] = [
+    [hasLimits, limits, [`${DATA_BYTES / 2 ** 30} GiB of memory`, "writes no files"]],
+    [hasOwnRoot, ownRoot, ["no network", "sees no files but its program", "no privileges"]],
+    [!hasOwnRoot && hasNamespaces, candidates[2], ["no network"]],
+    [!hasOwnRoot && hasPrivileges, candidates[3], ["no new privileges"]],
+  ];
+  const used = parts.filter(([isUsed]) => isUsed);
+  return {
+    prefix: used.flatMap(([, prefix]) => prefix ?? []),
+    barriers: used.flatMap(([, , barriers]) => barriers),
+  };
 };
 
 let found: Promise<Sandbox> | undefined;
