@@ -52,22 +52,24 @@ const lowerPriority = (pid: number): void => {
     }
 };
 
+/** Gives the flags under which Node runs a job: it may read its own program, start threads, and nothing else. */
+export const nodeFlags = (): string[] => [
+  "--permission",
+  "--allow-worker",
+  ...programFiles().map((path) => `--allow-fs-read=${path}`),
+  `--max-old-space-size=${HEAP_MB}`,
+  "--no-addons",
+  "--disable-warning=ExperimentalWarning",
+  "--disable-warning=SecurityWarning",
+];
+
 /** Starts a process behind all barriers that this system has. */
 export const startProcess = async (): Promise<JobProcess> => {
   const { prefix } = await findSandbox();
   const [program, ...args] = [...prefix, NODE];
   const child = fork(RUN_FILE, [], {
     execPath: program!,
-    execArgv: [
-      ...args,
-      "--permission",
-      "--allow-worker",
-      ...programFiles().map((path) => `--allow-fs-read=${path}`),
-      `--max-old-space-size=${HEAP_MB}`,
-      "--no-addons",
-      "--disable-warning=ExperimentalWarning",
-      "--disable-warning=SecurityWarning",
-    ],
+    execArgv: [...args, ...nodeFlags()],
     env: {},
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],

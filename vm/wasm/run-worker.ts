@@ -14,6 +14,7 @@ let files: readonly Uint8Array[] = [];
 
 const answerTo = (message: ToChild): FromChild => {
   if (message.kind === "start") {
+    if (compiled) return { kind: "fault", reason: "a process serves one lot" };
     // Only now: Node's own WebAssembly (it strips types) was compiled by the fast compiler before.
     setFlagsFromString(TIER_FLAGS[message.tier]);
     files = message.files;
