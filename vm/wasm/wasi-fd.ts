@@ -12,9 +12,9 @@ const LAST_ADVICE = 5;
 const STAT_BYTES = 64;
 const DIRENT_BYTES = 24;
 /** Gas of an entry that a listing copies. */
-const LISTING_ENTRY = 8;
+const LISTING_ENTRY = 64;
 /** Gas of reading a buffer of a vectored call. */
-const BUFFER = 16;
+const BUFFER = 64;
 
 const toOffset = (value: bigint): number => (value < 0n || value > MAX_OFFSET ? fail(ERRNO.inval) : Number(value));
 

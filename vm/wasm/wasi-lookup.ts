@@ -15,6 +15,8 @@ export interface Place {
   readonly mustBeDirectory: boolean;
 }
 
+/** Gas of a byte of a path: it is decoded, split and compared. */
+const PATH_BYTE = 8;
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const partsOf = (path: string): string[] => path.split("/").filter((part) => part !== "" && part !== ".");
 const namesDirectory = (path: string): boolean => /(?:^|\/)\.{0,2}$/.test(path);
@@ -22,7 +24,7 @@ const namesDirectory = (path: string): boolean => /(?:^|\/)\.{0,2}$/.test(path);
 /** Reads a path from memory. Fails for what is too long, not UTF-8, empty, or holds a zero byte. */
 export const readPath = (host: Host, at: number, length: number): string => {
   if (length >>> 0 > LIMITS.pathBytes) return fail(ERRNO.nametoolong);
-  host.charge(length >>> 0);
+  host.charge((length >>> 0) * PATH_BYTE);
   let path: string;
   try {
     path = strictUtf8.decode(host.slice(at, length));
@@ -55,7 +57,7 @@ export const lookUp = (host: Host, tree: FileTree, base: DirectoryNode, path: st
     const isLast = left.length === 0;
     if (node?.kind === "link" && (!isLast || follow)) {
       if (++links > LIMITS.symbolicLinks) return fail(ERRNO.loop);
-      host.charge(node.size);
+      host.charge(node.size * PATH_BYTE);
       if (isLast) mustBeDirectory ||= namesDirectory(node.target);
       left.push(...partsOf(node.target).reverse());
       continue;

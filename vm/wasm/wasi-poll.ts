@@ -5,7 +5,7 @@ import type { Descriptors } from "./wasi-descriptors.ts";
 import { Halt, type Host } from "./wasi-host.ts";
 
 /** Gas of a subscription. */
-const SUBSCRIPTION = 64;
+const SUBSCRIPTION = 256;
 const SUBSCRIPTION_BYTES = 48;
 const EVENT_BYTES = 32;
 const TAG = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
