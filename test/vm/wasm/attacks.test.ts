@@ -1,6 +1,7 @@
 import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { runTask, type TaskResult } from "../../../vm/wasm/host.ts";
+import { compileModule, runInstance } from "../../../vm/wasm/instance.ts";
 import { TASK_LIMITS } from "../../../vm/wasm/limits.ts";
 import { createProcessPool } from "../../../vm/wasm/process-pool.ts";
 import { STATUS, STATUS_NAMES, TRAP } from "../../../vm/wasm/status.ts";
@@ -26,6 +27,11 @@ const run = (source: ModuleSource | Uint8Array, task: Partial<Task> = {}): Promi
 };
 const ending = async (source: ModuleSource | Uint8Array, task: Partial<Task> = {}): Promise<string> => {
   const { status, code } = await run(source, task);
+  return `${STATUS_NAMES[status]} ${code}`;
+};
+/** As `ending`, in this process: for what can do no harm but give a wrong answer. */
+const answer = (source: ModuleSource): string => {
+  const { status, code } = runInstance(compileModule(build(source)), TASK);
   return `${STATUS_NAMES[status]} ${code}`;
 };
 const exit = (errno: number): string => (errno === 0 ? "OK 0" : `EXIT ${errno}`);
@@ -169,30 +175,30 @@ t.test("vectors: many buffers that overlap cost what they move, and pointers out
 });
 
 t.test("paths: none leads out of the tree, however long, deep or crooked", async (t) => {
-  const opening = (path: string, before: Step[] = []) => ending(program([...before, open(path, 0, 2n)]));
+  const opening = (path: string, before: Step[] = []) => answer(program([...before, open(path, 0, 2n)]));
   for (const path of ["../etc/passwd", "/etc/passwd", "in/../../etc", "out/./../..", "..", "out//..//../x"])
-    t.equal(await opening(path), exit(ERRNO.notcapable), path);
-  t.equal(await opening("out/up/x", [["path_symlink", "../../..", 3, "out/up"]]), exit(ERRNO.notcapable));
-  t.equal(await opening("out/in/nothing", [["path_symlink", "../in", 3, "out/in"]]), exit(ERRNO.noent));
+    t.equal(opening(path), exit(ERRNO.notcapable), path);
+  t.equal(opening("out/up/x", [["path_symlink", "../../..", 3, "out/up"]]), exit(ERRNO.notcapable));
+  t.equal(opening("out/in/nothing", [["path_symlink", "../in", 3, "out/in"]]), exit(ERRNO.noent));
   const here: Step = ["path_symlink", ".", 3, "out/l"];
-  t.equal(await opening(`out/${"l/".repeat(33)}x`, [here]), exit(ERRNO.loop));
-  t.equal(await opening(`out/${"l/".repeat(32)}x`, [here]), exit(ERRNO.noent));
-  t.equal(await opening("x".repeat(256)), exit(ERRNO.nametoolong));
-  t.equal(await opening("x/".repeat(2_049)), exit(ERRNO.nametoolong));
-  t.equal(await opening("./".repeat(2_048)), "OK 0");
-  t.equal(await opening("in/a\0b"), exit(ERRNO.inval));
+  t.equal(opening(`out/${"l/".repeat(33)}x`, [here]), exit(ERRNO.loop));
+  t.equal(opening(`out/${"l/".repeat(32)}x`, [here]), exit(ERRNO.noent));
+  t.equal(opening("x".repeat(256)), exit(ERRNO.nametoolong));
+  t.equal(opening("x/".repeat(2_049)), exit(ERRNO.nametoolong));
+  t.equal(opening("./".repeat(2_048)), "OK 0");
+  t.equal(opening("in/a\0b"), exit(ERRNO.inval));
   const deep = Array.from({ length: 17 }, (_, i): Step => ["path_create_directory", 3, `out${"/d".repeat(i + 1)}`]);
-  t.equal(await ending(program(deep.slice(0, 16))), "OK 0");
-  t.equal(await ending(program(deep)), OUTPUT_LIMIT);
+  t.equal(answer(program(deep.slice(0, 16))), "OK 0");
+  t.equal(answer(program(deep)), OUTPUT_LIMIT);
 });
 
 t.test("descriptors: what is closed, moved or never was", async (t) => {
   const close: Step = ["fd_close", 1];
-  t.equal(await ending(program([close, ["fd_write", 1, 0, 0, 8]])), exit(ERRNO.badf));
-  t.equal(await ending(program([["fd_close", 3], open("out/f", 1, WRITE)])), exit(ERRNO.badf));
-  t.equal(await ending(program([["fd_renumber", 3, -1]])), exit(ERRNO.badf));
+  t.equal(answer(program([close, ["fd_write", 1, 0, 0, 8]])), exit(ERRNO.badf));
+  t.equal(answer(program([["fd_close", 3], open("out/f", 1, WRITE)])), exit(ERRNO.badf));
+  t.equal(answer(program([["fd_renumber", 3, -1]])), exit(ERRNO.badf));
   t.equal(
-    await ending(
+    answer(
       program([
         ["fd_renumber", 3, 1],
         ["fd_prestat_get", 1, 0],
@@ -201,7 +207,7 @@ t.test("descriptors: what is closed, moved or never was", async (t) => {
     ),
     exit(8),
   );
-  t.equal(await ending(program([open("out/f", 1, 0n)], 0)), exit(ERRNO.mfile));
+  t.equal(answer(program([open("out/f", 1, 0n)], 0)), exit(ERRNO.mfile));
 });
 
 t.test("after all that this program is alive and small, and the next job is computed as ever", async (t) => {
