@@ -1,4 +1,6 @@
 import "../../helpers/plain-spawn.ts";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import t from "tap";
 import { runTask, type TaskResult } from "../../../vm/wasm/host.ts";
 import { compileModule, runInstance } from "../../../vm/wasm/instance.ts";
@@ -108,6 +110,24 @@ t.test("memory: growing and filling all that there is", async (t) => {
   const inputs = ["a", "b", "c", "d"].map((name) => ({ name, bytes: new Uint8Array(64 * 1024 * 1024) }));
   t.equal(await ending(fill, { inputs, gasLimit: 2_000_000_000 }), OUT_OF_GAS);
 });
+
+const noLimit = process.platform === "linux" && existsSync("/usr/bin/prlimit") ? false : "no prlimit on this machine";
+t.test(
+  "a machine without the memory that a job may have declines: that is no receipt",
+  { skip: noLimit },
+  async (t) => {
+    const job = await pool.take();
+    await job.ready;
+    const used = Number(/VmData:\s+(\d+)/.exec(readFileSync(`/proc/${job.pid}/status`, "utf8"))![1]) * 1024;
+    execFileSync("/usr/bin/prlimit", ["--pid", String(job.pid), `--data=${used + 64 * 1024 * 1024}`]);
+    const module = build({
+      memory: [1, 65_536],
+      functions: [{ code: [op.i32(4_095), grow, drop, op.i32(0), op.i32(1), op.i32(2 ** 28), op.fill as never] }],
+    });
+    const lot = { vmVersion: 1, module, timeoutMs: 240_000, pool: { take: async () => job, close() {} } };
+    await t.rejects(runTask(lot, { ...TASK, gasLimit: 1_000_000_000 }), { name: "ComputeFault" });
+  },
+);
 
 t.test("modules: tables and imports at and beyond what is allowed", async (t) => {
   const table = (entries: number): ModuleSource => ({ functions: [{ code: [] }], table: Array(entries).fill(0) });
