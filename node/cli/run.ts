@@ -1,22 +1,45 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { Command } from "commander";
-import { ZERO_HASH } from "../../lib/bytes.ts";
-import { runTask, VM_VERSION } from "../../vm/wasm/host.ts";
-import { STATUS_NAMES } from "../../vm/wasm/status.ts";
+import { Command, InvalidArgumentError } from "commander";
+import { type Hash, isHex, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { runTask, type TaskResult, VM_VERSION } from "../../vm/wasm/host.ts";
+import { ComputeFault } from "../../vm/wasm/process.ts";
+import { STATUS, STATUS_NAMES, TRAP } from "../../vm/wasm/status.ts";
+import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { several, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
 
 interface RunFlags {
-  input?: string[];
+  input: string[];
+  dir: Folder[];
+  dataset?: string;
   out?: string;
   gas: number;
   bag: number;
   index: number;
   time: number;
+  task: Hash;
+  callback?: boolean;
   timeout: number;
   json?: boolean;
 }
+
+interface Folder {
+  readonly name: "in" | "out";
+  readonly path: string;
+}
+
+const folder = (text: string, before: Folder[] = []): Folder[] => {
+  const match = /^\/?(in|out)=(.+)$/.exec(text);
+  if (!match) throw new InvalidArgumentError("in=<folder> or out=<folder> is expected");
+  return [...before, { name: match[1] as "in" | "out", path: match[2]! }];
+};
+
+const taskId = (text: string): Hash => {
+  const lower = text.toLowerCase();
+  if (!isHex(lower, 32)) throw new InvalidArgumentError("a task id is expected: 0x and 64 hex digits");
+  return lower;
+};
 
 const read = (path: string): Uint8Array => {
   try {
@@ -25,52 +48,125 @@ const read = (path: string): Uint8Array => {
     return fail(`${path} is not read: ${(error as Error).message}`);
   }
 };
+const readInput = (path: string): InputFile => ({ name: basename(path), bytes: read(path) });
+
+/** Reads the files of a folder. A job's `/in` is flat, so there may be no folders in it. */
+const readFolder = (path: string): InputFile[] => {
+  let names: string[];
+  try {
+    names = readdirSync(path).sort();
+  } catch (error) {
+    return fail(`${path} is not read: ${(error as Error).message}`);
+  }
+  return names.map((name) => {
+    const file = join(path, name);
+    if (!statSync(file).isFile()) fail(`${file} is no file: a job's /in holds files alone`);
+    return readInput(file);
+  });
+};
+
+const writeResults = (path: string, files: TaskResult["files"]): void => {
+  for (const [name, bytes] of files) {
+    const target = join(path, name);
+    mkdirSync(name.endsWith("/") ? target : dirname(target), { recursive: true });
+    if (!name.endsWith("/")) writeFileSync(target, bytes);
+  }
+};
+
+const TRAPS: Readonly<Record<number, string>> = {
+  [TRAP.other]: "a trap: memory or table out of bounds, division by zero, a wrong type",
+  [TRAP.unreachable]: "it reached `unreachable`: most often a failed assertion or a panic",
+  [TRAP.stack]: "its stack is full: recursion without end, or too deep",
+};
+
+/** Says in words how the task ended. */
+const statusText = ({ status, code, reason }: TaskResult, gasLimit: number): string => {
+  const name = STATUS_NAMES[status]!;
+  if (status === STATUS.exit) return `${name} ${code}`;
+  if (status === STATUS.trap) return `${name} ${code}: ${TRAPS[code]}`;
+  if (status === STATUS.outOfGas) return `${name}: it needs more than ${gasLimit} gas (--gas)`;
+  if (status === STATUS.outputLimit) return `${name}: it writes more than a task may (16 MiB, 4,096 entries, depth 16)`;
+  return reason ? `${name}: ${reason}` : name;
+};
+
+const show = (result: TaskResult, flags: RunFlags, seconds: number, out: string | undefined): void => {
+  const entries = [...result.files].filter(([path]) => path.startsWith("out/") && path !== "out/");
+  const bytes = entries.reduce((sum, [, content]) => sum + content.length, 0);
+  const where = out ? `in ${out}` : "not kept: --out <folder> writes it";
+  const rows = [
+    ["status", statusText(result, flags.gas)],
+    ["gas", `${result.gasUsed} of ${flags.gas}`],
+    ["time", `${seconds.toFixed(2)} s, with the start of its process`],
+    ["digest", `${result.digest}, which workers agree on`],
+    ["receipt", toHex(result.receipt)],
+  ];
+  if (result.cid) rows.push(["output", `${result.cid}: ${entries.length} in /out, ${bytes} bytes, ${where}`]);
+  if (flags.callback) rows.push(["callback", toHex(result.callbackData)]);
+  for (const [label, text] of rows) print(`${label!.padEnd(9)} ${text}`);
+};
 
 export const runCommand = (): Command =>
   new Command("run")
     .description("run a WASI program here, exactly as a worker would, and print its receipt")
     .argument("<file>", "the module, a .wasm file")
     .argument("[args...]", "its arguments (put -- before those that begin with a dash)")
-    .option("--input <file>", "a file for /in (several may be given)", several)
+    .option("--dir <in=folder>", "in=<folder>: its files are /in; out=<folder>: as --out", folder, [] as Folder[])
+    .option("--input <file>", "a file for /in (several may be given)", several, [] as string[])
+    .option("--dataset <file>", "the deal's dataset, which is in /in too")
     .option("--out <folder>", "where out/, stdout and stderr are written")
     .option("--gas <n>", "gas limit", whole(0, Number.MAX_SAFE_INTEGER), 60_000_000_000)
     .option("--bag <n>", "size of the bag of tasks that it believes to be in", whole(1, 1_000_000), 1)
     .option("--index <n>", "its place in the bag", whole(0, 999_999), 0)
     .option("--time <seconds>", "the time that its clock begins at", whole(0, 2 ** 33 - 1), 0)
+    .option("--task <id>", "the task id, from which its random bytes follow", taskId, ZERO_HASH)
+    .option("--callback", "as a deal with a callback: /out/callback is part of the receipt")
     .option("--timeout <seconds>", "give up after so long", whole(1, 86_400), 600)
     .option("--json", "print one JSON document")
     .action(async (file: string, args: string[], flags: RunFlags) => {
-      const task = {
-        taskid: ZERO_HASH,
+      const folders = flags.dir.filter(({ name }) => name === "in");
+      const out = flags.out ?? flags.dir.find(({ name }) => name === "out")?.path;
+      if (flags.index >= flags.bag) fail(`--index ${flags.index} is not in a bag of ${flags.bag}`);
+      const task: Task = {
+        taskid: flags.task,
         args,
-        inputs: (flags.input ?? []).map((path) => ({ name: basename(path), bytes: read(path) })),
+        inputs: [...folders.flatMap(({ path }) => readFolder(path)), ...flags.input.map(readInput)],
+        ...(flags.dataset ? { dataset: { ...readInput(flags.dataset), address: ZERO_ADDRESS } } : {}),
         gasLimit: flags.gas,
         startTime: flags.time,
-        hasCallback: false,
+        hasCallback: flags.callback ?? false,
         bot: { size: flags.bag, first: 0, index: flags.index },
       };
+      const start = performance.now();
       const result = await runTask(
         { vmVersion: VM_VERSION, module: read(file), timeoutMs: flags.timeout * 1000 },
         task,
-      );
-      if (flags.out) {
-        for (const [path, bytes] of result.files) {
-          const target = join(resolve(flags.out), path);
-          mkdirSync(path.endsWith("/") ? target : dirname(target), { recursive: true });
-          if (!path.endsWith("/")) writeFileSync(target, bytes);
-        }
-      }
-      const { status, code, gasUsed, digest, outputRoot, stateRoot, cid, reason } = result;
-      const name = STATUS_NAMES[status];
+      ).catch((error: unknown) => {
+        if (error instanceof ComputeFault) return fail(`this machine cannot compute it: ${error.message}`);
+        throw error;
+      });
+      const seconds = (performance.now() - start) / 1000;
+      if (out) writeResults(resolve(out), result.files);
       if (flags.json) {
+        const { status, code, gasUsed, digest, outputRoot, stateRoot, cid, reason, receipt, callbackData } = result;
         const files = [...result.files].map(([path, bytes]) => ({ path, bytes: bytes.length }));
-        printJson({ status: name, code, reason, gasUsed, digest, outputRoot, stateRoot, cid, files });
+        const hex = { receipt: toHex(receipt), callbackData: toHex(callbackData) };
+        printJson({
+          status: STATUS_NAMES[status],
+          code,
+          reason,
+          gasUsed,
+          digest,
+          outputRoot,
+          stateRoot,
+          cid,
+          ...hex,
+          files,
+        });
       } else {
         process.stdout.write(result.files.get("stdout") ?? "");
         process.stderr.write(result.files.get("stderr") ?? "");
-        print(`${name}${code ? ` ${code}` : ""}${reason ? `: ${reason}` : ""}, ${gasUsed} gas`);
-        print(`digest ${digest}`);
-        if (cid) print(`output ${cid}${flags.out ? `, in ${resolve(flags.out)}` : ""}`);
+        print();
+        show(result, flags, seconds, out === undefined ? undefined : resolve(out));
       }
-      process.exitCode = status === 0 ? 0 : 1;
+      process.exitCode = result.status === STATUS.ok ? 0 : 1;
     });

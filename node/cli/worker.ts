@@ -107,7 +107,7 @@ export const workerCommand = (): Command => {
             ["slots", `${views.length}, staking ${rlc(stake)} RLC`],
             ["seated in", `${status.seated.length} lots, computing ${status.computing.length}`],
             ["computed", `${status.computed} lots, declined ${status.declined}`],
-            ["isolation", "a process a lot, Node's permission model, empty environment, lowest priority"],
+            ["isolation", status.isolation?.join(", ") ?? "unknown"],
             ["last error", status.lastError ?? "none"],
           ],
         ),

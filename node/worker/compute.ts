@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { type Hash, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { taskId } from "../../vm/market/deal.ts";
-import { ComputeFault, runTasks } from "../../vm/wasm/host.ts";
+import { runTasks } from "../../vm/wasm/host.ts";
 import { parseParams, parseReference } from "../../vm/wasm/params.ts";
+import { ComputeFault } from "../../vm/wasm/process.ts";
+import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
 import { WasmRefused } from "../../vm/wasm/refusal.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { downloadFile, uploadData } from "../data-client.ts";
@@ -43,6 +45,7 @@ export const computeLot = async (
   client: RpcClient,
   node: string,
   lot: LotView,
+  pool: ProcessPool,
   signal: AbortSignal,
 ): Promise<Computed> => {
   const [deal, job] = await Promise.all([viewDeal(client, lot.dealid), viewJob(client, lot.dealid)]);
@@ -84,7 +87,7 @@ export const computeLot = async (
   if (timeoutMs <= 0) throw new ComputeFault("the round is over");
   const receipts: Uint8Array[] = [];
   const cids: (string | undefined)[] = [];
-  for await (const result of runTasks({ vmVersion: job.vmVersion, module, tasks, timeoutMs, signal })) {
+  for await (const result of runTasks({ vmVersion: job.vmVersion, module, tasks, timeoutMs, signal, pool })) {
     receipts.push(result.receipt);
     cids.push(result.cid);
     if (result.cid === undefined) continue;

@@ -6,8 +6,10 @@ import { rpcClient } from "../../rpc/client.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { MARKET } from "../../vm/tables.ts";
-import { ComputeFault } from "../../vm/wasm/host.ts";
+import { BARRIERS, ComputeFault } from "../../vm/wasm/process.ts";
+import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
+import { findSandbox } from "../../vm/wasm/sandbox.ts";
 import { writeSecret } from "../folder.ts";
 import { type LotView, lotsOfWorker, marketFunction, viewLotById } from "../market-client.ts";
 import { send } from "../wallet.ts";
@@ -38,6 +40,8 @@ export interface WorkerStatus {
   readonly computed: number;
   readonly declined: number;
   readonly lastError: string | undefined;
+  /** What stands between a job and this machine. */
+  readonly isolation: readonly string[];
 }
 
 export interface Worker {
@@ -54,6 +58,8 @@ const FINALIZE_GRACE_BLOCKS = 4;
 /** How often inputs are asked for before a worker says that they cannot be had, and the wait after the first time. */
 const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
+/** Processes that wait for a lot; each holds some 100 MB. */
+const MAX_WARM = 4;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
@@ -62,6 +68,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const client = rpcClient(node);
   const address = addressOf(privateKey);
   const journal = openJournal(join(datadir, "lots"));
+  const pool = createProcessPool(Math.min(options.jobs, MAX_WARM));
   const computing = new Map<Hash, Promise<void>>();
   const cannot = new Set<Hash>();
   /** Lots whose inputs did not come: how often, and when they are asked for again. */
@@ -94,7 +101,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const compute = (lot: LotView): void => {
     const retry = retries.get(lot.id) ?? { tries: 0, at: 0 };
     if (computing.has(lot.id) || computing.size >= options.jobs || Date.now() < retry.at) return;
-    const work = computeLot(client, node, lot, abort.signal)
+    const work = computeLot(client, node, lot, pool, abort.signal)
       .then((found) => {
         journal.put(lot.id, found);
         computed += 1;
@@ -193,6 +200,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       computed,
       declined,
       lastError,
+      isolation: [...BARRIERS, ...(await findSandbox()).barriers],
     };
     writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
   };
@@ -218,6 +226,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
     stop: async () => {
       abort.abort();
       clearTimeout(timer);
+      pool.close();
       await running;
       await Promise.all(computing.values());
     },

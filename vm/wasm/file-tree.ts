@@ -1,53 +1,14 @@
+import {
+  type DirectoryNode,
+  type Entry,
+  type FileNode,
+  fail,
+  type LinkNode,
+  type Node,
+  OutputLimit,
+} from "./file-nodes.ts";
 import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { ERRNO } from "./wasi-abi.ts";
-
-/** A call would write more than a task may: it has no effect, and the task ends with OUTPUT_LIMIT. */
-export class OutputLimit extends Error {
-  constructor() {
-    super("the output is at its limit");
-    this.name = "OutputLimit";
-  }
-}
-
-/** A file system call fails with a WASI error number. */
-export class FileError extends Error {
-  readonly errno: number;
-  constructor(errno: number) {
-    super(`errno ${errno}`);
-    this.errno = errno;
-  }
-}
-
-export interface FileNode {
-  readonly kind: "file";
-  readonly inode: bigint;
-  readonly writable: boolean;
-  /** The contents are the first `size` bytes. */
-  data: Uint8Array;
-  size: number;
-  /** Open descriptors; what is unlinked counts until the last is closed. */
-  open: number;
-  links: number;
-}
-
-export interface Entry {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  readonly node: Node;
-}
-
-export interface DirectoryNode {
-  readonly kind: "directory";
-  readonly inode: bigint;
-  readonly writable: boolean;
-  /** Sorted by the bytes of their names. */
-  readonly entries: Entry[];
-  parent: DirectoryNode | undefined;
-  /** Upper bound of the bytes of its UnixFS block. */
-  blockBytes: number;
-  removed: boolean;
-}
-export type Node = FileNode | DirectoryNode;
 
 /** Greatest bytes of a link in a dag-pb block beside its name: CID, sizes and tags. */
 const LINK_BYTES = 50;
@@ -72,19 +33,42 @@ const depthOf = (directory: DirectoryNode): number => {
   return depth;
 };
 
+/** Height of the tree below a node, itself 0. Looks at each entry in it. */
+const heightOf = (node: Node): number =>
+  node.kind === "directory" ? node.entries.reduce((most, entry) => Math.max(most, 1 + heightOf(entry.node)), 0) : 0;
+
+/** Counts the entries in and below a node. Looks at each. */
+export const entriesBelow = (node: Node): number =>
+  node.kind === "directory" ? node.entries.reduce((sum, entry) => sum + 1 + entriesBelow(entry.node), 0) : 0;
+
+/** How often the contents stand in the results: once for each name, once for what is open and has none. */
+const copiesOf = (node: FileNode | LinkNode): number => (node.links === 0 && node.open > 0 ? 1 : node.links);
+
+const reserve = (node: FileNode, size: number): void => {
+  const larger = new Uint8Array(Math.max(size, Math.min(2 * node.data.length, LIMITS.outputBytes), 256));
+  larger.set(node.data.subarray(0, node.size));
+  node.data = larger;
+};
+
 /**
  * The in-memory files of one task: `/in` read only, `/out` writable and bounded, names in the order of their bytes.
- * Every change is counted against the limits of TASK_LIMITS before it is made.
+ * Every change is counted against the limits of TASK_LIMITS before it is made; a file of two names counts twice, since
+ * the results hold it twice. Calls throw FileError, and OutputLimit where there is no room.
  */
 export const createFileTree = (inputs: readonly { readonly name: string; readonly bytes: Uint8Array }[]) => {
   let inodes = 0n;
   let outputBytes = 0;
   let outputEntries = 0;
 
-  const directory = (parent: DirectoryNode | undefined, writable: boolean): DirectoryNode => ({
-    kind: "directory",
+  const inode = (writable: boolean) => ({
     inode: ++inodes,
     writable,
+    accessedNs: undefined,
+    modifiedNs: undefined,
+  });
+  const directory = (parent: DirectoryNode | undefined, writable: boolean): DirectoryNode => ({
+    kind: "directory",
+    ...inode(writable),
     entries: [],
     parent,
     blockBytes: 0,
@@ -92,8 +76,7 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
   });
   const file = (data: Uint8Array, writable: boolean): FileNode => ({
     kind: "file",
-    inode: ++inodes,
-    writable,
+    ...inode(writable),
     data,
     size: data.length,
     open: 0,
@@ -102,13 +85,13 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
   const insert = (parent: DirectoryNode, name: string, node: Node): void => {
     const bytes = Buffer.from(name, "utf8");
     const { at, found } = find(parent, bytes);
-    if (found) throw new FileError(ERRNO.exist);
+    if (found) fail(ERRNO.exist);
     parent.entries.splice(at, 0, { name, bytes, node });
     parent.blockBytes += LINK_BYTES + bytes.length;
   };
   const take = (parent: DirectoryNode, name: string): Entry => {
     const { at, found } = find(parent, Buffer.from(name, "utf8"));
-    if (!found) throw new FileError(ERRNO.noent);
+    if (!found) fail(ERRNO.noent);
     const [entry] = parent.entries.splice(at, 1);
     parent.blockBytes -= LINK_BYTES + entry!.bytes.length;
     return entry!;
@@ -131,8 +114,8 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
     outputEntries += entries;
   };
   const mayHold = (parent: DirectoryNode, name: string): void => {
-    if (!parent.writable) throw new FileError(ERRNO.rofs);
-    if (parent.removed) throw new FileError(ERRNO.noent);
+    if (!parent.writable) fail(ERRNO.rofs);
+    if (parent.removed) fail(ERRNO.noent);
     if (depthOf(parent) > LIMITS.outputDepth) throw new OutputLimit();
     if (parent.blockBytes + LINK_BYTES + Buffer.byteLength(name) > LIMITS.directoryBytes) throw new OutputLimit();
   };
@@ -140,77 +123,100 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
     const { at, found } = find(parent, Buffer.from(name, "utf8"));
     return found ? parent.entries[at]!.node : undefined;
   };
-  const release = (node: FileNode): void => {
-    if (node.links > 0 || node.open > 0) return;
-    count(-node.size, -1);
+  /** Changes how many names or descriptors hold a node, and counts what that makes of it. */
+  const recount = (node: FileNode | LinkNode, change: () => void): void => {
+    const before = copiesOf(node);
+    change();
+    const copies = copiesOf(node) - before;
+    if (node.writable) count(copies * node.size, copies);
+    if (copiesOf(node) > 0 || node.kind !== "file") return;
     node.data = new Uint8Array(0);
     node.size = 0;
   };
-  const unlinked = (node: FileNode): void => {
-    node.links = 0;
-    release(node);
-  };
-  /** Height of the tree below a directory, itself 0. */
-  const height = (node: Node): number =>
-    node.kind === "file" ? 0 : node.entries.reduce((most, entry) => Math.max(most, 1 + height(entry.node)), 0);
+  const unlink = (node: FileNode | LinkNode): void => recount(node, () => node.links--);
 
   return {
     root,
     stdout,
     stderr,
     child,
-    release,
-    /** Makes an empty file. Throws FileError or OutputLimit. */
+    /** Counts a descriptor that is opened on a file. */
+    open(node: FileNode): void {
+      node.open++;
+    },
+    /** Counts a descriptor that is closed; a file without names and descriptors is gone. */
+    release(node: FileNode): void {
+      recount(node, () => node.open--);
+    },
+    /** Makes an empty file. */
     createFile(parent: DirectoryNode, name: string): FileNode {
       mayHold(parent, name);
-      if (child(parent, name)) throw new FileError(ERRNO.exist);
+      if (child(parent, name)) fail(ERRNO.exist);
       count(0, 1);
       const node = file(new Uint8Array(0), true);
       insert(parent, name, node);
       return node;
     },
-    createDirectory(parent: DirectoryNode, name: string): void {
-      if (child(parent, name)) throw new FileError(ERRNO.exist);
+    createDirectory(parent: DirectoryNode, name: string): DirectoryNode {
+      if (child(parent, name)) fail(ERRNO.exist);
       mayHold(parent, name);
       count(0, 1);
-      insert(parent, name, directory(parent, true));
+      const node = directory(parent, true);
+      insert(parent, name, node);
+      return node;
+    },
+    /** Makes a symbolic link; it is for the task alone, the results do not show it. */
+    createLink(parent: DirectoryNode, name: string, target: string): void {
+      if (child(parent, name)) fail(ERRNO.exist);
+      mayHold(parent, name);
+      const size = Buffer.byteLength(target);
+      count(size, 1);
+      insert(parent, name, { kind: "link", ...inode(true), target, size, links: 1, open: 0 });
+    },
+    /** Gives a file of `/out` another name. */
+    addName(node: Node, parent: DirectoryNode, name: string): void {
+      if (child(parent, name)) fail(ERRNO.exist);
+      if (node.kind === "directory") fail(ERRNO.perm);
+      mayHold(parent, name);
+      if (!node.writable) fail(ERRNO.xdev);
+      count(node.size, 1);
+      node.links++;
+      insert(parent, name, node);
     },
     removeFile(parent: DirectoryNode, name: string): void {
       const node = child(parent, name);
-      if (!node) throw new FileError(ERRNO.noent);
-      if (node.kind === "directory") throw new FileError(ERRNO.isdir);
-      if (!parent.writable) throw new FileError(ERRNO.rofs);
+      if (!node) fail(ERRNO.noent);
+      if (node.kind === "directory") fail(ERRNO.isdir);
+      if (!parent.writable) fail(ERRNO.rofs);
       take(parent, name);
-      unlinked(node);
+      unlink(node);
     },
     removeDirectory(parent: DirectoryNode, name: string): void {
       const node = child(parent, name);
-      if (!node) throw new FileError(ERRNO.noent);
-      if (node.kind === "file") throw new FileError(ERRNO.notdir);
-      if (!parent.writable) throw new FileError(ERRNO.rofs);
-      if (node.entries.length > 0) throw new FileError(ERRNO.notempty);
+      if (!node) fail(ERRNO.noent);
+      if (node.kind !== "directory") fail(ERRNO.notdir);
+      if (!parent.writable) fail(ERRNO.rofs);
+      if (node.entries.length > 0) fail(ERRNO.notempty);
       take(parent, name);
       node.removed = true;
       count(0, -1);
     },
     rename(from: DirectoryNode, name: string, to: DirectoryNode, newName: string): void {
       const node = child(from, name);
-      if (!node) throw new FileError(ERRNO.noent);
-      if (!from.writable || !to.writable) throw new FileError(ERRNO.rofs);
+      if (!node) fail(ERRNO.noent);
+      if (!from.writable || !to.writable) fail(ERRNO.rofs);
       const target = child(to, newName);
       if (target === node) return;
-      for (let at: DirectoryNode | undefined = to; at; at = at.parent)
-        if (at === node) throw new FileError(ERRNO.inval);
-      if (target) {
-        if (target.kind === "directory" && node.kind === "file") throw new FileError(ERRNO.isdir);
-        if (target.kind === "file" && node.kind === "directory") throw new FileError(ERRNO.notdir);
-        if (target.kind === "directory" && target.entries.length > 0) throw new FileError(ERRNO.notempty);
-      }
+      for (let at: DirectoryNode | undefined = to; at; at = at.parent) if (at === node) fail(ERRNO.inval);
+      if (target?.kind === "directory") {
+        if (node.kind !== "directory") fail(ERRNO.isdir);
+        if (target.entries.length > 0) fail(ERRNO.notempty);
+      } else if (target && node.kind === "directory") fail(ERRNO.notdir);
       if (!target) mayHold(to, newName);
-      if (depthOf(to) + height(node) > LIMITS.outputDepth) throw new OutputLimit();
+      if (depthOf(to) + heightOf(node) > LIMITS.outputDepth) throw new OutputLimit();
       if (target) {
         take(to, newName);
-        if (target.kind === "file") unlinked(target);
+        if (target.kind !== "directory") unlink(target);
         else {
           target.removed = true;
           count(0, -1);
@@ -222,7 +228,7 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
     },
     /** Sets a file's size; what is added is zero. */
     resize(node: FileNode, size: number): void {
-      count(size - node.size, 0);
+      count((size - node.size) * copiesOf(node), 0);
       if (size > node.data.length) reserve(node, size);
       else if (size < node.size) node.data.fill(0, size, node.size);
       node.size = size;
@@ -232,19 +238,30 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
       const end = offset + bytes.length;
       if (bytes.length === 0) return;
       if (end > node.size) {
-        count(end - node.size, 0);
+        count((end - node.size) * copiesOf(node), 0);
         if (end > node.data.length) reserve(node, end);
         node.size = end;
       }
       node.data.set(bytes, offset);
     },
-    /** Gives what is to be hashed: `stdout`, `stderr`, `out/…`; a directory without files has a name that ends in /. */
+    /**
+     * Gives what is to be hashed: `stdout`, `stderr`, `out/…`; a directory without files has a name that ends in /.
+     * Symbolic links are left out.
+     */
     files(): Map<string, Uint8Array> {
       const out = new Map<string, Uint8Array>();
-      const walk = (node: Node, path: string): void => {
-        if (node.kind === "file") out.set(path, node.data.slice(0, node.size));
-        else if (node.entries.length === 0) out.set(`${path}/`, new Uint8Array(0));
-        else for (const entry of node.entries) walk(entry.node, `${path}/${entry.name}`);
+      const walk = (node: FileNode | DirectoryNode, path: string): void => {
+        if (node.kind === "file") {
+          out.set(path, node.data.slice(0, node.size));
+          return;
+        }
+        let isEmpty = true;
+        for (const entry of node.entries) {
+          if (entry.node.kind === "link") continue;
+          isEmpty = false;
+          walk(entry.node, `${path}/${entry.name}`);
+        }
+        if (isEmpty) out.set(`${path}/`, new Uint8Array(0));
       };
       walk(outDirectory, "out");
       walk(stderr, "stderr");
@@ -254,9 +271,3 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
   };
 };
 export type FileTree = ReturnType<typeof createFileTree>;
-
-const reserve = (node: FileNode, size: number): void => {
-  const larger = new Uint8Array(Math.max(size, Math.min(2 * node.data.length, LIMITS.outputBytes), 256));
-  larger.set(node.data.subarray(0, node.size));
-  node.data = larger;
-};

@@ -1,13 +1,10 @@
-import { type ChildProcess, fork } from "node:child_process";
-import { readdirSync } from "node:fs";
-import { setPriority } from "node:os";
-import { dirname, extname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Hash } from "../../lib/bytes.ts";
 import type { Outcome } from "./instance.ts";
 import { TASK_LIMITS } from "./limits.ts";
-import type { FromChild, Tier, ToChild } from "./messages.ts";
+import { packTasks, type Tier } from "./messages.ts";
 import { type Block, outputRoot } from "./output.ts";
+import { ComputeFault, startProcess } from "./process.ts";
+import type { ProcessPool } from "./process-pool.ts";
 import { digestOf, encodeReceipt, invalidReceipt, type JobReceipt } from "./receipt.ts";
 import { WasmRefused } from "./refusal.ts";
 import { checkTask, type Task } from "./task.ts";
@@ -24,6 +21,8 @@ export interface Lot {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
   readonly tier?: Tier;
+  /** Where its process comes from; without, one is started. */
+  readonly pool?: ProcessPool;
 }
 
 /** A task's receipt, and what it stands for. */
@@ -41,116 +40,8 @@ export interface TaskResult extends JobReceipt {
   readonly reason: string | undefined;
 }
 
-/** This machine could not compute: a crash, a time-out, no memory. The worker declines; it is never a result. */
-export class ComputeFault extends Error {
-  constructor(reason: string) {
-    super(reason);
-    this.name = "ComputeFault";
-  }
-}
-
-const LOWEST_PRIORITY = 19;
-const HEAP_MB = 512;
-const MAX_ERROR_BYTES = 4_096;
 /** What a timer can hold; more would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-
-const EXTENSION = extname(fileURLToPath(import.meta.url));
-const RUN_FILE = fileURLToPath(new URL(`./run${EXTENSION}`, import.meta.url));
-
-/** Folders that the process may read: the program, and the packages that it imports. */
-const readableFolders = (): string[] => {
-  const folders = new Set([join(dirname(RUN_FILE), "..", "..")]);
-  for (const name of ["hash-wasm", "multiformats/cid"]) {
-    const path = fileURLToPath(import.meta.resolve(name));
-    const at = path.lastIndexOf("node_modules");
-    if (at >= 0) folders.add(path.slice(0, at + "node_modules".length));
-  }
-  return [...folders];
-};
-
-/** Lowers the priority of all threads: on Linux each has its own, and compilers run in several. */
-const lowerPriority = (pid: number): void => {
-  let threads = [pid];
-  try {
-    threads = readdirSync(`/proc/${pid}/task`).map(Number);
-  } catch {
-    // Elsewhere a process has one priority.
-  }
-  for (const thread of threads)
-    try {
-      setPriority(thread, LOWEST_PRIORITY);
-    } catch {
-      // The thread is gone, or the system has no priorities.
-    }
-};
-
-const startProcess = (): ChildProcess =>
-  fork(RUN_FILE, [], {
-    env: {},
-    execArgv: [
-      "--permission",
-      "--allow-worker",
-      ...readableFolders().map((folder) => `--allow-fs-read=${folder}`),
-      `--max-old-space-size=${HEAP_MB}`,
-      "--disable-warning=ExperimentalWarning",
-      "--disable-warning=SecurityWarning",
-    ],
-    serialization: "advanced",
-    stdio: ["ignore", "ignore", "pipe", "ipc"],
-  });
-
-/** A process that answers each message; whatever ends it early rejects what is waited for. */
-const openProcess = (timeoutMs: number, signal: AbortSignal | undefined) => {
-  signal?.throwIfAborted();
-  const child = startProcess();
-  let errors = "";
-  let ended: unknown;
-  let waiting: { resolve: (message: FromChild) => void; reject: (error: unknown) => void } | undefined;
-  const end = (error: unknown): void => {
-    ended ??= error;
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
-    child.kill("SIGKILL");
-    waiting?.reject(ended);
-    waiting = undefined;
-  };
-  const timer = setTimeout(
-    () => end(new ComputeFault(`no result within ${timeoutMs} ms`)),
-    Math.min(timeoutMs, MAX_TIMER_MS),
-  );
-  const abort = (): void => end(signal?.reason);
-  signal?.addEventListener("abort", abort);
-  child.stderr?.on("data", (data: Buffer) => {
-    errors = (errors + data.toString()).slice(-MAX_ERROR_BYTES);
-  });
-  child.on("spawn", () => lowerPriority(child.pid!));
-  child.on("error", (error) => end(new ComputeFault(`the process of the job failed: ${error.message}`)));
-  child.on("close", (code, killedBy) =>
-    end(new ComputeFault(`the process of the job ended (${killedBy ?? code}) ${errors.trim()}`)),
-  );
-  child.on("message", (message: FromChild) => {
-    if (message.kind === "ready") lowerPriority(child.pid!);
-    const reply = waiting;
-    waiting = undefined;
-    if (message.kind === "fault") reply?.reject(new ComputeFault(message.reason));
-    else reply?.resolve(message);
-  });
-  return {
-    ask: (message: ToChild): Promise<FromChild> =>
-      new Promise((resolve, reject) => {
-        if (ended !== undefined) {
-          reject(ended);
-          return;
-        }
-        waiting = { resolve, reject };
-        child.send(message, (error) => {
-          if (error) end(new ComputeFault(`the process of the job does not answer: ${error.message}`));
-        });
-      }),
-    close: (): void => end(new ComputeFault("closed")),
-  };
-};
 
 const resultOf = (taskid: Hash, receipt: JobReceipt, more: Partial<TaskResult>): TaskResult => {
   const encoded = encodeReceipt(receipt);
@@ -210,21 +101,34 @@ export async function* runTasks(lot: Lot): AsyncGenerator<TaskResult, void, unde
     for (const [i, task] of lot.tasks.entries()) yield invalid(lot, task, refusals[i]!);
     return;
   }
-  const child = openProcess(lot.timeoutMs, lot.signal);
+  const { timeoutMs, signal } = lot;
+  signal?.throwIfAborted();
+  const job = await (lot.pool?.take() ?? startProcess());
+  const timer = setTimeout(
+    () => job.end(new ComputeFault(`no result within ${timeoutMs} ms`)),
+    Math.min(timeoutMs, MAX_TIMER_MS),
+  );
+  const abort = (): void => job.end(signal?.reason);
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
   try {
-    const started = await child.ask({ kind: "start", module: lot.module, tier: lot.tier ?? "optimizing" });
+    const { files, sent } = packTasks(lot.tasks.filter((_, i) => refusals[i] === undefined));
+    const started = await job.ask({ kind: "start", module: lot.module, files, tier: lot.tier ?? "optimizing" });
+    let next = 0;
     for (const [i, task] of lot.tasks.entries()) {
       const refusal = refusals[i] ?? (started.kind === "refused" ? started.reason : undefined);
       if (refusal !== undefined) {
         yield invalid(lot, task, refusal);
         continue;
       }
-      const answer = await child.ask({ kind: "task", task });
+      const answer = await job.ask({ kind: "task", task: sent[next++]! });
       if (answer.kind !== "outcome") throw new ComputeFault(`unexpected answer ${answer.kind}`);
       yield await completed(task, answer.outcome);
     }
   } finally {
-    child.close();
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+    job.end(new ComputeFault("closed"));
   }
 }
 

@@ -8,7 +8,7 @@ import { STOP } from "./meter.ts";
 import { EXPORTS, IMPORTS, type Prepared, prepareModule } from "./rewrite.ts";
 import { STATUS, TRAP } from "./status.ts";
 import { environmentOf, filesOf, PROGRAM, type Task } from "./task.ts";
-import { createWasi } from "./wasi.ts";
+import { createWasi, type World } from "./wasi.ts";
 import { createHost, Halt } from "./wasi-host.ts";
 
 /** What running a task gives: all of its receipt but the root of its output. */
@@ -74,12 +74,12 @@ const endOf = (error: unknown, stop: number): Ended => {
   throw new LocalFault(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
 };
 
-/** Runs one task in a fresh instance, in this thread. Throws LocalFault. The task must have passed checkTask. */
-export const runInstance = ({ prepared, module }: Compiled, task: Task): Outcome => {
-  const inputs = filesOf(task);
-  const tree = createFileTree(inputs);
-  const { gasLimit } = task;
-  const inputBytes = inputs.reduce((sum, { bytes }) => sum + bytes.length, 0);
+/**
+ * Runs a module in a fresh instance, in this thread, in the world that is given. The gas of starting counts its inputs.
+ * Throws LocalFault.
+ */
+export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: number, inputBytes: number): Outcome => {
+  const { tree } = world;
   const left = gasLimit - startGas(prepared.originalBytes, inputBytes, prepared.initialPages);
   if (left < 0)
     return {
@@ -94,13 +94,7 @@ export const runInstance = ({ prepared, module }: Compiled, task: Task): Outcome
   const memory = (): WebAssembly.Memory | undefined => exports?.[EXPORTS.memory] as WebAssembly.Memory | undefined;
   const gas = (): WebAssembly.Global<"i64"> => exports![EXPORTS.gas] as WebAssembly.Global<"i64">;
   const host = createHost(memory, gas, gasLimit);
-  const wasi = createWasi(host, {
-    taskid: task.taskid,
-    args: [PROGRAM, ...task.args],
-    environment: environmentOf(task),
-    startTime: task.startTime,
-    tree,
-  });
+  const wasi = createWasi(host, world);
   const fault = (): never => {
     throw new LocalFault("this machine has not enough memory for the task");
   };
@@ -133,4 +127,20 @@ export const runInstance = ({ prepared, module }: Compiled, task: Task): Outcome
     stateRoot: ended.portable ? stateRootOf(new Uint8Array(memory()?.buffer ?? new ArrayBuffer(0))) : ZERO_HASH,
     files: tree.files(),
   };
+};
+
+/** Runs one task in a fresh instance, in this thread. Throws LocalFault. The task must have passed checkTask. */
+export const runInstance = (compiled: Compiled, task: Task): Outcome => {
+  const inputs = filesOf(task);
+  const tree = createFileTree(inputs);
+  const world = {
+    taskid: task.taskid,
+    args: [PROGRAM, ...task.args],
+    environment: environmentOf(task),
+    startTime: task.startTime,
+    tree,
+    root: tree.root,
+  };
+  const inputBytes = inputs.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  return runIn(compiled, world, task.gasLimit, inputBytes);
 };

@@ -43,6 +43,11 @@ export const TASK_LIMITS = {
   nameBytes: 255,
   pathBytes: 4_096,
   openFiles: 1_024,
+  /** Symbolic links that one path may lead through. */
+  symbolicLinks: 32,
+  /** Buffers of one vectored call, and subscriptions of one poll. */
+  buffers: 1_024,
+  subscriptions: 4_096,
   callbackBytes: 1_024,
 } as const;
 

@@ -1,4 +1,4 @@
-import { FileError } from "./file-tree.ts";
+import { FileError } from "./file-nodes.ts";
 import { ERRNO } from "./wasi-abi.ts";
 
 /** The task ends inside a host call: proc_exit, gas or output at their limit. Thrown through the module's frames. */
@@ -35,10 +35,13 @@ export const createHost = (
   gas: () => WebAssembly.Global<"i64">,
   gasLimit: number,
 ): Host => {
+  let cached = new DataView(new ArrayBuffer(0));
+  /** A view of the memory, in which `length` bytes at `at` are inside it. Growing gives the memory another buffer. */
   const view = (at: number, length: number): DataView => {
     const buffer = memory()?.buffer;
-    if (!buffer || (at >>> 0) + length > buffer.byteLength) throw new FileError(ERRNO.fault);
-    return new DataView(buffer, at >>> 0, length);
+    if (!buffer || at + length > buffer.byteLength) throw new FileError(ERRNO.fault);
+    if (cached.buffer !== buffer) cached = new DataView(buffer);
+    return cached;
   };
   return {
     slice(at, length) {
@@ -52,12 +55,12 @@ export const createHost = (
       gas().value = left;
     },
     used: () => gasLimit - Number(gas().value),
-    u8: (at, value) => view(at, 1).setUint8(0, value),
-    u16: (at, value) => view(at, 2).setUint16(0, value, true),
-    u32: (at, value) => view(at, 4).setUint32(0, value, true),
-    u64: (at, value) => view(at, 8).setBigUint64(0, value, true),
-    readU16: (at) => view(at, 2).getUint16(0, true),
-    readU32: (at) => view(at, 4).getUint32(0, true),
-    readU64: (at) => view(at, 8).getBigUint64(0, true),
+    u8: (at, value) => view(at >>> 0, 1).setUint8(at >>> 0, value),
+    u16: (at, value) => view(at >>> 0, 2).setUint16(at >>> 0, value, true),
+    u32: (at, value) => view(at >>> 0, 4).setUint32(at >>> 0, value, true),
+    u64: (at, value) => view(at >>> 0, 8).setBigUint64(at >>> 0, value, true),
+    readU16: (at) => view(at >>> 0, 2).getUint16(at >>> 0, true),
+    readU32: (at) => view(at >>> 0, 4).getUint32(at >>> 0, true),
+    readU64: (at) => view(at >>> 0, 8).getBigUint64(at >>> 0, true),
   };
 };

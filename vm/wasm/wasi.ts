@@ -1,10 +1,14 @@
 import { fromHex, type Hash, uint64, utf8 } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
-import { FileError, type FileTree, OutputLimit } from "./file-tree.ts";
+import { type DirectoryNode, FileError, OutputLimit } from "./file-nodes.ts";
+import type { FileTree } from "./file-tree.ts";
 import { GAS } from "./gas.ts";
 import { ERRNO, WASI_SIGNATURES } from "./wasi-abi.ts";
-import { createFileCalls } from "./wasi-files.ts";
+import { createDescriptors } from "./wasi-descriptors.ts";
+import { createFdCalls } from "./wasi-fd.ts";
 import { Halt, type Host } from "./wasi-host.ts";
+import { createPathCalls } from "./wasi-path.ts";
+import { createPoll, isClock } from "./wasi-poll.ts";
 
 /** What a task sees of the world: nothing that is not given here. */
 export interface World {
@@ -16,13 +20,11 @@ export interface World {
   /** Unix seconds at which the task's clock starts. */
   readonly startTime: number;
   readonly tree: FileTree;
+  /** What the task sees as `/`; undefined: no files at all. */
+  readonly root: DirectoryNode | undefined;
 }
 
 const RANDOM = utf8("rolec/random");
-/** Gas of a subscription of poll_oneoff. */
-const SUBSCRIPTION = 64;
-const SUBSCRIPTION_BYTES = 48;
-const EVENT_BYTES = 32;
 
 /** Makes the task's random bytes: keccak256("rolec/random" || taskid || uint64 i) for i = 0, 1, … */
 const createRandom = (taskid: Hash) => {
@@ -67,60 +69,26 @@ type Call = (...args: never[]) => number;
 
 /**
  * Makes the imports of a task: the virtual WASI preview 1 of spec section 11. Clocks show the start time plus a
- * nanosecond for each gas used; sleeping uses gas; randomness follows from the task's id; what is not offered answers
- * ENOSYS. A call outside the memory answers EFAULT.
+ * nanosecond for each gas used; sleeping uses gas; randomness follows from the task's id. There are no
+ * sockets (ENOTSOCK) and no signals (ENOSYS). A call outside the memory answers EFAULT.
  */
 export const createWasi = (host: Host, world: World): Record<string, Call> => {
-  const timeNs = BigInt(world.startTime) * 1_000_000_000n;
-  const now = (): bigint => timeNs + BigInt(host.used());
+  const startNs = BigInt(world.startTime) * 1_000_000_000n;
+  const now = (): bigint => startNs + BigInt(host.used());
   const random = createRandom(world.taskid);
   const args = createStringCalls(host, world.args);
   const environment = createStringCalls(host, world.environment);
-  const isClock = (id: number): boolean => id >= 0 && id <= 3;
 
-  const poll = (inAt: number, outAt: number, count: number, eventsAt: number): number => {
-    if (count === 0) return ERRNO.inval;
-    host.charge((count >>> 0) * SUBSCRIPTION);
-    const subscriptions: { userdata: bigint; tag: number; deadline: bigint; errno: number }[] = [];
-    for (let i = 0; i < count >>> 0; i++) {
-      const at = (inAt >>> 0) + SUBSCRIPTION_BYTES * i;
-      const tag = host.slice(at + 8, 1)[0]!;
-      if (tag > 2) return ERRNO.inval;
-      const userdata = host.readU64(at);
-      if (tag !== 0) {
-        subscriptions.push({ userdata, tag, deadline: 0n, errno: ERRNO.success });
-        continue;
-      }
-      const clock = host.readU32(at + 16);
-      const timeout = host.readU64(at + 24);
-      const absolute = (host.readU16(at + 40) & 1) === 1;
-      const errno = isClock(clock) ? ERRNO.success : ERRNO.inval;
-      subscriptions.push({ userdata, tag, deadline: errno ? 0n : absolute ? timeout : now() + timeout, errno });
-    }
-    let wake = subscriptions[0]!.deadline;
-    for (const { deadline } of subscriptions) if (deadline < wake) wake = deadline;
-    const sleep = wake - now();
-    // Files and streams are always ready, so a wait among them ends at once.
-    if (sleep > 0n) {
-      if (sleep > BigInt(Number.MAX_SAFE_INTEGER)) throw new Halt("gas");
-      host.charge(Number(sleep));
-    }
-    const time = now();
-    let events = 0;
-    for (const { userdata, tag, deadline, errno } of subscriptions) {
-      if (deadline > time) continue;
-      const at = (outAt >>> 0) + EVENT_BYTES * events++;
-      host.slice(at, EVENT_BYTES).fill(0);
-      host.u64(at, userdata);
-      host.u16(at + 8, errno);
-      host.u8(at + 10, tag);
-    }
-    host.u32(eventsAt, events);
-    return ERRNO.success;
+  const descriptors = createDescriptors(world.tree, world.root);
+  /** There are no sockets, so no descriptor is one. */
+  const socketCall = (fd: number): number => {
+    descriptors.get(fd);
+    return ERRNO.notsock;
   };
 
   const calls: Record<string, Call> = {
-    ...createFileCalls(host, world.tree, timeNs),
+    ...createFdCalls(host, world.tree, descriptors, startNs, now),
+    ...createPathCalls(host, world.tree, descriptors, startNs, now),
     args_sizes_get: args.sizes,
     args_get: args.get,
     environ_sizes_get: environment.sizes,
@@ -141,8 +109,12 @@ export const createWasi = (host: Host, world: World): Record<string, Call> => {
       random(out);
       return ERRNO.success;
     },
-    poll_oneoff: poll,
+    poll_oneoff: createPoll(host, descriptors, now),
     sched_yield: () => ERRNO.success,
+    sock_accept: socketCall,
+    sock_recv: socketCall,
+    sock_send: socketCall,
+    sock_shutdown: socketCall,
     proc_exit: (code: number) => {
       throw new Halt("exit", code >>> 0);
     },

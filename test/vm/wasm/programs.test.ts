@@ -67,9 +67,14 @@ t.test("a C program sees its files, environment, clock and randomness, and nothi
     "rmdir full: -1 Directory not empty",
     "gap 6",
     "log 7 1",
-    "/: in out",
-    "/out: .hidden b c empty log",
-    "/out/c: f1 f2",
+    "link 4 c/f1 to 1",
+    "absolute link: -1 Capabilities insufficient",
+    "link to /in: Read-only file system",
+    "hard link 0, of /in -1",
+    "time 6.7, links 2",
+    "/: . .. in out",
+    "/out: . .. .hidden b c empty in link log log2",
+    "/out/c: . .. f1 f2",
     "/nowhere: No such file or directory",
     "time 1700000000",
     "time 1700000002",
@@ -78,9 +83,10 @@ t.test("a C program sees its files, environment, clock and randomness, and nothi
   t.equal(text(result, "stderr"), "done\n");
   t.same(
     [...result.files.keys()],
-    ["out/.hidden", "out/b/moved", "out/c/f1", "out/c/f2", "out/empty/", "out/log", "stderr", "stdout"],
+    ["out/.hidden", "out/b/moved", "out/c/f1", "out/c/f2", "out/empty/", "out/log", "out/log2", "stderr", "stdout"],
   );
   t.equal(text(result, "out/log"), "0123end");
+  t.equal(text(result, "out/log2"), "0123end");
   t.equal(text(result, "out/.hidden"), "x\0\0\0\0y");
   t.equal(text(result, "out/b/moved"), "0\n");
   t.equal((await run(module)).digest, result.digest);

@@ -46,23 +46,33 @@ t.test("pointers outside the memory answer EFAULT in every call that takes one",
   t.equal(answer("poll_oneoff", [far, 0, 1, 0]), ERRNO.fault);
 });
 
-t.test("descriptors that are not open answer EBADF, and what is not offered ENOSYS", async (t) => {
-  for (const name of ["fd_close", "fd_sync", "fd_tell", "fd_fdstat_get", "fd_filestat_get", "fd_seek", "fd_write"])
-    t.equal(answer(name, [99]), ERRNO.badf, name);
-  t.equal(answer("fd_write", [0]), ERRNO.badf);
-  t.equal(answer("fd_read", [1]), ERRNO.badf);
-  t.equal(answer("fd_write", [-1]), ERRNO.badf);
-  for (const name of ["sock_accept", "sock_send", "path_symlink", "path_link", "path_readlink", "proc_raise"])
-    t.equal(answer(name, []), ERRNO.nosys, name);
-  t.equal(answer("sched_yield", []), 0);
-  t.equal(answer("fd_seek", [1]), ERRNO.spipe);
-  t.equal(answer("clock_time_get", [9]), ERRNO.inval);
-  t.equal(answer("poll_oneoff", [0, 0, 0, 0]), ERRNO.inval);
-});
+t.test(
+  "descriptors that are not open answer EBADF, no descriptor is a socket, and signals answer ENOSYS",
+  async (t) => {
+    for (const name of ["fd_close", "fd_sync", "fd_tell", "fd_fdstat_get", "fd_filestat_get", "fd_seek", "fd_write"])
+      t.equal(answer(name, [99]), ERRNO.badf, name);
+    t.equal(answer("fd_write", [0]), ERRNO.badf);
+    t.equal(answer("fd_read", [1]), ERRNO.badf);
+    t.equal(answer("fd_write", [-1]), ERRNO.badf);
+    t.equal(answer("proc_raise", [9]), ERRNO.nosys);
+    for (const name of ["sock_accept", "sock_recv", "sock_send", "sock_shutdown"]) {
+      t.equal(answer(name, [1]), ERRNO.notsock, name);
+      t.equal(answer(name, [99]), ERRNO.badf, name);
+    }
+    t.equal(answer("sched_yield", []), 0);
+    t.equal(answer("fd_seek", [1]), ERRNO.spipe);
+    t.equal(answer("clock_time_get", [9]), ERRNO.inval);
+    t.equal(answer("poll_oneoff", [0, 0, 0, 0]), ERRNO.inval);
+  },
+);
 
-t.test("a vector or a wait that costs more than there is runs out of gas", async (t) => {
-  t.equal(answer("fd_write", [1, 0, 0xffff_ffff, 0]), -STATUS.outOfGas);
-  t.equal(answer("poll_oneoff", [0, 0, 0xffff_ffff, 0]), -STATUS.outOfGas);
+t.test("vectors and polls have a greatest length", async (t) => {
+  t.equal(answer("fd_write", [1, 0, 0xffff_ffff, 0]), ERRNO.inval);
+  t.equal(answer("fd_write", [1, 0, 1_025, 0]), ERRNO.inval);
+  t.equal(answer("fd_write", [1, 0, 1_024, 0]), 0);
+  t.equal(answer("fd_read", [0, 0, 1_025, 0]), ERRNO.inval);
+  t.equal(answer("poll_oneoff", [0, 0, 0xffff_ffff, 0]), ERRNO.inval);
+  t.equal(answer("poll_oneoff", [0, 0, 4_097, 0]), ERRNO.inval);
   t.equal(answer("random_get", [0, 65_536]), 0);
 });
 
@@ -120,10 +130,9 @@ t.test("the tree counts what it holds, gives back what is removed, and bounds de
   tree.resize(file, room);
   t.throws(() => tree.write(tree.stdout, 0, Uint8Array.of(1)), { name: "OutputLimit" });
   t.throws(() => tree.createFile(out, "g"), { name: "OutputLimit" });
-  file.open++;
+  tree.open(file);
   tree.removeFile(out, "f");
   t.throws(() => tree.write(tree.stdout, 0, Uint8Array.of(1)), { name: "OutputLimit" }, "still open, so still counted");
-  file.open--;
   tree.release(file);
   tree.write(tree.stdout, 0, new Uint8Array(1_000));
   let at = out;
@@ -136,6 +145,20 @@ t.test("the tree counts what it holds, gives back what is removed, and bounds de
   t.throws(() => tree.createFile(at, "too-deep"), { name: "OutputLimit" });
   tree.createDirectory(out, "e");
   t.throws(() => tree.rename(out, "d", tree.child(out, "e") as typeof out, "d"), { name: "OutputLimit" });
+  const named = tree.createFile(out, "n");
+  tree.write(named, 0, new Uint8Array(6 * 1024 * 1024));
+  tree.addName(named, out, "n2");
+  t.throws(() => tree.addName(named, out, "n3"), { name: "OutputLimit" }, "each name counts the contents");
+  t.throws(() => tree.resize(named, 9 * 1024 * 1024), { name: "OutputLimit" });
+  tree.removeFile(out, "n");
+  t.same([named.links, named.size], [1, 6 * 1024 * 1024]);
+  tree.resize(named, 9 * 1024 * 1024);
+  tree.removeFile(out, "n2");
+  tree.createLink(out, "e2", "../in");
+  t.notOk(
+    [...tree.files().keys()].some((name) => name.includes("e2")),
+    "links are not in the results",
+  );
   const long = "x".repeat(250);
   t.throws(
     () => {

@@ -1,0 +1,50 @@
+/** Measures what a lot costs beside its computation: node test/bench/vm/overhead.ts [rounds]. Medians, in ms. */
+import { loadavg } from "node:os";
+import { runTask } from "../../../vm/wasm/host.ts";
+import { startProcess } from "../../../vm/wasm/process.ts";
+import { createProcessPool } from "../../../vm/wasm/process-pool.ts";
+import { findSandbox } from "../../../vm/wasm/sandbox.ts";
+import type { Task } from "../../../vm/wasm/task.ts";
+import { build } from "../../helpers/wasm-builder.ts";
+
+const ROUNDS = Number(process.argv[2] ?? 15);
+const module = build({ functions: [{ code: [] }] });
+const task: Task = {
+  taskid: `0x${"11".repeat(32)}`,
+  args: [],
+  inputs: [],
+  gasLimit: 1_000_000_000,
+  startTime: 0,
+  hasCallback: false,
+};
+const LOT = { vmVersion: 1, module, timeoutMs: 60_000 };
+
+const timed = async (work: () => Promise<unknown>): Promise<number> => {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+};
+const median = (values: readonly number[]): string =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!.toFixed(1);
+
+const { barriers } = await findSandbox();
+console.log(`barriers: ${barriers.join(", ") || "none"}; load ${loadavg()[0]!.toFixed(1)}`);
+const [cold, warm, start]: [number[], number[], number[]] = [[], [], []];
+for (let i = 0; i < ROUNDS; i++) {
+  start.push(
+    await timed(async () => {
+      const job = await startProcess();
+      await job.ready;
+      job.end(undefined);
+    }),
+  );
+  cold.push(await timed(() => runTask(LOT, task)));
+  const pool = createProcessPool(1);
+  const waiting = await pool.take();
+  await waiting.ready;
+  warm.push(await timed(() => runTask({ ...LOT, pool: { take: async () => waiting, close() {} } }, task)));
+  pool.close();
+}
+console.log(`start of a process        ${median(start)}`);
+console.log(`receipt of an empty job   ${median(cold)} cold`);
+console.log(`                          ${median(warm)} with a warm process`);
