@@ -36,7 +36,9 @@ export interface Network {
   publishBlock(block: Block): void;
   publishVote(vote: Vote): void;
   /** Brings a tree of data here. Throws RuleError where nobody has it. */
-  fetchData(cid: string): Promise<void>;
+  fetchData(cid: string, signal?: AbortSignal): Promise<void>;
+  /** Tells others, in the background, that this node has a tree. */
+  provideData(cid: string): void;
   readonly lots: LotReceipts;
 }
 
@@ -111,7 +113,8 @@ export const createNetwork = async ({
       host.getConnections().map((each) => ({ id: each.remotePeer.toString(), address: each.remoteAddr.toString() })),
     publishBlock: (block) => gossip?.publish("block", encodeBlock(block)),
     lots,
-    fetchData: (cid) => exchange.fetch(cid),
+    fetchData: (cid, signal) => exchange.fetch(cid, signal ? { signal } : {}),
+    provideData: exchange.provide,
     publishVote: (vote) => gossip?.publish("vote", encodeVote(vote)),
   };
 };

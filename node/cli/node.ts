@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { createLog } from "../../lib/log.ts";
 import { startNode } from "../node.ts";
 import { stopSignal } from "../stop.ts";
-import { port, several } from "./options.ts";
+import { port, several, whole } from "./options.ts";
 import { fail, print } from "./output.ts";
 
 interface NodeFlags {
@@ -15,8 +15,12 @@ interface NodeFlags {
   p2pHost: string;
   p2pPort: number;
   bootstrap?: string[];
+  dataCache: number;
+  dataPinned: number;
   logLevel: string;
 }
+
+const MIB = 1024 * 1024;
 
 export const nodeCommand = (): Command =>
   new Command("node")
@@ -28,6 +32,8 @@ export const nodeCommand = (): Command =>
     .option("--p2p-host <host>", "address that p2p listens on", "127.0.0.1")
     .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
     .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
+    .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
+    .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
@@ -42,6 +48,7 @@ export const nodeCommand = (): Command =>
         datadir,
         rpc: { host: flags.host, port: flags.port },
         p2p: { listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`], bootstrap: flags.bootstrap ?? [] },
+        data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
         log: createLog({ level: flags.logLevel }),
       });
       print(`RPC ${node.rpcUrl}`);

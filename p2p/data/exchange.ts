@@ -40,11 +40,13 @@ export interface ExchangeOptions {
   readonly store: DataStore;
   readonly log: Log;
   readonly limits?: Partial<TreeLimits>;
-  /** Milliseconds for a whole tree. */
+  /** Milliseconds within which a fetch must get a block, again and again. */
   readonly timeoutMs?: number;
 }
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 60_000;
+/** Milliseconds for a whole tree: 256 MiB over 1 Mbit/s take 36 minutes. */
+const TREE_MS = 3_600_000;
 /** Requests under way to one peer, of all fetches together; libp2p allows 16 streams. */
 const REQUESTS_PER_PEER = 6;
 /** Connected peers asked whether they have a tree. */
@@ -158,7 +160,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   };
 
   /** Fetches what is missing of a tree, level by level, each block from one source at a time. */
-  const fetchTree = async (root: CID, hold: Hold, signal: AbortSignal): Promise<void> => {
+  const fetchTree = async (root: CID, hold: Hold, signal: AbortSignal, onBlock: () => void): Promise<void> => {
     // The blocks that hold a tree together come on top of its files.
     const budget = createBudget({ ...limits, bytes: limits.bytes + limits.bytes / 16 });
     const seen = new Set([root.toString()]);
@@ -212,6 +214,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
             return failData("data-hash", cid.toString());
           open.delete(cid.toString());
           await blocks.put(cid, bytes, hold);
+          onBlock();
           await take(cid, bytes);
         }
         source.failures = 0;
@@ -280,13 +283,19 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     const name = root.toString();
     const before = running.get(name);
     if (before) return before;
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS)]);
     const work = fetches(async () => {
-      signal.throwIfAborted();
+      const idle = new AbortController();
+      const timer = setTimeout(
+        () => idle.abort(new DOMException(`no block of ${root} came in time`, "TimeoutError")),
+        options.timeoutMs ?? TIMEOUT_MS,
+      );
+      const signal = AbortSignal.any([stopped.signal, idle.signal, AbortSignal.timeout(TREE_MS)]);
       const hold = blocks.hold();
       try {
-        await fetchTree(root, hold, signal);
+        signal.throwIfAborted();
+        await fetchTree(root, hold, signal, () => timer.refresh());
       } finally {
+        clearTimeout(timer);
         hold.release();
       }
     }).finally(() => running.delete(name));
