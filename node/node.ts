@@ -21,7 +21,12 @@ export interface NodeOptions {
   readonly datadir: string;
   readonly rpc: { readonly host: string; readonly port: number };
   /** Left out: no connections to other nodes. */
-  readonly p2p?: { readonly listen: readonly string[]; readonly bootstrap: readonly string[] };
+  readonly p2p?: {
+    readonly listen: readonly string[];
+    readonly bootstrap: readonly string[];
+    /** Addresses beside those it listens on, at which others reach it. */
+    readonly announce?: readonly string[];
+  };
   /** Bytes that data may take: what is pinned, and what is passed on. */
   readonly data?: { readonly cacheBytes?: number; readonly pinnedBytes?: number };
   readonly log: Log;
@@ -57,8 +62,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     ? await createNetwork({
         engine,
         datadir,
-        listen: options.p2p.listen,
-        bootstrap: options.p2p.bootstrap,
+        ...options.p2p,
         data,
         dataDb,
         log,

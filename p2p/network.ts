@@ -9,6 +9,7 @@ import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { createExchange } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
+import { startDiscovery } from "./discovery.ts";
 import { startGossip } from "./gossip.ts";
 import { createHost } from "./host.ts";
 import { type LotReceipts, openLotReceipts } from "./lots.ts";
@@ -19,6 +20,8 @@ export interface NetworkOptions {
   readonly datadir: string;
   readonly listen: readonly string[];
   readonly bootstrap: readonly string[];
+  /** Addresses beside those it listens on, at which others reach it. */
+  readonly announce?: readonly string[];
   /** The node's data, shared with other nodes. */
   readonly data: DataStore;
   /** Where the receipts of lots are kept. */
@@ -51,17 +54,19 @@ export const createNetwork = async ({
   datadir,
   listen,
   bootstrap,
+  announce = [],
   data,
   dataDb,
   log,
 }: NetworkOptions): Promise<Network> => {
-  const host = await createHost({ datadir, listen, genesisHash: engine.genesisHash });
+  const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash });
   const sync = createSync({ host, engine, log });
   const exchange = createExchange({ host, genesisHash: engine.genesisHash, store: data, log });
   const lots = openLotReceipts(dataDb, engine, host);
   let gossip: ReturnType<typeof startGossip> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe: (() => void) | undefined;
+  let stopDiscovery: (() => void) | undefined;
 
   // Peers outlive a restart: a node that comes back finds the network without its bootstrap.
   const peersFile = join(datadir, "peers.json");
@@ -92,6 +97,7 @@ export const createNetwork = async ({
   return {
     start: async () => {
       await host.start();
+      stopDiscovery = startDiscovery(host, log);
       gossip = startGossip({ host, engine, log, onMissingParent: sync.poke });
       await sync.start();
       await exchange.start();
@@ -102,6 +108,7 @@ export const createNetwork = async ({
     },
     stop: async () => {
       clearInterval(timer);
+      stopDiscovery?.();
       unsubscribe?.();
       sync.stop();
       await exchange.stop();

@@ -15,6 +15,7 @@ interface NodeFlags {
   p2pHost: string;
   p2pPort: number;
   bootstrap?: string[];
+  announce?: string[];
   dataCache: number;
   dataPinned: number;
   logLevel: string;
@@ -32,6 +33,7 @@ export const nodeCommand = (): Command =>
     .option("--p2p-host <host>", "address that p2p listens on", "127.0.0.1")
     .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
     .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
+    .option("--announce <multiaddr>", "an address at which others reach this node, e.g. a router's", several)
     .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
     .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
@@ -47,7 +49,11 @@ export const nodeCommand = (): Command =>
       const node = await startNode({
         datadir,
         rpc: { host: flags.host, port: flags.port },
-        p2p: { listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`], bootstrap: flags.bootstrap ?? [] },
+        p2p: {
+          listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`],
+          bootstrap: flags.bootstrap ?? [],
+          announce: flags.announce ?? [],
+        },
         data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
         log: createLog({ level: flags.logLevel }),
       });

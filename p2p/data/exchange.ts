@@ -56,8 +56,6 @@ const MAX_SOURCES = 8;
 const MAX_FAILURES = 2;
 /** Answers "later" in a row that are waited for. */
 const MAX_WAITS = 20;
-/** Who gave false bytes is not asked again for so long. */
-const BAN_MS = 10 * 60_000;
 /** Trees fetched at a time; more wait. */
 const MAX_FETCHES = 8;
 
@@ -109,21 +107,16 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   const { blocks } = store;
   const limits: TreeLimits = { ...TREE_LIMITS, ...options.limits };
   const protocol = dataProtocol(options.genesisHash);
-  const providers = createProviders(host, log);
+  const providers = createProviders(host, log, () => blocks.pins().map(({ cid }) => cid));
   const gates = new Map<string, ReturnType<typeof createGate>>();
-  const banned = new Map<string, number>();
   const fetches = createGate(MAX_FETCHES);
   const running = new Map<string, Promise<void>>();
   const stopped = new AbortController();
 
-  const isBanned = (peer: PeerId): boolean => {
-    const until = banned.get(peer.toString());
-    if (until !== undefined && until <= Date.now()) banned.delete(peer.toString());
-    return banned.has(peer.toString());
-  };
+  const isBanned = host.services.bans.has;
   const punish = (peer: PeerId, error: RuleError): void => {
     log.warn({ peer: peer.toString(), error: error.message }, "a peer serves false data");
-    banned.set(peer.toString(), Date.now() + BAN_MS);
+    host.services.bans.add(peer);
     host.hangUp(peer).catch(() => undefined);
   };
   const askPeer = (peer: PeerId, request: unknown, signal: AbortSignal): Promise<unknown> => {
@@ -306,7 +299,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   return {
     start: async () => {
       await serveData(host, protocol, blocks);
-      for (const { cid } of blocks.pins()) providers.provide(cid);
+      providers.start();
     },
     stop: async () => {
       stopped.abort(new Error("the node stops"));
