@@ -9,18 +9,24 @@ import { MARKET } from "../../vm/tables.ts";
 import { ComputeFault } from "../../vm/wasm/host.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { writeSecret } from "../folder.ts";
-import { type LotView, lotsOfWorker, marketFunction, viewLotById } from "../market-client.ts";
+import { type LotView, lotsOfWorker, marketFunction, slotsOfWorker, viewLotById } from "../market-client.ts";
 import { send } from "../wallet.ts";
 import { type Computed, computeLot } from "./compute.ts";
+import { type ChainFigures, createGate, readFigures } from "./gate.ts";
+import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
+import { type Machine, thisMachine } from "./machine.ts";
+import type { WorkerPolicy } from "./policy.ts";
+import { NotAsked } from "./web.ts";
 
 export interface WorkerOptions {
   readonly privateKey: Hex;
   /** RPC of the node that the worker follows the chain through. */
   readonly node: string;
   readonly datadir: string;
-  /** Lots computed at a time. */
-  readonly jobs: number;
+  readonly policy: WorkerPolicy;
+  /** Left out: the machine that this runs on. */
+  readonly machine?: Machine;
   readonly log: Log;
   /** Test networks alone: changes each receipt, so that this worker lies. */
   readonly tamper?: (receipt: Uint8Array) => Uint8Array;
@@ -32,16 +38,23 @@ export interface WorkerStatus {
   readonly address: Address;
   readonly node: string;
   readonly startedAt: string;
+  readonly writtenAt: string;
   readonly seenBlock: number;
   readonly computing: readonly Hash[];
   readonly seated: readonly Hash[];
   readonly computed: number;
   readonly declined: number;
+  /** Why nothing is started now; null where lots are welcome. */
+  readonly paused: string | null;
+  readonly lastDecline: string | null;
+  readonly policy: WorkerPolicy;
   readonly lastError: string | undefined;
 }
 
 export interface Worker {
   readonly address: Address;
+  /** Resolves with the reason where the policy says that the program ends. */
+  readonly ended: Promise<string>;
   start(): void;
   stop(): Promise<void>;
 }
@@ -54,27 +67,39 @@ const FINALIZE_GRACE_BLOCKS = 4;
 /** How often inputs are asked for before a worker says that they cannot be had, and the wait after the first time. */
 const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
+/** Slots that one message may give back. */
+const MAX_LEAVE = 256;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
 export const createWorker = (options: WorkerOptions): Worker => {
-  const { privateKey, node, datadir, log } = options;
+  const { privateKey, node, datadir, log, policy } = options;
   const client = rpcClient(node);
   const address = addressOf(privateKey);
   const journal = openJournal(join(datadir, "lots"));
+  const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls });
+  const gate = createGate(client, policy, options.machine ?? thisMachine());
+  let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
-  const cannot = new Set<Hash>();
+  /** Lots that are declined, and why. */
+  const cannot = new Map<Hash, string>();
   /** Lots whose inputs did not come: how often, and when they are asked for again. */
   const retries = new Map<Hash, { tries: number; at: number }>();
   /** Messages under way: by lot, kind and round, the block at which they were sent. */
   const sent = new Map<string, number>();
   const revealedSince = new Map<Hash, number>();
   /** Lots of several tasks that this worker has committed to, until their receipts are given away. */
-  const unpublished = new Set<Hash>();
+  const unpublished = new Set<Hash>(journal.unpublished());
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
-  let [computed, declined] = [0, 0];
+  let [computed, declined, declinedInRow] = [0, 0, 0];
+  let [hasLeft, idleSince] = [false, Date.now()];
   let lastError: string | undefined;
+  let lastDecline: string | undefined;
+  let end: (reason: string) => void = () => {};
+  const ended = new Promise<string>((resolve) => {
+    end = resolve;
+  });
   let [timer, running]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
 
   const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
@@ -91,13 +116,14 @@ export const createWorker = (options: WorkerOptions): Worker => {
     return options.tamper ? options.tamper(receipt) : receipt;
   };
 
-  const compute = (lot: LotView): void => {
+  const compute = (lot: LotView, { serveSeconds }: ChainFigures): void => {
     const retry = retries.get(lot.id) ?? { tries: 0, at: 0 };
-    if (computing.has(lot.id) || computing.size >= options.jobs || Date.now() < retry.at) return;
-    const work = computeLot(client, node, lot, abort.signal)
+    if (Date.now() < retry.at) return;
+    const work = computeLot(client, node, lot, abort.signal, inputs, serveSeconds)
       .then((found) => {
         journal.put(lot.id, found);
         computed += 1;
+        declinedInRow = 0;
       })
       .catch((error: Error) => {
         if (abort.signal.aborted) return;
@@ -105,19 +131,36 @@ export const createWorker = (options: WorkerOptions): Worker => {
         lastError = error.message;
         const tries = retry.tries + 1;
         // A node that restarts or data that is on its way is no reason to decline; a program that does not fit here is.
-        if (error instanceof ComputeFault || tries >= MAX_TRIES) cannot.add(lot.id);
+        if (error instanceof ComputeFault || error instanceof NotAsked || tries >= MAX_TRIES)
+          cannot.set(lot.id, error.message);
         else retries.set(lot.id, { tries, at: Date.now() + RETRY_MS * 2 ** (tries - 1) });
       })
       .finally(() => computing.delete(lot.id));
     computing.set(lot.id, work);
   };
 
+  const decline = async (lot: LotView, block: number, reason: string): Promise<void> => {
+    if (!sent.has(`${lot.id} decline ${lot.round}`)) {
+      declined += 1;
+      declinedInRow += 1;
+      lastDecline = reason;
+      log.info({ lot: lot.id, reason }, "declined");
+    }
+    await message(lot, "decline", block, marketFunction("decline").encode(lot.id));
+  };
+
   const contribute = async (lot: LotView, block: number): Promise<void> => {
     const found = journal.get(lot.id);
     if (!found) {
-      if (!cannot.has(lot.id)) return compute(lot);
-      declined += 1;
-      return message(lot, "decline", block, marketFunction("decline").encode(lot.id));
+      if (computing.has(lot.id)) return;
+      const fault = cannot.get(lot.id);
+      if (fault !== undefined) return decline(lot, block, fault);
+      figures ??= await readFigures(client);
+      const state = { jobs: computing.size, done: computed, burnQ16: figures.burnQ16 };
+      const verdict = await gate.judge(lot, state);
+      if (verdict.kind === "compute") compute(lot, figures);
+      else if (verdict.kind === "decline") await decline(lot, block, verdict.reason);
+      return;
     }
     const digest = digestOf(receiptOf(found));
     const itemsRoot = lot.count === 1 ? ZERO_HASH : itemsRootOf(found.taskids, found.receipts);
@@ -140,6 +183,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       await client.call("rolec_putLotReceipts", [id, found.receipts.map(toHex)]);
     else if (lot.receipt.length === 0 && !isOver) return;
     unpublished.delete(id);
+    journal.published(id);
   };
 
   const settle = async (lot: LotView, block: number): Promise<void> => {
@@ -168,6 +212,26 @@ export const createWorker = (options: WorkerOptions): Worker => {
     else if (lot.status === LOT_STATUS.revealing) await settle(lot, block);
   };
 
+  /** Gives the slots back where the policy says so, and ends the program where it is idle. */
+  const leaveOrEnd = async (seated: number): Promise<void> => {
+    const isDone = policy.maxLots > 0 && computed >= policy.maxLots;
+    const isUnwilling = policy.leaveAfterDeclines > 0 && declinedInRow >= policy.leaveAfterDeclines;
+    if ((isDone || isUnwilling) && !hasLeft) {
+      hasLeft = true;
+      const slots = (await slotsOfWorker(client, address)).filter(({ isLeaving }) => !isLeaving);
+      log.info({ slots: slots.length }, "slots are given back");
+      for (let at = 0; at < slots.length; at += MAX_LEAVE)
+        await send(client, privateKey, {
+          to: MARKET,
+          data: marketFunction("leave").encode(slots.slice(at, at + MAX_LEAVE).map(({ id }) => id)),
+        });
+    }
+    const isBusy = seated > 0 || computing.size > 0 || unpublished.size > 0;
+    if (isBusy) idleSince = Date.now();
+    else if (policy.exitWhenIdleSeconds > 0 && Date.now() - idleSince >= policy.exitWhenIdleSeconds * 1000)
+      end(`nothing to do for ${policy.exitWhenIdleSeconds} s`);
+  };
+
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
     const lots = await lotsOfWorker(client, address);
@@ -180,6 +244,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
         log.warn({ lot: id, error: lastError }, "a step failed, and is tried again");
       }
     }
+    await leaveOrEnd(lots.length).catch((error: Error) => {
+      lastError = error.message;
+      log.warn({ error: lastError }, "slots are not given back");
+    });
     if (sent.size > 10_000) sent.clear();
     if (retries.size > 10_000) retries.clear();
     const status: WorkerStatus = {
@@ -187,11 +255,15 @@ export const createWorker = (options: WorkerOptions): Worker => {
       address,
       node,
       startedAt,
+      writtenAt: new Date().toISOString(),
       seenBlock: block,
       computing: [...computing.keys()],
       seated: lots,
       computed,
       declined,
+      paused: gate.pause(computing.size) ?? null,
+      lastDecline: lastDecline ?? null,
+      policy,
       lastError,
     };
     writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
@@ -211,6 +283,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   return {
     address,
+    ended,
     start: () => {
       journal.prune(KEEP_MS);
       schedule();
