@@ -10,7 +10,7 @@ import { ComputeFault } from "../../vm/wasm/host.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { writeSecret } from "../folder.ts";
 import { type LotView, lotsOfWorker, marketFunction, slotsOfWorker, viewLotById } from "../market-client.ts";
-import { send } from "../wallet.ts";
+import { send, transact } from "../wallet.ts";
 import { type Computed, computeLot } from "./compute.ts";
 import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
@@ -69,6 +69,8 @@ const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
 /** Slots that one message may give back. */
 const MAX_LEAVE = 256;
+/** The worker's account may have nothing yet to pay for that. */
+const LEAVE_AGAIN_MS = 30_000;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
@@ -93,7 +95,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
-  let [hasLeft, idleSince] = [false, Date.now()];
+  let [hasLeft, leaveAt, idleSince] = [false, 0, Date.now()];
   let lastError: string | undefined;
   let lastDecline: string | undefined;
   let end: (reason: string) => void = () => {};
@@ -212,24 +214,30 @@ export const createWorker = (options: WorkerOptions): Worker => {
     else if (lot.status === LOT_STATUS.revealing) await settle(lot, block);
   };
 
-  /** Gives the slots back where the policy says so, and ends the program where it is idle. */
+  const giveSlotsBack = async (): Promise<void> => {
+    const ids = (await slotsOfWorker(client, address)).filter(({ isLeaving }) => !isLeaving).map(({ id }) => id);
+    log.info({ slots: ids.length }, "slots are given back");
+    for (let at = 0; at < ids.length; at += MAX_LEAVE)
+      await transact(client, privateKey, {
+        to: MARKET,
+        data: marketFunction("leave").encode(ids.slice(at, at + MAX_LEAVE)),
+      });
+  };
+
+  /** Gives the slots back where the policy says so, and ends an idle program once none is left: a silent seat is fined. */
   const leaveOrEnd = async (seated: number): Promise<void> => {
-    const isDone = policy.maxLots > 0 && computed >= policy.maxLots;
-    const isUnwilling = policy.leaveAfterDeclines > 0 && declinedInRow >= policy.leaveAfterDeclines;
-    if ((isDone || isUnwilling) && !hasLeft) {
+    if (seated > 0 || computing.size > 0 || unpublished.size > 0) idleSince = Date.now();
+    const { maxLots, leaveAfterDeclines, exitWhenIdleSeconds } = policy;
+    const isIdle = exitWhenIdleSeconds > 0 && Date.now() - idleSince >= exitWhenIdleSeconds * 1000;
+    const isDone = maxLots > 0 && computed >= maxLots;
+    const isUnwilling = leaveAfterDeclines > 0 && declinedInRow >= leaveAfterDeclines;
+    if ((isIdle || isDone || isUnwilling) && !hasLeft && Date.now() >= leaveAt) {
+      leaveAt = Date.now() + LEAVE_AGAIN_MS;
+      await giveSlotsBack();
       hasLeft = true;
-      const slots = (await slotsOfWorker(client, address)).filter(({ isLeaving }) => !isLeaving);
-      log.info({ slots: slots.length }, "slots are given back");
-      for (let at = 0; at < slots.length; at += MAX_LEAVE)
-        await send(client, privateKey, {
-          to: MARKET,
-          data: marketFunction("leave").encode(slots.slice(at, at + MAX_LEAVE).map(({ id }) => id)),
-        });
     }
-    const isBusy = seated > 0 || computing.size > 0 || unpublished.size > 0;
-    if (isBusy) idleSince = Date.now();
-    else if (policy.exitWhenIdleSeconds > 0 && Date.now() - idleSince >= policy.exitWhenIdleSeconds * 1000)
-      end(`nothing to do for ${policy.exitWhenIdleSeconds} s`);
+    if (isIdle && hasLeft && (await slotsOfWorker(client, address)).length === 0)
+      end(`nothing to do for ${exitWhenIdleSeconds} s`);
   };
 
   const tick = async (): Promise<void> => {
@@ -245,8 +253,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
       }
     }
     await leaveOrEnd(lots.length).catch((error: Error) => {
-      lastError = error.message;
-      log.warn({ error: lastError }, "slots are not given back");
+      lastError = `slots are not given back: ${error.message}`;
+      log.warn(lastError);
     });
     if (sent.size > 10_000) sent.clear();
     if (retries.size > 10_000) retries.clear();
