@@ -11,8 +11,14 @@ export type Verdict =
   | { readonly kind: "wait"; readonly reason: string }
   | { readonly kind: "decline"; readonly reason: string };
 
-/** A seat that is declined is drawn again while there is time: with half a unit left, somebody else still can compute. */
-const LAST_SHARE = 0.5;
+/**
+ * What of a unit is left when a lot that waits is declined. A policy's pause may last: others get half a unit to compute. A place
+ * may be free at any moment, and a few declines too many fail the lot: there the last blocks of the round are enough.
+ */
+const PAUSED_SHARE = 0.5;
+const BUSY_SHARE = 0.1;
+/** Seconds that a message needs to be in a block. */
+const MESSAGE_SECONDS = 3;
 const MAX_DEALS = 1_000;
 
 /** The chain's parameters that a worker needs. */
@@ -59,11 +65,13 @@ export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Mac
       const { deal, job } = await dealOf(lot.dealid);
       const refusal = refusalOf(policy, deal, job, burnQ16);
       if (refusal !== undefined) return { kind: "decline", reason: refusal };
+      const pause = pauseOf(policy, machine, new Date(), jobs);
       const busy = jobs >= placesOf(policy) ? `${jobs} lots run already` : undefined;
-      const reason = busy ?? pauseOf(policy, machine, new Date(), jobs);
+      const reason = pause ?? busy;
       if (reason === undefined) return { kind: "compute" };
       const leftSeconds = lot.roundEnd - Date.now() / 1000;
-      return { kind: leftSeconds < job.timeref * LAST_SHARE ? "decline" : "wait", reason };
+      const share = pause === undefined ? BUSY_SHARE : PAUSED_SHARE;
+      return { kind: leftSeconds < Math.max(MESSAGE_SECONDS, job.timeref * share) ? "decline" : "wait", reason };
     },
   };
 };

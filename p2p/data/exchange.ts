@@ -7,7 +7,7 @@ import { RuleError } from "../../lib/rule-error.ts";
 import type { Host } from "../host.ts";
 import { ask } from "../streams.ts";
 import type { Hold } from "./blocks.ts";
-import { isBlockOf, parseCid } from "./cid.ts";
+import { isBlockOf, parseCid, RAW } from "./cid.ts";
 import { MAX_BLOCK_BYTES, TREE_LIMITS, type TreeLimits } from "./limits.ts";
 import { createProviders } from "./providers.ts";
 import { failData } from "./rules.ts";
@@ -169,6 +169,9 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     };
     const find = async (cid: CID): Promise<void> => {
       hold.keep(cid);
+      // What links to nothing needs not be read to go on: most of a tree's bytes.
+      const size = cid.code === RAW ? blocks.sizeOf(cid) : undefined;
+      if (size !== undefined) return budget.spend("bytes", size);
       const bytes = blocks.get(cid);
       if (bytes) await take(cid, bytes);
       else wanted.set(cid.toString(), cid);

@@ -67,7 +67,7 @@ export const openDataStore = async (
 ): Promise<DataStore> => {
   const limits: TreeLimits = { ...TREE_LIMITS, ...options.limits };
   const blocks = await openBlocks(db, options);
-  const reader = () => createReader(blocks.get, limits);
+  const reader = () => createReader(blocks.get, blocks.has, limits);
 
   const pin = async (cid: CID, { holder, until = 0 }: Pin): Promise<void> => {
     const hold = blocks.hold();

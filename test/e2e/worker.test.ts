@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -137,6 +138,18 @@ t.test("a worker takes inputs by URL, keeps to its owner's policy, and knows wha
   await worker.stop();
   // A worker needs RLC of its own for nothing but to leave and to withdraw.
   await transact(client, key, { to: worker.address, value: 10n ** 18n });
+  writeFileSync(
+    join(folder, "worker.json"),
+    JSON.stringify({ address: worker.address, privateKey: devKey("worker", 0) }),
+  );
+  const command = (name: string, ...more: string[]) =>
+    spawnSync(process.execPath, [join(ROOT, "node/cli/main.ts"), "worker", name, "--datadir", folder, ...more], {
+      encoding: "utf8",
+    }).stdout;
+  t.match(command("status"), /worker +stopped: start it/);
+  const paid = JSON.parse(command("withdraw", "--node", node, "--to", testnet.accounts[1]!.address, "--json"));
+  t.equal(paid.amountWei, String(earned.earnedWei));
+  t.match(command("earnings", "--node", node), /in the hub: rolec worker withdraw +0\n/);
   const done = start({ maxLots: 1, exitWhenIdleSeconds: 1 });
   const last = await submitJob(client, key, request(right));
   await followJob(client, last.dealid, () => {}, 60_000);
