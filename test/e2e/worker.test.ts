@@ -146,7 +146,7 @@ t.test("a worker takes inputs by URL, keeps to its owner's policy, and knows wha
     spawnSync(process.execPath, [join(ROOT, "node/cli/main.ts"), "worker", name, "--datadir", folder, ...more], {
       encoding: "utf8",
     }).stdout;
-  t.match(command("status"), /worker +stopped: start it/);
+  t.match(command("status"), /done +\d+ lots computed, \d+ declined/);
   const paid = JSON.parse(command("withdraw", "--node", node, "--to", testnet.accounts[1]!.address, "--json"));
   t.equal(paid.amountWei, String(earned.earnedWei));
   t.match(command("earnings", "--node", node), /in the hub: rolec worker withdraw +0\n/);
