@@ -144,11 +144,11 @@ export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealVie
 export const viewApp = async (
   client: RpcClient,
   app: Address,
-): Promise<{ name: string; location: string; checksum: Hash }> => {
+): Promise<{ name: string; location: Uint8Array; checksum: Hash }> => {
   const fields = (await view(client, HUB, hubFunction("viewApp"), app))[0] as AbiValue[];
   return {
     name: fields[1] as string,
-    location: new TextDecoder().decode(fields[3] as Uint8Array),
+    location: fields[3] as Uint8Array,
     checksum: fields[4] as Hash,
   };
 };
@@ -156,11 +156,11 @@ export const viewApp = async (
 export const viewDataset = async (
   client: RpcClient,
   dataset: Address,
-): Promise<{ name: string; location: string; checksum: Hash }> => {
+): Promise<{ name: string; location: Uint8Array; checksum: Hash }> => {
   const fields = (await view(client, HUB, hubFunction("viewDataset"), dataset))[0] as AbiValue[];
   return {
     name: fields[1] as string,
-    location: new TextDecoder().decode(fields[2] as Uint8Array),
+    location: fields[2] as Uint8Array,
     checksum: fields[3] as Hash,
   };
 };

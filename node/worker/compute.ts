@@ -3,12 +3,13 @@ import { type Address, type Hash, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../l
 import type { RpcClient } from "../../rpc/client.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import { ComputeFault, runTasks } from "../../vm/wasm/host.ts";
-import { type InputReference, parseParams, parseReference } from "../../vm/wasm/params.ts";
+import { type InputReference, parseParams } from "../../vm/wasm/params.ts";
 import { WasmRefused } from "../../vm/wasm/refusal.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { downloadFile, uploadData } from "../data-client.ts";
 import { type LotView, viewApp, viewDataset, viewDeal, viewJob } from "../market-client.ts";
 import type { Inputs } from "./inputs.ts";
+import { referencesOf } from "./location.ts";
 
 /** What a lot's computation gave: each task's receipt, and the CIDs of the results that this machine serves. */
 export interface Computed {
@@ -19,21 +20,27 @@ export interface Computed {
 
 const sha256 = (bytes: Uint8Array): Hash => toHex(createHash("sha256").update(bytes).digest());
 
-/** Reads where a registry's entry says that its data lies. What every worker refuses alike is a fault here. */
-const referenceOf = (location: string): InputReference => {
+/** Reads what an entry's multiaddr names. What every worker refuses alike is a fault here. */
+const entryReferences = (location: Uint8Array): InputReference[] => {
   try {
-    return parseReference(location);
+    return referencesOf(location);
   } catch (error) {
     throw error instanceof WasmRefused ? new ComputeFault(error.message) : error;
   }
 };
 
-/** Reads what an app's multiaddr names; only content-addressed data is the same for every worker. */
-const fetchEntry = async (node: string, location: string): Promise<Uint8Array> => {
-  const reference = referenceOf(location);
-  if (reference.kind !== "ipfs") throw new ComputeFault(`${location} is not content-addressed`);
-  return downloadFile(node, reference.cid);
-};
+/** Gives the first that succeeds, or else why the first of them failed. */
+const anyOf = <T>(tries: readonly Promise<T>[]): Promise<T> =>
+  Promise.any(tries).catch((error: AggregateError) => Promise.reject(error.errors[0]));
+
+/** Reads a module; only content-addressed data is the same for every worker. */
+const fetchModule = (node: string, location: Uint8Array): Promise<Uint8Array> =>
+  anyOf(
+    entryReferences(location).map((reference) => {
+      if (reference.kind !== "ipfs") throw new ComputeFault(`${reference.url} is not content-addressed`);
+      return downloadFile(node, reference.cid);
+    }),
+  );
 
 /** Gives a value, or the reason for which the parameters are refused alike by every worker. */
 const refusalOf = <T>(work: () => T, fallback: T): { value: T; refused?: string } => {
@@ -59,7 +66,7 @@ export const computeLot = async (
 ): Promise<Computed> => {
   const [deal, job] = await Promise.all([viewDeal(client, lot.dealid), viewJob(client, lot.dealid)]);
   const app = await viewApp(client, deal.app);
-  const module = await fetchEntry(node, app.location);
+  const module = await fetchModule(node, app.location);
   const { value: params, refused } = refusalOf(() => parseParams(deal.params), { args: [], inputs: [] });
   let reason = refused;
   if (app.checksum !== ZERO_HASH && sha256(module) !== app.checksum) reason ??= "the module has another checksum";
@@ -73,7 +80,7 @@ export const computeLot = async (
   let dataset: (InputFile & { address: Address }) | undefined;
   if (deal.dataset !== ZERO_ADDRESS) {
     const entry = await viewDataset(client, deal.dataset);
-    const found = await source.read(referenceOf(entry.location), signal);
+    const found = await anyOf(entryReferences(entry.location).map((each) => source.read(each, signal)));
     if ("invalid" in found) reason ??= found.invalid;
     else if (entry.checksum !== ZERO_HASH && sha256(found.bytes) !== entry.checksum)
       reason ??= "the dataset has another checksum";
