@@ -1,36 +1,161 @@
-import { Packr } from "msgpackr";
+import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { concat } from "../lib/bytes.ts";
+import { readTar, type TarEntry, writeTar } from "../lib/tar.ts";
 
-const packr = new Packr({ useRecords: false, moreTypes: false });
-const TIMEOUT_MS = 150_000;
+/** A node may fetch a tree from others before it says a word. */
+const ANSWER_MS = 15 * 60_000;
+const REFUSAL_MS = 200;
+const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 
-const ask = async (url: string, init: RequestInit = {}): Promise<Response> => {
-  const response = await fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${(await response.text()).trim()}`);
-  return response;
+/** Who keeps what is uploaded, and until when (Unix seconds); left out: the node's owner, for good. */
+export interface KeepOptions {
+  readonly holder?: string;
+  readonly until?: number;
+}
+
+export interface ListedData {
+  readonly path: string;
+  readonly kind: string;
+  readonly size: number;
+}
+
+interface Exchange {
+  readonly method?: string;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: AsyncIterable<Uint8Array>;
+  readonly signal?: AbortSignal;
+}
+
+/** Sends one request, its body as fast as it is taken; gives the answer before its body is read. */
+const ask = (url: string, { method = "GET", headers = {}, body, signal }: Exchange): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    const request = url.startsWith("https:") ? httpsRequest : httpRequest;
+    const sent = request(url, { method, headers, ...(signal ? { signal } : {}) });
+    sent.setTimeout(ANSWER_MS, () => sent.destroy(new Error(`${url}: no answer within ${ANSWER_MS / 60_000} minutes`)));
+    sent.on("response", (response) => {
+      if (response.statusCode! >= 200 && response.statusCode! < 300) return resolve(response);
+      textOf(response).then(
+        (text) => reject(new Error(`${url}: ${response.statusCode} ${text.trim().slice(0, 300)}`)),
+        reject,
+      );
+    });
+    pipeline(Readable.from(body ?? [], { highWaterMark: 1 }), sent).catch((error: Error) =>
+      // A node that refuses says why while it is still being sent to.
+      setTimeout(() => reject(new Error(`${url}: ${error.message}`)), REFUSAL_MS),
+    );
+  });
+
+const gather = async (pieces: AsyncIterable<Uint8Array>, max: number): Promise<Uint8Array> => {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of pieces) {
+    size += piece.length;
+    if (size > max) throw new Error(`an answer of more than ${max} bytes`);
+    parts.push(piece);
+  }
+  return concat(...parts);
+};
+const textOf = async (response: IncomingMessage): Promise<string> =>
+  new TextDecoder().decode(await gather(response, MAX_TEXT_BYTES));
+
+const upload = async (
+  node: string,
+  type: string,
+  body: AsyncIterable<Uint8Array>,
+  { holder, until }: KeepOptions,
+): Promise<string> => {
+  const query = new URLSearchParams();
+  if (holder !== undefined) query.set("holder", holder);
+  if (until !== undefined) query.set("until", String(until));
+  const response = await ask(`${node}/data?${query}`, { method: "POST", headers: { "content-type": type }, body });
+  return (JSON.parse(await textOf(response)) as { cid: string }).cid;
 };
 
-/** Keeps a file, or a directory of files, at a node. Resolves with its CID. */
-export const uploadData = async (
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** Keeps a file at a node, piece by piece. Resolves with its CID. */
+export const uploadFile = (node: string, bytes: AsyncIterable<Uint8Array>, keep: KeepOptions = {}): Promise<string> =>
+  upload(node, "application/octet-stream", bytes, keep);
+
+/** Keeps a directory of files at a node, piece by piece. Resolves with its CID. */
+export const uploadFolder = (
+  node: string,
+  entries: Iterable<TarEntry> | AsyncIterable<TarEntry>,
+  keep: KeepOptions = {},
+): Promise<string> => upload(node, "application/x-tar", writeTar(entries), keep);
+
+/** Keeps a file, or a directory of files, that is in memory. Resolves with its CID. */
+export const uploadData = (
   node: string,
   content: Uint8Array | Iterable<readonly [path: string, bytes: Uint8Array | null]>,
-): Promise<string> => {
-  const body = packr.pack(content instanceof Uint8Array ? content : [...content]);
-  const response = await ask(`${node}/data`, {
-    method: "POST",
-    headers: { "content-type": "application/x-msgpack" },
-    body: new Uint8Array(body),
-  });
-  return ((await response.json()) as { cid: string }).cid;
-};
+  keep: KeepOptions = {},
+): Promise<string> =>
+  content instanceof Uint8Array
+    ? uploadFile(node, once(content), keep)
+    : uploadFolder(
+        node,
+        [...content].map(([path, bytes]) => ({
+          path,
+          size: bytes?.length ?? 0,
+          ...(bytes ? { bytes: once(bytes) } : {}),
+        })),
+        keep,
+      );
 
 const urlOf = (node: string, cid: string, path: string): string =>
   `${node}/ipfs/${[cid, ...path.split("/").filter(Boolean)].map(encodeURIComponent).join("/")}`;
 
-/** Gets a file from a node, which fetches it from others where it has to. */
-export const downloadFile = async (node: string, cid: string, path = ""): Promise<Uint8Array> =>
-  new Uint8Array(await (await ask(urlOf(node, cid, path))).arrayBuffer());
+/** Gets a file from a node, which fetches it from others where it has to, piece by piece. */
+export async function* streamFile(
+  node: string,
+  cid: string,
+  path = "",
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const response = await ask(urlOf(node, cid, path), signal ? { signal } : {});
+  // A directory would come as an archive, which is not what it was asked for.
+  if (response.headers["accept-ranges"] !== "bytes") {
+    response.destroy();
+    throw new Error(`${cid}${path && `/${path}`} is a directory`);
+  }
+  yield* response;
+}
+
+/** Gets a file from a node whole into memory. */
+export const downloadFile = (node: string, cid: string, path = ""): Promise<Uint8Array> =>
+  gather(streamFile(node, cid, path), Number.MAX_SAFE_INTEGER);
+
+/** Gets the files and folders of a directory from a node, one after another. */
+export async function* streamFolder(node: string, cid: string, path = ""): AsyncGenerator<TarEntry, void, undefined> {
+  yield* readTar(await ask(`${urlOf(node, cid, path)}?format=tar`, {}));
+}
+
+/** Tells what a CID names, and what it holds where it is a directory. */
+export const statData = async (
+  node: string,
+  cid: string,
+  path = "",
+): Promise<
+  { readonly kind: "file"; readonly size: number } | { readonly kind: "directory"; entries: ListedData[] }
+> => {
+  const url = urlOf(node, cid, path);
+  const head = await ask(url, { method: "HEAD", headers: { accept: "application/json" } });
+  head.resume();
+  if (head.headers["accept-ranges"] === "bytes") return { kind: "file", size: Number(head.headers["content-length"]) };
+  return { kind: "directory", entries: await listData(node, cid, path) };
+};
 
 /** Lists the files and folders of a directory. */
-export const listData = async (node: string, cid: string): Promise<{ path: string; kind: string; size: number }[]> =>
-  ((await (await ask(urlOf(node, cid, ""))).json()) as { entries: { path: string; kind: string; size: number }[] })
-    .entries;
+export const listData = async (node: string, cid: string, path = ""): Promise<ListedData[]> => {
+  const response = await ask(urlOf(node, cid, path), { headers: { accept: "application/json" } });
+  if (response.headers["accept-ranges"] === "bytes") {
+    response.destroy();
+    throw new Error(`${cid} is a file`);
+  }
+  return (JSON.parse(await textOf(response)) as { entries: ListedData[] }).entries;
+};

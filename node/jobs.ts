@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import {
   type Address,
   equalBytes,
@@ -20,7 +19,8 @@ import { outputCid } from "../vm/market/result.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../vm/tables.ts";
 import { decodeReceipt, type JobReceipt, lotReceiptOf } from "../vm/wasm/receipt.ts";
 import { prepareModule } from "../vm/wasm/rewrite.ts";
-import { downloadFile, listData, uploadData } from "./data-client.ts";
+import { uploadData } from "./data-client.ts";
+import { getPath } from "./data-files.ts";
 import { hubFunction, type LotView, marketFunction, view, viewJob, viewLot } from "./market-client.ts";
 import { transact } from "./wallet.ts";
 
@@ -216,14 +216,7 @@ export const fetchResults = async (client: RpcClient, node: string, dealid: Hash
   const written: string[] = [];
   for (const { index, receipt } of await outcomesOf(client, dealid)) {
     if (!receipt || receipt.outputRoot === ZERO_HASH) continue;
-    const cid = outputCid(receipt.outputRoot);
-    for (const { path, kind } of await listData(node, cid)) {
-      if (kind !== "file") continue;
-      const target = join(out, `task-${index}`, path);
-      mkdirSync(dirname(target), { recursive: true });
-      writeFileSync(target, await downloadFile(node, cid, path));
-      written.push(target);
-    }
+    written.push(...(await getPath(node, outputCid(receipt.outputRoot), "", join(out, `task-${index}`))));
   }
   return written;
 };

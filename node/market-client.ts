@@ -34,6 +34,8 @@ export interface LotView {
   readonly round: number;
   readonly roundEnd: number;
   readonly revealDeadline: number;
+  /** When results need to be kept no longer, but for serveSeconds. */
+  readonly finalDeadline: number;
   readonly consensus: Hash;
   readonly gasUsed: number;
   readonly receipt: Uint8Array;
@@ -51,6 +53,7 @@ const toLot = (fields: readonly AbiValue[]): LotView => ({
   round: Number(fields[7]),
   roundEnd: Number(fields[9]),
   revealDeadline: Number(fields[10]),
+  finalDeadline: Number(fields[11]),
   consensus: fields[13] as Hash,
   gasUsed: Number(fields[15]),
   receipt: fields[16] as Uint8Array,
@@ -83,7 +86,10 @@ export interface JobView {
   readonly lots: number;
   readonly completed: number;
   readonly failed: number;
+  /** Seconds of the category: a round is twice that. */
   readonly timeref: number;
+  /** Seats of a first round. */
+  readonly committee: number;
   readonly vmVersion: number;
   readonly volume: number;
 }
@@ -100,6 +106,7 @@ export const viewJob = async (client: RpcClient, dealid: Hash): Promise<JobView>
     completed: number(7),
     failed: number(8),
     timeref: number(11),
+    committee: number(12),
     vmVersion: number(13),
     volume: number(14),
   };
@@ -108,6 +115,8 @@ export const viewJob = async (client: RpcClient, dealid: Hash): Promise<JobView>
 export interface DealView {
   readonly app: Address;
   readonly dataset: Address;
+  /** nRLC for a task's seats, at most. */
+  readonly priceNrlc: bigint;
   readonly callback: Address;
   readonly params: string;
   readonly startTime: number;
@@ -122,6 +131,7 @@ export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealVie
   return {
     app: pointer(0),
     dataset: pointer(1),
+    priceNrlc: (fields[2] as readonly AbiValue[])[2] as bigint,
     callback: fields[8] as Address,
     params: fields[9] as string,
     startTime: Number(fields[10]),
@@ -134,11 +144,11 @@ export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealVie
 export const viewApp = async (
   client: RpcClient,
   app: Address,
-): Promise<{ name: string; location: string; checksum: Hash }> => {
+): Promise<{ name: string; location: Uint8Array; checksum: Hash }> => {
   const fields = (await view(client, HUB, hubFunction("viewApp"), app))[0] as AbiValue[];
   return {
     name: fields[1] as string,
-    location: new TextDecoder().decode(fields[3] as Uint8Array),
+    location: fields[3] as Uint8Array,
     checksum: fields[4] as Hash,
   };
 };
@@ -146,11 +156,30 @@ export const viewApp = async (
 export const viewDataset = async (
   client: RpcClient,
   dataset: Address,
-): Promise<{ name: string; location: string; checksum: Hash }> => {
+): Promise<{ name: string; location: Uint8Array; checksum: Hash }> => {
   const fields = (await view(client, HUB, hubFunction("viewDataset"), dataset))[0] as AbiValue[];
   return {
     name: fields[1] as string,
-    location: new TextDecoder().decode(fields[2] as Uint8Array),
+    location: fields[2] as Uint8Array,
     checksum: fields[3] as Hash,
   };
+};
+
+/** A slot of a worker. */
+export interface SlotView {
+  readonly id: bigint;
+  readonly stakeWei: bigint;
+  readonly lot: Hash;
+  readonly isLeaving: boolean;
+}
+
+/** Reads the slots of a worker. */
+export const slotsOfWorker = async (client: RpcClient, worker: Address): Promise<SlotView[]> => {
+  const [ids] = await view(client, MARKET, marketFunction("slotsOf"), worker);
+  return Promise.all(
+    (ids as readonly bigint[]).map(async (id) => {
+      const fields = (await view(client, MARKET, marketFunction("viewSlot"), id))[0] as AbiValue[];
+      return { id, stakeWei: fields[6] as bigint, lot: fields[7] as Hash, isLeaving: fields[9] as boolean };
+    }),
+  );
 };

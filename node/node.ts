@@ -6,14 +6,16 @@ import { createEngine } from "../consensus/engine.ts";
 import { createProducer, localSigner } from "../consensus/producer.ts";
 import type { Address } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
-import { type DataStore, openDataStore } from "../p2p/data/store.ts";
+import { openDataStore } from "../p2p/data/store.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
 import { createNetwork } from "../p2p/network.ts";
 import { dataRoute } from "../rpc/data.ts";
 import { lotMethods } from "../rpc/lots.ts";
+import { pinMethods } from "../rpc/pins.ts";
 import { createRpcServer } from "../rpc/server.ts";
 import { createStratum } from "../rpc/stratum.ts";
 import { createWorkDesk } from "../rpc/work.ts";
+import { dataPort } from "./data-port.ts";
 import { readJson, type ValidatorKeys, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 
@@ -22,7 +24,14 @@ export interface NodeOptions {
   readonly datadir: string;
   readonly rpc: { readonly host: string; readonly port: number };
   /** Left out: no connections to other nodes. */
-  readonly p2p?: { readonly listen: readonly string[]; readonly bootstrap: readonly string[] };
+  readonly p2p?: {
+    readonly listen: readonly string[];
+    readonly bootstrap: readonly string[];
+    /** Addresses beside those it listens on, at which others reach it. */
+    readonly announce?: readonly string[];
+  };
+  /** Bytes that data may take: what is pinned, and what is passed on. */
+  readonly data?: { readonly cacheBytes?: number; readonly pinnedBytes?: number };
   /** Where miners may connect by Stratum; left out: nowhere. */
   readonly stratum?: { readonly host: string; readonly port: number } | undefined;
   /** The validator that miners work for; left out: this node's own, if it validates. */
@@ -46,17 +55,6 @@ export interface RunningNode {
 }
 
 const EXPIRY_MS = 60_000;
-/** Who keeps what comes over RPC: the node's owner, for good. */
-const OWNER = { holder: "rpc" };
-
-/** Data as the RPC's gateway takes it: what is uploaded stays. */
-const ownData = (store: DataStore) => ({
-  importTree: (entries: Iterable<{ path: string; bytes?: Uint8Array }>) => store.importTree(entries, OWNER),
-  importFile: (bytes: Uint8Array) => store.importFile(bytes, OWNER),
-  listTree: (cid: string) => store.listTree(cid),
-  readFile: (cid: string, path?: string) => store.readFile(cid, path),
-});
-
 /** Starts a node: the composition root of every program that runs one. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { datadir, log } = options;
@@ -68,13 +66,12 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log });
   const dataDb = await openDb(join(datadir, "data"));
-  const data = await openDataStore(dataDb);
+  const data = await openDataStore(dataDb, options.data);
   const network = options.p2p
     ? await createNetwork({
         engine,
         datadir,
-        listen: options.p2p.listen,
-        bootstrap: options.p2p.bootstrap,
+        ...options.p2p,
         data,
         dataDb,
         log,
@@ -82,7 +79,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     : undefined;
   // RPC before the duties: a node that cannot be asked should not sign.
   const lots = network?.lots ?? openLotReceipts(dataDb, engine);
-  const routes = [dataRoute({ ...ownData(data), fetch: async (cid) => network?.fetchData(cid) })];
+  const ownData = dataPort(data, network);
   const desk = createWorkDesk({ engine, beneficiary: options.beneficiary ?? key?.address });
   const rpc = createRpcServer({
     engine,
@@ -90,8 +87,8 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     host: options.rpc.host,
     port: options.rpc.port,
     log,
-    routes,
-    methods: { ...lotMethods(lots), ...desk.methods },
+    routes: [dataRoute(ownData)],
+    methods: { ...lotMethods(lots), ...pinMethods(ownData), ...desk.methods },
   });
   const expiry = setInterval(() => void data.expire(Math.floor(Date.now() / 1000)), EXPIRY_MS);
   const { port } = await rpc.start();

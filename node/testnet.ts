@@ -135,7 +135,7 @@ export const startTestnet = async (options: TestnetOptions): Promise<Testnet> =>
   };
   const startWorker = (member: Member): void => {
     member.process = launch(
-      ["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl, "--jobs", "1"],
+      ["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl, "--cores", "1"],
       member.log,
     );
   };

@@ -3,16 +3,19 @@ import { join } from "node:path";
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import { type GossipSub, gossipsub } from "@libp2p/gossipsub";
 import { type Identify, identify } from "@libp2p/identify";
+import { type KadDHT, kadDHT, type PeerInfoMapper, removePrivateAddressesMapper } from "@libp2p/kad-dht";
 import { noise } from "@libp2p/noise";
 import { type Ping, ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
 import type { Hash } from "../lib/bytes.ts";
-import { KINDS, MAX_MESSAGE_BYTES, topicOf } from "./topics.ts";
+import { type Bans, createBans } from "./bans.ts";
+import { boundedDatastore } from "./bounded-datastore.ts";
+import { KINDS, kademliaProtocol, MAX_MESSAGE_BYTES, topicOf } from "./topics.ts";
 
 // A type, not an interface: libp2p wants an index signature that interfaces lack.
-export type Services = { identify: Identify; ping: Ping; pubsub: GossipSub };
+export type Services = { identify: Identify; ping: Ping; pubsub: GossipSub; dht: KadDHT; bans: Bans };
 export type Host = Libp2p<Services>;
 
 /** Reads the key that makes a node the same peer after a restart; makes it at first. */
@@ -62,16 +65,30 @@ const THRESHOLDS = {
 /** Several nodes on one machine share an address, and a restarted network dials all at once. */
 const INBOUND_PER_SECOND = 20;
 
-/** Makes the libp2p host of a node: TCP, Noise, Yamux, gossip on this chain's topics alone. Not started. */
+/** Tells whether the internet can reach a node at one of its addresses. */
+export const isPublic = (host: Pick<Host, "peerId" | "getMultiaddrs">): boolean =>
+  removePrivateAddressesMapper({ id: host.peerId, multiaddrs: host.getMultiaddrs() }).multiaddrs.length > 0;
+
+/**
+ * Makes the libp2p host of a node: TCP, Noise, Yamux, gossip on this chain's topics alone, Kademlia among this chain's nodes
+ * alone. Not started. `announce` are addresses beside those it listens on, e.g. that of a port that a router passes on.
+ */
 export const createHost = async (options: {
   datadir: string;
   listen: readonly string[];
+  announce?: readonly string[];
   genesisHash: Hash;
-}): Promise<Host> =>
-  createLibp2p<Services>({
+}): Promise<Host> => {
+  // Addresses of private networks are told within such a network alone: elsewhere they are another machine's.
+  const mapper: PeerInfoMapper = (peer) => (isPublic(host) ? removePrivateAddressesMapper(peer) : peer);
+  const bans = createBans();
+  const host: Host = await createLibp2p<Services>({
     privateKey: await peerKey(options.datadir),
     start: false,
-    addresses: { listen: [...options.listen] },
+    addresses: { listen: [...options.listen], appendAnnounce: [...(options.announce ?? [])] },
+    datastore: boundedDatastore(),
+    // Kademlia calls its acquaintances again by itself; hanging up is not enough.
+    connectionGater: { denyDialPeer: bans.has, denyInboundEncryptedConnection: bans.has },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
@@ -81,6 +98,7 @@ export const createHost = async (options: {
       inboundConnectionThreshold: INBOUND_PER_SECOND,
     },
     services: {
+      bans: () => bans,
       identify: identify(),
       ping: ping(),
       pubsub: gossipsub({
@@ -109,5 +127,15 @@ export const createHost = async (options: {
         },
         doPX: false,
       }),
+      dht: kadDHT({
+        protocol: kademliaProtocol(options.genesisHash),
+        // Who cannot be reached asks, and does not answer; see discovery.ts.
+        clientMode: options.listen.length === 0,
+        peerInfoMapper: mapper,
+        // A node without peers learns at once that nobody is known.
+        allowQueryWithZeroPeers: true,
+      }),
     },
   });
+  return host;
+};

@@ -11,6 +11,7 @@ import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { createExchange } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
+import { startDiscovery } from "./discovery.ts";
 import { startGossip } from "./gossip.ts";
 import { createHost } from "./host.ts";
 import { type LotReceipts, openLotReceipts } from "./lots.ts";
@@ -21,6 +22,8 @@ export interface NetworkOptions {
   readonly datadir: string;
   readonly listen: readonly string[];
   readonly bootstrap: readonly string[];
+  /** Addresses beside those it listens on, at which others reach it. */
+  readonly announce?: readonly string[];
   /** The node's data, shared with other nodes. */
   readonly data: DataStore;
   /** Where the receipts of lots are kept. */
@@ -38,7 +41,9 @@ export interface Network {
   publishBlock(block: Block): void;
   publishVote(vote: Vote): void;
   /** Brings a tree of data here. Throws RuleError where nobody has it. */
-  fetchData(cid: string): Promise<void>;
+  fetchData(cid: string, signal?: AbortSignal): Promise<void>;
+  /** Tells others, in the background, that this node has a tree. */
+  provideData(cid: string): void;
   readonly lots: LotReceipts;
 }
 
@@ -51,17 +56,19 @@ export const createNetwork = async ({
   datadir,
   listen,
   bootstrap,
+  announce = [],
   data,
   dataDb,
   log,
 }: NetworkOptions): Promise<Network> => {
-  const host = await createHost({ datadir, listen, genesisHash: engine.genesisHash });
+  const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash });
   const sync = createSync({ host, engine, log });
   const exchange = createExchange({ host, genesisHash: engine.genesisHash, store: data, log });
   const lots = openLotReceipts(dataDb, engine, host);
   let gossip: ReturnType<typeof startGossip> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe: (() => void)[] = [];
+  let stopDiscovery: (() => void) | undefined;
 
   // Peers outlive a restart: a node that comes back finds the network without its bootstrap.
   const peersFile = join(datadir, "peers.json");
@@ -115,6 +122,7 @@ export const createNetwork = async ({
   return {
     start: async () => {
       await host.start();
+      stopDiscovery = startDiscovery(host, log);
       gossip = startGossip({ host, engine, log, onMissingParent: sync.poke });
       await sync.start();
       await exchange.start();
@@ -130,6 +138,7 @@ export const createNetwork = async ({
     },
     stop: async () => {
       clearInterval(timer);
+      stopDiscovery?.();
       for (const stop of unsubscribe) stop();
       sync.stop();
       await exchange.stop();
@@ -141,7 +150,8 @@ export const createNetwork = async ({
       host.getConnections().map((each) => ({ id: each.remotePeer.toString(), address: each.remoteAddr.toString() })),
     publishBlock: (block) => gossip?.publish("block", encodeBlock(block)),
     lots,
-    fetchData: (cid) => exchange.fetch(cid),
+    fetchData: (cid, signal) => exchange.fetch(cid, signal ? { signal } : {}),
+    provideData: exchange.provide,
     publishVote: (vote) => gossip?.publish("vote", encodeVote(vote)),
   };
 };

@@ -117,8 +117,10 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
       await catchUp(peer);
     } catch (error) {
       log.debug({ peer: peer.toString(), error: (error as Error).message }, "no synchronization with a peer");
-      // Who serves what breaks a rule is not asked again by this connection.
-      if (error instanceof RuleError && error.verdict === "reject") await host.hangUp(peer).catch(() => undefined);
+      // Who serves what breaks a rule is not talked to for a while.
+      if (!(error instanceof RuleError) || error.verdict !== "reject") return;
+      host.services.bans.add(peer);
+      await host.hangUp(peer).catch(() => undefined);
     } finally {
       running.delete(id);
     }

@@ -14,6 +14,9 @@ export const topicOf = (genesisHash: Hash, kind: Kind): string => `/rolec/${netw
 export const protocolOf = (genesisHash: Hash, name: "status" | "blocks" | "votes" | "lot"): string =>
   `/rolec/${networkId(genesisHash)}/stream/${name}/1`;
 
+/** The protocol of Kademlia among the nodes of a chain. */
+export const kademliaProtocol = (genesisHash: Hash): string => `/rolec/${networkId(genesisHash)}/kad/1.0.0`;
+
 /** Bytes of one gossip message at most. */
 export const MAX_MESSAGE_BYTES: Record<Kind, number> = {
   block: MAX_BLOCK_BYTES,

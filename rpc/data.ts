@@ -1,95 +1,80 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Packr } from "msgpackr";
 import { RuleError } from "../lib/rule-error.ts";
-import { HttpError, readBody, respond } from "./http.ts";
+import { readTar, TarError } from "../lib/tar.ts";
+import { type DataPin, type DataPort, isHolder } from "./data-port.ts";
+import { serveGateway } from "./gateway.ts";
+import { HttpError, respond } from "./http.ts";
 import type { Route } from "./server.ts";
 
-/** What the gateway needs of a node's data. */
-export interface DataPort {
-  importTree(entries: Iterable<{ path: string; bytes?: Uint8Array }>): Promise<{ cid: string }>;
-  importFile(bytes: Uint8Array): Promise<{ cid: string }>;
-  /** Brings a tree here from other nodes where it is not here. */
-  fetch(cid: string): Promise<void>;
-  listTree(cid: string): Promise<readonly { path: string; kind: string; size: number }[]>;
-  readFile(cid: string, path?: string): Promise<Uint8Array>;
-}
+/** Types that no page can send to another origin without asking first. */
+const FILE_TYPE = "application/octet-stream";
+const FOLDER_TYPE = "application/x-tar";
+/** Uploads and downloads at a time; more are told to come again. */
+const MAX_UPLOADS = 8;
+const MAX_DOWNLOADS = 64;
+/** An upload that brings nothing for so long is left, and one that takes longer than that in all. */
+const UPLOAD_IDLE_MS = 30_000;
+const UPLOAD_MS = 2 * 3_600_000;
+/** Who keeps what comes over RPC, unless the caller says otherwise. */
+const DEFAULT_HOLDER = "rpc";
 
-/** Bytes of one upload at most. */
-export const MAX_UPLOAD_BYTES = 64 * 1024 * 1024;
-const UPLOAD_TYPE = "application/x-msgpack";
-const packr = new Packr({ useRecords: false, moreTypes: false });
-
-/** Reads an upload: bytes are one file, a list of [path, bytes or null] is a directory. */
-const entriesOf = (upload: unknown): Uint8Array | { path: string; bytes?: Uint8Array }[] => {
-  if (upload instanceof Uint8Array) return upload;
-  if (!Array.isArray(upload)) throw new HttpError(400, "bytes or a list of files are expected");
-  return upload.map((entry) => {
-    const [path, bytes] = Array.isArray(entry) ? (entry as unknown[]) : [];
-    if (typeof path !== "string" || (bytes !== null && !(bytes instanceof Uint8Array)))
-      throw new HttpError(400, "a file is [path, bytes]");
-    return bytes === null ? { path } : { path, bytes: bytes as Uint8Array };
-  });
+const pinOf = (query: URLSearchParams): DataPin => {
+  const holder = query.get("holder") ?? DEFAULT_HOLDER;
+  if (!isHolder(holder)) throw new HttpError(400, "a holder is 1 to 128 letters, digits, and . : _ -");
+  const until = query.get("until") ?? "0";
+  if (!/^\d{1,12}$/.test(until)) throw new HttpError(400, "until is in Unix seconds");
+  return { holder, until: Number(until) };
 };
 
 const upload = async (data: DataPort, request: IncomingMessage, response: ServerResponse): Promise<void> => {
-  // A type that no page can send to another origin without asking first.
-  if (request.headers["content-type"] !== UPLOAD_TYPE) throw new HttpError(415, `only ${UPLOAD_TYPE} is taken`);
-  let value: unknown;
+  const type = (request.headers["content-type"] ?? "").split(";")[0]!.trim();
+  if (type !== FILE_TYPE && type !== FOLDER_TYPE)
+    throw new HttpError(415, `only ${FILE_TYPE} for a file and ${FOLDER_TYPE} for a folder are taken`);
+  const pin = pinOf(new URLSearchParams((request.url ?? "").split("?")[1] ?? ""));
+  const end = (why: string): void => void request.destroy(new HttpError(408, why));
+  request.setTimeout(UPLOAD_IDLE_MS, () => end("the upload stands still"));
+  const timer = setTimeout(() => end("the upload takes too long"), UPLOAD_MS);
   try {
-    value = packr.unpack(await readBody(request, MAX_UPLOAD_BYTES));
+    const { cid } =
+      type === FILE_TYPE ? await data.importFile(request, pin) : await data.importTree(readTar(request), pin);
+    respond(response, 200, JSON.stringify({ cid }), "application/json");
   } catch (error) {
-    throw error instanceof HttpError ? error : new HttpError(400, "no msgpack");
+    if (error instanceof TarError) throw new HttpError(400, error.message);
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
-  const entries = entriesOf(value);
-  const { cid } = entries instanceof Uint8Array ? await data.importFile(entries) : await data.importTree(entries);
-  respond(response, 200, JSON.stringify({ cid }), "application/json");
 };
 
-const download = async (data: DataPort, rest: string, response: ServerResponse): Promise<void> => {
-  const [cid, ...parts] = decodeURIComponent(rest).split("/");
-  const path = parts.join("/");
-  await data.fetch(cid!);
-  const entries = await data.listTree(cid!);
-  const isFile =
-    entries[0]?.kind === "file" ||
-    (path !== "" && entries.some((entry) => entry.path === path && entry.kind === "file"));
-  if (!isFile) {
-    if (path !== "" && !entries.some((entry) => entry.path === path)) throw new HttpError(404, "no such file");
-    const below = path === "" ? "" : `${path}/`;
-    const listed = entries.filter((entry) => entry.path.startsWith(below) && entry.path !== "");
-    respond(
-      response,
-      200,
-      JSON.stringify({ cid, entries: listed.map(({ path: at, kind, size }) => ({ path: at, kind, size })) }),
-      "application/json",
-    );
-    return;
-  }
-  const bytes = await data.readFile(cid!, path === "" ? undefined : path);
-  response.writeHead(200, {
-    "content-type": "application/octet-stream",
-    "content-length": bytes.length,
-    // Foreign bytes are never run by a browser as a page of this node.
-    "content-disposition": "attachment",
-    "x-content-type-options": "nosniff",
-  });
-  response.end(bytes);
-};
+const statusOf = ({ code }: RuleError): number => (code === "data-missing" ? 404 : code === "data-limit" ? 413 : 400);
 
-/** Serves a node's data: POST /data keeps files, GET /ipfs/<cid>[/path] gives a file, or what a directory holds. */
-export const dataRoute =
-  (data: DataPort): Route =>
-  async (request, response, path) => {
+/** Serves a node's data: POST /data keeps a file or folder, GET /ipfs/<cid>[/path] gives it. */
+export const dataRoute = (data: DataPort): Route => {
+  const counts = { uploads: 0, downloads: 0 };
+  const counted = async (what: "uploads" | "downloads", max: number, work: () => Promise<void>): Promise<void> => {
+    if (counts[what] >= max) throw new HttpError(503, `more than ${max} ${what} at a time`);
+    counts[what] += 1;
+    try {
+      await work();
+    } finally {
+      counts[what] -= 1;
+    }
+  };
+  return async (request, response, path) => {
     const isUpload = path === "/data" && request.method === "POST";
-    const isDownload = path.startsWith("/ipfs/") && request.method === "GET";
+    const isDownload = path.startsWith("/ipfs/") && (request.method === "GET" || request.method === "HEAD");
     if (!isUpload && !isDownload) return false;
     try {
-      if (isUpload) await upload(data, request, response);
-      else await download(data, path.slice("/ipfs/".length), response);
+      if (isUpload) await counted("uploads", MAX_UPLOADS, () => upload(data, request, response));
+      else
+        await counted("downloads", MAX_DOWNLOADS, () =>
+          serveGateway(data, request, response, path.slice("/ipfs/".length)),
+        );
     } catch (error) {
       if (error instanceof URIError) throw new HttpError(400, "no path");
-      if (error instanceof RuleError) throw new HttpError(error.code === "data-missing" ? 404 : 400, error.message);
+      if (error instanceof RuleError) throw new HttpError(statusOf(error), error.message);
       throw error;
     }
     return true;
   };
+};

@@ -37,15 +37,20 @@ const JSON_TYPES: readonly string[] = ["application/json", "application/json-rpc
 export const isJsonType = (header: string | undefined): boolean =>
   JSON_TYPES.includes((header ?? "").split(";")[0]!.trim().toLowerCase());
 
-/** Reads a body of at most `max` bytes. Throws HttpError 413. */
-export const readBody = async (request: IncomingMessage, max: number): Promise<Buffer> => {
+/** Reads a body of at most `max` bytes. Throws HttpError 413, and ends the connection after `timeoutMs`. */
+export const readBody = async (request: IncomingMessage, max: number, timeoutMs: number): Promise<Buffer> => {
   if (Number(request.headers["content-length"] ?? 0) > max) throw new HttpError(413, "content length too large");
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request) {
-    size += (chunk as Buffer).length;
-    if (size > max) throw new HttpError(413, "content length too large");
-    chunks.push(chunk as Buffer);
+  const timer = setTimeout(() => request.destroy(new HttpError(408, "the request takes too long")), timeoutMs);
+  try {
+    for await (const chunk of request) {
+      size += (chunk as Buffer).length;
+      if (size > max) throw new HttpError(413, "content length too large");
+      chunks.push(chunk as Buffer);
+    }
+  } finally {
+    clearTimeout(timer);
   }
   return Buffer.concat(chunks);
 };

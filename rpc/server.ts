@@ -87,7 +87,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
       response.setHeader("access-control-allow-origin", origins.includes("*") ? "*" : origin);
       response.setHeader("vary", "Origin");
       response.setHeader("access-control-allow-headers", "content-type");
-      response.setHeader("access-control-allow-methods", "GET, POST, OPTIONS");
+      response.setHeader("access-control-allow-methods", "GET, HEAD, POST, OPTIONS");
     }
     const path = (request.url ?? "/").split("?")[0]!;
     for (const route of options.routes ?? []) if (await route(request, response, path)) return;
@@ -98,7 +98,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
     if (path !== "/") throw new HttpError(404, "not found");
     if (!isJsonType(request.headers["content-type"]))
       throw new HttpError(415, "invalid content type, only application/json is supported");
-    const body = await readBody(request, RPC_LIMITS.maxBodyBytes);
+    const body = await readBody(request, RPC_LIMITS.maxBodyBytes, RPC_LIMITS.requestTimeoutMs);
     const answer = await dispatch(body.toString("utf8"));
     if (answer === undefined) respond(response, 204);
     else respond(response, 200, answer, "application/json");
@@ -121,7 +121,8 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
     });
   });
   server.maxConnections = RPC_LIMITS.maxConnections;
-  server.requestTimeout = RPC_LIMITS.requestTimeoutMs;
+  // Who reads a body sets its time: a request of JSON-RPC is short, an upload of data is not.
+  server.requestTimeout = 0;
   server.headersTimeout = RPC_LIMITS.requestTimeoutMs;
   server.keepAliveTimeout = RPC_LIMITS.idleTimeoutMs;
 

@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command } from "commander";
 import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
-import { uploadData } from "../data-client.ts";
+import { addPath } from "../data-files.ts";
 import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, submitJob } from "../jobs.ts";
 import { viewJob } from "../market-client.ts";
 import { followJob } from "../progress.ts";
@@ -54,9 +54,7 @@ export const jobCommand = (): Command => {
       const inputs: string[] = [];
       for (const file of flags.input ?? []) {
         if (!existsSync(file)) fail(`${file} does not exist`);
-        inputs.push(
-          `/ipfs/${await uploadData(flags.node, readFileSync(file))}?filename=${encodeURIComponent(basename(file))}`,
-        );
+        inputs.push(`/ipfs/${await addPath(flags.node, file)}?filename=${encodeURIComponent(basename(file))}`);
       }
       const params = JSON.stringify({
         ...(flags.args ? { iexec_args: flags.args } : {}),

@@ -5,7 +5,7 @@ import type { Hex } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
 import { startNode } from "../node.ts";
 import { stopSignal } from "../stop.ts";
-import { address, port, several } from "./options.ts";
+import { address, port, several, whole } from "./options.ts";
 import { fail, print } from "./output.ts";
 
 interface NodeFlags {
@@ -19,8 +19,13 @@ interface NodeFlags {
   stratum?: number;
   stratumHost: string;
   beneficiary?: Hex;
+  announce?: string[];
+  dataCache: number;
+  dataPinned: number;
   logLevel: string;
 }
+
+const MIB = 1024 * 1024;
 
 export const nodeCommand = (): Command =>
   new Command("node")
@@ -35,6 +40,9 @@ export const nodeCommand = (): Command =>
     .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
     .option("--stratum-host <host>", "address that Stratum listens on", "127.0.0.1")
     .option("--beneficiary <address>", "validator that miners work for (default: this node's own)", address)
+    .option("--announce <multiaddr>", "an address at which others reach this node, e.g. a router's", several)
+    .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
+    .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
@@ -48,7 +56,12 @@ export const nodeCommand = (): Command =>
       const node = await startNode({
         datadir,
         rpc: { host: flags.host, port: flags.port },
-        p2p: { listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`], bootstrap: flags.bootstrap ?? [] },
+        p2p: {
+          listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`],
+          bootstrap: flags.bootstrap ?? [],
+          announce: flags.announce ?? [],
+        },
+        data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
         stratum: flags.stratum === undefined ? undefined : { host: flags.stratumHost, port: flags.stratum },
         beneficiary: flags.beneficiary,
         log: createLog({ level: flags.logLevel }),

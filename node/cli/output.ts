@@ -48,3 +48,25 @@ export const parseRlc = (text: string): bigint => {
 
 /** Shortens a hash or address for a table. */
 export const short = (hex: string): string => (hex.length > 14 ? `${hex.slice(0, 8)}…${hex.slice(-4)}` : hex);
+
+const PROGRESS_MS = 200;
+
+/** Shows how far a transfer is, on standard error where that is a terminal. Amounts in bytes. */
+export const progressLine = (verb: string) => {
+  const isShown = process.stderr.isTTY;
+  const since = Date.now();
+  let last = 0;
+  const mib = (bytes: number): string => (bytes / 1024 / 1024).toFixed(1);
+  return {
+    show: (done: number, total: number): void => {
+      if (!isShown || (Date.now() - last < PROGRESS_MS && done < total)) return;
+      last = Date.now();
+      const speed = done / Math.max(0.001, (last - since) / 1000);
+      const part = total > 0 ? Math.floor((100 * done) / total) : 100;
+      process.stderr.write(`\r${verb} ${mib(done)} of ${mib(total)} MiB (${part} %, ${mib(speed)} MiB/s)   `);
+    },
+    end: (): void => {
+      if (isShown && last > 0) process.stderr.write("\n");
+    },
+  };
+};

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { accountCommand } from "./account.ts";
 import { appCommand } from "./app.ts";
+import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
 import { genesisCommand } from "./genesis.ts";
@@ -27,6 +28,7 @@ export const createProgram = (): Command => {
     minerCommand,
     jobCommand,
     appCommand,
+    dataCommand,
     runCommand,
     validatorCommand,
     accountCommand,

@@ -1,66 +1,49 @@
-import { existsSync, mkdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { join, resolve } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import type { Address, Hex } from "../../lib/bytes.ts";
+import type { Address } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
-import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { MARKET } from "../../vm/tables.ts";
-import { readJson, writeSecret } from "../folder.ts";
-import { marketFunction, view } from "../market-client.ts";
+import { HUB, MARKET } from "../../vm/tables.ts";
+import { hubFunction, marketFunction, slotsOfWorker, view } from "../market-client.ts";
 import { stopSignal } from "../stop.ts";
 import { transact } from "../wallet.ts";
-import { createWorker, type WorkerStatus } from "../worker/worker.ts";
+import { readEarnings } from "../worker/earnings.ts";
+import { launchdService, systemdService } from "../worker/service.ts";
+import { createWorker } from "../worker/worker.ts";
 import { address, DEFAULT_NODE, url, whole } from "./options.ts";
-import { fail, print, printJson, rlc, table } from "./output.ts";
+import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
+import { type PolicyFlags, policyOf, policyOptions, workerKey } from "./worker-options.ts";
+import { readStatus, statusPage } from "./worker-status.ts";
 
-interface WorkerKey {
-  readonly address: Address;
-  readonly privateKey: Hex;
-}
+const NRLC = 10n ** 9n;
+const MAX_LEAVE = 256;
+const WATCH_MS = 1_000;
+/** Clears a terminal and goes to its first line. */
+const CLEAR = "\x1b[2J\x1b[H";
 
-/** Reads the worker's key in a folder; makes one in a new folder. */
-const workerKey = (datadir: string): WorkerKey => {
-  const path = join(datadir, "worker.json");
-  const found = readJson<WorkerKey>(path);
-  if (found) return found;
-  const privateKey = randomPrivateKey();
-  const made = { address: addressOf(privateKey), privateKey };
-  mkdirSync(datadir, { recursive: true });
-  writeSecret(path, `${JSON.stringify(made, null, 2)}\n`);
-  return made;
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-export const workerCommand = (): Command => {
-  const command = new Command("worker").description("lend this machine: compute what the chain draws you for");
-  command
-    .command("start")
-    .description("follow the chain through a node and compute")
+const start = (command: Command): Command =>
+  policyOptions(command)
+    .description("follow the chain through a node and compute, as far as the owner's policy allows")
     .requiredOption("--datadir <folder>", "folder of the worker; a key is made in a new one")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
-    .option("--jobs <n>", "lots computed at a time", whole(1, 256), Math.max(1, Math.floor(availableParallelism() / 2)))
-    .action(async (flags: { datadir: string; node: string; jobs: number }) => {
+    .action(async (flags: PolicyFlags & { datadir: string; node: string }) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
+      const policy = policyOf(flags, datadir);
       const { privateKey } = workerKey(datadir);
-      const worker = createWorker({ privateKey, node: flags.node, datadir, jobs: flags.jobs, log: createLog() });
+      const worker = createWorker({ privateKey, node: flags.node, datadir, policy, log: createLog() });
       worker.start();
       print(`worker ${worker.address} on ${flags.node}`);
-      await stopped;
+      const reason = await Promise.race([stopped, worker.ended]);
+      if (reason) print(`ends: ${reason}`);
       await worker.stop();
     });
+
+const joinPool = (command: Command): Command =>
   command
-    .command("join")
     .description("take slots in the public pool; the worker's account pays their stake")
     .requiredOption("--datadir <folder>", "folder of the worker")
     .requiredOption("--validator <address>", "the validator that your verified work counts for", address)
@@ -70,7 +53,7 @@ export const workerCommand = (): Command => {
       const client = rpcClient(flags.node);
       const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
       const [figures] = await view(client, MARKET, marketFunction("viewPool"), pool!);
-      const stake = (figures as readonly bigint[])[6]! * 10n ** 9n * BigInt(flags.slots);
+      const stake = (figures as readonly bigint[])[6]! * NRLC * BigInt(flags.slots);
       const data = marketFunction("join").encode(pool!, flags.validator, BigInt(flags.slots));
       const { privateKey } = workerKey(resolve(flags.datadir));
       const receipt = await transact(client, privateKey, { to: MARKET, data, value: stake });
@@ -78,40 +61,133 @@ export const workerCommand = (): Command => {
         `${flags.slots} slots for ${rlc(stake)} RLC, in block ${Number(receipt.blockNumber)}; they count two epochs later`,
       );
     });
+
+const leave = (command: Command): Command =>
   command
-    .command("status")
+    .description("give all slots back; their stake comes home two epochs later, and after the lots that they sit in")
+    .requiredOption("--datadir <folder>", "folder of the worker")
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .action(async (flags: { datadir: string; node: string }) => {
+      const client = rpcClient(flags.node);
+      const { privateKey, address: worker } = workerKey(resolve(flags.datadir));
+      const ids = (await slotsOfWorker(client, worker)).filter(({ isLeaving }) => !isLeaving).map(({ id }) => id);
+      if (ids.length === 0) fail("there is no slot that does not leave already");
+      for (let at = 0; at < ids.length; at += MAX_LEAVE)
+        await transact(client, privateKey, {
+          to: MARKET,
+          data: marketFunction("leave").encode(ids.slice(at, at + MAX_LEAVE)),
+        });
+      print(`${ids.length} slots leave. Keep the worker running until they are gone: a seat that is silent is fined.`);
+    });
+
+const status = (command: Command): Command =>
+  command
     .description("show what a worker does")
     .requiredOption("--datadir <folder>", "folder of the worker")
+    .option("--watch", "show it again and again, until Ctrl-C")
     .option("--json", "print JSON")
-    .action(async (flags: { datadir: string; json?: boolean }) => {
-      const path = join(resolve(flags.datadir), "status.json");
-      if (!existsSync(path)) fail(`${path} does not exist: the worker has not run in this folder`);
-      const status = readJson<WorkerStatus>(path)!;
-      const client = rpcClient(status.node);
-      const running = isAlive(status.pid);
-      const slots = await view(client, MARKET, marketFunction("slotsOf"), status.address).catch(() => undefined);
-      const views = await Promise.all(
-        ((slots?.[0] ?? []) as readonly bigint[]).map(
-          async (id) => (await view(client, MARKET, marketFunction("viewSlot"), id))[0] as readonly unknown[],
-        ),
-      );
-      const stake = views.reduce((sum, slot) => sum + (slot[6] as bigint), 0n);
-      if (flags.json) return printJson({ ...status, running, slots: views.length, stakeWei: stake });
+    .action(async (flags: { datadir: string; watch?: boolean; json?: boolean }) => {
+      const datadir = resolve(flags.datadir);
+      const show = async (): Promise<void> => {
+        const now = await readStatus(datadir);
+        if (flags.json) printJson(now);
+        else print(`${flags.watch && process.stdout.isTTY ? CLEAR : ""}${statusPage(now)}`);
+      };
+      await show();
+      if (!flags.watch) return;
+      const ended = new AbortController();
+      void stopSignal().then(() => ended.abort());
+      while (!ended.signal.aborted) {
+        await sleep(WATCH_MS, undefined, { signal: ended.signal }).catch(() => undefined);
+        if (!ended.signal.aborted) await show();
+      }
+    });
+
+interface MoneyFlags {
+  datadir: string;
+  node: string;
+  json?: boolean;
+  to?: Address;
+  amount?: string;
+}
+const money = (command: Command): Command =>
+  command
+    .requiredOption("--datadir <folder>", "folder of the worker")
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .option("--json", "print JSON");
+
+const earnings = (command: Command): Command =>
+  money(command)
+    .description("show what a worker has earned, and where it is")
+    .action(async (flags: MoneyFlags) => {
+      const datadir = resolve(flags.datadir);
+      const { address: worker } = workerKey(datadir);
+      const found = await readEarnings(rpcClient(flags.node), worker, join(datadir, "earnings.json"));
+      if (flags.json) return printJson(found);
       print(
         table(
-          ["worker", ""],
+          ["what", "RLC"],
           [
-            ["address", status.address],
-            ["running", running ? `yes, process ${status.pid}, since ${status.startedAt}` : "no"],
-            ["node", `${status.node}${slots ? `, block ${status.seenBlock}` : ", does not answer"}`],
-            ["slots", `${views.length}, staking ${rlc(stake)} RLC`],
-            ["seated in", `${status.seated.length} lots, computing ${status.computing.length}`],
-            ["computed", `${status.computed} lots, declined ${status.declined}`],
-            ["isolation", status.isolation?.join(", ") ?? "unknown"],
-            ["last error", status.lastError ?? "none"],
+            [`earned by ${found.lots} lots, through final block ${found.throughBlock}`, rlc(found.earnedWei, 9)],
+            ["in the hub: rolec worker withdraw", rlc(found.withdrawableWei, 9)],
+            ["on the worker's account", rlc(found.balanceWei, 9)],
+            [`staked in ${found.slots} slots`, rlc(found.stakedWei, 9)],
           ],
         ),
       );
     });
+
+const withdraw = (command: Command): Command =>
+  money(command)
+    .description("pay what a worker has earned out of the hub")
+    .option("--to <address>", "who gets it (default: the worker's account)", address)
+    .option("--amount <RLC>", "how much (default: all)")
+    .action(async (flags: MoneyFlags) => {
+      const client = rpcClient(flags.node);
+      const { address: worker, privateKey } = workerKey(resolve(flags.datadir));
+      const [account] = await view(client, HUB, hubFunction("viewAccount"), worker);
+      const free = (account as readonly bigint[])[0]!;
+      const amount = flags.amount === undefined ? free : parseRlc(flags.amount) / NRLC;
+      if (amount === 0n || amount > free) fail(`${rlc(free * NRLC, 9)} RLC are in the hub`);
+      // The account may hold nothing but this: who earned without ever having had RLC has no other way to pay for gas.
+      const balance = BigInt((await client.call("eth_getBalance", [worker, "latest"])) as string);
+      if (balance === 0n) fail(`${worker} has no RLC to pay the transaction; send it a little first`);
+      const data = flags.to
+        ? hubFunction("withdrawTo").encode(amount, flags.to)
+        : hubFunction("withdraw").encode(amount);
+      const receipt = await transact(client, privateKey, { to: HUB, data });
+      const paid = { to: flags.to ?? worker, amountWei: amount * NRLC, transaction: receipt.transactionHash };
+      if (flags.json) return printJson(paid);
+      print(`${rlc(paid.amountWei, 9)} RLC to ${paid.to}, in block ${Number(receipt.blockNumber)}`);
+    });
+
+const installService = (command: Command): Command =>
+  command
+    .description("print a service that runs the worker from login on (systemd, launchd), or write it")
+    .requiredOption("--datadir <folder>", "folder of the worker")
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .option("--launchd", "for macOS (default: by this system)", process.platform === "darwin")
+    .option("--write", "write it to where the system looks for it")
+    .action((flags: { datadir: string; node: string; launchd: boolean; write?: boolean }) => {
+      const folder = resolve(flags.datadir);
+      mkdirSync(folder, { recursive: true });
+      const main = fileURLToPath(new URL(`./main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
+      const program = [process.execPath, main, "worker", "start", "--datadir", folder, "--node", flags.node];
+      const service = (flags.launchd ? launchdService : systemdService)({ command: program, folder });
+      if (!flags.write) {
+        print(service.text);
+        print(`# Put it into ${service.path}, or give --write. Then:`);
+      } else {
+        mkdirSync(dirname(service.path), { recursive: true });
+        writeFileSync(service.path, service.text);
+        print(`${service.path} is written. The owner's policy is ${join(folder, "policy.json")}. Now:`);
+      }
+      for (const line of service.enable) print(flags.write ? line : `# ${line}`);
+    });
+
+export const workerCommand = (): Command => {
+  const command = new Command("worker").description("lend this machine: compute what the chain draws you for");
+  const parts = { start, join: joinPool, leave, status, earnings, withdraw, "install-service": installService };
+  for (const [name, build] of Object.entries(parts)) build(command.command(name));
   return command;
 };

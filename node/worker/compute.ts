@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
-import { type Hash, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import { runTasks } from "../../vm/wasm/host.ts";
-import { parseParams, parseReference } from "../../vm/wasm/params.ts";
+import { type InputReference, parseParams } from "../../vm/wasm/params.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
 import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
 import { WasmRefused } from "../../vm/wasm/refusal.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { downloadFile, uploadData } from "../data-client.ts";
 import { type LotView, viewApp, viewDataset, viewDeal, viewJob } from "../market-client.ts";
+import type { Inputs } from "./inputs.ts";
+import { referencesOf } from "./location.ts";
 
 /** What a lot's computation gave: each task's receipt, and the CIDs of the results that this machine serves. */
 export interface Computed {
@@ -20,12 +22,27 @@ export interface Computed {
 
 const sha256 = (bytes: Uint8Array): Hash => toHex(createHash("sha256").update(bytes).digest());
 
-/** Reads what an entry's multiaddr names; only content-addressed data is the same for every worker. */
-const fetchEntry = async (node: string, location: string): Promise<Uint8Array> => {
-  const reference = parseReference(location);
-  if (reference.kind !== "ipfs") throw new ComputeFault(`${location} is not content-addressed`);
-  return downloadFile(node, reference.cid);
+/** Reads what an entry's multiaddr names. What every worker refuses alike is a fault here. */
+const entryReferences = (location: Uint8Array): InputReference[] => {
+  try {
+    return referencesOf(location);
+  } catch (error) {
+    throw error instanceof WasmRefused ? new ComputeFault(error.message) : error;
+  }
 };
+
+/** Gives the first that succeeds, or else why the first of them failed. */
+const anyOf = <T>(tries: readonly Promise<T>[]): Promise<T> =>
+  Promise.any(tries).catch((error: AggregateError) => Promise.reject(error.errors[0]));
+
+/** Reads a module; only content-addressed data is the same for every worker. */
+const fetchModule = (node: string, location: Uint8Array): Promise<Uint8Array> =>
+  anyOf(
+    entryReferences(location).map((reference) => {
+      if (reference.kind !== "ipfs") throw new ComputeFault(`${reference.url} is not content-addressed`);
+      return downloadFile(node, reference.cid);
+    }),
+  );
 
 /** Gives a value, or the reason for which the parameters are refused alike by every worker. */
 const refusalOf = <T>(work: () => T, fallback: T): { value: T; refused?: string } => {
@@ -47,28 +64,31 @@ export const computeLot = async (
   lot: LotView,
   pool: ProcessPool,
   signal: AbortSignal,
+  source: Inputs,
+  serveSeconds: number,
 ): Promise<Computed> => {
   const [deal, job] = await Promise.all([viewDeal(client, lot.dealid), viewJob(client, lot.dealid)]);
   const app = await viewApp(client, deal.app);
-  const module = await fetchEntry(node, app.location);
+  const module = await fetchModule(node, app.location);
   const { value: params, refused } = refusalOf(() => parseParams(deal.params), { args: [], inputs: [] });
   let reason = refused;
   if (app.checksum !== ZERO_HASH && sha256(module) !== app.checksum) reason ??= "the module has another checksum";
   const inputs: InputFile[] = [];
-  for (const input of reason ? [] : params.inputs) {
-    // A page behind a URL can be gone or another tomorrow; who wants it computed puts it under its hash.
-    if (input.kind !== "ipfs")
-      throw new ComputeFault(`input ${input.url} is not fetched: this worker takes /ipfs/ alone`);
-    inputs.push({ name: input.name, bytes: await downloadFile(node, input.cid) });
+  for (const input of params.inputs) {
+    if (reason) break;
+    const found = await source.read(input, signal);
+    if ("invalid" in found) reason = found.invalid;
+    else inputs.push({ name: input.name, bytes: found.bytes });
   }
-  const dataset =
-    deal.dataset === ZERO_ADDRESS
-      ? undefined
-      : await viewDataset(client, deal.dataset).then(async (entry) => ({
-          address: deal.dataset,
-          name: entry.name,
-          bytes: await fetchEntry(node, entry.location),
-        }));
+  let dataset: (InputFile & { address: Address }) | undefined;
+  if (deal.dataset !== ZERO_ADDRESS) {
+    const entry = await viewDataset(client, deal.dataset);
+    const found = await anyOf(entryReferences(entry.location).map((each) => source.read(each, signal)));
+    if ("invalid" in found) reason ??= found.invalid;
+    else if (entry.checksum !== ZERO_HASH && sha256(found.bytes) !== entry.checksum)
+      reason ??= "the dataset has another checksum";
+    else dataset = { address: deal.dataset, name: entry.name, bytes: found.bytes };
+  }
   const tasks = Array.from({ length: lot.count }, (_, i): Task => {
     const index = lot.first + i;
     return {
@@ -94,7 +114,9 @@ export const computeLot = async (
     const files = [...result.files].map(([path, bytes]): [string, Uint8Array | null] =>
       path.endsWith("/") ? [path.slice(0, -1), null] : [path, bytes],
     );
-    const kept = await uploadData(node, files);
+    // Seats that are proved serve results until then (spec section 10); the others' time is the same.
+    const until = lot.finalDeadline + serveSeconds;
+    const kept = await uploadData(node, files, { holder: `worker:${lot.id}`, until });
     if (kept !== result.cid) throw new ComputeFault(`the node keeps the results as ${kept}, not ${result.cid}`);
   }
   return { taskids: tasks.map((task) => task.taskid), receipts, cids };

@@ -8,6 +8,10 @@ import type { Computed } from "./compute.ts";
 export interface Journal {
   get(lot: Hash): Computed | undefined;
   put(lot: Hash, computed: Computed): void;
+  /** Lots of several tasks whose receipts are still to be given away. */
+  unpublished(): Hash[];
+  /** Notes that a lot's receipts are given away, or that nobody needs them. */
+  published(lot: Hash): void;
   /** Forgets lots that are older than this many milliseconds. */
   prune(olderThanMs: number): void;
 }
@@ -16,6 +20,7 @@ interface Entry {
   readonly taskids: Hash[];
   readonly receipts: Hex[];
   readonly cids: (string | null)[];
+  readonly published?: boolean;
 }
 
 /** Opens the journal in a folder. */
@@ -23,6 +28,10 @@ export const openJournal = (folder: string): Journal => {
   mkdirSync(folder, { recursive: true });
   const cache = new Map<Hash, Computed>();
   const pathOf = (lot: Hash): string => join(folder, `${lot}.json`);
+  const lotsIn = (): Hash[] =>
+    readdirSync(folder)
+      .filter((file) => file.endsWith(".json"))
+      .map((file) => file.slice(0, -".json".length) as Hash);
   return {
     get: (lot) => {
       const cached = cache.get(lot);
@@ -44,6 +53,15 @@ export const openJournal = (folder: string): Journal => {
       };
       writeSecret(pathOf(lot), JSON.stringify(entry));
       cache.set(lot, computed);
+    },
+    unpublished: () =>
+      lotsIn().filter((lot) => {
+        const entry = readJson<Entry>(pathOf(lot))!;
+        return entry.receipts.length > 1 && entry.published !== true;
+      }),
+    published: (lot) => {
+      const entry = readJson<Entry>(pathOf(lot));
+      if (entry) writeSecret(pathOf(lot), JSON.stringify({ ...entry, published: true }));
     },
     prune: (olderThanMs) => {
       for (const file of readdirSync(folder)) {

@@ -11,18 +11,24 @@ import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
 import { writeSecret } from "../folder.ts";
-import { type LotView, lotsOfWorker, marketFunction, viewLotById } from "../market-client.ts";
-import { send } from "../wallet.ts";
+import { type LotView, lotsOfWorker, marketFunction, slotsOfWorker, viewLotById } from "../market-client.ts";
+import { send, transact } from "../wallet.ts";
 import { type Computed, computeLot } from "./compute.ts";
+import { type ChainFigures, createGate, readFigures } from "./gate.ts";
+import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
+import { type Machine, thisMachine } from "./machine.ts";
+import type { WorkerPolicy } from "./policy.ts";
+import { NotAsked } from "./web.ts";
 
 export interface WorkerOptions {
   readonly privateKey: Hex;
   /** RPC of the node that the worker follows the chain through. */
   readonly node: string;
   readonly datadir: string;
-  /** Lots computed at a time. */
-  readonly jobs: number;
+  readonly policy: WorkerPolicy;
+  /** Left out: the machine that this runs on. */
+  readonly machine?: Machine;
   readonly log: Log;
   /** Test networks alone: changes each receipt, so that this worker lies. */
   readonly tamper?: (receipt: Uint8Array) => Uint8Array;
@@ -34,11 +40,16 @@ export interface WorkerStatus {
   readonly address: Address;
   readonly node: string;
   readonly startedAt: string;
+  readonly writtenAt: string;
   readonly seenBlock: number;
   readonly computing: readonly Hash[];
   readonly seated: readonly Hash[];
   readonly computed: number;
   readonly declined: number;
+  /** Why nothing is started now; null where lots are welcome. */
+  readonly paused: string | null;
+  readonly lastDecline: string | null;
+  readonly policy: WorkerPolicy;
   readonly lastError: string | undefined;
   /** What stands between a job and this machine. */
   readonly isolation: readonly string[];
@@ -46,6 +57,8 @@ export interface WorkerStatus {
 
 export interface Worker {
   readonly address: Address;
+  /** Resolves with the reason where the policy says that the program ends. */
+  readonly ended: Promise<string>;
   start(): void;
   stop(): Promise<void>;
 }
@@ -60,28 +73,42 @@ const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
 /** Processes that wait for a lot; each holds some 100 MB. */
 const MAX_WARM = 4;
+/** Slots that one message may give back. */
+const MAX_LEAVE = 256;
+/** The worker's account may have nothing yet to pay for that. */
+const LEAVE_AGAIN_MS = 30_000;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
 export const createWorker = (options: WorkerOptions): Worker => {
-  const { privateKey, node, datadir, log } = options;
+  const { privateKey, node, datadir, log, policy } = options;
   const client = rpcClient(node);
   const address = addressOf(privateKey);
   const journal = openJournal(join(datadir, "lots"));
-  const pool = createProcessPool(Math.min(options.jobs, MAX_WARM));
+  const pool = createProcessPool(Math.min(policy.cores, MAX_WARM));
+  const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls });
+  const gate = createGate(client, policy, options.machine ?? thisMachine());
+  let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
-  const cannot = new Set<Hash>();
+  /** Lots that are declined, and why. */
+  const cannot = new Map<Hash, string>();
   /** Lots whose inputs did not come: how often, and when they are asked for again. */
   const retries = new Map<Hash, { tries: number; at: number }>();
   /** Messages under way: by lot, kind and round, the block at which they were sent. */
   const sent = new Map<string, number>();
   const revealedSince = new Map<Hash, number>();
   /** Lots of several tasks that this worker has committed to, until their receipts are given away. */
-  const unpublished = new Set<Hash>();
+  const unpublished = new Set<Hash>(journal.unpublished());
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
-  let [computed, declined] = [0, 0];
+  let [computed, declined, declinedInRow] = [0, 0, 0];
+  let [hasLeft, leaveAt, idleSince] = [false, 0, Date.now()];
   let lastError: string | undefined;
+  let lastDecline: string | undefined;
+  let end: (reason: string) => void = () => {};
+  const ended = new Promise<string>((resolve) => {
+    end = resolve;
+  });
   let [timer, running]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
 
   const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
@@ -98,13 +125,14 @@ export const createWorker = (options: WorkerOptions): Worker => {
     return options.tamper ? options.tamper(receipt) : receipt;
   };
 
-  const compute = (lot: LotView): void => {
+  const compute = (lot: LotView, { serveSeconds }: ChainFigures): void => {
     const retry = retries.get(lot.id) ?? { tries: 0, at: 0 };
-    if (computing.has(lot.id) || computing.size >= options.jobs || Date.now() < retry.at) return;
-    const work = computeLot(client, node, lot, pool, abort.signal)
+    if (Date.now() < retry.at) return;
+    const work = computeLot(client, node, lot, pool, abort.signal, inputs, serveSeconds)
       .then((found) => {
         journal.put(lot.id, found);
         computed += 1;
+        declinedInRow = 0;
       })
       .catch((error: Error) => {
         if (abort.signal.aborted) return;
@@ -112,19 +140,36 @@ export const createWorker = (options: WorkerOptions): Worker => {
         lastError = error.message;
         const tries = retry.tries + 1;
         // A node that restarts or data that is on its way is no reason to decline; a program that does not fit here is.
-        if (error instanceof ComputeFault || tries >= MAX_TRIES) cannot.add(lot.id);
+        if (error instanceof ComputeFault || error instanceof NotAsked || tries >= MAX_TRIES)
+          cannot.set(lot.id, error.message);
         else retries.set(lot.id, { tries, at: Date.now() + RETRY_MS * 2 ** (tries - 1) });
       })
       .finally(() => computing.delete(lot.id));
     computing.set(lot.id, work);
   };
 
+  const decline = async (lot: LotView, block: number, reason: string): Promise<void> => {
+    if (!sent.has(`${lot.id} decline ${lot.round}`)) {
+      declined += 1;
+      declinedInRow += 1;
+      lastDecline = reason;
+      log.info({ lot: lot.id, reason }, "declined");
+    }
+    await message(lot, "decline", block, marketFunction("decline").encode(lot.id));
+  };
+
   const contribute = async (lot: LotView, block: number): Promise<void> => {
     const found = journal.get(lot.id);
     if (!found) {
-      if (!cannot.has(lot.id)) return compute(lot);
-      declined += 1;
-      return message(lot, "decline", block, marketFunction("decline").encode(lot.id));
+      if (computing.has(lot.id)) return;
+      const fault = cannot.get(lot.id);
+      if (fault !== undefined) return decline(lot, block, fault);
+      figures ??= await readFigures(client);
+      const state = { jobs: computing.size, done: computed, burnQ16: figures.burnQ16 };
+      const verdict = await gate.judge(lot, state);
+      if (verdict.kind === "compute") compute(lot, figures);
+      else if (verdict.kind === "decline") await decline(lot, block, verdict.reason);
+      return;
     }
     const digest = digestOf(receiptOf(found));
     const itemsRoot = lot.count === 1 ? ZERO_HASH : itemsRootOf(found.taskids, found.receipts);
@@ -147,6 +192,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       await client.call("rolec_putLotReceipts", [id, found.receipts.map(toHex)]);
     else if (lot.receipt.length === 0 && !isOver) return;
     unpublished.delete(id);
+    journal.published(id);
   };
 
   const settle = async (lot: LotView, block: number): Promise<void> => {
@@ -175,6 +221,32 @@ export const createWorker = (options: WorkerOptions): Worker => {
     else if (lot.status === LOT_STATUS.revealing) await settle(lot, block);
   };
 
+  const giveSlotsBack = async (): Promise<void> => {
+    const ids = (await slotsOfWorker(client, address)).filter(({ isLeaving }) => !isLeaving).map(({ id }) => id);
+    log.info({ slots: ids.length }, "slots are given back");
+    for (let at = 0; at < ids.length; at += MAX_LEAVE)
+      await transact(client, privateKey, {
+        to: MARKET,
+        data: marketFunction("leave").encode(ids.slice(at, at + MAX_LEAVE)),
+      });
+  };
+
+  /** Gives the slots back where the policy says so, and ends an idle program once none is left: a silent seat is fined. */
+  const leaveOrEnd = async (seated: number): Promise<void> => {
+    if (seated > 0 || computing.size > 0 || unpublished.size > 0) idleSince = Date.now();
+    const { maxLots, leaveAfterDeclines, exitWhenIdleSeconds } = policy;
+    const isIdle = exitWhenIdleSeconds > 0 && Date.now() - idleSince >= exitWhenIdleSeconds * 1000;
+    const isDone = maxLots > 0 && computed >= maxLots;
+    const isUnwilling = leaveAfterDeclines > 0 && declinedInRow >= leaveAfterDeclines;
+    if ((isIdle || isDone || isUnwilling) && !hasLeft && Date.now() >= leaveAt) {
+      leaveAt = Date.now() + LEAVE_AGAIN_MS;
+      await giveSlotsBack();
+      hasLeft = true;
+    }
+    if (isIdle && hasLeft && (await slotsOfWorker(client, address)).length === 0)
+      end(`nothing to do for ${exitWhenIdleSeconds} s`);
+  };
+
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
     const lots = await lotsOfWorker(client, address);
@@ -187,6 +259,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
         log.warn({ lot: id, error: lastError }, "a step failed, and is tried again");
       }
     }
+    await leaveOrEnd(lots.length).catch((error: Error) => {
+      lastError = `slots are not given back: ${error.message}`;
+      log.warn(lastError);
+    });
     if (sent.size > 10_000) sent.clear();
     if (retries.size > 10_000) retries.clear();
     const status: WorkerStatus = {
@@ -194,11 +270,15 @@ export const createWorker = (options: WorkerOptions): Worker => {
       address,
       node,
       startedAt,
+      writtenAt: new Date().toISOString(),
       seenBlock: block,
       computing: [...computing.keys()],
       seated: lots,
       computed,
       declined,
+      paused: gate.pause(computing.size) ?? null,
+      lastDecline: lastDecline ?? null,
+      policy,
       lastError,
       isolation: [...BARRIERS, ...(await findSandbox()).barriers],
     };
@@ -219,6 +299,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   return {
     address,
+    ended,
     start: () => {
       journal.prune(KEEP_MS);
       schedule();

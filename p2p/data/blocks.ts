@@ -22,6 +22,8 @@ export interface BlocksOptions {
 interface Entry {
   readonly size: number;
   pins: number;
+  /** Its bytes were found to be others; a pin keeps its count, and is whole again when the block is put again. */
+  isSpoilt?: boolean;
 }
 
 /** Keeps blocks from being dropped while a tree is put together. */
@@ -33,6 +35,8 @@ export interface Hold {
 /** Blocks by their hash, on disk: those that are pinned, and a bounded cache of others. */
 export interface BlockStore {
   has(cid: CID): boolean;
+  /** Tells a block's bytes without reading it; undefined where it is not here, or was found spoilt. */
+  sizeOf(cid: CID): number | undefined;
   /** Reads a block and checks it: one that the disk has spoilt is dropped and not there. */
   get(cid: CID): Uint8Array | undefined;
   /** Keeps a block whose hash the caller has checked. Resolves when it is handed to the disk. */
@@ -162,6 +166,10 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
     await db.batch(ops);
   };
 
+  const sizeOf = (cid: CID): number | undefined => {
+    const entry = index.get(cid.toString());
+    return entry && !entry.isSpoilt ? entry.size : undefined;
+  };
   const hold = (): Hold => {
     const kept = new Set<string>();
     return {
@@ -185,15 +193,16 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
   };
 
   return {
-    has: (cid) => index.has(cid.toString()),
+    has: (cid) => sizeOf(cid) !== undefined,
+    sizeOf,
     get: (cid) => {
       const name = cid.toString();
       const entry = index.get(name);
       if (!entry) return undefined;
       const bytes = db.get(concat(BLOCK, cid.bytes));
       if (!bytes || !isBlockOf(cid, bytes)) {
-        // What is pinned keeps its count, and is whole again when the block is put again.
         if (entry.pins === 0) db.batch(drop(name)).catch(() => undefined);
+        else entry.isSpoilt = true;
         return undefined;
       }
       if (entry.pins === 0) {
@@ -216,6 +225,7 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
       } else {
         const kept = db.get(concat(BLOCK, cid.bytes));
         if (kept && isBlockOf(cid, kept)) return;
+        entry.isSpoilt = false;
       }
       ops.push(...evict());
       await db.batch(ops);

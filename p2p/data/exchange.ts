@@ -7,7 +7,7 @@ import { RuleError } from "../../lib/rule-error.ts";
 import type { Host } from "../host.ts";
 import { ask } from "../streams.ts";
 import type { Hold } from "./blocks.ts";
-import { isBlockOf, parseCid } from "./cid.ts";
+import { isBlockOf, parseCid, RAW } from "./cid.ts";
 import { MAX_BLOCK_BYTES, TREE_LIMITS, type TreeLimits } from "./limits.ts";
 import { createProviders } from "./providers.ts";
 import { failData } from "./rules.ts";
@@ -40,11 +40,13 @@ export interface ExchangeOptions {
   readonly store: DataStore;
   readonly log: Log;
   readonly limits?: Partial<TreeLimits>;
-  /** Milliseconds for a whole tree. */
+  /** Milliseconds within which a fetch must get a block, again and again. */
   readonly timeoutMs?: number;
 }
 
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 60_000;
+/** Milliseconds for a whole tree: 256 MiB over 1 Mbit/s take 36 minutes. */
+const TREE_MS = 3_600_000;
 /** Requests under way to one peer, of all fetches together; libp2p allows 16 streams. */
 const REQUESTS_PER_PEER = 6;
 /** Connected peers asked whether they have a tree. */
@@ -54,8 +56,6 @@ const MAX_SOURCES = 8;
 const MAX_FAILURES = 2;
 /** Answers "later" in a row that are waited for. */
 const MAX_WAITS = 20;
-/** Who gave false bytes is not asked again for so long. */
-const BAN_MS = 10 * 60_000;
 /** Trees fetched at a time; more wait. */
 const MAX_FETCHES = 8;
 
@@ -107,21 +107,16 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   const { blocks } = store;
   const limits: TreeLimits = { ...TREE_LIMITS, ...options.limits };
   const protocol = dataProtocol(options.genesisHash);
-  const providers = createProviders(host, log);
+  const providers = createProviders(host, log, () => blocks.pins().map(({ cid }) => cid));
   const gates = new Map<string, ReturnType<typeof createGate>>();
-  const banned = new Map<string, number>();
   const fetches = createGate(MAX_FETCHES);
   const running = new Map<string, Promise<void>>();
   const stopped = new AbortController();
 
-  const isBanned = (peer: PeerId): boolean => {
-    const until = banned.get(peer.toString());
-    if (until !== undefined && until <= Date.now()) banned.delete(peer.toString());
-    return banned.has(peer.toString());
-  };
+  const isBanned = host.services.bans.has;
   const punish = (peer: PeerId, error: RuleError): void => {
     log.warn({ peer: peer.toString(), error: error.message }, "a peer serves false data");
-    banned.set(peer.toString(), Date.now() + BAN_MS);
+    host.services.bans.add(peer);
     host.hangUp(peer).catch(() => undefined);
   };
   const askPeer = (peer: PeerId, request: unknown, signal: AbortSignal): Promise<unknown> => {
@@ -158,7 +153,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   };
 
   /** Fetches what is missing of a tree, level by level, each block from one source at a time. */
-  const fetchTree = async (root: CID, hold: Hold, signal: AbortSignal): Promise<void> => {
+  const fetchTree = async (root: CID, hold: Hold, signal: AbortSignal, onBlock: () => void): Promise<void> => {
     // The blocks that hold a tree together come on top of its files.
     const budget = createBudget({ ...limits, bytes: limits.bytes + limits.bytes / 16 });
     const seen = new Set([root.toString()]);
@@ -174,6 +169,9 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     };
     const find = async (cid: CID): Promise<void> => {
       hold.keep(cid);
+      // What links to nothing needs not be read to go on: most of a tree's bytes.
+      const size = cid.code === RAW ? blocks.sizeOf(cid) : undefined;
+      if (size !== undefined) return budget.spend("bytes", size);
       const bytes = blocks.get(cid);
       if (bytes) await take(cid, bytes);
       else wanted.set(cid.toString(), cid);
@@ -212,6 +210,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
             return failData("data-hash", cid.toString());
           open.delete(cid.toString());
           await blocks.put(cid, bytes, hold);
+          onBlock();
           await take(cid, bytes);
         }
         source.failures = 0;
@@ -280,13 +279,19 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     const name = root.toString();
     const before = running.get(name);
     if (before) return before;
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS)]);
     const work = fetches(async () => {
-      signal.throwIfAborted();
+      const idle = new AbortController();
+      const timer = setTimeout(
+        () => idle.abort(new DOMException(`no block of ${root} came in time`, "TimeoutError")),
+        options.timeoutMs ?? TIMEOUT_MS,
+      );
+      const signal = AbortSignal.any([stopped.signal, idle.signal, AbortSignal.timeout(TREE_MS)]);
       const hold = blocks.hold();
       try {
-        await fetchTree(root, hold, signal);
+        signal.throwIfAborted();
+        await fetchTree(root, hold, signal, () => timer.refresh());
       } finally {
+        clearTimeout(timer);
         hold.release();
       }
     }).finally(() => running.delete(name));
@@ -297,7 +302,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   return {
     start: async () => {
       await serveData(host, protocol, blocks);
-      for (const { cid } of blocks.pins()) providers.provide(cid);
+      providers.start();
     },
     stop: async () => {
       stopped.abort(new Error("the node stops"));

@@ -9,8 +9,8 @@ import { MAX_BLOCK_BYTES } from "./limits.ts";
 
 /** CIDs in a request. */
 export const MAX_CIDS = 128;
-/** Bytes of blocks after which an answer ends, and with the last block and what frames it. */
-const FULL_BYTES = 4 * 1024 * 1024;
+/** Bytes of blocks after which an answer ends: few, so that slow lines end in time, and memory stays small. */
+const FULL_BYTES = 1024 * 1024;
 export const MAX_ANSWER_BYTES = FULL_BYTES + MAX_BLOCK_BYTES + 64 * 1024;
 
 /** What is given in a window of time, to one peer and to all; the rest is told to come again. */

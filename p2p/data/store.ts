@@ -1,12 +1,12 @@
 import { importer } from "ipfs-unixfs-importer";
 import type { CID } from "multiformats/cid";
 import type { Database } from "../../chain/db.ts";
-import { type Hash, toHex } from "../../lib/bytes.ts";
+import { concat, type Hash, toHex } from "../../lib/bytes.ts";
 import { type BlockStore, type BlocksOptions, openBlocks } from "./blocks.ts";
 import { isBlockOf, parseCid } from "./cid.ts";
 import { PROFILE, TREE_LIMITS, type TreeLimits } from "./limits.ts";
 import { failData } from "./rules.ts";
-import { createBudget, createReader, isSafeName } from "./unixfs.ts";
+import { createBudget, createReader, isSafeName, type TreeNode } from "./unixfs.ts";
 
 /** A file, or, without bytes, an empty directory. `path` has / between names. */
 export interface ImportEntry {
@@ -45,7 +45,9 @@ export interface DataStore {
   importBlocks(root: string, blocks: Iterable<{ cid: string; bytes: Uint8Array }>, pin?: Pin): Promise<Imported>;
   /** Tells whether every block of a tree is here. */
   hasTree(cid: string): Promise<boolean>;
-  /** Reads a file, or, with a path, a file within a directory. */
+  /** Finds a file or directory, also below a root by its path; a file is read from it piece by piece. */
+  open(cid: string, path?: string): Promise<TreeNode>;
+  /** Reads a file, or, with a path, a file within a directory, whole into memory. */
   readFile(cid: string, path?: string): Promise<Uint8Array>;
   /** Yields the files of a tree; an empty path where the root is a file. Directories have no bytes. */
   exportTree(cid: string): AsyncGenerator<{ path: string; bytes: Uint8Array | undefined }>;
@@ -65,7 +67,7 @@ export const openDataStore = async (
 ): Promise<DataStore> => {
   const limits: TreeLimits = { ...TREE_LIMITS, ...options.limits };
   const blocks = await openBlocks(db, options);
-  const reader = () => createReader(blocks.get, limits);
+  const reader = () => createReader(blocks.get, blocks.has, limits);
 
   const pin = async (cid: CID, { holder, until = 0 }: Pin): Promise<void> => {
     const hold = blocks.hold();
@@ -96,9 +98,15 @@ export const openDataStore = async (
     };
     try {
       let root: CID | undefined;
+      const how = {
+        profile: PROFILE,
+        wrapWithDirectory,
+        // One file after another, since all may come out of one stream; its blocks wait for the disk.
+        fileImportConcurrency: 1,
+        blockWriteConcurrency: 4,
+      } as const;
       // What the importer yields last is the root.
-      for await (const entry of importer(source as never, target as never, { profile: PROFILE, wrapWithDirectory }))
-        root = entry.cid;
+      for await (const entry of importer(source as never, target as never, how)) root = entry.cid;
       if (!root) return failData("data-malformed", "a directory without entries");
       if (by) await pin(root, by);
       return imported(root);
@@ -147,6 +155,19 @@ export const openDataStore = async (
     }
   };
 
+  const open = async (root: CID, path: string): Promise<TreeNode> => {
+    const read = reader();
+    const cid = path === "" ? root : await read.resolve(root, path);
+    for await (const node of read.walk(cid)) return node;
+    return failData("data-missing", cid.toString());
+  };
+  /** Always a copy: the store's own bytes must not be changed. */
+  const whole = async (pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> => {
+    const parts: Uint8Array[] = [];
+    for await (const piece of pieces) parts.push(piece);
+    return concat(...parts);
+  };
+
   return {
     blocks,
     importTree: (entries, by) => importWith(checkedEntries(entries), true, by),
@@ -188,16 +209,14 @@ export const openDataStore = async (
           () => false,
         );
     },
+    open: (text, path = "") => open(parseCid(text), path),
     readFile: async (text, path = "") => {
-      const read = reader();
-      const root = parseCid(text);
-      for await (const node of read.walk(path === "" ? root : await read.resolve(root, path)))
-        return node.kind === "file" ? node.read() : failData("data-malformed", "a directory, not a file");
-      return failData("data-missing", text);
+      const node = await open(parseCid(text), path);
+      return node.kind === "file" ? whole(node.read()) : failData("data-malformed", "a directory, not a file");
     },
     exportTree: async function* (text) {
       for await (const node of reader().walk(parseCid(text)))
-        yield { path: node.path, bytes: node.kind === "file" ? await node.read() : undefined };
+        yield { path: node.path, bytes: node.kind === "file" ? await whole(node.read()) : undefined };
     },
     listTree: async (text) => {
       const list: ListedEntry[] = [];

@@ -1,6 +1,6 @@
 import { exporter } from "ipfs-unixfs-exporter";
 import type { CID } from "multiformats/cid";
-import { concat, EMPTY } from "../../lib/bytes.ts";
+import { EMPTY } from "../../lib/bytes.ts";
 import { parseCid, RAW } from "./cid.ts";
 import { MAX_NAME_BYTES, type TreeLimits } from "./limits.ts";
 import { failData } from "./rules.ts";
@@ -14,7 +14,14 @@ export interface Link {
 /** What a block of UnixFS says. */
 export type UnixfsNode =
   | { readonly kind: "raw"; readonly data: Uint8Array; readonly links: readonly Link[] }
-  | { readonly kind: "file"; readonly data: Uint8Array; readonly size: number; readonly links: readonly Link[] }
+  | {
+      readonly kind: "file";
+      readonly data: Uint8Array;
+      readonly size: number;
+      readonly links: readonly Link[];
+      /** Bytes of the file below each link. */
+      readonly sizes: readonly number[];
+    }
   | { readonly kind: "directory"; readonly links: readonly Link[] }
   | { readonly kind: "shard"; readonly prefix: number; readonly links: readonly Link[] };
 
@@ -55,7 +62,7 @@ export const decodeNode = async (cid: CID, bytes: Uint8Array): Promise<UnixfsNod
   if (links.length !== unixfs.blockSizes.length) failData("data-malformed", "links and sizes differ in number");
   const size = Number(unixfs.fileSize() ?? 0n);
   if (!Number.isSafeInteger(size)) failData("data-malformed", "an impossible size");
-  return { kind: "file", data: unixfs.data ?? EMPTY, size, links };
+  return { kind: "file", data: unixfs.data ?? EMPTY, size, links, sizes: unixfs.blockSizes.map(Number) };
 };
 
 /** A file or directory of a tree. `path` is empty for the root, and has / between names. */
@@ -66,8 +73,12 @@ export type TreeNode =
       readonly path: string;
       readonly cid: CID;
       readonly size: number;
-      read(): Promise<Uint8Array>;
+      /** Yields its bytes from `start` to `end`, a block at a time; they must not be changed. */
+      read(start?: number, end?: number): AsyncGenerator<Uint8Array>;
     };
+
+const sizeOf = (node: UnixfsNode): number =>
+  node.kind === "raw" ? node.data.length : node.kind === "file" ? node.size : 0;
 
 /** Counts what a walk has read; throws RuleError "data-limit" beyond what a tree may have. */
 export const createBudget = (limits: TreeLimits) => {
@@ -94,7 +105,7 @@ export const isSafeName = (name: string): boolean =>
   !/[/\\\0]/.test(name);
 
 /** Walks over trees that are here. Every reader shares the budget of its walk. */
-export const createReader = (get: GetBlock, limits: TreeLimits) => {
+export const createReader = (get: GetBlock, has: (cid: CID) => boolean, limits: TreeLimits) => {
   const budget: Budget = createBudget(limits);
 
   const load = async (cid: CID): Promise<UnixfsNode> => {
@@ -102,22 +113,25 @@ export const createReader = (get: GetBlock, limits: TreeLimits) => {
     return decodeNode(cid, get(cid) ?? failData("data-missing", cid.toString()));
   };
 
-  const collect = async (node: UnixfsNode, depth: number, into: Uint8Array[]): Promise<void> => {
+  /** Yields a file's bytes from `start` to `end`. Each block says how many bytes lie below it, and must keep its word. */
+  async function* content(node: UnixfsNode, start: number, end: number, depth: number): AsyncGenerator<Uint8Array> {
     if (node.kind !== "raw" && node.kind !== "file") return failData("data-malformed", `a ${node.kind} within a file`);
     budget.depth(depth);
-    budget.spend("bytes", node.data.length);
-    if (node.data.length > 0) into.push(node.data);
-    for (const link of node.links) await collect(await load(link.cid), depth + 1, into);
-  };
-  const content = async (node: UnixfsNode): Promise<Uint8Array> => {
-    const parts: Uint8Array[] = [];
-    await collect(node, 0, parts);
-    // Always a copy: the store's own bytes must not be changed.
-    const bytes = concat(...parts);
-    if (node.kind === "file" && bytes.length !== node.size)
-      failData("data-malformed", `${bytes.length} bytes in a file that says ${node.size}`);
-    return bytes;
-  };
+    const own = node.data.subarray(Math.min(start, node.data.length), Math.min(end, node.data.length));
+    budget.spend("bytes", own.length);
+    if (own.length > 0) yield own;
+    let at = node.data.length;
+    for (const [i, link] of node.links.entries()) {
+      const size = node.kind === "file" ? node.sizes[i]! : 0;
+      if (at < end && at + size > start) {
+        const child = await load(link.cid);
+        const got = sizeOf(child);
+        if (got !== size) failData("data-malformed", `${got} bytes below a block that says ${size}`);
+        yield* content(child, Math.max(0, start - at), Math.min(size, end - at), depth + 1);
+      }
+      at += size;
+    }
+  }
 
   /** Lists a directory's entries, those of its shards included. */
   const entriesOf = async (node: UnixfsNode, depth: number): Promise<Link[]> => {
@@ -137,8 +151,8 @@ export const createReader = (get: GetBlock, limits: TreeLimits) => {
     budget.spend("entries", 1);
     const node = await load(cid);
     if (node.kind === "raw" || node.kind === "file") {
-      const size = node.kind === "raw" ? node.data.length : node.size;
-      yield { kind: "file", path, cid, size, read: () => content(node) };
+      const size = sizeOf(node);
+      yield { kind: "file", path, cid, size, read: (start = 0, end = size) => content(node, start, end, 0) };
       return;
     }
     yield { kind: "directory", path, cid };
@@ -162,11 +176,12 @@ export const createReader = (get: GetBlock, limits: TreeLimits) => {
       }
       return cid;
     },
-    /** Lists the blocks of a tree, each once. */
+    /** Lists the blocks of a tree, each once. Those that link to nothing are not read: they are checked when they are. */
     blocks: async (root: CID): Promise<CID[]> => {
       const found = new Map([[root.toString(), root]]);
       // A Map's iterator sees what is added while it runs.
       for (const cid of found.values()) {
+        if (cid.code === RAW && has(cid)) continue;
         for (const link of (await load(cid)).links) found.set(link.cid.toString(), link.cid);
         if (found.size > limits.blocks) failData("data-limit", `over ${limits.blocks} blocks`);
       }

@@ -12,6 +12,7 @@ import { deployApp, fetchResults, outcomesOf, submitJob } from "../../node/jobs.
 import { lotsOfWorker, marketFunction, view } from "../../node/market-client.ts";
 import { followJob } from "../../node/progress.ts";
 import { type Member, startTestnet, untilAgreed } from "../../node/testnet.ts";
+import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createWorker } from "../../node/worker/worker.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
@@ -140,7 +141,7 @@ t.test(
       privateKey: devKey("worker", 3),
       node: testnet.members[0]!.rpcUrl,
       datadir: liarFolder,
-      jobs: 1,
+      policy: defaultPolicy(1),
       log: silent,
       // Another state root: a receipt in due form, of a computation that never was.
       tamper: (receipt) => receipt.with(160, receipt[160]! ^ 1),

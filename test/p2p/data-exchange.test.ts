@@ -29,7 +29,8 @@ const startNode = async (
   const datadir = mkdtempSync(join(tmpdir(), "rolec-p2p-"));
   const host = await createHost({ datadir, listen: ["/ip4/127.0.0.1/tcp/0"], genesisHash });
   await host.start();
-  const store = await openDataStore(memoryDb());
+  const db = memoryDb();
+  const store = await openDataStore(db);
   const limits = options.limits ?? {};
   const exchange = createExchange({ host, genesisHash, store, log: silent, limits, timeoutMs: 20_000 });
   if (options.serves !== false) await exchange.start();
@@ -38,7 +39,7 @@ const startNode = async (
     await host.stop();
     rmSync(datadir, { recursive: true, force: true });
   });
-  return { host, store, exchange };
+  return { host, store, exchange, db };
 };
 const connect = (a: { host: Host }, b: { host: Host }) => a.host.dial(b.host.getMultiaddrs());
 const importSample = (store: DataStore) =>
@@ -161,4 +162,21 @@ t.test("a fetch ends with its signal, with its limits, and where nobody has the 
   const c = await startNode(t);
   await connect(c, silentPeer);
   await t.rejects(c.exchange.fetch(cid, { signal: AbortSignal.timeout(300) }), { name: "TimeoutError" });
+});
+
+t.test("a block that the disk spoilt is noticed when it is read, and fetched again", async (t) => {
+  const [a, b] = [await startNode(t), await startNode(t)];
+  const { cid } = await importSample(a.store);
+  await connect(b, a);
+  await b.exchange.fetch(cid, { pin: { holder: "job" } });
+  const { blocks } = await outputRoot(new Map([["big", big]]));
+  const bytes = blocks.find((block) => parseCid(block.cid).code === RAW)!.bytes;
+  const leaf = (await a.store.importFile(bytes)).cid;
+  const key = Uint8Array.of(1, ...parseCid(leaf).bytes);
+  t.ok(b.db.get(key));
+  await b.db.batch([{ key, value: utf8("spoilt") }]);
+  await t.rejects(b.store.readFile(cid, "big"), { code: "data-missing" });
+  t.notOk(await b.store.hasTree(cid));
+  await b.exchange.fetch(cid);
+  t.ok(equalBytes(await b.store.readFile(cid, "big"), big));
 });

@@ -1,0 +1,109 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Address, Hex } from "../../lib/bytes.ts";
+import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
+import { readJson, writeSecret } from "../folder.ts";
+import { defaultPolicy, LOT_MIB, readPolicy, type WorkerPolicy } from "../worker/policy.ts";
+import { address, several, whole } from "./options.ts";
+import { fail, parseRlc } from "./output.ts";
+
+export interface WorkerKey {
+  readonly address: Address;
+  readonly privateKey: Hex;
+}
+
+/** Reads the worker's key in a folder; makes one in a new folder. */
+export const workerKey = (datadir: string): WorkerKey => {
+  const path = join(datadir, "worker.json");
+  const found = readJson<WorkerKey>(path);
+  if (found) return found;
+  const privateKey = randomPrivateKey();
+  const made = { address: addressOf(privateKey), privateKey };
+  mkdirSync(datadir, { recursive: true });
+  writeSecret(path, `${JSON.stringify(made, null, 2)}\n`);
+  return made;
+};
+
+/** What the options of a policy yield. */
+export interface PolicyFlags {
+  policy?: string;
+  cores?: number;
+  memory?: number;
+  hours?: string[];
+  idle?: number;
+  onMains?: boolean;
+  maxLots?: number;
+  app?: string[];
+  requester?: string[];
+  minPay?: number;
+  allowPrivateUrls?: boolean;
+  leaveAfterDeclines?: number;
+  exitWhenIdle?: number;
+}
+
+const addresses = (value: string, before: string[] = []): string[] => [...before, address(value)];
+const nrlc = (text: string): number => {
+  try {
+    return Number(parseRlc(text) / 10n ** 9n);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+};
+
+/** Adds the options of a worker's policy; each overrides the field of the policy's file. */
+export const policyOptions = (command: Command): Command =>
+  command
+    .option("--policy <file>", "the owner's policy, JSON (default: policy.json in the worker's folder, where it is)")
+    .option("--cores <n>", "lots computed at a time, each keeps a core busy", whole(1, 1_024))
+    .option("--memory <MiB>", `memory for all lots; each may take ${LOT_MIB}`, whole(LOT_MIB, 2 ** 30))
+    .option("--hours <span>", 'local time when it computes, "sat,sun 00:00-24:00" (several may be given)', several)
+    .option("--idle <percent>", "start nothing while others use more of the processors", whole(0, 100))
+    .option("--on-mains", "compute on mains power alone")
+    .option("--max-lots <n>", "after so many lots give the slots back", whole(0, Number.MAX_SAFE_INTEGER))
+    .option("--app <address>", "compute this app alone (several may be given)", addresses)
+    .option("--requester <address>", "compute for this account alone (several may be given)", addresses)
+    .option("--min-pay <RLC>", "least that a seat is paid for 10^9 gas", nrlc)
+    .option("--allow-private-urls", "let inputs be fetched from this machine and its networks")
+    .option("--leave-after-declines <n>", "give the slots back after declining so often in a row", whole(0, 1_000_000))
+    .option("--exit-when-idle <seconds>", "end after so long without a seat", whole(0, 31_536_000));
+
+const fileOf = (path: string, isNamed: boolean): unknown => {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    return isNamed ? fail(`${path} is not read: ${(error as Error).message}`) : undefined;
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return fail(`${path} is not JSON: ${(error as Error).message}`);
+  }
+};
+
+/** Puts a worker's policy together: defaults, the file, the flags. Ends the program where it cannot be. */
+export const policyOf = (flags: PolicyFlags, datadir: string): WorkerPolicy => {
+  const path = flags.policy === undefined ? join(datadir, "policy.json") : resolve(flags.policy);
+  const given = {
+    cores: flags.cores,
+    // Who raises the cores means to use them; memory that is named counts as it is.
+    memoryMib: flags.memory ?? (flags.cores === undefined ? undefined : flags.cores * LOT_MIB),
+    hours: flags.hours,
+    maxOthersLoad: flags.idle === undefined ? undefined : flags.idle / 100,
+    onlyOnMains: flags.onMains,
+    maxLots: flags.maxLots,
+    apps: flags.app,
+    requesters: flags.requester,
+    minPayNrlcPerGgas: flags.minPay,
+    allowPrivateUrls: flags.allowPrivateUrls,
+    leaveAfterDeclines: flags.leaveAfterDeclines,
+    exitWhenIdleSeconds: flags.exitWhenIdle,
+  };
+  try {
+    return readPolicy(defaultPolicy(availableParallelism()), fileOf(path, flags.policy !== undefined), given);
+  } catch (error) {
+    return fail((error as Error).message);
+  }
+};

@@ -1,0 +1,90 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { rpcClient } from "../../rpc/client.ts";
+import { readJson } from "../folder.ts";
+import { slotsOfWorker } from "../market-client.ts";
+import { placesOf, type WorkerPolicy } from "../worker/policy.ts";
+import type { WorkerStatus } from "../worker/worker.ts";
+import { fail, rlc, short, table } from "./output.ts";
+
+/** A worker that has said nothing for so long does not run, whoever has its process id now. */
+const SILENT_MS = 30_000;
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Reads what a worker does, from its folder and its node. Ends the program where it has never run. */
+export const readStatus = async (datadir: string) => {
+  const path = join(datadir, "status.json");
+  if (!existsSync(path)) fail(`${path} does not exist: the worker has not run in this folder`);
+  const status = readJson<WorkerStatus>(path)!;
+  const slots = await slotsOfWorker(rpcClient(status.node), status.address).catch(() => undefined);
+  const stakeWei = (slots ?? []).reduce((sum, slot) => sum + slot.stakeWei, 0n);
+  return {
+    ...status,
+    running: isAlive(status.pid),
+    silent: Date.now() - Date.parse(status.writtenAt) > SILENT_MS,
+    nodeAnswers: slots !== undefined,
+    slots: slots?.length ?? 0,
+    leaving: slots?.filter((slot) => slot.isLeaving).length ?? 0,
+    stakeWei,
+  };
+};
+type Status = Awaited<ReturnType<typeof readStatus>>;
+
+/** Says what an owner allows, in words. */
+const describePolicy = (policy: WorkerPolicy): string =>
+  [
+    `${placesOf(policy)} lots at a time`,
+    policy.hours.length > 0 ? policy.hours.join(" or ") : "at all hours",
+    ...(policy.maxOthersLoad < 1 ? [`while others use at most ${policy.maxOthersLoad * 100} %`] : []),
+    ...(policy.onlyOnMains ? ["on mains alone"] : []),
+    ...(policy.apps.length > 0 ? [`${policy.apps.length} apps alone`] : []),
+    ...(policy.requesters.length > 0 ? [`${policy.requesters.length} requesters alone`] : []),
+    ...(policy.minPayNrlcPerGgas > 0
+      ? [`from ${rlc(BigInt(policy.minPayNrlcPerGgas) * 10n ** 9n, 9)} RLC a Ggas`]
+      : []),
+    ...(policy.maxLots > 0 ? [`${policy.maxLots} lots in all`] : []),
+  ].join(", ");
+
+/** Says in one line whether a worker works. */
+const healthOf = (status: Status): string => {
+  if (!status.running) return "stopped: start it with rolec worker start";
+  if (status.silent) return "silent: it runs, but has written nothing for half a minute";
+  if (!status.nodeAnswers) return `waits for its node, ${status.node}`;
+  if (status.slots === 0) return "has no slots: take some with rolec worker join";
+  if (status.leaving === status.slots) return "leaves: its slots are given back";
+  if (status.paused !== null) return `pauses: ${status.paused}`;
+  return status.computing.length > 0 ? "computes" : "waits to be drawn";
+};
+
+/** Lays out the page of a worker's status. */
+export const statusPage = (status: Status): string =>
+  table(
+    ["worker", healthOf(status)],
+    [
+      ["address", status.address],
+      ["process", status.running ? `${status.pid}, since ${status.startedAt}` : "none"],
+      ["node", `${status.node}, block ${status.seenBlock}`],
+      [
+        "slots",
+        `${status.slots}, staking ${rlc(status.stakeWei)} RLC${status.leaving > 0 ? `, ${status.leaving} leaving` : ""}`,
+      ],
+      ["policy", describePolicy(status.policy)],
+      ["computing", status.computing.map(short).join(", ") || "nothing"],
+      [
+        "seated in",
+        `${status.seated.length} lots${status.seated.length > 0 ? `: ${status.seated.map(short).join(", ")}` : ""}`,
+      ],
+      ["done", `${status.computed} lots computed, ${status.declined} declined`],
+      ["isolation", status.isolation?.join(", ") ?? "unknown"],
+      ["last decline", status.lastDecline ?? "none"],
+      ["last error", status.lastError ?? "none"],
+    ],
+  );

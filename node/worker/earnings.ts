@@ -1,0 +1,89 @@
+import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import type { RpcClient } from "../../rpc/client.ts";
+import type { AbiValue } from "../../vm/abi.ts";
+import { HUB_EVENTS } from "../../vm/market/abi.ts";
+import { HUB } from "../../vm/tables.ts";
+import { readJson, writeSecret } from "../folder.ts";
+import { hubFunction, slotsOfWorker, view } from "../market-client.ts";
+
+/** What a worker has earned and where it is. Amounts in wei. */
+export interface Earnings {
+  readonly worker: Address;
+  /** Lots in which it had a seat that was proved, up to the final block that was looked at. */
+  readonly lots: number;
+  readonly earnedWei: bigint;
+  readonly throughBlock: number;
+  /** In the hub, to be withdrawn. */
+  readonly withdrawableWei: bigint;
+  /** On its account. */
+  readonly balanceWei: bigint;
+  readonly slots: number;
+  readonly stakedWei: bigint;
+}
+
+interface Seen {
+  readonly genesis: Hash;
+  readonly throughBlock: number;
+  readonly lots: number;
+  readonly earnedNrlc: string;
+}
+interface RpcLog {
+  readonly topics: Hash[];
+  readonly data: Hex;
+  readonly blockNumber: Hex;
+}
+
+/** What a node answers in one request. */
+const PAGE_BLOCKS = 10_000;
+const NRLC = 10n ** 9n;
+const hex = (value: number): Hex => `0x${value.toString(16)}`;
+
+/**
+ * Adds up what a worker was paid for, from the logs of final blocks; `file` remembers how far, so that the next time only new
+ * blocks are read. What refilled its slots' stake is not counted: it was lost before.
+ */
+export const readEarnings = async (client: RpcClient, worker: Address, file: string): Promise<Earnings> => {
+  const logs = async (filter: Record<string, unknown>): Promise<RpcLog[]> =>
+    (await client.call("eth_getLogs", [{ address: HUB, ...filter }])) as RpcLog[];
+  const blockAt = async (tag: string) =>
+    (await client.call("eth_getBlockByNumber", [tag, false])) as { hash: Hash; number: Hex };
+  const [{ hash: genesis }, final] = await Promise.all([blockAt("0x0"), blockAt("finalized")]);
+  const before = readJson<Seen>(file);
+  const start = before?.genesis === genesis ? before : { throughBlock: 0, lots: 0, earnedNrlc: "0" };
+  let { throughBlock, lots } = start;
+  let earned = BigInt(start.earnedNrlc);
+  const last = Number(final.number);
+  const topics = [HUB_EVENTS.AccurateContribution!.topic, `0x${worker.slice(2).padStart(64, "0")}`];
+  while (throughBlock < last) {
+    const to = Math.min(last, throughBlock + PAGE_BLOCKS);
+    const byBlock = new Map<Hex, Set<Hash>>();
+    for (const log of await logs({ fromBlock: hex(throughBlock + 1), toBlock: hex(to), topics }))
+      byBlock.set(log.blockNumber, (byBlock.get(log.blockNumber) ?? new Set()).add(log.topics[2]!));
+    for (const [block, ids] of byBlock) {
+      lots += ids.size;
+      const rewards = await logs({ fromBlock: block, toBlock: block, topics: [HUB_EVENTS.Reward!.topic] });
+      for (const { topics: each, data } of rewards) {
+        const [owner, amount, ref] = HUB_EVENTS.Reward!.decode({ topics: each, data: fromHex(data) });
+        if (owner === worker && ids.has(ref as Hash)) earned += amount as bigint;
+      }
+    }
+    throughBlock = to;
+    const seen: Seen = { genesis, throughBlock, lots, earnedNrlc: earned.toString() };
+    writeSecret(file, `${JSON.stringify(seen)}\n`);
+  }
+  const [[account], balance, slots] = await Promise.all([
+    view(client, HUB, hubFunction("viewAccount"), worker),
+    client.call("eth_getBalance", [worker, "latest"]),
+    slotsOfWorker(client, worker),
+  ]);
+  return {
+    worker,
+    lots,
+    earnedWei: earned * NRLC,
+    throughBlock,
+    withdrawableWei: ((account as AbiValue[])[0] as bigint) * NRLC,
+    balanceWei: BigInt(balance as Hex),
+    slots: slots.length,
+    stakedWei: slots.reduce((sum, { stakeWei }) => sum + stakeWei, 0n),
+  };
+};

@@ -1,0 +1,77 @@
+import type { Hash } from "../../lib/bytes.ts";
+import type { RpcClient } from "../../rpc/client.ts";
+import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
+import type { Machine } from "./machine.ts";
+import { pauseOf, placesOf, refusalOf, type WorkerPolicy } from "./policy.ts";
+
+/** What is done with a lot that is drawn and not yet computed. */
+export type Verdict =
+  | { readonly kind: "compute" }
+  /** Not now, but there is time left. */
+  | { readonly kind: "wait"; readonly reason: string }
+  | { readonly kind: "decline"; readonly reason: string };
+
+/**
+ * What of a unit is left when a lot that waits is declined. A policy's pause may last: others get half a unit to compute. A place
+ * may be free at any moment, and a few declines too many fail the lot: there the last blocks of the round are enough.
+ */
+const PAUSED_SHARE = 0.5;
+const BUSY_SHARE = 0.1;
+/** Seconds that a message needs to be in a block. */
+const MESSAGE_SECONDS = 3;
+const MAX_DEALS = 1_000;
+
+/** The chain's parameters that a worker needs. */
+export interface ChainFigures {
+  readonly burnQ16: bigint;
+  /** Seconds that results are served after the final deadline; the longest of all upgrades. */
+  readonly serveSeconds: number;
+}
+
+/** Reads the parameters that a worker needs. */
+export const readFigures = async (client: RpcClient): Promise<ChainFigures> => {
+  const genesis = (await client.call("rolec_genesis")) as {
+    params: { burnQ16: string; serveSeconds: number };
+    upgrades: readonly { burnQ16?: string; serveSeconds?: number }[];
+  };
+  return {
+    burnQ16: BigInt(genesis.upgrades.findLast(({ burnQ16 }) => burnQ16)?.burnQ16 ?? genesis.params.burnQ16),
+    serveSeconds: Math.max(genesis.params.serveSeconds, ...genesis.upgrades.map((each) => each.serveSeconds ?? 0)),
+  };
+};
+
+/** Judges by the owner's policy which lots are computed, and when. */
+export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Machine) => {
+  const deals = new Map<Hash, { deal: DealView; job: JobView }>();
+  const dealOf = async (dealid: Hash): Promise<{ deal: DealView; job: JobView }> => {
+    const known = deals.get(dealid);
+    if (known) return known;
+    const [deal, job] = await Promise.all([viewDeal(client, dealid), viewJob(client, dealid)]);
+    if (deals.size >= MAX_DEALS) deals.clear();
+    deals.set(dealid, { deal, job });
+    return { deal, job };
+  };
+  return {
+    places: placesOf(policy),
+    /** Says why nothing is started now. */
+    pause: (jobs: number): string | undefined => pauseOf(policy, machine, new Date(), jobs),
+    /** Judges a lot; `jobs` run already, `done` lots were computed since the worker began. */
+    judge: async (
+      lot: LotView,
+      { jobs, done, burnQ16 }: { jobs: number; done: number; burnQ16: bigint },
+    ): Promise<Verdict> => {
+      if (policy.maxLots > 0 && done + jobs >= policy.maxLots)
+        return { kind: "decline", reason: `${policy.maxLots} lots are computed` };
+      const { deal, job } = await dealOf(lot.dealid);
+      const refusal = refusalOf(policy, deal, job, burnQ16);
+      if (refusal !== undefined) return { kind: "decline", reason: refusal };
+      const pause = pauseOf(policy, machine, new Date(), jobs);
+      const busy = jobs >= placesOf(policy) ? `${jobs} lots run already` : undefined;
+      const reason = pause ?? busy;
+      if (reason === undefined) return { kind: "compute" };
+      const leftSeconds = lot.roundEnd - Date.now() / 1000;
+      const share = pause === undefined ? BUSY_SHARE : PAUSED_SHARE;
+      return { kind: leftSeconds < Math.max(MESSAGE_SECONDS, job.timeref * share) ? "decline" : "wait", reason };
+    },
+  };
+};

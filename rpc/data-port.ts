@@ -1,0 +1,52 @@
+/** Who keeps data, and until when (Unix seconds; left out: until unpinned). */
+export interface DataPin {
+  readonly holder: string;
+  readonly until?: number;
+}
+
+/** Tells whether a text may name who keeps data. */
+export const isHolder = (text: string): boolean => /^[\w.:-]{1,128}$/.test(text);
+
+export interface DataEntry {
+  /** Names with / between them; empty for the root. */
+  readonly path: string;
+  readonly kind: "file" | "directory";
+  readonly cid: string;
+  /** Bytes of a file, 0 of a directory. */
+  readonly size: number;
+}
+
+/** A file or directory that was found. A directory has no bytes. */
+export interface OpenedData {
+  readonly kind: "file" | "directory";
+  readonly cid: string;
+  readonly size: number;
+  /** Yields the bytes from `start` to `end` piece by piece. */
+  read(start?: number, end?: number): AsyncGenerator<Uint8Array>;
+}
+
+export interface PinnedData {
+  readonly cid: string;
+  readonly holder: string;
+  /** Unix seconds; 0 is for good. */
+  readonly until: number;
+}
+
+/** What the RPC needs of a node's data. Each throws RuleError as p2p/data does. */
+export interface DataPort {
+  importTree(
+    entries: AsyncIterable<{ path: string; bytes?: AsyncIterable<Uint8Array> }>,
+    pin: DataPin,
+  ): Promise<{ cid: string }>;
+  importFile(bytes: AsyncIterable<Uint8Array>, pin: DataPin): Promise<{ cid: string }>;
+  /** Brings a tree here from other nodes where it is not here. */
+  fetch(cid: string, signal?: AbortSignal): Promise<void>;
+  /** Finds a file or directory of a tree that is here. */
+  open(cid: string, path?: string): Promise<OpenedData>;
+  list(cid: string): Promise<readonly DataEntry[]>;
+  pins(): readonly PinnedData[];
+  /** Keeps a tree, which is fetched first where it is not here. */
+  pin(cid: string, pin: DataPin): Promise<void>;
+  unpin(cid: string, holder: string): Promise<void>;
+  stats(): { readonly blocks: number; readonly pinnedBytes: number; readonly cachedBytes: number };
+}

@@ -1,0 +1,83 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import "../helpers/plain-spawn.ts";
+import { memoryDb } from "../../chain/db.ts";
+import { downloadFile, statData, uploadData } from "../../node/data-client.ts";
+import { addPath, getPath } from "../../node/data-files.ts";
+import { dataPort } from "../../node/data-port.ts";
+import { openDataStore } from "../../p2p/data/store.ts";
+import { dataRoute } from "../../rpc/data.ts";
+import { pinMethods } from "../../rpc/pins.ts";
+import { startWatched } from "../helpers/memory.ts";
+import { startRpc } from "../helpers/rpc.ts";
+
+t.setTimeout(120_000);
+
+const store = await openDataStore(memoryDb(), { limits: { bytes: 4 * 1024 * 1024 } });
+const data = dataPort(store, undefined);
+const node = await startRpc([], { routes: [dataRoute(data)], methods: pinMethods(data) });
+const folder = mkdtempSync(join(tmpdir(), "rolec-data-"));
+t.teardown(async () => {
+  await node.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+const source = join(folder, "source");
+mkdirSync(join(source, "a", "empty"), { recursive: true });
+writeFileSync(join(source, "a", "ä file"), "text");
+writeFileSync(join(source, ".hidden"), new Uint8Array(2_000_000));
+
+t.test("a folder comes back as it was, and its CID does not depend on how it was added", async (t) => {
+  let last = 0;
+  const cid = await addPath(node.url, source, {}, (done, total) => {
+    last = done;
+    t.equal(total, 2_000_004);
+  });
+  t.equal(last, 2_000_004);
+  t.equal(
+    cid,
+    await uploadData(node.url, [
+      [".hidden", new Uint8Array(2_000_000)],
+      ["a/empty", null],
+      ["a/ä file", new TextEncoder().encode("text")],
+    ]),
+  );
+  const out = join(folder, "out");
+  t.equal((await getPath(node.url, cid, "", out)).length, 2);
+  t.equal(readFileSync(join(out, "a", "ä file"), "utf8"), "text");
+  t.same(readdirSync(join(out, "a", "empty")), []);
+  t.same(await getPath(node.url, cid, "a/ä file", join(folder, "one")), [join(folder, "one")]);
+  t.equal(readFileSync(join(folder, "one"), "utf8"), "text");
+  t.match(await statData(node.url, cid, "a/ä file"), { kind: "file", size: 4 });
+  await t.rejects(downloadFile(node.url, cid), /is a directory/);
+});
+
+t.test("a link is not followed, and what the node refuses is said", async (t) => {
+  symlinkSync("/etc/passwd", join(source, "link"));
+  await t.rejects(addPath(node.url, source), /neither a file nor a folder/);
+  rmSync(join(source, "link"));
+  writeFileSync(join(folder, "large"), new Uint8Array(5_000_000));
+  await t.rejects(addPath(node.url, join(folder, "large")), /413|EPIPE|ECONNRESET/);
+  await t.rejects(getPath(node.url, "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", "", folder), /404/);
+  t.notOk(readdirSync(folder).some((name) => name.endsWith(".part")));
+});
+
+t.test("the commands show what is kept, keep it for others too, and let go of it", async (t) => {
+  const run = async (...args: string[]) => {
+    const command = startWatched(["data", ...args, "--node", node.url], 256);
+    const status = await command.ended;
+    return { status, output: command.output(), errors: command.errors() };
+  };
+  const added = await run("add", join(folder, "one"), "--for", "1000");
+  const cid = added.output.split("\n")[0]!;
+  t.match(added.output, `/ipfs/${cid}?filename=one`);
+  t.match((await run("pin", `/ipfs/${cid}`, "--holder", "me")).output, "kept for me");
+  const listed = (await run("ls")).output;
+  t.match(listed, new RegExp(`${cid} +rpc +20`));
+  t.match(listed, new RegExp(`${cid} +me +removed`));
+  t.match((await run("ls", cid)).output, "a file of 4 bytes");
+  t.equal((await run("rm", cid, "--json")).status, 0);
+  t.match(await run("rm", cid), { status: 1, errors: /is not kept for rpc/ });
+  t.match(await run("get", "nonsense", "--out", join(folder, "x")), { status: 1, errors: /400/ });
+});

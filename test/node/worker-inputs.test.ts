@@ -1,0 +1,158 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type RequestListener } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { memoryDb } from "../../chain/db.ts";
+import { equalBytes, utf8 } from "../../lib/bytes.ts";
+import { dataPort } from "../../node/data-port.ts";
+import { openInputs } from "../../node/worker/inputs.ts";
+import { isInternetAddress, NotAsked, streamUrl } from "../../node/worker/web.ts";
+import { openDataStore } from "../../p2p/data/store.ts";
+import { dataRoute } from "../../rpc/data.ts";
+import { TASK_LIMITS } from "../../vm/wasm/limits.ts";
+import { type InputReference, parseReference } from "../../vm/wasm/params.ts";
+import { startRpc } from "../helpers/rpc.ts";
+
+const big = new Uint8Array(3_000_000).map((_, i) => (i >>> 16) ^ i);
+const sha = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+let asked = 0;
+const answers: Record<string, RequestListener> = {
+  "/book.csv": (_, response) => response.end(big),
+  "/hop": (_, response) => response.writeHead(302, { location: "/book.csv" }).end(),
+  "/loop": (_, response) => response.writeHead(307, { location: "/loop" }).end(),
+  "/away": (_, response) => response.writeHead(302, { location: "file:///etc/passwd" }).end(),
+  "/gone": (_, response) => response.writeHead(404).end(),
+  "/zipped": (_, response) => response.writeHead(200, { "content-encoding": "gzip" }).end("x"),
+  "/endless": (_, response) => {
+    const piece = Buffer.alloc(1024 * 1024);
+    const more = (): void => {
+      while (!response.destroyed && response.write(piece));
+    };
+    response.on("drain", more);
+    more();
+  },
+  "/cut": (_, response) => {
+    response.writeHead(200, { "content-length": 100 });
+    response.write("half");
+    setTimeout(() => response.destroy(), 20);
+  },
+};
+const web = createServer((request, response) => {
+  asked += 1;
+  const answer = answers[request.url!];
+  if (answer) answer(request, response);
+});
+await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+const base = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
+const store = await openDataStore(memoryDb());
+const node = await startRpc([], { routes: [dataRoute(dataPort(store, undefined))] });
+const root = mkdtempSync(join(tmpdir(), "rolec-inputs-"));
+t.teardown(async () => {
+  web.closeAllConnections();
+  web.close();
+  await node.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+let folders = 0;
+const open = (options: { allowPrivate?: boolean; cacheBytes?: number } = {}) => {
+  const folder = join(root, String(folders++));
+  return { folder, inputs: openInputs({ node: node.url, folder, allowPrivate: true, ...options }) };
+};
+const signal = AbortSignal.timeout(60_000);
+const reference = (path: string, bytes: Uint8Array): InputReference => ({
+  kind: "url",
+  url: `${base}${path}`,
+  sha256: `0x${sha(bytes)}`,
+  name: "book.csv",
+});
+
+t.test("a URL is fetched, over redirects too, and taken where it has its checksum", async (t) => {
+  const { inputs } = open();
+  const parsed = parseReference(`${base}/book.csv#sha256=${sha(big)}`);
+  for (const each of [parsed, reference("/hop", big)]) {
+    const found = await inputs.read(each, signal);
+    t.ok("bytes" in found && equalBytes(found.bytes, big));
+  }
+});
+
+t.test("another checksum, or more than a task may have, makes the task invalid for every worker", async (t) => {
+  const { inputs, folder } = open();
+  t.match(await inputs.read(reference("/book.csv", utf8("x")), signal), { invalid: /has the checksum/ });
+  t.match(await inputs.read(reference("/endless", big), signal), { invalid: `${TASK_LIMITS.inputBytes} bytes` });
+  t.same(readdirSync(folder), [], "nothing is left of it");
+});
+
+t.test("what cannot be had is an error: the worker asks again, and then declines", async (t) => {
+  const { inputs } = open();
+  for (const path of ["/gone", "/loop", "/zipped", "/cut"])
+    await t.rejects(inputs.read(reference(path, big), signal), path);
+  await t.rejects(inputs.read(reference("/away", big), signal), NotAsked, "no other protocol");
+  const never = reference("/never answered", big);
+  await t.rejects(inputs.read(never, AbortSignal.timeout(200)), "the lot's time is over");
+});
+
+t.test("this machine and its networks are not asked, unless the owner allows it", async (t) => {
+  const { inputs } = open({ allowPrivate: false });
+  const before = asked;
+  const port = base.split(":")[2];
+  for (const host of ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433", "0.0.0.0"]) {
+    const each: InputReference = { kind: "url", url: `http://${host}:${port}/x`, sha256: `0x${sha(big)}`, name: "x" };
+    await t.rejects(inputs.read(each, signal), NotAsked, host);
+  }
+  t.equal(asked, before, "nothing was asked");
+  const drain = async (url: string) => {
+    for await (const _ of streamUrl(url, { signal, allowPrivate: false }));
+  };
+  await t.rejects(drain("http://user:secret@8.8.8.8/x"), /password/);
+  await t.rejects(drain("http://8.8.8.8:25/x"), /port/);
+  const inside = [
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "224.0.0.1",
+    "255.255.255.255",
+  ];
+  for (const address of [
+    ...inside,
+    "fe80::1",
+    "fd00::1",
+    "::",
+    "::ffff:8.8.8.8",
+    "64:ff9b::a00:1",
+    "2002:7f00:1::",
+    "x",
+  ])
+    t.notOk(isInternetAddress(address), address);
+  for (const address of ["8.8.8.8", "172.32.0.1", "2606:4700::1111"]) t.ok(isInternetAddress(address), address);
+});
+
+t.test("an input is fetched once for all lots that name it, and again where the disk spoilt it", async (t) => {
+  const { inputs, folder } = open();
+  const { cid } = await store.importFile(big);
+  const each: InputReference = { kind: "ipfs", cid, name: "book.csv" };
+  const [one, two] = await Promise.all([inputs.fetch(each, signal), inputs.fetch(each, signal)]);
+  t.same(one, two);
+  const [name] = readdirSync(folder);
+  t.equal(readdirSync(folder).length, 1);
+  writeFileSync(join(folder, name!), "spoilt");
+  const found = await inputs.read(each, signal);
+  t.ok("bytes" in found && equalBytes(found.bytes, big));
+  t.ok(equalBytes(readFileSync(join(folder, name!)), big));
+  const { cid: none } = await store.importTree([{ path: "a", bytes: utf8("a") }]);
+  await t.rejects(inputs.read({ kind: "ipfs", cid: none, name: "a" }, signal), /is a directory/);
+});
+
+t.test("the folder stays within its size, and the longest unused goes first", async (t) => {
+  const { inputs, folder } = open({ cacheBytes: 2_500 });
+  for (let i = 0; i < 4; i++) {
+    const { cid } = await store.importFile(new Uint8Array(1_000).fill(i));
+    await inputs.fetch({ kind: "ipfs", cid, name: "x" }, signal);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  t.equal(readdirSync(folder).length, 2);
+});

@@ -1,0 +1,178 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { memoryDb } from "../../chain/db.ts";
+import { concat, equalBytes, utf8 } from "../../lib/bytes.ts";
+import { dataPort } from "../../node/data-port.ts";
+import { openDataStore } from "../../p2p/data/store.ts";
+import { dataRoute } from "../../rpc/data.ts";
+import { directoryFormat, rangeOf } from "../../rpc/gateway.ts";
+import { pinMethods } from "../../rpc/pins.ts";
+import { startRpc } from "../helpers/rpc.ts";
+
+const big = new Uint8Array(3 * 1024 * 1024 + 5).map((_, i) => (i >>> 20) + i);
+const store = await openDataStore(memoryDb(), { limits: { bytes: 8 * 1024 * 1024 } });
+const data = dataPort(store, undefined);
+const node = await startRpc([], { routes: [dataRoute(data)], methods: pinMethods(data) });
+t.teardown(() => node.stop());
+const { cid } = await store.importTree([
+  { path: "out/big.csv", bytes: big },
+  { path: "out/page <i>.html", bytes: utf8("<script>alert(1)</script>") },
+  { path: "out/empty" },
+  { path: "stdout", bytes: utf8("hi\n") },
+]);
+const get = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+  fetch(`${node.url}/ipfs/${path}`, { headers, method });
+const bytesOf = async (response: Response) => new Uint8Array(await response.arrayBuffer());
+
+t.test("a file comes with its length, kind and tag, and not again to who has it", async (t) => {
+  const file = await get(`${cid}/out/big.csv`);
+  t.equal(file.status, 200);
+  t.ok(equalBytes(await bytesOf(file), big));
+  t.equal(file.headers.get("content-type"), "text/csv; charset=utf-8");
+  t.equal(file.headers.get("content-length"), String(big.length));
+  const etag = file.headers.get("etag")!;
+  const again = await get(`${cid}/out/big.csv`, { "if-none-match": `"x", ${etag}` });
+  t.equal(again.status, 304);
+  t.equal((await bytesOf(again)).length, 0);
+  const head = await get(`${cid}/out/big.csv`, {}, "HEAD");
+  t.equal(head.headers.get("content-length"), String(big.length));
+  t.equal((await bytesOf(head)).length, 0);
+  t.equal((await get(`${cid}/out/nothing`)).status, 404);
+  t.equal((await get("nonsense")).status, 400);
+  t.equal((await get("%ff")).status, 400);
+  t.equal((await get(cid, {}, "DELETE")).status, 405);
+});
+
+t.test("a part of a file comes for a range, and only for one that there is", async (t) => {
+  const part = async (range: string, more: Record<string, string> = {}) => {
+    const answer = await get(`${cid}/out/big.csv`, { range, ...more });
+    return { status: answer.status, range: answer.headers.get("content-range"), bytes: await bytesOf(answer) };
+  };
+  for (const [from, to] of [
+    [0, 0],
+    [5, 1_048_575],
+    [1_048_575, 1_048_576],
+    [1_048_576, 3_145_728],
+    [big.length - 1, big.length - 1],
+  ] as const) {
+    const { status, range, bytes } = await part(`bytes=${from}-${to}`);
+    t.equal(status, 206);
+    t.equal(range, `bytes ${from}-${to}/${big.length}`);
+    t.ok(equalBytes(bytes, big.subarray(from, to + 1)));
+  }
+  t.ok(equalBytes((await part("bytes=-7")).bytes, big.subarray(-7)));
+  t.ok(equalBytes((await part("bytes=3145000-")).bytes, big.subarray(3_145_000)));
+  t.match(await part(`bytes=${big.length}-`), { status: 416, range: `bytes */${big.length}` });
+  t.equal((await part("bytes=1-2,5-6")).status, 200);
+  t.equal((await part("bytes=1-2", { "if-range": '"other"' })).status, 200);
+  t.same(rangeOf("bytes=0-99", 10), { start: 0, end: 10 });
+  for (const bad of [undefined, "", "bytes=-", "bytes=5-4", "lines=1-2", "bytes=a-b"])
+    t.equal(rangeOf(bad, 10), undefined);
+});
+
+t.test("a directory is a zip to iExec's tools and to who says nothing", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rolec-gateway-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  for (const accept of ["application/zip", "*/*"]) {
+    const answer = await get(cid, { accept });
+    t.equal(answer.headers.get("content-type"), "application/zip");
+    const archive = await bytesOf(answer);
+    t.equal(answer.headers.get("content-length"), String(archive.length));
+    writeFileSync(join(folder, "a.zip"), archive);
+    t.match(execFileSync("unzip", ["-t", "a.zip"], { cwd: folder, encoding: "utf8" }), /No errors detected/);
+    t.ok(equalBytes(execFileSync("unzip", ["-p", "a.zip", "out/big.csv"], { cwd: folder, maxBuffer: 1e7 }), big));
+  }
+  const below = await get(`${cid}/out?format=zip`);
+  writeFileSync(join(folder, "b.zip"), await bytesOf(below));
+  t.match(execFileSync("unzip", ["-l", "b.zip"], { cwd: folder, encoding: "utf8" }), /empty\//);
+  writeFileSync(join(folder, "c.tar"), await bytesOf(await get(`${cid}?format=tar`)));
+  t.ok(equalBytes(execFileSync("tar", ["xOf", "c.tar", "out/big.csv"], { cwd: folder, maxBuffer: 1e7 }), big));
+  t.equal((await get(`${cid}?format=exe`)).status, 400);
+  t.equal(directoryFormat(null, "text/html,application/xhtml+xml,*/*;q=0.8"), "html");
+});
+
+t.test("a directory is listed for programs, and as a page for people", async (t) => {
+  const listed = (await (await get(cid, { accept: "application/json" })).json()) as { entries: { path: string }[] };
+  t.match(
+    listed.entries.find((entry) => entry.path === "out/big.csv"),
+    { kind: "file", size: big.length },
+  );
+  const below = (await (await get(`${cid}/out?format=json`)).json()) as { entries: { path: string }[] };
+  t.same(below.entries.map(({ path }) => path).sort(), ["big.csv", "empty", "page <i>.html"]);
+  const page = await get(`${cid}/out`, { accept: "text/html" });
+  t.match(page.headers.get("content-type"), "text/html");
+  const text = await page.text();
+  t.notMatch(text, "<i>");
+  t.match(text, `href="/ipfs/${cid}/out/page%20%3Ci%3E.html"`);
+});
+
+t.test("foreign pages and programs are downloads, and nothing of them runs", async (t) => {
+  const page = await get(`${cid}/out/page <i>.html`);
+  t.equal(page.headers.get("content-type"), "application/octet-stream");
+  t.match(page.headers.get("content-disposition"), /^attachment; filename\*=UTF-8''page%20%3Ci%3E.html$/);
+  t.match(page.headers.get("content-security-policy"), /default-src 'none'.*sandbox/);
+  t.equal(page.headers.get("x-content-type-options"), "nosniff");
+  t.match((await get(`${cid}/stdout`)).headers.get("content-disposition"), /^inline/);
+  t.match(
+    (await get(`${cid}/stdout?download=true&filename=a"b\r\n`)).headers.get("content-disposition"),
+    /^attachment/,
+  );
+});
+
+const post = (body: Uint8Array, type: string, query = "") =>
+  fetch(`${node.url}/data${query}`, { method: "POST", headers: { "content-type": type }, body: new Uint8Array(body) });
+
+t.test("what is uploaded is kept for its holder until its time", async (t) => {
+  const answer = await post(big, "application/octet-stream", "?holder=worker:1&until=4000000000");
+  const kept = ((await answer.json()) as { cid: string }).cid;
+  t.equal(kept, (await store.importFile(big)).cid);
+  const pins = (await node.client.call("rolec_pins")) as { pins: { cid: string }[]; pinnedBytes: number };
+  t.match(pins.pins, [{ cid: kept, holder: "worker:1", until: 4_000_000_000 }]);
+  t.ok(pins.pinnedBytes > big.length);
+  await node.client.call("rolec_pin", [kept]);
+  await node.client.call("rolec_unpin", [kept, "worker:1"]);
+  t.match(((await node.client.call("rolec_pins")) as typeof pins).pins, [{ cid: kept, holder: "rpc", until: 0 }]);
+  await store.expire(5_000_000_000);
+  await node.client.call("rolec_unpin", [kept]);
+  t.match(await node.client.call("rolec_pins"), { pins: [], pinnedBytes: 0 });
+  await t.rejects(node.client.call("rolec_pin", [kept, "bad holder"]), { code: -32602 });
+  await t.rejects(node.client.call("rolec_pin", ["nonsense"]), { code: -32000 });
+});
+
+t.test("an upload that is no file or folder, or too much, is refused", async (t) => {
+  t.equal((await post(big, "text/plain")).status, 415);
+  t.equal((await post(utf8("no archive"), "application/x-tar")).status, 400);
+  t.equal((await post(big, "application/octet-stream", "?until=soon")).status, 400);
+  t.equal((await post(big, "application/octet-stream", "?holder=a%20b")).status, 400);
+  const folder = mkdtempSync(join(tmpdir(), "rolec-gateway-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, "a"), "a");
+  const evil = execFileSync("tar", ["c", "--transform", "s,a,../a,", "-P", "a"], { cwd: folder });
+  t.equal((await post(evil, "application/x-tar")).status, 400, "a path that leaves the folder");
+  const good = await post(execFileSync("tar", ["c", "."], { cwd: folder }), "application/x-tar");
+  t.equal((await get(`${((await good.json()) as { cid: string }).cid}/a`)).status, 200);
+  const tooMuch = await post(new Uint8Array(9 * 1024 * 1024), "application/octet-stream").catch(() => undefined);
+  t.ok(tooMuch === undefined || tooMuch.status === 413);
+  t.equal((await get(`${cid}/stdout`)).status, 200, "and it answers on");
+});
+
+t.test("a client that goes away in the middle of a transfer harms nobody", async (t) => {
+  for (const request of [
+    `GET /ipfs/${cid} HTTP/1.1\r\nhost: localhost\r\n\r\n`,
+    `POST /data HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\ncontent-length: 100000\r\n\r\nabc`,
+  ]) {
+    const socket = createConnection(node.port, "127.0.0.1");
+    await new Promise<void>((resolve) => socket.write(request, () => resolve()));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.destroy();
+  }
+  const parts: Uint8Array[] = [];
+  for await (const part of (await data.open(cid, "out/big.csv")).read()) parts.push(part);
+  t.ok(equalBytes(concat(...parts), big));
+  t.equal((await get(`${cid}/stdout`)).status, 200);
+  t.same(((await node.client.call("rolec_pins")) as { pins: unknown[] }).pins.length, 1, "half a file is not kept");
+});
