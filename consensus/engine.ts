@@ -200,7 +200,7 @@ export const createEngine = async ({ db, genesis, now, log }: EngineOptions): Pr
       },
     };
   };
-  const pool = createPool(genesis.chainId, poolView(head));
+  const pool = createPool(genesis.chainId, poolView(head), { now });
   const votes = createVotePool();
   const slasher = createSlasher();
   const evidencePool = createEvidencePool();
