@@ -8,9 +8,9 @@ export interface Heap<T> {
   readonly size: number;
 }
 
-/** Makes an empty heap; `before` tells whether the first of two comes before the second. */
-export const createHeap = <T>(before: (a: T, b: T) => boolean): Heap<T> => {
-  let items: T[] = [];
+/** Makes a heap of items, in O(n); `before` tells whether the first of two comes before the second. */
+export const createHeap = <T>(before: (a: T, b: T) => boolean, first: readonly T[] = []): Heap<T> => {
+  let items = [...first];
   const sink = (item: T, from: number): void => {
     let at = from;
     for (;;) {
@@ -23,6 +23,10 @@ export const createHeap = <T>(before: (a: T, b: T) => boolean): Heap<T> => {
     }
     items[at] = item;
   };
+  const order = (): void => {
+    for (let at = (items.length >> 1) - 1; at >= 0; at--) sink(items[at]!, at);
+  };
+  order();
   return {
     push: (item) => {
       let at = items.push(item) - 1;
@@ -42,7 +46,7 @@ export const createHeap = <T>(before: (a: T, b: T) => boolean): Heap<T> => {
     },
     filter: (keep) => {
       items = items.filter(keep);
-      for (let at = (items.length >> 1) - 1; at >= 0; at--) sink(items[at]!, at);
+      order();
     },
     get size() {
       return items.length;
