@@ -11,7 +11,7 @@ import { createNetwork } from "../p2p/network.ts";
 import { dataRoute } from "../rpc/data.ts";
 import { lotMethods } from "../rpc/lots.ts";
 import { createRpcServer } from "../rpc/server.ts";
-import { readJson, type ValidatorKeys, writeSecret } from "./folder.ts";
+import { readJson, readValidatorKeys, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 
 export interface NodeOptions {
@@ -33,6 +33,8 @@ export interface NodeInfo {
 export interface RunningNode {
   readonly rpcUrl: string;
   readonly chainId: number;
+  /** Resolves with the reason when the node cannot go on: it has to be stopped then. */
+  readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
@@ -54,10 +56,11 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const genesisFile = join(datadir, "genesis.json");
   if (!existsSync(genesisFile)) throw new Error(`${genesisFile} does not exist`);
   const genesis = readGenesis(readJson(genesisFile));
-  const key = readJson<ValidatorKeys>(join(datadir, "validator.json"));
+  const key = readValidatorKeys(join(datadir, "validator.json"));
   // The database first: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log });
+  const failed = new Promise<Error>((resolve) => engine.on("fatal", resolve));
   const dataDb = await openDb(join(datadir, "data"));
   const data = await openDataStore(dataDb);
   const network = options.p2p
@@ -108,6 +111,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   return {
     rpcUrl,
     chainId: genesis.chainId,
+    failed,
     stop: async () => {
       clearInterval(expiry);
       await producer?.stop();

@@ -7,9 +7,10 @@ import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
-import { stopSignal } from "../stop.ts";
+import { started, stopSignal } from "../stop.ts";
 import { port, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
+import { serve } from "./serve.ts";
 
 const RLC = 10n ** 18n;
 
@@ -38,11 +39,13 @@ export const devCommand = (): Command =>
         });
         writeNodeFolder(datadir, genesis, keys);
       }
-      const node = await startNode({
-        datadir,
-        rpc: { host: "127.0.0.1", port: flags.port },
-        log: createLog({ path: join(datadir, "node.log") }),
-      });
+      const node = await started(
+        startNode({
+          datadir,
+          rpc: { host: "127.0.0.1", port: flags.port },
+          log: createLog({ path: join(datadir, "node.log") }),
+        }),
+      );
       if (flags.json) printJson({ rpcUrl: node.rpcUrl, chainId: node.chainId, accounts });
       else {
         print(
@@ -55,6 +58,5 @@ export const devCommand = (): Command =>
         print("Their keys are public: use them on this network alone.");
         print(`chain id ${node.chainId}, RPC ${node.rpcUrl}, log ${join(datadir, "node.log")}. Ctrl-C stops.`);
       }
-      await stopped;
-      await node.stop();
+      await serve(node, stopped);
     });

@@ -7,9 +7,23 @@ if (major < 24)
     `rolec needs Node 24 or newer, this is ${process.versions.node}; "npm run -s rolec" brings it along on Linux and Windows`,
   );
 
+/** Says what to do where the system's words do not. */
+const explain = ({
+  code,
+  message,
+  address,
+  port,
+}: NodeJS.ErrnoException & { port?: number; address?: string }): string =>
+  code === "EADDRINUSE"
+    ? `port ${port} of ${address} is taken by another program; --port (and --p2p-port, for other nodes) choose one`
+    : message;
+
+// A reader like `head` that has enough is no error.
+process.stdout.on("error", () => process.exit(0));
+
 const { createProgram } = await import("./program.ts");
 try {
   await createProgram().parseAsync(process.argv);
 } catch (error) {
-  fail((error as Error).message);
+  fail(explain(error as NodeJS.ErrnoException & { port?: number; address?: string }));
 }

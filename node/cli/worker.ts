@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
@@ -7,7 +7,7 @@ import { createLog } from "../../lib/log.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { MARKET } from "../../vm/tables.ts";
-import { readJson, writeSecret } from "../folder.ts";
+import { makeFolder, readJson, writeSecret } from "../folder.ts";
 import { marketFunction, view } from "../market-client.ts";
 import { stopSignal } from "../stop.ts";
 import { transact } from "../wallet.ts";
@@ -27,7 +27,7 @@ const workerKey = (datadir: string): WorkerKey => {
   if (found) return found;
   const privateKey = randomPrivateKey();
   const made = { address: addressOf(privateKey), privateKey };
-  mkdirSync(datadir, { recursive: true });
+  makeFolder(datadir);
   writeSecret(path, `${JSON.stringify(made, null, 2)}\n`);
   return made;
 };
@@ -96,7 +96,13 @@ export const workerCommand = (): Command => {
         ),
       );
       const stake = views.reduce((sum, slot) => sum + (slot[6] as bigint), 0n);
-      if (flags.json) return printJson({ ...status, running, slots: views.length, stakeWei: stake });
+      if (flags.json)
+        return printJson({
+          ...status,
+          running,
+          slots: slots ? views.length : null,
+          stakeWei: slots ? stake : null,
+        });
       print(
         table(
           ["worker", ""],
@@ -104,7 +110,7 @@ export const workerCommand = (): Command => {
             ["address", status.address],
             ["running", running ? `yes, process ${status.pid}, since ${status.startedAt}` : "no"],
             ["node", `${status.node}${slots ? `, block ${status.seenBlock}` : ", does not answer"}`],
-            ["slots", `${views.length}, staking ${rlc(stake)} RLC`],
+            ["slots", slots ? `${views.length}, staking ${rlc(stake)} RLC` : "not known: the node does not answer"],
             ["seated in", `${status.seated.length} lots, computing ${status.computing.length}`],
             ["computed", `${status.computed} lots, declined ${status.declined}`],
             ["isolation", "a process a lot, Node's permission model, empty environment, lowest priority"],
