@@ -45,6 +45,12 @@ t.test("an impossible document is refused with the field and the reason", async 
     ["params.burnQ16", "70000", /burnQ16/],
     ["params.contributionDecayQ64", (1n << 64n).toString(), /never fade/],
     ["params.mystery", 1, /no such parameter/],
+    ["params.toString", 1, /toString: no such parameter/],
+    [
+      "slots",
+      Array.from({ length: 17 }, (_, i) => ({ worker: address(100 + i), validator: address(1), count: 4_096 })),
+      /69632 slots in all, at most 65536/,
+    ],
     ["params.gasLimit", undefined, /gasLimit/],
     ["params.schedule", [{ era: 0, work: "1", contribution: "1", stake: "1" }], /add up to 65536/],
     ["params.schedule", [{ era: 1, work: "65536", contribution: "0", stake: "0" }], /not at era 0/],

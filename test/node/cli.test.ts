@@ -197,3 +197,22 @@ t.test("a worker whose node is down does not claim to have no slots", async (t) 
   t.match(shown.stdout, /slots +not known: the node does not answer/);
   t.notMatch(shown.stdout, /staking 0/);
 });
+
+t.test("a node whose disk fails stops with the reason and status 1", async (t) => {
+  const own = join(folder, "disk");
+  await rolec("genesis", "new", "--out", own, "--validators", "1", "--profile", "dev", "--start", "0");
+  const node = `"${process.execPath}" "${MAIN}" node --datadir "${join(own, "validator-1")}" --port 0 --p2p-port 0`;
+  // No file may be larger than 64 KiB: the database fails after a few blocks.
+  const child = spawn("bash", ["-c", `ulimit -f 64; exec ${node}`], {
+    env: { PATH: process.env.PATH },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  children.push(child);
+  let text = "";
+  child.stderr!.on("data", (data) => {
+    text += data;
+  });
+  const status = await new Promise((resolve) => child.once("close", resolve));
+  t.equal(status, 1, text);
+  t.match(text, /\nrolec: this node cannot go on and has stopped: .*File too large\n$/);
+});
