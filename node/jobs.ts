@@ -201,7 +201,8 @@ const marketLogs = async (client: RpcClient, topics: readonly (Hash | null)[], f
       size = Math.min(MAX_LOG_BLOCKS, 2 * size);
     } catch (error) {
       // Too many logs, or blocks, for one answer.
-      if (!(error instanceof RpcCallError) || !/more than \d+|fewer blocks/.test(error.message) || size === 1) throw error;
+      if (!(error instanceof RpcCallError) || !/more than \d+|fewer blocks/.test(error.message) || size === 1)
+        throw error;
       size = Math.ceil(size / 2);
     }
   }

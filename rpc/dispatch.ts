@@ -47,6 +47,8 @@ export interface DispatchOptions {
   readonly turns: Turns;
   /** Items of one batch at most. */
   readonly maxBatch: number;
+  /** Milliseconds after which the rest of a batch is refused. */
+  readonly maxBatchMs: number;
   /** Characters of one answer at most. */
   readonly maxResponse: number;
 }
@@ -99,11 +101,13 @@ export const createDispatch = (options: DispatchOptions) => {
       return error(null, new RpcError(INVALID_REQUEST, `batch of ${request.length}, at most ${options.maxBatch}`));
     const answers: string[] = [];
     let size = 0;
+    const started = performance.now();
     for (const item of request) {
-      if (size > options.maxResponse) {
+      const isLate = performance.now() - started > options.maxBatchMs;
+      if (isLate || size > options.maxResponse) {
         const id = (item as { id?: unknown } | null)?.id;
-        if (typeof id === "string" || typeof id === "number")
-          answers.push(error(id, new RpcError(TOO_LARGE, "response too large")));
+        const reason = isLate ? "the batch takes too long: ask for less at a time" : "response too large";
+        if (typeof id === "string" || typeof id === "number") answers.push(error(id, new RpcError(TOO_LARGE, reason)));
         continue;
       }
       const answer = await one(item, connection);

@@ -30,6 +30,7 @@ import { subscribeMethods } from "./subscribe.ts";
 export const RPC_LIMITS = {
   maxBodyBytes: 5 * 1024 * 1024,
   maxBatch: 1_000,
+  maxBatchMs: 30_000,
   maxResponseChars: 25_000_000,
   maxConnections: 1_024,
   /** Of one address: a proxy on this machine, or the programs of its owner, may have more. */
@@ -107,6 +108,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
     log,
     turns: view.turns,
     maxBatch: limits.maxBatch,
+    maxBatchMs: limits.maxBatchMs,
     maxResponse: limits.maxResponseChars,
   });
 

@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { Command } from "commander";
 import { ZERO_HASH } from "../../lib/bytes.ts";
 import { runTask, VM_VERSION } from "../../vm/wasm/host.ts";
 import { STATUS_NAMES } from "../../vm/wasm/status.ts";
+import { makeFolder } from "../folder.ts";
 import { several, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
 
@@ -56,7 +57,7 @@ export const runCommand = (): Command =>
       if (flags.out) {
         for (const [path, bytes] of result.files) {
           const target = join(resolve(flags.out), path);
-          mkdirSync(path.endsWith("/") ? target : dirname(target), { recursive: true });
+          makeFolder(path.endsWith("/") ? target : dirname(target));
           if (!path.endsWith("/")) writeFileSync(target, bytes);
         }
       }

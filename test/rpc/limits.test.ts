@@ -132,9 +132,20 @@ t.test("a WebSocket whose requests wait is not read until they are answered, and
   });
   const node = await start(t, { methods: { slow }, limits: { maxQueuedBytes: 1_000, maxBytesInFlight: 1_000_000 } });
   const socket = await open(node.port);
+  socket.setMaxListeners(0);
   const answers = Array.from({ length: 100 }, (_, id) => ask(socket, call("slow", ["x".repeat(50_000)], id)));
   t.equal((await Promise.all(answers)).filter(({ result }) => result === true).length, 100);
   t.equal(most, 1, "one after the other");
+});
+
+t.test("the rest of a batch that takes too long is refused, item by item", async (t) => {
+  const slow = method([], () => new Promise((resolve) => setTimeout(() => resolve(true), 30)));
+  const node = await start(t, { methods: { slow }, limits: { maxBatchMs: 50 } });
+  const batch = `[${Array.from({ length: 6 }, (_, id) => call("slow", [], id)).join(",")}]`;
+  const answers = JSON.parse((await raw(node.port, { body: batch })).body) as { result?: true; error?: unknown }[];
+  t.equal(answers.length, 6);
+  t.equal(answers[0]!.result, true);
+  t.match(answers[5]!.error, { code: -32003, message: /the batch takes too long/ });
 });
 
 t.test("requests of all connections hold so many bytes together", async (t) => {
