@@ -169,6 +169,10 @@ t.test("a folder or a port that is in use is said to be", async () => {
   const port = new URL(rpcUrl).port;
   await refused(["dev", "--port", port], /port \d+ of 127\.0\.0\.1 is taken by another program; --port/);
   await refused(["dev", "--port", "0", "--datadir", datadir], /another process has it open/);
+  const own = join(folder, "p2p");
+  await rolec("genesis", "new", "--out", own, "--validators", "1");
+  const node = ["node", "--datadir", join(own, "validator-1"), "--port", "0"];
+  await refused([...node, "--p2p-port", port], /port \d+ of 127\.0\.0\.1 is taken by another program.*--p2p-port/);
 });
 
 t.test("a genesis document is kept once it is known to be good, and never exchanged", async (t) => {
