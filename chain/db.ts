@@ -65,7 +65,9 @@ export const openDb = async (path: string): Promise<Database> => {
   try {
     await level.open();
   } catch (error) {
-    const cause = (error as Error).cause as Error | undefined;
+    const cause = (error as Error).cause as (Error & { code?: string }) | undefined;
+    if (cause?.code === "LEVEL_LOCKED")
+      throw new Error(`database ${path} does not open: another process has it open; one folder is for one node`);
     throw new Error(`database ${path} does not open: ${cause?.message ?? (error as Error).message}`);
   }
   // A batch is visible from the call on, so that the next block can be run while the disk writes this one.

@@ -115,14 +115,14 @@ const readParams = (json: Json, field: string, whole: boolean): Partial<Params> 
   const params: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(json)) {
     const at = `${field}.${name}`;
-    if (name in INTEGERS) params[name] = integer(value, at, ...INTEGERS[name]!);
-    else if (name in AMOUNTS) params[name] = amount(value, at, AMOUNTS[name as keyof typeof AMOUNTS]);
+    if (Object.hasOwn(INTEGERS, name)) params[name] = integer(value, at, ...INTEGERS[name]!);
+    else if (Object.hasOwn(AMOUNTS, name)) params[name] = amount(value, at, AMOUNTS[name as keyof typeof AMOUNTS]);
     else if (name === "schedule") params[name] = readSchedule(value, at);
     else refuse(at, "no such parameter");
   }
   if (whole)
     for (const name of [...Object.keys(INTEGERS), ...Object.keys(AMOUNTS), "schedule"])
-      if (!(name in params)) refuse(`${field}.${name}`, "is missing");
+      if (!Object.hasOwn(params, name)) refuse(`${field}.${name}`, "is missing");
   return params as Partial<Params>;
 };
 
@@ -159,6 +159,9 @@ const FIELDS = [
 ];
 const FIXED = ["slotSeconds", "slotsPerEpoch", "epochsPerEra"] as const;
 
+/** Slots of all workers in a genesis document: each is a record of block 0. */
+const MAX_SLOTS = 65_536n;
+
 /** Reads and checks a genesis document. Throws an Error that names the field and the reason. */
 export const readGenesis = (document: unknown): Genesis => {
   const json = object(document, "document");
@@ -167,7 +170,7 @@ export const readGenesis = (document: unknown): Genesis => {
   checkParams(params, "params");
   const upgrades = array(json.upgrades ?? [], "upgrades", 64).map((entry, i) => {
     const { era, ...changed } = object(entry, `upgrades[${i}]`);
-    for (const name of FIXED) if (name in changed) refuse(`upgrades[${i}].${name}`, "never changes");
+    for (const name of FIXED) if (Object.hasOwn(changed, name)) refuse(`upgrades[${i}].${name}`, "never changes");
     return { era: integer(era, `upgrades[${i}].era`, 1), ...readParams(changed, `upgrades[${i}]`, false) };
   });
   upgrades.reduce(
@@ -220,6 +223,7 @@ export const readGenesis = (document: unknown): Genesis => {
   const reserveWei = amount(json.reserveWei, "reserveWei");
   const marketHubStakeNrlc = amount(json.marketHubStakeNrlc, "marketHubStakeNrlc");
   const seats = slots.reduce((sum, slot) => sum + BigInt(slot.count), 0n);
+  if (seats > MAX_SLOTS) refuse("slots", `${seats} slots in all, at most ${MAX_SLOTS}`);
   const total =
     accounts.reduce((sum, each) => sum + each.balance, 0n) +
     validators.reduce((sum, each) => sum + each.bond, 0n) +

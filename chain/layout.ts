@@ -16,6 +16,10 @@ export const nodeKey = key("n");
 export const codeKey = byHash("c");
 /** RLP of [header, signature, body] by block hash. */
 export const blockKey = byHash("b");
+/** RLP of [header, signature] by block hash: to look at a chain without reading its bodies. */
+export const headerKey = byHash("e");
+/** Senders of a block's transactions, 20 bytes each, by block hash: to recover one takes 50 us. */
+export const sendersKey = byHash("s");
 /** RLP list of receipts by block hash. */
 export const receiptsKey = byHash("r");
 /** MMR peaks over the blocks before, by block hash. */

@@ -1,4 +1,6 @@
 import type { Address, Hash } from "../lib/bytes.ts";
+import { toHex } from "../lib/bytes.ts";
+import { createHeap } from "../lib/heap.ts";
 import { failChain } from "./rules.ts";
 import { effectiveGasPrice, intrinsicGas, senderOf, type Transaction } from "./transaction.ts";
 
@@ -12,28 +14,42 @@ export interface PoolView {
   readonly paidByOther?: (tx: Transaction, sender: Address) => boolean;
 }
 
-export interface PoolLimits {
-  readonly maxCount: number;
-  readonly maxBytes: number;
-  readonly maxPerSender: number;
+export interface PoolOptions {
+  /** Milliseconds. */
+  readonly now: () => number;
+  readonly maxCount?: number;
+  readonly maxBytes?: number;
+  readonly maxPerSender?: number;
 }
-const LIMITS: PoolLimits = { maxCount: 65_536, maxBytes: 64 * 1024 * 1024, maxPerSender: 16_384 };
+const MAX_COUNT = 65_536;
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_PER_SENDER = 16_384;
+/** What no block took for so long goes, as in geth. */
+const LIFETIME_MS = 3 * 3_600_000;
 /** A replacement pays at least so much more, in percent, in both fees. */
 const BUMP_PERCENT = 10n;
-/** How far a nonce may be ahead of the sender's account. */
-const MAX_NONCE_GAP = 16_384;
+/** How far a nonce may be ahead of the first that is missing. */
+const MAX_NONCE_GAP = 1_024;
+/** Least fee of a transaction, in wei a gas: no block has a lower base fee for long. */
+const MIN_FEE = 7n;
 
 /** Transactions that wait for a block: in nonce order by sender, at most one for each nonce. */
 export interface TransactionPool {
-  /** Takes a transaction, or throws RuleError with the phrase that wallets know. O(log n). */
+  /**
+   * Takes a transaction, or throws RuleError with the phrase that wallets know. A full pool drops what lacks a nonce before
+   * it, then what pays least. O(log n), one read of the sender's account.
+   */
   add(tx: Transaction): void;
   has(hash: Hash): boolean;
   get(hash: Hash): Transaction | undefined;
   /** The nonce that the sender's next transaction should have. */
   nextNonce(address: Address): number;
-  /** Gives what a block may hold: best tip first, each sender in nonce order. `skip` leaves out a sender's rest. */
+  /**
+   * Gives what a block may hold: best tip first, each sender in nonce order. `skip` leaves out a sender's rest. Reads no
+   * state: about 50 ms before the first for 65,536 senders.
+   */
   best(): Generator<Transaction, void, "skip" | undefined>;
-  /** Goes on to another head: drops what it mined or what can no longer be mined. O(touched). */
+  /** Goes on to another head: drops what it mined, what can no longer be mined, and what is too old. O(touched). */
   reset(view: PoolView, mined: readonly Transaction[]): void;
   /** Drops a transaction that no block can hold. */
   remove(tx: Transaction): void;
@@ -41,45 +57,122 @@ export interface TransactionPool {
   all(): Iterable<Transaction>;
 }
 
-/** What waits of one sender. `next` is the first nonce from the account's on that is not there, `cost` the wei of all. */
+interface Waiting {
+  readonly tx: Transaction;
+  /** Milliseconds. */
+  readonly since: number;
+  /** Place in the order of arrival. */
+  readonly order: number;
+}
+
+/** What waits of one sender. */
 interface Queue {
-  readonly byNonce: Map<number, Transaction>;
+  readonly sender: Address;
+  readonly byNonce: Map<number, Waiting>;
+  /** The account's nonce at the head. */
+  nonce: number;
+  /** The first nonce from the account's on that is not there. */
   next: number;
+  /** The highest nonce that is there. */
+  highest: number;
+  /** Wei of all. */
   cost: bigint;
 }
 
-/** Least fee of a transaction, in wei a gas: no block has a lower base fee for long. */
-const MIN_FEE = 7n;
-
 const costOf = (tx: Transaction): bigint => tx.value + BigInt(tx.gasLimit) * tx.maxFeePerGas;
 const bumped = (before: bigint): bigint => before + (before * BUMP_PERCENT + 99n) / 100n + 1n;
+/** What a message that somebody else pays is for: its receiver, selector and first argument, which is its lot. */
+const purposeOf = (tx: Transaction): string => `${senderOf(tx)} ${tx.to} ${toHex(tx.data.subarray(0, 36))}`;
 
 /** Makes an empty pool for a chain. */
-export const createPool = (chainId: number, first: PoolView, limits: PoolLimits = LIMITS): TransactionPool => {
+export const createPool = (chainId: number, first: PoolView, options: PoolOptions): TransactionPool => {
+  const { now, maxCount = MAX_COUNT, maxBytes = MAX_BYTES, maxPerSender = MAX_PER_SENDER } = options;
   let view = first;
-  let size = 0;
   let bytes = 0;
-  const byHash = new Map<Hash, Transaction>();
+  let arrivals = 0;
+  /** In the order of arrival. */
+  const byHash = new Map<Hash, Waiting>();
   const bySender = new Map<Address, Queue>();
-  /** What somebody else than the sender pays: asked again at every head, since that may end. */
-  const sponsored = new Set<Transaction>();
+  /** Senders who have transactions behind a nonce that is missing; the oldest gap first. */
+  const gapped = new Set<Queue>();
+  /** Who pays least comes first, of these the latest; what is dropped stays until it comes up or there is too much of it. */
+  const cheapest = createHeap<Waiting>((a, b) =>
+    a.tx.maxFeePerGas === b.tx.maxFeePerGas ? a.order > b.order : a.tx.maxFeePerGas < b.tx.maxFeePerGas,
+  );
+  /** What somebody else than the sender pays, by purpose: asked again at every head, since that may end. */
+  const sponsored = new Map<string, Waiting>();
 
-  const drop = (tx: Transaction): void => {
-    const sender = senderOf(tx);
-    const queue = bySender.get(sender);
-    if (!queue || !byHash.delete(tx.hash)) return;
+  const isHere = (waiting: Waiting): boolean => byHash.get(waiting.tx.hash) === waiting;
+  /** Brings `next` up to the first nonce that is missing. */
+  const settle = (queue: Queue): void => {
+    while (queue.byNonce.has(queue.next)) queue.next += 1;
+    if (queue.byNonce.size > queue.next - queue.nonce) gapped.add(queue);
+    else gapped.delete(queue);
+  };
+  const drop = (waiting: Waiting): void => {
+    const { tx } = waiting;
+    const queue = bySender.get(senderOf(tx));
+    if (!queue || !isHere(waiting)) return;
+    byHash.delete(tx.hash);
+    bytes -= tx.raw.length;
+    if (sponsored.size > 0 && sponsored.get(purposeOf(tx)) === waiting) sponsored.delete(purposeOf(tx));
     queue.byNonce.delete(tx.nonce);
     queue.cost -= costOf(tx);
-    queue.next = Math.min(queue.next, tx.nonce);
-    if (queue.byNonce.size === 0) bySender.delete(sender);
-    sponsored.delete(tx);
-    size -= 1;
-    bytes -= tx.raw.length;
+    queue.next = Math.max(queue.nonce, Math.min(queue.next, tx.nonce));
+    while (queue.highest > queue.nonce && !queue.byNonce.has(queue.highest)) queue.highest -= 1;
+    settle(queue);
+    if (queue.byNonce.size === 0) bySender.delete(queue.sender);
+    if (cheapest.size > 2 * byHash.size + 1_024) cheapest.filter(isHere);
   };
-  const advance = (queue: Queue, nonce: number): number => {
-    queue.next = Math.max(queue.next, nonce);
-    while (queue.byNonce.has(queue.next)) queue.next += 1;
-    return queue.next;
+  /** Takes over the account's nonce at the head; what has a lower one was mined, or has lost against what was. */
+  const follow = (queue: Queue): void => {
+    const nonce = view.nonce(queue.sender);
+    for (let gone = queue.nonce; gone < nonce; gone++) {
+      const waiting = queue.byNonce.get(gone);
+      if (waiting) drop(waiting);
+    }
+    // After a change of branch the account may stand at a lower nonce than before.
+    queue.next = nonce < queue.nonce ? nonce : Math.max(queue.next, nonce);
+    queue.nonce = nonce;
+    settle(queue);
+  };
+  const newQueue = (sender: Address): Queue => {
+    const nonce = view.nonce(sender);
+    return { sender, byNonce: new Map(), nonce, next: nonce, highest: nonce, cost: 0n };
+  };
+
+  /** Makes room for a transaction that takes the place of `before`, or throws. */
+  const makeRoom = (tx: Transaction, before: Waiting | undefined, isGapped: boolean): void => {
+    let count = byHash.size + (before ? 0 : 1) - maxCount;
+    let size = bytes + tx.raw.length - (before?.tx.raw.length ?? 0) - maxBytes;
+    const isFull = () => count > 0 || size > 0;
+    if (isGapped && isFull()) failChain("pool-full", "txpool is full, and transactions with lower nonces are missing");
+    const forget = ({ tx: { raw } }: Waiting): void => {
+      count -= 1;
+      size -= raw.length;
+    };
+    for (const queue of gapped) {
+      while (isFull() && gapped.has(queue)) {
+        const waiting = queue.byNonce.get(queue.highest)!;
+        forget(waiting);
+        drop(waiting);
+      }
+      if (!isFull()) break;
+    }
+    const popped: Waiting[] = [];
+    while (isFull()) {
+      const waiting = cheapest.pop();
+      if (waiting && !isHere(waiting)) continue;
+      if (waiting) popped.push(waiting);
+      if (!waiting || waiting.tx.maxFeePerGas >= tx.maxFeePerGas) {
+        for (const each of popped) cheapest.push(each);
+        failChain(
+          "pool-full",
+          `txpool is full: max fee ${tx.maxFeePerGas}, over ${waiting?.tx.maxFeePerGas} is needed`,
+        );
+      } else if (waiting !== before) forget(waiting);
+    }
+    for (const waiting of popped) if (waiting !== before) drop(waiting);
   };
 
   return {
@@ -88,128 +181,99 @@ export const createPool = (chainId: number, first: PoolView, limits: PoolLimits 
       if (tx.chainId !== chainId)
         failChain("tx-chain-id", `invalid chain id for signer: have ${tx.chainId} want ${chainId}`);
       if (!tx.to) failChain("tx-format", "contract creation is not possible: contracts are native");
+      const sender = senderOf(tx);
+      const queue = bySender.get(sender) ?? newQueue(sender);
+      // Even where this one is refused: after a change of branch the others of its sender may have to wait again.
+      if (queue.byNonce.size > 0) follow(queue);
       const intrinsic = intrinsicGas(tx);
       if (tx.gasLimit < intrinsic)
         failChain("pool-gas", `intrinsic gas too low: have ${tx.gasLimit}, want ${intrinsic}`);
       if (tx.gasLimit > view.gasLimit) failChain("pool-gas", "exceeds block gas limit");
-      // Half full, the pool keeps its room for what the next blocks can take.
-      const isCrowded = 2 * size >= limits.maxCount || 2 * bytes >= limits.maxBytes;
-      const least = isCrowded && view.baseFee > MIN_FEE ? view.baseFee : MIN_FEE;
-      if (tx.maxFeePerGas < least)
-        failChain("pool-underpriced", `transaction underpriced: max fee ${tx.maxFeePerGas}, at least ${least}`);
-      const sender = senderOf(tx);
-      const nonce = view.nonce(sender);
-      const queue = bySender.get(sender) ?? { byNonce: new Map(), next: nonce, cost: 0n };
-      if (tx.nonce < nonce) failChain("pool-nonce-low", `nonce too low: next nonce ${nonce}, tx nonce ${tx.nonce}`);
-      const furthest = isCrowded ? advance(queue, nonce) : nonce + MAX_NONCE_GAP;
+      if (tx.maxFeePerGas < MIN_FEE)
+        failChain("pool-underpriced", `transaction underpriced: max fee ${tx.maxFeePerGas}, at least ${MIN_FEE}`);
+      if (tx.nonce < queue.nonce)
+        failChain("pool-nonce-low", `nonce too low: next nonce ${queue.nonce}, tx nonce ${tx.nonce}`);
+      const furthest = queue.next + MAX_NONCE_GAP;
       if (tx.nonce > furthest) failChain("pool-nonce-gap", `nonce too high: at most ${furthest}, tx nonce ${tx.nonce}`);
       const before = queue.byNonce.get(tx.nonce);
-      const others = queue.cost - (before ? costOf(before) : 0n);
+      const others = queue.cost - (before ? costOf(before.tx) : 0n);
       const have = view.balance(sender);
       const isSponsored = have < others + costOf(tx);
-      if (isSponsored && !view.paidByOther?.(tx, sender))
-        failChain(
-          "pool-funds",
-          `insufficient funds for gas * price + value: have ${have} want ${costOf(tx)}${others > 0n ? `, ${others} for what waits` : ""}`,
-        );
+      if (isSponsored) {
+        const same = sponsored.get(purposeOf(tx));
+        if (same && same !== before) failChain("pool-sponsored", `the same message waits already: ${same.tx.hash}`);
+        if (!view.paidByOther?.(tx, sender))
+          failChain(
+            "pool-funds",
+            `insufficient funds for gas * price + value: address ${sender} have ${have} want ${costOf(tx)}${others > 0n ? `, ${others} for what waits` : ""}`,
+          );
+      }
       if (before) {
         const enough =
-          tx.maxFeePerGas >= bumped(before.maxFeePerGas) &&
-          tx.maxPriorityFeePerGas >= bumped(before.maxPriorityFeePerGas);
+          tx.maxFeePerGas >= bumped(before.tx.maxFeePerGas) &&
+          tx.maxPriorityFeePerGas >= bumped(before.tx.maxPriorityFeePerGas);
         if (!enough) failChain("pool-replacement", "replacement transaction underpriced");
-      } else if (queue.byNonce.size >= limits.maxPerSender)
+      } else if (queue.byNonce.size >= maxPerSender)
         failChain("pool-full", "too many transactions of this account wait");
-      const room = bytes + tx.raw.length - (before?.raw.length ?? 0) <= limits.maxBytes;
-      if ((!before && size >= limits.maxCount) || !room) failChain("pool-full", "txpool is full");
+      makeRoom(tx, before, tx.nonce > queue.next);
       if (before) drop(before);
+      const waiting: Waiting = { tx, since: now(), order: arrivals++ };
       bySender.set(sender, queue);
-      queue.byNonce.set(tx.nonce, tx);
+      queue.byNonce.set(tx.nonce, waiting);
+      queue.highest = Math.max(queue.highest, tx.nonce);
       queue.cost += costOf(tx);
-      byHash.set(tx.hash, tx);
-      if (isSponsored) sponsored.add(tx);
-      size += 1;
+      settle(queue);
+      byHash.set(tx.hash, waiting);
+      cheapest.push(waiting);
+      if (isSponsored) sponsored.set(purposeOf(tx), waiting);
       bytes += tx.raw.length;
     },
     has: (hash) => byHash.has(hash),
-    get: (hash) => byHash.get(hash),
-    nextNonce: (address) => {
-      const queue = bySender.get(address);
-      const nonce = view.nonce(address);
-      return queue ? advance(queue, nonce) : nonce;
-    },
+    get: (hash) => byHash.get(hash)?.tx,
+    nextNonce: (address) => bySender.get(address)?.next ?? view.nonce(address),
     best: function* () {
-      const tip = (tx: Transaction) => effectiveGasPrice(tx, view.baseFee) - view.baseFee;
-      const heap = heapOf<Transaction>((a, b) => tip(a) > tip(b));
-      const executable = (tx: Transaction | undefined) => tx !== undefined && tx.maxFeePerGas >= view.baseFee;
-      for (const [sender, { byNonce }] of bySender) {
-        const tx = byNonce.get(view.nonce(sender));
-        if (executable(tx)) heap.push(tx!);
-      }
-      for (let tx = heap.pop(); tx; tx = heap.pop()) {
-        if ((yield tx) === "skip") continue;
-        const next = bySender.get(senderOf(tx))?.byNonce.get(tx.nonce + 1);
-        if (executable(next)) heap.push(next!);
-      }
+      const { baseFee } = view;
+      const candidate = (queue: Queue, nonce: number) => {
+        const tx = queue.byNonce.get(nonce)?.tx;
+        return tx && tx.maxFeePerGas >= baseFee ? [{ tx, queue, price: effectiveGasPrice(tx, baseFee) }] : [];
+      };
+      const heap = createHeap(
+        (a, b) => a.price > b.price,
+        [...bySender.values()].flatMap((queue) => candidate(queue, queue.nonce)),
+      );
+      for (let top = heap.pop(); top; top = heap.pop())
+        if ((yield top.tx) !== "skip") for (const next of candidate(top.queue, top.tx.nonce + 1)) heap.push(next);
     },
     reset: (next, mined) => {
       view = next;
-      const touched = new Set<Address>();
-      for (const tx of mined) {
-        const sender = senderOf(tx);
-        // What waits at a nonce that is mined is this transaction, or has lost against it.
-        const waits = bySender.get(sender)?.byNonce.get(tx.nonce);
-        if (waits) drop(waits);
-        touched.add(sender);
+      for (const waiting of byHash.values()) {
+        if (now() - waiting.since < LIFETIME_MS) break;
+        drop(waiting);
       }
-      for (const sender of touched) {
+      for (const sender of new Set(mined.map(senderOf))) {
         const queue = bySender.get(sender);
-        const first = queue?.byNonce.get(view.nonce(sender));
-        if (first && view.balance(sender) < costOf(first)) sponsored.add(first);
+        if (!queue) continue;
+        follow(queue);
+        const waiting = queue.byNonce.get(queue.nonce);
+        if (!waiting || view.balance(sender) >= costOf(waiting.tx)) continue;
+        const same = sponsored.get(purposeOf(waiting.tx));
+        if (same && same !== waiting) drop(waiting);
+        else sponsored.set(purposeOf(waiting.tx), waiting);
       }
-      for (const tx of sponsored) {
-        const sender = senderOf(tx);
-        if (view.balance(sender) < costOf(tx) && !view.paidByOther?.(tx, sender)) drop(tx);
+      for (const waiting of sponsored.values()) {
+        const sender = senderOf(waiting.tx);
+        if (view.balance(sender) < costOf(waiting.tx) && !view.paidByOther?.(waiting.tx, sender)) drop(waiting);
       }
     },
     remove: (tx) => {
-      if (byHash.has(tx.hash)) drop(tx);
+      const waiting = byHash.get(tx.hash);
+      if (waiting) drop(waiting);
     },
     get size() {
-      return size;
+      return byHash.size;
     },
-    all: () => byHash.values(),
-  };
-};
-
-/** A binary heap; `before` tells which of two comes first. */
-const heapOf = <T>(before: (a: T, b: T) => boolean) => {
-  const items: T[] = [];
-  return {
-    push: (item: T): void => {
-      let at = items.push(item) - 1;
-      while (at > 0) {
-        const parent = (at - 1) >> 1;
-        if (!before(item, items[parent]!)) break;
-        items[at] = items[parent]!;
-        at = parent;
-      }
-      items[at] = item;
-    },
-    pop: (): T | undefined => {
-      const top = items[0];
-      const last = items.pop();
-      if (items.length === 0 || last === undefined) return top;
-      let at = 0;
-      for (;;) {
-        let child = 2 * at + 1;
-        if (child >= items.length) break;
-        if (child + 1 < items.length && before(items[child + 1]!, items[child]!)) child += 1;
-        if (!before(items[child]!, last)) break;
-        items[at] = items[child]!;
-        at = child;
-      }
-      items[at] = last;
-      return top;
+    all: function* () {
+      for (const { tx } of byHash.values()) yield tx;
     },
   };
 };

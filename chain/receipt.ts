@@ -42,12 +42,14 @@ export const decodeReceipt = (input: Uint8Array, before = 0): Receipt => {
   return { ...value, type, status: value.status as 0 | 1, gasUsed: value.cumulativeGasUsed - before };
 };
 
-const addToBloom = (bloom: Uint8Array, value: Uint8Array): void => {
+/** Gives the three bits, 0 to 2,047, that an address or a topic sets in a bloom filter. */
+export const bloomBits = (value: Uint8Array): readonly number[] => {
   const hash = keccak256Bytes(value);
-  for (const i of [0, 2, 4]) {
-    const bit = ((hash[i]! << 8) | hash[i + 1]!) & 2047;
-    bloom[255 - (bit >> 3)]! |= 1 << (bit & 7);
-  }
+  return [0, 2, 4].map((i) => ((hash[i]! << 8) | hash[i + 1]!) & 2047);
+};
+
+const addToBloom = (bloom: Uint8Array, value: Uint8Array): void => {
+  for (const bit of bloomBits(value)) bloom[255 - (bit >> 3)]! |= 1 << (bit & 7);
 };
 
 /** Computes the 2,048-bit bloom filter of logs (yellow paper, section 4.3.1). */
@@ -67,9 +69,8 @@ export const joinBlooms = (blooms: readonly Uint8Array[]): Uint8Array => {
   return joined;
 };
 
-/** Tells whether a filter may hold a value (an address or a topic). */
-export const bloomHas = (bloom: Uint8Array, value: Uint8Array): boolean => {
-  const one = new Uint8Array(256);
-  addToBloom(one, value);
-  return one.every((byte, i) => (bloom[i]! & byte) === byte);
+/** Tells whether a bloom filter has all of some bits, so that the log with their value may be there. */
+export const bloomHas = (bloom: Uint8Array, bits: readonly number[]): boolean => {
+  for (const bit of bits) if ((bloom[255 - (bit >> 3)]! & (1 << (bit & 7))) === 0) return false;
+  return true;
 };

@@ -15,6 +15,7 @@ export const CHAIN_RULES = {
   "pool-replacement": { verdict: "ignore", section: "5" },
   "pool-funds": { verdict: "ignore", section: "5" },
   "pool-gas": { verdict: "ignore", section: "5" },
+  "pool-sponsored": { verdict: "ignore", section: "10" },
   "pool-full": { verdict: "ignore", section: "5" },
 } as const;
 

@@ -218,7 +218,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       },
     };
   };
-  const pool = createPool(genesis.chainId, poolView(head));
+  const pool = createPool(genesis.chainId, poolView(head), { now });
   const votes = createVotePool();
   const slasher = createSlasher();
   const evidencePool = createEvidencePool();

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
-import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
+import { type Address, type Hex, isHex, utf8 } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { addressOf, randomPrivateKey } from "../lib/secp256k1.ts";
 
@@ -47,9 +47,33 @@ export const readJson = <T>(path: string): T | undefined => {
   }
 };
 
+/** Makes a folder and those above it. Node's own recursive mkdir never returns below /proc. */
+export const makeFolder = (path: string): void => {
+  const missing: string[] = [];
+  for (let at = resolve(path); !existsSync(at); at = dirname(at)) missing.unshift(at);
+  for (const each of missing) {
+    try {
+      mkdirSync(each);
+    } catch (error) {
+      // Somebody else made it meanwhile.
+      if (existsSync(each)) continue;
+      throw new Error(`folder ${path} is not made: ${(error as Error).message}`);
+    }
+  }
+};
+
+/** Reads a file of validator keys; undefined where there is none. Throws with the path where it holds something else. */
+export const readValidatorKeys = (path: string): ValidatorKeys | undefined => {
+  const keys = readJson<ValidatorKeys>(path);
+  if (keys === undefined) return undefined;
+  if (!isHex(keys?.secp, 32) || !isHex(keys.bls, 32) || keys.address !== addressOf(keys.secp))
+    throw new Error(`${path} holds no keys of a validator ("rolec validator new --out <file>" makes them)`);
+  return keys;
+};
+
 /** Lays out the folder of a node: genesis.json, and validator.json where it validates. */
 export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: ValidatorKeys): void => {
-  mkdirSync(datadir, { recursive: true });
+  makeFolder(datadir);
   writeFileSync(join(datadir, "genesis.json"), `${JSON.stringify(genesis, null, 2)}\n`, { flush: true });
   if (keys) writeSecret(join(datadir, "validator.json"), `${JSON.stringify(keys, null, 2)}\n`);
 };

@@ -12,22 +12,38 @@ import {
   ZERO_HASH,
 } from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
-import type { RpcClient } from "../rpc/client.ts";
+import { RpcCallError, type RpcClient } from "../rpc/client.ts";
+import { MAX_LOG_BLOCKS } from "../rpc/logs.ts";
 import type { AbiValue } from "../vm/abi.ts";
-import { APP_REGISTRY_ABI, functionsOf, MARKET_EVENTS } from "../vm/market/abi.ts";
+import { APP_REGISTRY_ABI, functionsOf, MARKET_EVENTS, REGISTRY_ABI } from "../vm/market/abi.ts";
+import { LOT_STATUS } from "../vm/market/lot.ts";
 import { outputCid } from "../vm/market/result.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../vm/tables.ts";
+import { parseParams } from "../vm/wasm/params.ts";
 import { decodeReceipt, type JobReceipt, lotReceiptOf } from "../vm/wasm/receipt.ts";
 import { prepareModule } from "../vm/wasm/rewrite.ts";
 import { uploadData } from "./data-client.ts";
 import { getPath } from "./data-files.ts";
-import { hubFunction, type LotView, marketFunction, view, viewJob, viewLot } from "./market-client.ts";
+import {
+  callAll,
+  hubFunction,
+  type LotView,
+  marketFunction,
+  view,
+  viewDeal,
+  viewJob,
+  viewLots,
+} from "./market-client.ts";
 import { transact } from "./wallet.ts";
 
 const appFunction = functionsOf(APP_REGISTRY_ABI);
+const registryFunction = functionsOf(REGISTRY_ABI);
 /** Gas of a lot for each second of its category (spec section 10). */
 const CAP_GAS_PER_SECOND = 200_000_000n;
 const NRLC = 10n ** 9n;
+
+const isApp = async (client: RpcClient, app: Address): Promise<boolean> =>
+  (await view(client, APP_REGISTRY, registryFunction("isRegistered"), app))[0] as boolean;
 
 export interface Deployed {
   readonly app: Address;
@@ -49,15 +65,14 @@ export const deployApp = async (
   prepareModule(module);
   const cid = await uploadData(node, module);
   const checksum: Hash = toHex(createHash("sha256").update(module).digest());
-  const data = appFunction("createApp").encode(
-    addressOf(key),
-    name,
-    "DOCKER",
-    utf8(`/ipfs/${cid}`),
-    checksum,
-    new Uint8Array(0),
-  );
-  const receipt = await transact(client, key, { to: APP_REGISTRY, data });
+  const entry: AbiValue[] = [addressOf(key), name, "DOCKER", utf8(`/ipfs/${cid}`), checksum, new Uint8Array(0)];
+  const [known] = await view(client, APP_REGISTRY, appFunction("predictApp"), ...entry);
+  if (await isApp(client, known as Address))
+    throw new Error(`account ${entry[0]} has published this program under this name already: app ${known}`);
+  const receipt = await transact(client, key, {
+    to: APP_REGISTRY,
+    data: appFunction("createApp").encode(...entry),
+  });
   const minted = receipt.logs.find((log) => log.address === APP_REGISTRY && log.topics.length === 4);
   if (!minted) throw new Error("the registry made no entry");
   const app: Address = `0x${minted.topics[3]!.slice(26)}`;
@@ -100,6 +115,10 @@ export interface Submitted {
 
 /** Buys a bag of tasks in the public pool with one call. What is not used comes back to the sender's account in the hub. */
 export const submitJob = async (client: RpcClient, key: Hex, request: JobRequest): Promise<Submitted> => {
+  // What workers would call INVALID is paid for: it is refused here, before.
+  parseParams(request.params);
+  if (!(await isApp(client, request.app)))
+    throw new Error(`${request.app} is no app of this chain; "rolec app deploy <file>" publishes one`);
   const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
   const category = request.category ?? (await categoryFor(client, request.gasLimit));
   const job: AbiValue[] = [
@@ -133,10 +152,21 @@ export const submitJob = async (client: RpcClient, key: Hex, request: JobRequest
   };
 };
 
-/** Reads all lots of a deal. */
-export const lotsOfDeal = async (client: RpcClient, dealid: Hash): Promise<LotView[]> => {
+/** The receipts of a lot's tasks may be 700 kB of JSON. */
+const LOTS_A_REQUEST = 10;
+const ENDED: readonly number[] = [LOT_STATUS.completed, LOT_STATUS.failed, LOT_STATUS.claimed];
+
+/** Reads all lots of a deal; of those that were read before, only what had not ended then. */
+export const lotsOfDeal = async (
+  client: RpcClient,
+  dealid: Hash,
+  before: readonly LotView[] = [],
+): Promise<LotView[]> => {
   const { lots } = await viewJob(client, dealid);
-  return Promise.all(Array.from({ length: lots }, (_, i) => viewLot(client, dealid, i)));
+  const ended = new Map(before.filter(({ status }) => ENDED.includes(status)).map((lot) => [lot.index, lot]));
+  const open = Array.from({ length: lots }, (_, i) => i).filter((i) => !ended.has(i));
+  for (const lot of await viewLots(client, dealid, open)) ended.set(lot.index, lot);
+  return [...ended.values()].sort((a, b) => a.index - b.index);
 };
 
 /** What a finalized lot cost, from its event. */
@@ -155,12 +185,47 @@ interface RpcLog {
   readonly blockNumber: Hex;
 }
 
+/** Reads the market's logs of some topics from a block up to the head, as many blocks at a time as the node allows. */
+const marketLogs = async (client: RpcClient, topics: readonly (Hash | null)[], from: number): Promise<RpcLog[]> => {
+  const head = Number(await client.call("eth_blockNumber", []));
+  const found: RpcLog[] = [];
+  let size = MAX_LOG_BLOCKS;
+  for (let first = from; first <= head; ) {
+    const last = Math.min(head, first + size - 1);
+    const [fromBlock, toBlock] = [first, last].map((number) => `0x${number.toString(16)}`);
+    try {
+      found.push(
+        ...((await client.call("eth_getLogs", [{ fromBlock, toBlock, address: MARKET, topics }])) as RpcLog[]),
+      );
+      first = last + 1;
+      size = Math.min(MAX_LOG_BLOCKS, 2 * size);
+    } catch (error) {
+      // Too many logs, or blocks, for one answer.
+      if (!(error instanceof RpcCallError) || !/more than \d+|fewer blocks/.test(error.message) || size === 1)
+        throw error;
+      size = Math.ceil(size / 2);
+    }
+  }
+  return found;
+};
+
+/** Finds the first block of a time (seconds) or later, by halving; the head's where all are earlier. */
+const blockAt = async (client: RpcClient, time: number): Promise<number> => {
+  let [low, high] = [0, Number(await client.call("eth_blockNumber", []))];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const block = await client.call("eth_getBlockByNumber", [`0x${middle.toString(16)}`, false]);
+    if (Number((block as { timestamp: Hex }).timestamp) < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+};
+
 /** Reads what each finalized lot of a deal cost. */
 export const costsOfDeal = async (client: RpcClient, dealid: Hash): Promise<LotCost[]> => {
   const event = MARKET_EVENTS.LotFinalized!;
-  const logs = (await client.call("eth_getLogs", [
-    { fromBlock: "0x0", toBlock: "latest", address: MARKET, topics: [event.topic, null, dealid] },
-  ])) as RpcLog[];
+  const { startTime } = await viewDeal(client, dealid);
+  const logs = await marketLogs(client, [event.topic, null, dealid], await blockAt(client, startTime));
   return logs.map((log) => {
     const values = event.decode({ topics: log.topics, data: fromHex(log.data) }) as unknown[];
     const [lot, , gasUsed, burned, paid, credit] = values as [Hash, Hash, bigint, bigint, bigint, bigint];
@@ -175,12 +240,10 @@ export const costsOfDeal = async (client: RpcClient, dealid: Hash): Promise<LotC
   });
 };
 
-/** Lists the deals that an account submitted, the latest first. */
+/** Lists the deals that an account submitted, the latest first. Reads the whole chain, ten thousand blocks a request. */
 export const dealsOf = async (client: RpcClient, requester: Address): Promise<{ dealid: Hash; block: number }[]> => {
   const topic: Hash = `0x${requester.slice(2).padStart(64, "0")}`;
-  const logs = (await client.call("eth_getLogs", [
-    { fromBlock: "0x0", toBlock: "latest", address: MARKET, topics: [MARKET_EVENTS.JobSubmitted!.topic, null, topic] },
-  ])) as RpcLog[];
+  const logs = await marketLogs(client, [MARKET_EVENTS.JobSubmitted!.topic, null, topic], 0);
   return logs.map((log) => ({ dealid: log.topics[1]!, block: Number(log.blockNumber) })).reverse();
 };
 
@@ -189,26 +252,41 @@ export interface TaskOutcome {
   readonly receipt: JobReceipt | undefined;
 }
 
-/** Reads the receipts of a lot's tasks: its own of a lot of one, else from whoever has them, checked against the root. */
-const receiptsOf = async (client: RpcClient, lot: LotView): Promise<readonly Uint8Array[]> => {
-  if (lot.receipt.length === 0) return [];
-  if (lot.count === 1) return [lot.receipt];
-  const found = (await client.call("rolec_lotReceipts", [lot.id])) as Hex[] | null;
-  const receipts = (found ?? []).map(fromHex);
-  return receipts.length > 0 && equalBytes(lotReceiptOf(receipts), lot.receipt) ? receipts : [];
+/**
+ * Reads the receipts of the tasks of each lot: its own of a lot of one, else from whoever has them, checked against the
+ * root; none where none is agreed, or nobody has them now.
+ */
+const receiptsOf = async (client: RpcClient, lots: readonly LotView[]): Promise<Map<Hash, readonly Uint8Array[]>> => {
+  const agreed = lots.filter(({ receipt }) => receipt.length > 0);
+  const single = agreed.filter(({ count }) => count === 1);
+  const several = agreed.filter(({ count }) => count > 1);
+  const found = new Map<Hash, readonly Uint8Array[]>(single.map((lot) => [lot.id, [lot.receipt]]));
+  const answers = await callAll(
+    client,
+    several.map((lot) => ({ method: "rolec_lotReceipts", params: [lot.id] })),
+    LOTS_A_REQUEST,
+  );
+  for (const [i, lot] of several.entries()) {
+    const receipts = ((answers[i] ?? []) as Hex[]).map(fromHex);
+    if (receipts.length > 0 && equalBytes(lotReceiptOf(receipts), lot.receipt)) found.set(lot.id, receipts);
+  }
+  return found;
 };
 
 /** Reads the receipt of each task of a deal; undefined where none is agreed, or nobody has it now. */
-export const outcomesOf = async (client: RpcClient, dealid: Hash): Promise<TaskOutcome[]> => {
-  const outcomes: TaskOutcome[] = [];
-  for (const lot of await lotsOfDeal(client, dealid)) {
-    const receipts = await receiptsOf(client, lot);
-    for (let i = 0; i < lot.count; i++) {
-      const bytes = receipts[i];
-      outcomes.push({ index: lot.first + i, receipt: bytes && decodeReceipt(bytes) });
-    }
-  }
-  return outcomes;
+export const outcomesOf = async (
+  client: RpcClient,
+  dealid: Hash,
+  lots?: readonly LotView[],
+): Promise<TaskOutcome[]> => {
+  const known = lots ?? (await lotsOfDeal(client, dealid));
+  const receipts = await receiptsOf(client, known);
+  return known.flatMap((lot) =>
+    Array.from({ length: lot.count }, (_, i) => {
+      const bytes = receipts.get(lot.id)?.[i];
+      return { index: lot.first + i, receipt: bytes && decodeReceipt(bytes) };
+    }),
+  );
 };
 
 /** Gets the results of a deal's tasks into a folder, task-<n>/…, each under the CID that a quorum agreed on. */

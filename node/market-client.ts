@@ -1,5 +1,5 @@
 import { type Address, fromHex, type Hash, type Hex, toHex } from "../lib/bytes.ts";
-import type { RpcClient } from "../rpc/client.ts";
+import { type BatchItem, RpcCallError, type RpcClient } from "../rpc/client.ts";
 import type { AbiValue } from "../vm/abi.ts";
 import { functionsOf, HUB_ABI, MARKET_ABI } from "../vm/market/abi.ts";
 import { HUB, MARKET } from "../vm/tables.ts";
@@ -13,6 +13,35 @@ type Function = ReturnType<typeof marketFunction>;
 export const view = async (client: RpcClient, to: Address, fn: Function, ...args: AbiValue[]): Promise<AbiValue[]> => {
   const answer = await client.call("eth_call", [{ to, data: toHex(fn.encode(...args)) }, "latest"]);
   return fn.decodeResult(fromHex(answer as Hex)) as AbiValue[];
+};
+
+/** Calls of one request: a node answers others between two of them. */
+const BATCH = 100;
+
+/** Calls many methods, `size` in a request. Throws the first error of an item. */
+export const callAll = async (client: RpcClient, items: readonly BatchItem[], size = BATCH): Promise<unknown[]> => {
+  const answers: unknown[] = [];
+  for (let i = 0; i < items.length; i += size) {
+    const page = await client.batch(items.slice(i, i + size));
+    const failed = page.find((answer) => answer instanceof RpcCallError);
+    if (failed) throw failed;
+    answers.push(...page);
+  }
+  return answers;
+};
+
+/** As `view`, once for each list of arguments. */
+const viewAll = async (
+  client: RpcClient,
+  to: Address,
+  fn: Function,
+  lists: readonly (readonly AbiValue[])[],
+): Promise<AbiValue[][]> => {
+  const items = lists.map((args) => ({
+    method: "eth_call",
+    params: [{ to, data: toHex(fn.encode(...args)) }, "latest"],
+  }));
+  return (await callAll(client, items)).map((answer) => fn.decodeResult(fromHex(answer as Hex)) as AbiValue[]);
 };
 
 export interface SeatView {
@@ -69,9 +98,12 @@ const toLot = (fields: readonly AbiValue[]): LotView => ({
 /** The lot of this id. */
 export const viewLotById = async (client: RpcClient, id: Hash): Promise<LotView> =>
   toLot((await view(client, MARKET, marketFunction("viewLotById"), id))[0] as AbiValue[]);
-/** The lot of a deal by its number. */
-export const viewLot = async (client: RpcClient, dealid: Hash, index: number): Promise<LotView> =>
-  toLot((await view(client, MARKET, marketFunction("viewLot"), dealid, BigInt(index)))[0] as AbiValue[]);
+/** The lots of a deal by their numbers. */
+export const viewLots = async (client: RpcClient, dealid: Hash, indices: readonly number[]): Promise<LotView[]> => {
+  const lists = indices.map((index): AbiValue[] => [dealid, BigInt(index)]);
+  const views = await viewAll(client, MARKET, marketFunction("viewLot"), lists);
+  return views.map(([lot]) => toLot(lot as AbiValue[]));
+};
 
 /** The lots in which a worker has a seat, and how many slots it holds in them. */
 export const lotsOfWorker = async (client: RpcClient, worker: Address): Promise<Hash[]> => {
@@ -95,8 +127,17 @@ export interface JobView {
 }
 
 /** A job's figures. */
-export const viewJob = async (client: RpcClient, dealid: Hash): Promise<JobView> => {
-  const fields = (await view(client, MARKET, marketFunction("viewJob"), dealid))[0] as AbiValue[];
+export const viewJob = async (client: RpcClient, dealid: Hash): Promise<JobView> =>
+  (await viewJobs(client, [dealid]))[0]!;
+
+/** The figures of many jobs. */
+export const viewJobs = async (client: RpcClient, dealids: readonly Hash[]): Promise<JobView[]> => {
+  const lists = dealids.map((dealid): AbiValue[] => [dealid]);
+  const views = await viewAll(client, MARKET, marketFunction("viewJob"), lists);
+  return views.map(([job]) => toJob(job as AbiValue[]));
+};
+
+const toJob = (fields: readonly AbiValue[]): JobView => {
   const number = (i: number) => Number(fields[i]);
   return {
     requester: fields[1] as Address,

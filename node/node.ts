@@ -16,7 +16,7 @@ import { createRpcServer } from "../rpc/server.ts";
 import { createStratum } from "../rpc/stratum.ts";
 import { createWorkDesk } from "../rpc/work.ts";
 import { dataPort } from "./data-port.ts";
-import { readJson, type ValidatorKeys, writeSecret } from "./folder.ts";
+import { readJson, readValidatorKeys, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 
 export interface NodeOptions {
@@ -51,6 +51,8 @@ export interface RunningNode {
   /** The port for miners, where there is one. */
   readonly stratumPort: number | undefined;
   readonly chainId: number;
+  /** Resolves with the reason when the node cannot go on: it has to be stopped then. */
+  readonly failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
@@ -61,10 +63,11 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const genesisFile = join(datadir, "genesis.json");
   if (!existsSync(genesisFile)) throw new Error(`${genesisFile} does not exist`);
   const genesis = readGenesis(readJson(genesisFile));
-  const key = readJson<ValidatorKeys>(join(datadir, "validator.json"));
+  const key = readValidatorKeys(join(datadir, "validator.json"));
   // The database first: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log });
+  const failed = new Promise<Error>((resolve) => engine.on("fatal", resolve));
   const dataDb = await openDb(join(datadir, "data"));
   const data = await openDataStore(dataDb, options.data);
   const network = options.p2p
@@ -118,6 +121,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     rpcUrl,
     stratumPort,
     chainId: genesis.chainId,
+    failed,
     stop: async () => {
       clearInterval(expiry);
       await stratum?.stop();

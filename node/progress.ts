@@ -19,8 +19,9 @@ export const followJob = async (
 ): Promise<LotView[]> => {
   const started = Date.now();
   let last = "";
+  let lots: LotView[] = [];
   for (;;) {
-    const lots = await lotsOfDeal(client, dealid);
+    lots = await lotsOfDeal(client, dealid, lots);
     const tasks = count(lots, () => true);
     const contributed = count(lots, (lot) => isAgreed(lot) || lot.seats.some((seat) => seat.status === SEAT.committed));
     const revealed = count(

@@ -1,12 +1,20 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { devGenesis } from "../chain/genesis.ts";
 import type { Address, Hex } from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
 import { type RpcClient, rpcClient } from "../rpc/client.ts";
-import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder, writeSecret } from "./folder.ts";
+import {
+  devKey,
+  genesisValidator,
+  makeFolder,
+  readJson,
+  validatorKeys,
+  writeNodeFolder,
+  writeSecret,
+} from "./folder.ts";
 import type { NodeInfo } from "./node.ts";
 import { freePorts } from "./ports.ts";
 
@@ -62,20 +70,25 @@ const MAIN = fileURLToPath(new URL(`./cli/main${import.meta.url.endsWith(".ts") 
 /** Starts `rolec` with arguments as a process of its own that logs to a file. */
 const launch = (args: readonly string[], log: string): ChildProcess => {
   const out = openSync(log, "a");
-  // A process group of its own: Ctrl-C reaches the launcher alone, which stops the others in order.
-  return spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", out, out], detached: true });
+  // A process group of its own: Ctrl-C reaches the launcher alone, which stops the others in order. The channel tells the
+  // process when the launcher is gone, however it ended.
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", out, out, "ipc"], detached: true });
+  closeSync(out);
+  return child;
 };
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Waits until `probe` gives a value. Throws with `what` at the timeout, or when the process ends first. */
+/** Waits until `probe` gives a value. Throws with `what` at the timeout, when the process ends first, or when aborted. */
 const until = async <T>(
   what: string,
   member: Member,
   probe: () => Promise<T | undefined> | T | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<T> => {
   const deadline = Date.now() + START_TIMEOUT_MS;
   while (Date.now() < deadline) {
+    signal?.throwIfAborted();
     const value = await probe();
     if (value !== undefined) return value;
     if (member.process?.exitCode !== null && member.process?.exitCode !== undefined)
@@ -87,10 +100,13 @@ const until = async <T>(
 
 const tail = (log: string): string => readFileSync(log, "utf8").trimEnd().split("\n").slice(-5).join("\n");
 
-/** Starts a network of separate processes on this machine: validators, then workers on the validators' RPC. */
-export const startTestnet = async (options: TestnetOptions): Promise<Testnet> => {
+/**
+ * Starts a network of separate processes on this machine: validators, then workers on the validators' RPC. They end with
+ * this process, however it ends. Rejects when aborted, and none of them is left then.
+ */
+export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal): Promise<Testnet> => {
   const { datadir } = options;
-  mkdirSync(datadir, { recursive: true });
+  makeFolder(datadir);
   const validators = Array.from({ length: options.validators }, (_, i) => validatorKeys(devKey("validator", i)));
   const workers = Array.from({ length: options.workers }, (_, i) => devKey("worker", i));
   const accounts = Array.from({ length: options.accounts }, (_, i): FundedAccount => {
@@ -131,7 +147,7 @@ export const startTestnet = async (options: TestnetOptions): Promise<Testnet> =>
       ],
       member.log,
     );
-    return until("answer", member, () => (existsSync(info) ? readJson<NodeInfo>(info) : undefined));
+    return until("answer", member, () => (existsSync(info) ? readJson<NodeInfo>(info) : undefined), signal);
   };
   const startWorker = (member: Member): void => {
     member.process = launch(
@@ -144,9 +160,15 @@ export const startTestnet = async (options: TestnetOptions): Promise<Testnet> =>
   };
   const bootstrap: string[] = [];
 
+  // Whoever leaves in a hurry leaves no process behind.
+  const kill = (): void => {
+    for (const member of members) member.process?.kill("SIGKILL");
+  };
+  process.once("exit", kill);
   const stop = async (): Promise<void> => {
     for (const role of ["miner", "worker", "validator"] as const)
       await Promise.all(members.filter((member) => member.role === role).map((member) => end(member)));
+    process.off("exit", kill);
   };
 
   try {
@@ -167,7 +189,7 @@ export const startTestnet = async (options: TestnetOptions): Promise<Testnet> =>
     await Promise.all(members.slice(1).map((member, i) => startValidator(member, i + 1, bootstrap)));
     for (const [i, key] of workers.entries()) {
       const folder = join(datadir, `worker-${i + 1}`);
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       writeSecret(join(folder, "worker.json"), `${JSON.stringify({ address: addressOf(key), privateKey: key })}\n`);
       const member: Member = {
         name: `worker-${i + 1}`,
@@ -222,13 +244,14 @@ const end = async (member: Member): Promise<void> => {
   clearTimeout(timer);
 };
 
-/** Waits until every validator has the same finalized block beyond genesis. Resolves with its number. */
-export const untilAgreed = async (testnet: Testnet, timeoutMs = 60_000): Promise<number> => {
+/** Waits until every validator has the same finalized block beyond genesis. Resolves with its number; rejects when aborted. */
+export const untilAgreed = async (testnet: Testnet, signal?: AbortSignal, timeoutMs = 60_000): Promise<number> => {
   const nodes = testnet.members
     .filter((member) => member.role === "validator")
     .map((member) => rpcClient(member.rpcUrl));
   const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
+    signal?.throwIfAborted();
     const blocks = await Promise.all(
       nodes.map((node) => node.call("eth_getBlockByNumber", ["finalized", false]).catch(() => undefined)),
     );

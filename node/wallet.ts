@@ -1,7 +1,8 @@
 import { signTransaction } from "../chain/transaction.ts";
 import { type Address, EMPTY, type Hash, type Hex, toHex } from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
-import type { RpcClient } from "../rpc/client.ts";
+import { RpcCallError, type RpcClient } from "../rpc/client.ts";
+import { rlc } from "./cli/output.ts";
 
 /** A receipt as JSON-RPC gives it. */
 export interface RpcReceipt {
@@ -28,25 +29,40 @@ const TIP = 10n ** 9n;
 const POLL_MS = 150;
 const quantity = (value: bigint | number): Hex => `0x${BigInt(value).toString(16)}`;
 
+/** The fees that a transaction offers now, in wei a gas: twice the base fee and a tip. */
+export const feesNow = async (client: RpcClient): Promise<{ maxFeePerGas: bigint; maxPriorityFeePerGas: bigint }> => {
+  const block = (await client.call("eth_getBlockByNumber", ["latest", false])) as { baseFeePerGas: Hex };
+  return { maxFeePerGas: 2n * BigInt(block.baseFeePerGas) + TIP, maxPriorityFeePerGas: TIP };
+};
+
+/** Makes of "insufficient funds" who has how much, and what was to be paid. */
+const explainFunds = async (client: RpcClient, from: Address, value: bigint, error: unknown): Promise<unknown> => {
+  if (!(error instanceof RpcCallError) || !/^insufficient funds/.test(error.message)) return error;
+  const have = BigInt((await client.call("eth_getBalance", [from, "latest"])) as Hex);
+  const want = value > 0n ? `${rlc(value)} RLC and the fee are needed` : "the fee is needed";
+  return new Error(`account ${from} has ${rlc(have, 9)} RLC, ${want}: send it RLC first (${error.message})`);
+};
+
 /** Signs a call as an EIP-1559 transaction and sends it. Resolves with its hash once the node took it. */
 export const send = async (client: RpcClient, key: Hex, call: Call): Promise<Hash> => {
   const from = addressOf(key);
   const data = call.data ?? EMPTY;
-  const [chainId, nonce, block] = await Promise.all([
+  const [chainId, nonce, fees] = await Promise.all([
     client.call("eth_chainId", []),
     call.nonce ?? client.call("eth_getTransactionCount", [from, "pending"]),
-    client.call("eth_getBlockByNumber", ["latest", false]),
+    feesNow(client),
   ]);
   const request = { from, to: call.to, data: toHex(data), value: quantity(call.value ?? 0n) };
-  const gasLimit = call.gas ?? Number(await client.call("eth_estimateGas", [request]));
-  const baseFee = BigInt((block as { baseFeePerGas: Hex }).baseFeePerGas);
+  const explain = async (error: unknown): Promise<never> => {
+    throw await explainFunds(client, from, call.value ?? 0n, error);
+  };
+  const gasLimit = call.gas ?? Number(await client.call("eth_estimateGas", [request]).catch(explain));
   const transaction = signTransaction(
     {
       type: 2,
       chainId: Number(chainId),
       nonce: Number(nonce),
-      maxPriorityFeePerGas: TIP,
-      maxFeePerGas: 2n * baseFee + TIP,
+      ...fees,
       gasLimit,
       to: call.to,
       value: call.value ?? 0n,
@@ -55,7 +71,7 @@ export const send = async (client: RpcClient, key: Hex, call: Call): Promise<Has
     },
     key,
   );
-  return (await client.call("eth_sendRawTransaction", [toHex(transaction.raw)])) as Hash;
+  return (await client.call("eth_sendRawTransaction", [toHex(transaction.raw)]).catch(explain)) as Hash;
 };
 
 /** Waits for a transaction's receipt. Throws after `timeoutMs`. */

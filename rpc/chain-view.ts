@@ -2,7 +2,9 @@ import type { Block } from "../chain/block.ts";
 import { epochOf, eraOf, paramsAt, slotOf } from "../chain/params.ts";
 import type { Receipt } from "../chain/receipt.ts";
 import type { State } from "../chain/state.ts";
+import type { BlockHead } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { createTurns, type Turns } from "../lib/turns.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import type { EnginePort } from "./engine-port.ts";
 import { invalidParams, NOT_FOUND, RpcError } from "./errors.ts";
@@ -11,13 +13,19 @@ import type { BlockId } from "./values.ts";
 /** Looks up blocks, states and contexts as block ids name them. */
 export interface ChainView {
   readonly engine: EnginePort;
+  /** Whoever computes for long asks for a turn now and then. */
+  readonly turns: Turns;
   head(): Block;
+  /** What an id names, without its body: no block is decoded. */
+  header(id: BlockId): BlockHead | undefined;
+  /** As `header`. Throws RpcError -32001. */
+  headerOrFail(id: BlockId): BlockHead;
   /** The block of an id; undefined where there is none. */
   block(id: BlockId): Block | undefined;
   /** As `block`. Throws RpcError -32001. */
   blockOrFail(id: BlockId): Block;
-  isCanonical(block: Block): boolean;
-  receipts(block: Block): readonly Receipt[];
+  isCanonical(block: BlockHead): boolean;
+  receipts(hash: Hash): readonly Receipt[];
   state(block: Block): State;
   /** What a call sees that runs as if in this block. */
   context(block: Block): BlockContext;
@@ -33,46 +41,51 @@ export const createChainView = (engine: EnginePort): ChainView => {
   const receipts = new Map<Hash, readonly Receipt[]>();
   let last: { readonly hash: Hash; readonly state: State } | undefined;
 
-  const byHash = (hash: Hash): Block | undefined => store.block(hash);
-  const byNumber = (number: number): Block | undefined => {
-    const hash = store.canonical(number);
-    return hash === undefined ? undefined : byHash(hash);
+  const isCanonical = ({ hash, header }: BlockHead): boolean => store.canonical(header.number) === hash;
+  const hashOf = (id: BlockId): Hash | undefined => {
+    if ("hash" in id) {
+      const head = id.requireCanonical ? store.head(id.hash) : undefined;
+      if (head && !isCanonical(head)) invalidParams("hash is not currently canonical");
+      return id.hash;
+    }
+    if ("number" in id) return store.canonical(id.number);
+    switch (id.tag) {
+      case "earliest":
+        return store.canonical(0);
+      case "safe":
+        return engine.justified().hash;
+      case "finalized":
+        return engine.finalized().hash;
+      default:
+        // what a pending block would hold is not known to anyone but its proposer
+        return engine.head().hash;
+    }
   };
-  const isCanonical = (block: Block): boolean => store.canonical(block.header.number) === block.hash;
+  const orFail = <T>(found: T | undefined): T => {
+    if (found === undefined) throw new RpcError(NOT_FOUND, "header not found");
+    return found;
+  };
   const view: ChainView = {
     engine,
+    turns: createTurns(),
     head: () => engine.head(),
+    header: (id) => {
+      const hash = hashOf(id);
+      return hash === undefined ? undefined : store.head(hash);
+    },
+    headerOrFail: (id) => orFail(view.header(id)),
     block: (id) => {
-      if ("hash" in id) {
-        const block = byHash(id.hash);
-        if (block && id.requireCanonical && !isCanonical(block)) invalidParams("hash is not currently canonical");
-        return block;
-      }
-      if ("number" in id) return byNumber(id.number);
-      switch (id.tag) {
-        case "earliest":
-          return byNumber(0);
-        case "safe":
-          return byHash(engine.justified().hash);
-        case "finalized":
-          return byHash(engine.finalized().hash);
-        default:
-          // what a pending block would hold is not known to anyone but its proposer
-          return view.head();
-      }
+      const hash = hashOf(id);
+      return hash === undefined ? undefined : store.block(hash);
     },
-    blockOrFail: (id) => {
-      const block = view.block(id);
-      if (!block) throw new RpcError(NOT_FOUND, "header not found");
-      return block;
-    },
+    blockOrFail: (id) => orFail(view.block(id)),
     isCanonical,
-    receipts: (block) => {
-      let found = receipts.get(block.hash);
+    receipts: (hash) => {
+      let found = receipts.get(hash);
       if (!found) {
-        found = store.receipts(block.hash) ?? [];
+        found = store.receipts(hash) ?? [];
         if (receipts.size >= RECEIPT_BLOCKS) receipts.delete(receipts.keys().next().value!);
-        receipts.set(block.hash, found);
+        receipts.set(hash, found);
       }
       return found;
     },

@@ -1,4 +1,5 @@
 import type { Log } from "../lib/log.ts";
+import type { Turns } from "../lib/turns.ts";
 import {
   INTERNAL,
   INVALID_REQUEST,
@@ -42,8 +43,12 @@ export const method = <const P extends readonly Parser<unknown>[]>(
 export interface DispatchOptions {
   readonly methods: Methods;
   readonly log: Log;
+  /** Each call waits for its turn, whatever connection or batch it comes in. */
+  readonly turns: Turns;
   /** Items of one batch at most. */
   readonly maxBatch: number;
+  /** Milliseconds after which the rest of a batch is refused. */
+  readonly maxBatchMs: number;
   /** Characters of one answer at most. */
   readonly maxResponse: number;
 }
@@ -52,13 +57,9 @@ type Id = string | number | null;
 const error = (id: Id, { code, message, data }: RpcError): string =>
   JSON.stringify({ jsonrpc: "2.0", id, error: data === undefined ? { code, message } : { code, message, data } });
 
-/** A long batch lets others run after so many milliseconds. */
-const SLICE_MS = 20;
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 /** Makes what answers JSON-RPC 2.0 text: a request, a batch or neither. Gives undefined where nothing is to be sent. */
 export const createDispatch = (options: DispatchOptions) => {
-  const { methods, log } = options;
+  const { methods, log, turns } = options;
 
   const one = async (request: unknown, connection: Connection | undefined): Promise<string | undefined> => {
     if (typeof request !== "object" || request === null || Array.isArray(request))
@@ -76,6 +77,7 @@ export const createDispatch = (options: DispatchOptions) => {
       return answer(new RpcError(NO_METHOD, `the method ${name.slice(0, 80)} does not exist/is not available`));
     try {
       if (params !== undefined && params !== null && !Array.isArray(params)) invalidParams("non-array args");
+      await turns.turn();
       const result = await found.run((params as unknown[] | undefined | null) ?? [], connection);
       return isNotification ? undefined : JSON.stringify({ jsonrpc: "2.0", id, result: result ?? null });
     } catch (thrown) {
@@ -99,22 +101,19 @@ export const createDispatch = (options: DispatchOptions) => {
       return error(null, new RpcError(INVALID_REQUEST, `batch of ${request.length}, at most ${options.maxBatch}`));
     const answers: string[] = [];
     let size = 0;
-    let since = performance.now();
+    const started = performance.now();
     for (const item of request) {
-      if (size > options.maxResponse) {
+      const isLate = performance.now() - started > options.maxBatchMs;
+      if (isLate || size > options.maxResponse) {
         const id = (item as { id?: unknown } | null)?.id;
-        if (typeof id === "string" || typeof id === "number")
-          answers.push(error(id, new RpcError(TOO_LARGE, "response too large")));
+        const reason = isLate ? "the batch takes too long: ask for less at a time" : "response too large";
+        if (typeof id === "string" || typeof id === "number") answers.push(error(id, new RpcError(TOO_LARGE, reason)));
         continue;
       }
       const answer = await one(item, connection);
       if (answer !== undefined) {
         answers.push(answer);
         size += answer.length;
-      }
-      if (performance.now() - since > SLICE_MS) {
-        await breathe();
-        since = performance.now();
       }
     }
     return answers.length === 0 ? undefined : `[${answers.join(",")}]`;

@@ -17,7 +17,19 @@ export interface Point {
 export interface EnginePort {
   readonly chain: { readonly genesis: Genesis };
   readonly genesisHash: Hash;
-  readonly store: Pick<Store, "block" | "receipts" | "canonical" | "transaction">;
+  readonly store: Pick<
+    Store,
+    | "block"
+    | "canonical"
+    | "encoded"
+    | "head"
+    | "rawTransactions"
+    | "workShares"
+    | "receipts"
+    | "transaction"
+    | "transactionAt"
+    | "transactionHashes"
+  >;
   readonly pool: Pick<TransactionPool, "get" | "nextNonce" | "size" | "all">;
   head(): Block;
   justified(): Point;

@@ -56,11 +56,20 @@ const PHRASES: Readonly<Record<string, string>> = {
   "tx-size": "oversized data",
 };
 
+/** Writes a rule's detail as geth does: "address 0x… have 5 want 7". */
+const words = (detail: unknown): string | undefined =>
+  typeof detail === "object" && detail !== null
+    ? Object.entries(detail)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(" ")
+    : undefined;
+
 /** Gives the error that a caller sees; undefined for one that is our own bug. */
 export const toRpcError = (error: unknown): RpcError | undefined => {
   if (error instanceof RpcError) return error;
   if (!(error instanceof RuleError)) return undefined;
   const phrase = PHRASES[error.code];
-  const message = typeof error.detail === "string" ? error.detail : (phrase ?? error.message);
+  const text = typeof error.detail === "string" ? error.detail : phrase && words(error.detail);
+  const message = text ?? phrase ?? error.message;
   return new RpcError(REFUSED, phrase && message !== phrase ? `${phrase}: ${message}` : message);
 };

@@ -1,4 +1,5 @@
-import type { Block } from "../chain/block.ts";
+import type { BlockHead } from "../chain/store.ts";
+import type { Hash } from "../lib/bytes.ts";
 import type { ChainView } from "./chain-view.ts";
 import { type Method, type Methods, method } from "./dispatch.ts";
 import { blockJson, receiptJson, transactionJson } from "./format.ts";
@@ -16,7 +17,7 @@ import {
 
 const byHash: Parser<BlockId> = (value, name) => ({ hash: hash(value, name), requireCanonical: false });
 
-/** Methods about blocks, and transactions that are in one or wait for one. */
+/** Methods about blocks, and transactions that are in one or wait for one. None decodes a block for a part of it. */
 export const blockMethods = (view: ChainView): Methods => {
   const { store, pool } = view.engine;
   /** The same question of a block by hash and by number; null where there is no such block. */
@@ -24,22 +25,32 @@ export const blockMethods = (view: ChainView): Methods => {
     [name[0], make(byHash)],
     [name[1], make(blockNumber)],
   ];
-  const known = <T>(id: BlockId, read: (block: Block) => T): T | null => {
-    const block = view.block(id);
+  const known = <T>(id: BlockId, read: (block: BlockHead) => T): T | null => {
+    const block = view.header(id);
     return block ? read(block) : null;
   };
-  const transactionAt = (block: Block, index: number) => {
-    const tx = block.body.transactions[index];
+  const transactionAt = (block: BlockHead, index: number) => {
+    const tx = store.transactionAt(block.hash, index);
     return tx ? transactionJson(tx, { block, index }) : null;
+  };
+  const placeOf = (of: Hash): { block: BlockHead; index: number } | undefined => {
+    const place = store.transaction(of);
+    const block = place && store.head(place.block);
+    return block && { block, index: place.index };
+  };
+  const whole = (block: BlockHead, isFull: boolean) => {
+    const size = store.encoded(block.hash)?.length ?? 0;
+    const transactions = isFull ? store.block(block.hash)?.body.transactions : store.transactionHashes(block.hash);
+    return blockJson(block, size, transactions ?? [], store.workShares(block.hash) ?? []);
   };
 
   return {
     ...Object.fromEntries([
       ...both(["eth_getBlockByHash", "eth_getBlockByNumber"], (id) =>
-        method([id, optional(boolean, false)], ([which, isFull]) => known(which, (block) => blockJson(block, isFull))),
+        method([id, optional(boolean, false)], ([which, isFull]) => known(which, (block) => whole(block, isFull))),
       ),
       ...both(["eth_getBlockTransactionCountByHash", "eth_getBlockTransactionCountByNumber"], (id) =>
-        method([id], ([which]) => known(which, (block) => hexNumber(block.body.transactions.length))),
+        method([id], ([which]) => known(which, ({ hash: of }) => hexNumber(store.rawTransactions(of)?.length ?? 0))),
       ),
       ...both(["eth_getTransactionByBlockHashAndIndex", "eth_getTransactionByBlockNumberAndIndex"], (id) =>
         method([id, smallQuantity], ([which, index]) => known(which, (block) => transactionAt(block, index))),
@@ -49,22 +60,32 @@ export const blockMethods = (view: ChainView): Methods => {
       ),
     ]),
     eth_getTransactionByHash: method([hash], ([of]) => {
-      const place = store.transaction(of);
-      const block = place && store.block(place.block);
-      if (block) return transactionAt(block, place.index);
+      const place = placeOf(of);
+      if (place) return transactionAt(place.block, place.index);
       const waiting = pool.get(of);
       return waiting ? transactionJson(waiting, undefined) : null;
     }),
     eth_getTransactionReceipt: method([hash], ([of]) => {
-      const place = store.transaction(of);
-      const block = place && store.block(place.block);
-      return block ? receiptJson(block, view.receipts(block), place.index) : null;
+      const place = placeOf(of);
+      const tx = place && store.transactionAt(place.block.hash, place.index);
+      if (!place || !tx) return null;
+      const receipts = view.receipts(place.block.hash);
+      const firstLog = receipts.slice(0, place.index).reduce((sum, { logs }) => sum + logs.length, 0);
+      return receiptJson(tx, receipts[place.index]!, place, firstLog);
     }),
-    eth_getBlockReceipts: method([blockId], ([id]) =>
-      known(id, (block) => {
-        const receipts = view.receipts(block);
-        return block.body.transactions.map((_, index) => receiptJson(block, receipts, index));
-      }),
-    ),
+    eth_getBlockReceipts: method([blockId], async ([id]) => {
+      const block = view.block(id);
+      if (!block) return null;
+      const receipts = view.receipts(block.hash);
+      const written: ReturnType<typeof receiptJson>[] = [];
+      let firstLog = 0;
+      for (const [index, tx] of block.body.transactions.entries()) {
+        if (index % 64 === 0) await view.turns.turn();
+        const receipt = receipts[index]!;
+        written.push(receiptJson(tx, receipt, { block, index }, firstLog));
+        firstLog += receipt.logs.length;
+      }
+      return written;
+    }),
   };
 };

@@ -1,43 +1,82 @@
 import { randomBytes } from "node:crypto";
+import type { Budget } from "../lib/budget.ts";
+import type { Hash } from "../lib/bytes.ts";
 import type { ChainView } from "./chain-view.ts";
 import { type Methods, method } from "./dispatch.ts";
 import { invalidParams, REFUSED, RpcError } from "./errors.ts";
 import type { Feed } from "./feed.ts";
-import { findLogs, MAX_LOGS, matchingLogs } from "./logs.ts";
-import { hexNumber, type LogFilter, logFilter, text } from "./values.ts";
+import type { LogJson } from "./format.ts";
+import { findLogs, type LogMatcher, logMatcher, MAX_LOGS, matchingLogs } from "./logs.ts";
+import { hexNumber, type LogFilter, logFilter, sizeOfFilter, text } from "./values.ts";
 
 /** A filter that nobody asks goes after five minutes, as geth's does. */
 const IDLE_MS = 5 * 60_000;
 const MAX_FILTERS = 1_024;
+/** Blocks and waiting transactions that are remembered, for all filters together. */
+const MAX_CHANGES = 4_096;
+const MAX_TRANSACTIONS = 20_000;
+
+/** The last of what happened, numbered from 0; one list for any number of readers. */
+const createTrail = <T>(max: number) => {
+  let events: T[] = [];
+  let before = 0;
+  return {
+    push: (event: T): void => {
+      events.push(event);
+      if (events.length < 2 * max) return;
+      before += events.length - max;
+      events = events.slice(-max);
+    },
+    /** The number that the next event will have. */
+    get end(): number {
+      return before + events.length;
+    },
+    /** What happened from a number on; the oldest may be forgotten. */
+    from: (number: number): T[] => events.slice(Math.max(0, number - before)),
+  };
+};
 
 interface Filter {
-  readonly logs: LogFilter | undefined;
-  events: unknown[];
+  readonly kind: "logs" | "blocks" | "transactions";
+  /** Of logs alone. */
+  readonly logs?: { readonly filter: LogFilter; readonly matcher: LogMatcher };
+  /** Number of the first event that it has not told yet. */
+  next: number;
   usedAt: number;
-  stop(): void;
 }
 
-/** Polled filters. `now` gives milliseconds. */
-export const createFilters = (view: ChainView, feed: Feed, now: () => number) => {
+/**
+ * Polled filters. A filter remembers a place in what happened, and looks for its logs when it is asked: a thousand of them
+ * hold no more than one. `now` gives milliseconds; `values` is what filters may name in all.
+ */
+export const createFilters = (view: ChainView, feed: Feed, now: () => number, values: Budget) => {
   const filters = new Map<string, Filter>();
-  const expire = (): void => {
-    for (const [id, filter] of filters)
-      if (now() - filter.usedAt > IDLE_MS) {
-        filter.stop();
-        filters.delete(id);
-      }
+  const changes = createTrail<{ readonly hash: Hash; readonly removed: boolean }>(MAX_CHANGES);
+  const transactions = createTrail<Hash>(MAX_TRANSACTIONS);
+  const stops = [
+    feed.onHead(({ left, joined }) => {
+      for (const { hash } of left) changes.push({ hash, removed: true });
+      for (const { hash } of joined) changes.push({ hash, removed: false });
+    }),
+    feed.onTransaction(({ hash }) => transactions.push(hash)),
+  ];
+  const remove = (id: string): boolean => {
+    const logs = filters.get(id)?.logs;
+    if (logs) values.give(sizeOfFilter(logs.filter));
+    return filters.delete(id);
   };
-  const add = (logs: LogFilter | undefined, follow: (push: (...events: unknown[]) => void) => () => void): string => {
+  const expire = (): void => {
+    for (const [id, filter] of filters) if (now() - filter.usedAt > IDLE_MS) remove(id);
+  };
+  const add = (kind: Filter["kind"], wanted?: LogFilter): string => {
     expire();
     if (filters.size >= MAX_FILTERS) throw new RpcError(REFUSED, `too many filters: at most ${MAX_FILTERS}`);
-    const filter: Filter = { logs, events: [], usedAt: now(), stop: () => undefined };
-    filter.stop = follow((...events) => {
-      // what nobody fetches is dropped from its old end
-      filter.events.push(...events);
-      if (filter.events.length > MAX_LOGS) filter.events.splice(0, filter.events.length - MAX_LOGS);
-    });
+    if (wanted && !values.take(sizeOfFilter(wanted)))
+      throw new RpcError(REFUSED, "too many addresses and topics in all filters of this node");
     const id = hexNumber(BigInt(`0x${randomBytes(16).toString("hex")}`));
-    filters.set(id, filter);
+    const logs = wanted && { filter: wanted, matcher: logMatcher(wanted) };
+    const next = (kind === "transactions" ? transactions : changes).end;
+    filters.set(id, { kind, ...(logs ? { logs } : {}), next, usedAt: now() });
     return id;
   };
   const use = (id: string): Filter => {
@@ -47,43 +86,47 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number) =>
     filter.usedAt = now();
     return filter;
   };
+  const logsOf = async (matcher: LogMatcher, blocks: readonly { hash: Hash; removed: boolean }[]) => {
+    const found: LogJson[] = [];
+    for (const { hash, removed } of blocks) {
+      await view.turns.turn();
+      const block = view.header({ hash, requireCanonical: false });
+      if (block) for (const log of matchingLogs(view, block, matcher, removed)) found.push(log);
+      // what nobody fetched in time is dropped from its old end
+      if (found.length > MAX_LOGS) found.splice(0, found.length - MAX_LOGS);
+    }
+    return found;
+  };
   const methods: Methods = {
     eth_newFilter: method([logFilter], ([filter]) => {
       if (filter.blockHash) invalidParams("blockHash is for eth_getLogs alone");
-      return add(filter, (push) =>
-        feed.onHead(({ left, joined }) => {
-          for (const block of left) push(...matchingLogs(view, block, filter, true));
-          for (const block of joined) push(...matchingLogs(view, block, filter));
-        }),
-      );
+      return add("logs", filter);
     }),
-    eth_newBlockFilter: method([], () =>
-      add(undefined, (push) => feed.onHead(({ joined }) => push(...joined.map(({ hash }) => hash)))),
-    ),
-    eth_newPendingTransactionFilter: method([], () =>
-      add(undefined, (push) => feed.onTransaction((tx) => push(tx.hash))),
-    ),
+    eth_newBlockFilter: method([], () => add("blocks")),
+    eth_newPendingTransactionFilter: method([], () => add("transactions")),
     eth_getFilterChanges: method([text], ([id]) => {
       const filter = use(id);
-      const { events } = filter;
-      filter.events = [];
-      return events;
+      const since = filter.next;
+      if (filter.kind === "transactions") {
+        filter.next = transactions.end;
+        return transactions.from(since).slice(-MAX_TRANSACTIONS);
+      }
+      filter.next = changes.end;
+      const blocks = changes.from(since).slice(-MAX_CHANGES);
+      if (filter.logs) return logsOf(filter.logs.matcher, blocks);
+      return blocks.filter(({ removed }) => !removed).map(({ hash }) => hash);
     }),
     eth_getFilterLogs: method([text], ([id]) => {
       const { logs } = use(id);
       if (!logs) throw new RpcError(REFUSED, "filter not found");
-      return findLogs(view, logs);
+      return findLogs(view, logs.filter);
     }),
-    eth_uninstallFilter: method([text], ([id]) => {
-      const filter = filters.get(id);
-      filter?.stop();
-      return filters.delete(id);
-    }),
+    eth_uninstallFilter: method([text], ([id]) => remove(id)),
   };
   return {
     methods,
     stop: (): void => {
-      for (const filter of filters.values()) filter.stop();
+      for (const stop of stops) stop();
       filters.clear();
     },
   };

@@ -1,12 +1,13 @@
-import { type Block, encodeBlock } from "../chain/block.ts";
+import type { WorkShare } from "../chain/block.ts";
 import type { Log, Receipt } from "../chain/receipt.ts";
+import type { BlockHead } from "../chain/store.ts";
 import { effectiveGasPrice, senderOf, type Transaction } from "../chain/transaction.ts";
-import { toHex } from "../lib/bytes.ts";
+import { type Hash, toHex } from "../lib/bytes.ts";
 import { hexNumber } from "./values.ts";
 
 /** Where a transaction stands; undefined while it waits. */
 interface Place {
-  readonly block: Block;
+  readonly block: BlockHead;
   readonly index: number;
 }
 
@@ -36,7 +37,7 @@ export const transactionJson = (tx: Transaction, place: Place | undefined) => ({
 });
 
 /** Writes a header: Ethereum's fields, then rolec's own (spec section 5). */
-export const headerJson = ({ hash, header, signature }: Omit<Block, "body">) => ({
+export const headerJson = ({ hash, header, signature }: BlockHead) => ({
   number: hexNumber(header.number),
   hash,
   parentHash: header.parentHash,
@@ -62,53 +63,56 @@ export const headerJson = ({ hash, header, signature }: Omit<Block, "body">) => 
   signature,
 });
 
-/** Writes a block with its transactions, whole or as hashes. */
-export const blockJson = (block: Block, isFull: boolean) => ({
+/** Writes a block of `size` encoded bytes with its transactions, whole or as hashes. */
+export const blockJson = (
+  block: BlockHead,
+  size: number,
+  transactions: readonly (Transaction | Hash)[],
+  workShares: readonly WorkShare[],
+) => ({
   ...headerJson(block),
-  size: hexNumber(encodeBlock(block).length),
+  size: hexNumber(size),
   uncles: [],
-  transactions: isFull
-    ? block.body.transactions.map((tx, index) => transactionJson(tx, { block, index }))
-    : block.body.transactions.map(({ hash }) => hash),
-  workShares: block.body.workShares,
+  transactions: transactions.map((tx, index) => (typeof tx === "string" ? tx : transactionJson(tx, { block, index }))),
+  workShares,
 });
 
 /** Writes a log; `logIndex` counts in the block. */
-export const logJson = (log: Log, block: Block, index: number, logIndex: number, removed = false) => ({
+export const logJson = (
+  log: Log,
+  block: BlockHead,
+  tx: { readonly hash: Hash; readonly index: number },
+  logIndex: number,
+  removed = false,
+) => ({
   address: log.address,
   topics: log.topics,
   data: toHex(log.data),
   blockNumber: hexNumber(block.header.number),
   blockHash: block.hash,
   blockTimestamp: hexNumber(block.header.timestamp),
-  transactionHash: block.body.transactions[index]!.hash,
-  transactionIndex: hexNumber(index),
+  transactionHash: tx.hash,
+  transactionIndex: hexNumber(tx.index),
   logIndex: hexNumber(logIndex),
   removed,
 });
 export type LogJson = ReturnType<typeof logJson>;
 
-/** Writes the receipt of a block's index-th transaction. */
-export const receiptJson = (block: Block, receipts: readonly Receipt[], index: number) => {
-  const tx = block.body.transactions[index]!;
-  const receipt = receipts[index]!;
-  let logIndex = 0;
-  for (let i = 0; i < index; i++) logIndex += receipts[i]!.logs.length;
-  return {
-    transactionHash: tx.hash,
-    transactionIndex: hexNumber(index),
-    blockHash: block.hash,
-    blockNumber: hexNumber(block.header.number),
-    blockTimestamp: hexNumber(block.header.timestamp),
-    from: senderOf(tx),
-    to: tx.to ?? null,
-    contractAddress: null,
-    type: hexNumber(receipt.type),
-    status: hexNumber(receipt.status),
-    gasUsed: hexNumber(receipt.gasUsed),
-    cumulativeGasUsed: hexNumber(receipt.cumulativeGasUsed),
-    effectiveGasPrice: hexNumber(effectiveGasPrice(tx, block.header.baseFeePerGas)),
-    logs: receipt.logs.map((log, i) => logJson(log, block, index, logIndex + i)),
-    logsBloom: toHex(receipt.logsBloom),
-  };
-};
+/** Writes a transaction's receipt; `firstLog` is the place of its first log among the block's. */
+export const receiptJson = (tx: Transaction, receipt: Receipt, { block, index }: Place, firstLog: number) => ({
+  transactionHash: tx.hash,
+  transactionIndex: hexNumber(index),
+  blockHash: block.hash,
+  blockNumber: hexNumber(block.header.number),
+  blockTimestamp: hexNumber(block.header.timestamp),
+  from: senderOf(tx),
+  to: tx.to ?? null,
+  contractAddress: null,
+  type: hexNumber(receipt.type),
+  status: hexNumber(receipt.status),
+  gasUsed: hexNumber(receipt.gasUsed),
+  cumulativeGasUsed: hexNumber(receipt.cumulativeGasUsed),
+  effectiveGasPrice: hexNumber(effectiveGasPrice(tx, block.header.baseFeePerGas)),
+  logs: receipt.logs.map((log, i) => logJson(log, block, { hash: tx.hash, index }, firstLog + i)),
+  logsBloom: toHex(receipt.logsBloom),
+});

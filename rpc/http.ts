@@ -37,8 +37,16 @@ const JSON_TYPES: readonly string[] = ["application/json", "application/json-rpc
 export const isJsonType = (header: string | undefined): boolean =>
   JSON_TYPES.includes((header ?? "").split(";")[0]!.trim().toLowerCase());
 
-/** Reads a body of at most `max` bytes. Throws HttpError 413, and ends the connection after `timeoutMs`. */
-export const readBody = async (request: IncomingMessage, max: number, timeoutMs: number): Promise<Buffer> => {
+/**
+ * Reads a body of at most `max` bytes, as they are allowed to be held, and ends the connection after `timeoutMs`. Throws HttpError
+ * 413, and 503 where `hold` allows no more.
+ */
+export const readBody = async (
+  request: IncomingMessage,
+  max: number,
+  timeoutMs: number,
+  hold: (bytes: number) => boolean = () => true,
+): Promise<Buffer> => {
   if (Number(request.headers["content-length"] ?? 0) > max) throw new HttpError(413, "content length too large");
   const chunks: Buffer[] = [];
   let size = 0;
@@ -47,6 +55,7 @@ export const readBody = async (request: IncomingMessage, max: number, timeoutMs:
     for await (const chunk of request) {
       size += (chunk as Buffer).length;
       if (size > max) throw new HttpError(413, "content length too large");
+      if (!hold((chunk as Buffer).length)) throw new HttpError(503, "too much is under way, try again");
       chunks.push(chunk as Buffer);
     }
   } finally {
@@ -54,6 +63,21 @@ export const readBody = async (request: IncomingMessage, max: number, timeoutMs:
   }
   return Buffer.concat(chunks);
 };
+
+/** Groups connections by who they come from: an IPv4 address, or the 64 bits of IPv6 that one customer has. */
+export const peerOf = (address: string | undefined): string => {
+  const plain = (address ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+  if (isIP(plain) !== 6) return plain;
+  const [head = "", tail] = plain.split("%")[0]!.split("::");
+  const groups = head.split(":").filter(Boolean);
+  const after = tail?.split(":").filter(Boolean).length ?? 0;
+  while (tail !== undefined && groups.length + after < 8) groups.push("0");
+  return `${groups.slice(0, 4).join(":")}::`;
+};
+
+/** Tells whether an address is this machine's own. */
+export const isLoopback = (address: string | undefined): boolean =>
+  address === "::1" || /^(?:::ffff:)?127\./.test(address ?? "");
 
 /** Answers with text, or with nothing. */
 export const respond = (response: ServerResponse, status: number, body = "", type = "text/plain"): void => {

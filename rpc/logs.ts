@@ -1,60 +1,105 @@
-import type { Block } from "../chain/block.ts";
-import { bloomHas, type Receipt } from "../chain/receipt.ts";
+import { bloomBits, bloomHas, type Log } from "../chain/receipt.ts";
+import type { BlockHead } from "../chain/store.ts";
 import { fromHex, type Hash } from "../lib/bytes.ts";
+import { keccak256 } from "../lib/keccak.ts";
 import type { ChainView } from "./chain-view.ts";
-import { invalidParams } from "./errors.ts";
+import { invalidParams, REFUSED, RpcError } from "./errors.ts";
 import { type LogJson, logJson } from "./format.ts";
 import { LATEST, type LogFilter } from "./values.ts";
 
 /** Blocks and logs of one eth_getLogs at most. */
 export const MAX_LOG_BLOCKS = 10_000;
 export const MAX_LOGS = 20_000;
-const SLICE_BLOCKS = 200;
+/** Time of this thread that one eth_getLogs may take: fewer blocks are to be asked for then. */
+const MAX_LOG_MS = 5_000;
 
-const mayHold = (bloom: Uint8Array, filter: LogFilter): boolean =>
-  [filter.addresses, ...filter.topics].every(
-    (alternatives) => alternatives.length === 0 || alternatives.some((value) => bloomHas(bloom, fromHex(value))),
-  );
+/** A filter that is ready to be asked often. */
+export interface LogMatcher {
+  /** Tells whether a block may hold a log that is wanted, by its bloom filter. */
+  mayHold(bloom: Uint8Array): boolean;
+  fits(log: Log): boolean;
+}
 
-/** Gives the logs of a block that a filter takes. */
-export const logsOf = (block: Block, receipts: readonly Receipt[], filter: LogFilter, removed = false): LogJson[] => {
-  const found: LogJson[] = [];
-  let logIndex = 0;
-  for (const [index, receipt] of receipts.entries())
-    for (const log of receipt.logs) {
-      const here = logIndex++;
-      if (filter.addresses.length > 0 && !filter.addresses.includes(log.address)) continue;
-      const fits = filter.topics.every(
-        (alternatives, i) => alternatives.length === 0 || alternatives.includes(log.topics[i] as Hash),
-      );
-      if (!fits || log.topics.length < filter.topics.length) continue;
-      found.push(logJson(log, block, index, here, removed));
-    }
-  return found;
+/** Makes a filter ready: the bits of its values are hashed once. */
+export const logMatcher = ({ addresses, topics }: LogFilter): LogMatcher => {
+  const wanted = [addresses, ...topics].filter((alternatives) => alternatives.length > 0);
+  const bits = wanted.map((alternatives) => alternatives.map((value) => bloomBits(fromHex(value))));
+  const fromAny = new Set(addresses);
+  const ofAny = topics.map((alternatives) => new Set(alternatives));
+  return {
+    mayHold: (bloom) => bits.every((alternatives) => alternatives.some((each) => bloomHas(bloom, each))),
+    fits: (log) =>
+      (fromAny.size === 0 || fromAny.has(log.address)) &&
+      log.topics.length >= ofAny.length &&
+      ofAny.every((alternatives, i) => alternatives.size === 0 || alternatives.has(log.topics[i]!)),
+  };
 };
 
-/** As logsOf, reading receipts only where the block's bloom says that there may be one. */
-export const matchingLogs = (view: ChainView, block: Block, filter: LogFilter, removed = false): LogJson[] =>
-  mayHold(block.header.logsBloom, filter) ? logsOf(block, view.receipts(block), filter, removed) : [];
+/** A log and where it stands. */
+export interface PlacedLog {
+  readonly log: Log;
+  /** Place of its transaction in the block, and its own among the block's logs. */
+  readonly index: number;
+  readonly logIndex: number;
+}
 
-/** Answers eth_getLogs over the canonical chain, letting others run now and then. Throws RpcError -32602. */
+/** Gives all logs of a block. */
+export const placedLogs = (view: ChainView, hash: Hash): PlacedLog[] => {
+  let logIndex = 0;
+  return view
+    .receipts(hash)
+    .flatMap(({ logs }, index) => logs.map((log): PlacedLog => ({ log, index, logIndex: logIndex++ })));
+};
+
+/** Makes what writes logs of a block as JSON. The block is not decoded; a transaction is hashed where it has a log. */
+export const logWriter = (view: ChainView, block: BlockHead, removed: boolean): ((placed: PlacedLog) => LogJson) => {
+  let raws: readonly Uint8Array[] | undefined;
+  const hashes = new Map<number, Hash>();
+  const hashOf = (index: number): Hash => {
+    let found = hashes.get(index);
+    if (!found) {
+      raws ??= view.engine.store.rawTransactions(block.hash) ?? [];
+      found = keccak256(raws[index]!);
+      hashes.set(index, found);
+    }
+    return found;
+  };
+  return ({ log, index, logIndex }) => logJson(log, block, { hash: hashOf(index), index }, logIndex, removed);
+};
+
+/** Gives the logs of a block that are wanted, reading receipts only where its bloom filter says that there may be one. */
+export const matchingLogs = (view: ChainView, block: BlockHead, matcher: LogMatcher, removed = false): LogJson[] => {
+  if (!matcher.mayHold(block.header.logsBloom)) return [];
+  const write = logWriter(view, block, removed);
+  return placedLogs(view, block.hash)
+    .filter(({ log }) => matcher.fits(log))
+    .map(write);
+};
+
+/** Answers eth_getLogs over the canonical chain, in turns with others. Throws RpcError -32602, or -32000 where it takes too long. */
 export const findLogs = async (view: ChainView, filter: LogFilter): Promise<LogJson[]> => {
+  const matcher = logMatcher(filter);
   if (filter.blockHash)
-    return matchingLogs(view, view.blockOrFail({ hash: filter.blockHash, requireCanonical: false }), filter);
+    return matchingLogs(view, view.headerOrFail({ hash: filter.blockHash, requireCanonical: false }), matcher);
   const head = view.head().header.number;
   const numberOf = (id: LogFilter["fromBlock"]): number =>
-    id && "number" in id ? id.number : view.blockOrFail(id ?? LATEST).header.number;
+    id && "number" in id ? id.number : view.headerOrFail(id ?? LATEST).header.number;
   const from = numberOf(filter.fromBlock);
   const to = numberOf(filter.toBlock);
   if (from > to) invalidParams(`invalid block range: from ${from} to ${to}`);
   if (to > head) invalidParams(`block range extends beyond current head block ${head}`);
   if (to - from >= MAX_LOG_BLOCKS) invalidParams(`block range of more than ${MAX_LOG_BLOCKS} blocks`);
   const found: LogJson[] = [];
+  let spentMs = 0;
   for (let number = from; number <= to; number++) {
-    const block = view.block({ number });
-    if (block) found.push(...matchingLogs(view, block, filter));
+    await view.turns.turn();
+    const started = performance.now();
+    const block = view.header({ number });
+    if (block) for (const log of matchingLogs(view, block, matcher)) found.push(log);
     if (found.length > MAX_LOGS) invalidParams(`more than ${MAX_LOGS} logs: ask for fewer blocks`);
-    if ((number - from) % SLICE_BLOCKS === SLICE_BLOCKS - 1) await new Promise((resolve) => setImmediate(resolve));
+    spentMs += performance.now() - started;
+    if (spentMs > MAX_LOG_MS)
+      throw new RpcError(REFUSED, `query timeout: more than ${MAX_LOG_MS} ms of work; ask for fewer blocks`);
   }
   return found;
 };

@@ -13,6 +13,9 @@ export interface NetworkPort {
 /** Name and version that web3_clientVersion and rolec_network give. */
 export const CLIENT_VERSION = `rolec/v0.1.0/${process.platform}-${process.arch}/node${process.versions.node}`;
 
+/** Calldata in one txpool_content at most. */
+const MAX_POOL_BYTES = 4 * 1024 * 1024;
+
 /** Methods about the node itself. */
 export const netMethods = (view: ChainView, network: NetworkPort | undefined): Methods => ({
   net_version: method([], () => String(view.engine.chain.genesis.chainId)),
@@ -25,8 +28,10 @@ export const netMethods = (view: ChainView, network: NetworkPort | undefined): M
   txpool_content: method([], () => {
     const pending: Record<string, Record<string, unknown>> = {};
     let left = 4_096;
+    let bytes = MAX_POOL_BYTES;
     for (const tx of view.engine.pool.all()) {
-      if (left-- === 0) break;
+      bytes -= tx.data.length;
+      if (left-- === 0 || bytes < 0) break;
       const sender = tx.sender ?? "unknown";
       pending[sender] ??= {};
       pending[sender][String(tx.nonce)] = { hash: tx.hash, to: tx.to ?? null, input: toHex(tx.data) };

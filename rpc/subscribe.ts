@@ -1,45 +1,97 @@
 import { randomBytes } from "node:crypto";
+import type { BlockHead } from "../chain/store.ts";
+import type { Transaction } from "../chain/transaction.ts";
+import type { Budget } from "../lib/budget.ts";
+import type { Log } from "../lib/log.ts";
 import type { ChainView } from "./chain-view.ts";
 import { type Connection, type Methods, method } from "./dispatch.ts";
-import { invalidParams, NO_METHOD, RpcError } from "./errors.ts";
-import type { Feed } from "./feed.ts";
+import { invalidParams, NO_METHOD, REFUSED, RpcError } from "./errors.ts";
+import type { Feed, HeadChange } from "./feed.ts";
 import { headerJson, transactionJson } from "./format.ts";
-import { matchingLogs } from "./logs.ts";
-import { hexNumber, logFilter, text } from "./values.ts";
+import { type LogMatcher, logMatcher, logWriter, placedLogs } from "./logs.ts";
+import { hexNumber, logFilter, sizeOfFilter, text } from "./values.ts";
 
 /** Subscriptions of one connection at most. */
 export const MAX_SUBSCRIPTIONS = 128;
+/** Subscriptions of all connections: each block, each log, each waiting transaction goes to all who follow it. */
+const MAX_OF_KIND = { newHeads: 4_096, logs: 1_024, newPendingTransactions: 64, syncing: 4_096 } as const;
+type Kind = keyof typeof MAX_OF_KIND;
+/** Changes of the head whose logs may wait to be looked for; beyond them the oldest are not told. */
+const MAX_BEHIND = 64;
 
-type Follow = (view: ChainView, feed: Feed, argument: unknown, push: (result: unknown) => void) => () => void;
-
-/** What can be followed, by name. */
-const KINDS: Readonly<Record<string, Follow>> = {
-  newHeads: (_view, feed, _argument, push) =>
-    feed.onHead(({ joined }) => {
-      for (const block of joined) push(headerJson(block));
-    }),
-  logs: (view, feed, argument, push) => {
-    const filter = logFilter(argument ?? {}, "argument 1");
-    return feed.onHead(({ left, joined }) => {
-      for (const block of left) for (const log of matchingLogs(view, block, filter, true)) push(log);
-      for (const block of joined) for (const log of matchingLogs(view, block, filter)) push(log);
-    });
-  },
-  newPendingTransactions: (_view, feed, argument, push) => {
-    if (argument !== undefined && typeof argument !== "boolean") invalidParams("invalid argument 1: true or false");
-    return feed.onTransaction((tx) => push(argument ? transactionJson(tx, undefined) : tx.hash));
-  },
-  // A node answers from the head that it has, whether others have more or not: there is no change to tell.
-  syncing: (_view, _feed, _argument, push) => {
-    const timer = setImmediate(() => push(false));
-    return () => clearImmediate(timer);
-  },
-};
+interface Subscription {
+  /** Sends an event that is JSON already. */
+  push(json: string): void;
+  /** Of logs alone. */
+  readonly matcher: LogMatcher | undefined;
+  /** Of waiting transactions: the whole, not its hash. */
+  readonly isFull: boolean;
+}
 
 const any = (value: unknown): unknown => value;
+const lazy = <T>(make: () => T): (() => T) => {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+};
 
-/** Makes eth_subscribe and eth_unsubscribe; they work on connections that stay open (WebSocket). */
-export const subscribeMethods = (view: ChainView, feed: Feed): Methods => {
+/**
+ * Makes eth_subscribe and eth_unsubscribe; they work on connections that stay open (WebSocket). What happens is written as
+ * JSON once, however many follow. `values` is what filters may name in all.
+ */
+export const subscribeMethods = (view: ChainView, feed: Feed, values: Budget, log: Log): Methods => {
+  const followers: Record<Kind, Set<Subscription>> = {
+    newHeads: new Set(),
+    logs: new Set(),
+    newPendingTransactions: new Set(),
+    syncing: new Set(),
+  };
+
+  const tellLogsOf = async (block: BlockHead, removed: boolean): Promise<void> => {
+    const wanting = [...followers.logs].filter(({ matcher }) => matcher!.mayHold(block.header.logsBloom));
+    if (wanting.length === 0) return;
+    const write = logWriter(view, block, removed);
+    const logs = placedLogs(view, block.hash).map((placed) => ({
+      log: placed.log,
+      json: lazy(() => JSON.stringify(write(placed))),
+    }));
+    for (const subscription of wanting) {
+      await view.turns.turn();
+      for (const each of logs) if (subscription.matcher!.fits(each.log)) subscription.push(each.json());
+    }
+  };
+  const waiting: HeadChange[] = [];
+  let isTelling = false;
+  /** Tells logs change by change, in turns with others. */
+  const tellLogs = async (): Promise<void> => {
+    isTelling = true;
+    for (let change = waiting.shift(); change; change = waiting.shift()) {
+      for (const block of change.left) await tellLogsOf(block, true);
+      for (const block of change.joined) await tellLogsOf(block, false);
+    }
+    isTelling = false;
+  };
+  feed.onHead((change) => {
+    if (followers.newHeads.size > 0)
+      for (const block of change.joined) {
+        const json = JSON.stringify(headerJson(block));
+        for (const subscription of followers.newHeads) subscription.push(json);
+      }
+    if (followers.logs.size === 0) return;
+    if (waiting.push(change) > MAX_BEHIND) waiting.shift();
+    if (!isTelling)
+      tellLogs().catch((error) => {
+        isTelling = false;
+        log.error({ err: error }, "logs were not told");
+      });
+  });
+  feed.onTransaction((tx: Transaction) => {
+    const json = lazy(() => JSON.stringify(transactionJson(tx, undefined)));
+    for (const { push, isFull } of followers.newPendingTransactions) push(isFull ? json() : `"${tx.hash}"`);
+  });
+
   const byConnection = new WeakMap<Connection, Map<string, () => void>>();
   const subscriptionsOf = (connection: Connection | undefined): Map<string, () => void> => {
     if (!connection) throw new RpcError(NO_METHOD, "notifications not supported: use WebSocket");
@@ -56,17 +108,34 @@ export const subscribeMethods = (view: ChainView, feed: Feed): Methods => {
     return found;
   };
   return {
-    eth_subscribe: method([text, any], ([kind, argument], connection) => {
+    eth_subscribe: method([text, any], ([name, argument], connection) => {
       const subscriptions = subscriptionsOf(connection);
-      const follow = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
-      if (!follow) return invalidParams(`no subscription "${kind.slice(0, 40)}"`);
+      if (!Object.hasOwn(MAX_OF_KIND, name)) return invalidParams(`no subscription "${name.slice(0, 40)}"`);
+      const kind = name as Kind;
       if (subscriptions.size >= MAX_SUBSCRIPTIONS) invalidParams(`at most ${MAX_SUBSCRIPTIONS} subscriptions`);
+      if (followers[kind].size >= MAX_OF_KIND[kind])
+        throw new RpcError(REFUSED, `too many subscriptions: at most ${MAX_OF_KIND[kind]} of ${kind} on this node`);
+      if (kind === "newPendingTransactions" && argument !== undefined && typeof argument !== "boolean")
+        invalidParams("invalid argument 1: true or false");
+      const filter = kind === "logs" ? logFilter(argument ?? {}, "argument 1") : undefined;
+      if (filter && !values.take(sizeOfFilter(filter)))
+        throw new RpcError(REFUSED, "too many addresses and topics in all filters of this node");
       const id = hexNumber(BigInt(`0x${randomBytes(16).toString("hex")}`));
-      const push = (result: unknown): void => {
-        const params = { subscription: id, result };
-        connection?.send(JSON.stringify({ jsonrpc: "2.0", method: "eth_subscription", params }));
+      const subscription: Subscription = {
+        push: (json) =>
+          void connection?.send(
+            `{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"${id}","result":${json}}}`,
+          ),
+        matcher: filter && logMatcher(filter),
+        isFull: argument === true,
       };
-      subscriptions.set(id, follow(view, feed, argument, push));
+      followers[kind].add(subscription);
+      subscriptions.set(id, () => {
+        followers[kind].delete(subscription);
+        if (filter) values.give(sizeOfFilter(filter));
+      });
+      // A node answers from the head that it has, whether others have more or not: there is no change to tell.
+      if (kind === "syncing") setImmediate(() => subscription.push("false"));
       return id;
     }),
     eth_unsubscribe: method([text], ([id], connection) => {

@@ -163,5 +163,9 @@ export const logFilter: Parser<LogFilter> = (value, name) => {
   return filter;
 };
 
+/** Counts the addresses and topics that a filter names: each takes about 200 bytes for as long as the filter is kept. */
+export const sizeOfFilter = ({ addresses, topics }: LogFilter): number =>
+  1 + addresses.length + topics.reduce((sum, { length }) => sum + length, 0);
+
 /** Writes a QUANTITY. */
 export const hexNumber = (value: bigint | number): Hex => `0x${value.toString(16)}`;

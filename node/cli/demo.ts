@@ -2,10 +2,10 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { runDemo, seatsByWorker } from "../demo.ts";
 import { nrlcToWei } from "../jobs.ts";
-import { stopSignal } from "../stop.ts";
-import { startTestnet, untilAgreed } from "../testnet.ts";
+import { stopping, stopSignal } from "../stop.ts";
+import { untilAgreed } from "../testnet.ts";
 import { print, printJson, rlc, short, table } from "./output.ts";
-import { printTestnet, type TestnetFlags, testnetOptions, toTestnetOptions } from "./testnet.ts";
+import { printTestnet, type TestnetFlags, testnetOptions, withTestnet } from "./testnet.ts";
 import { powerTable } from "./validator.ts";
 
 export const demoCommand = (): Command =>
@@ -19,9 +19,8 @@ export const demoCommand = (): Command =>
       const say = flags.json ? () => {} : print;
       const started = Date.now();
       say("Starting the network …");
-      const testnet = await startTestnet(toTestnetOptions(flags));
-      try {
-        await untilAgreed(testnet);
+      await withTestnet(flags, async (testnet) => {
+        await untilAgreed(testnet, stopping);
         const firstFinalizedSeconds = (Date.now() - started) / 1000;
         if (!flags.json) printTestnet(testnet);
         say();
@@ -90,7 +89,5 @@ export const demoCommand = (): Command =>
           if (!flags.exit) print(`The network runs on: RPC ${testnet.members[0]!.rpcUrl}. Ctrl-C stops it.`);
         }
         if (!flags.exit) await stopped;
-      } finally {
-        await testnet.stop();
-      }
+      });
     });

@@ -7,9 +7,10 @@ import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
-import { stopSignal } from "../stop.ts";
+import { started, stopSignal } from "../stop.ts";
 import { port, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
+import { serve } from "./serve.ts";
 
 const RLC = 10n ** 18n;
 
@@ -39,12 +40,14 @@ export const devCommand = (): Command =>
         });
         writeNodeFolder(datadir, genesis, keys);
       }
-      const node = await startNode({
-        datadir,
-        rpc: { host: "127.0.0.1", port: flags.port },
-        stratum: flags.stratum === undefined ? undefined : { host: "127.0.0.1", port: flags.stratum },
-        log: createLog({ path: join(datadir, "node.log") }),
-      });
+      const node = await started(
+        startNode({
+          datadir,
+          rpc: { host: "127.0.0.1", port: flags.port },
+          stratum: flags.stratum === undefined ? undefined : { host: "127.0.0.1", port: flags.stratum },
+          log: createLog({ path: join(datadir, "node.log") }),
+        }),
+      );
       const { rpcUrl, stratumPort, chainId } = node;
       if (flags.json) printJson({ rpcUrl, stratumPort, chainId, accounts });
       else {
@@ -59,6 +62,5 @@ export const devCommand = (): Command =>
         if (stratumPort !== undefined) print(`Stratum 127.0.0.1:${stratumPort}`);
         print(`chain id ${node.chainId}, RPC ${node.rpcUrl}, log ${join(datadir, "node.log")}. Ctrl-C stops.`);
       }
-      await stopped;
-      await node.stop();
+      await serve(node, stopped);
     });

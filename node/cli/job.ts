@@ -7,7 +7,7 @@ import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { addPath } from "../data-files.ts";
 import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, submitJob } from "../jobs.ts";
-import { viewJob } from "../market-client.ts";
+import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
 import { address, DEFAULT_NODE, privateKey, several, url, whole } from "./options.ts";
 import { fail, print, printJson, rlc, short, table } from "./output.ts";
@@ -85,21 +85,20 @@ export const jobCommand = (): Command => {
     .option("--json", "print JSON")
     .action(async (dealid: Hash, flags: { node: string; json?: boolean }) => {
       const client = rpcClient(flags.node);
-      const [job, lots, costs, outcomes] = await Promise.all([
-        viewJob(client, dealid),
-        lotsOfDeal(client, dealid),
-        costsOfDeal(client, dealid),
-        outcomesOf(client, dealid),
-      ]);
+      const job = await viewJob(client, dealid);
+      const lots = await lotsOfDeal(client, dealid);
+      const costs = await costsOfDeal(client, dealid);
+      const outcomes = await outcomesOf(client, dealid, lots);
       if (flags.json) return printJson({ dealid, job, lots, costs, outcomes });
-      if (job.lots === 0) fail("no such deal");
+      const costOf = new Map(costs.map((cost) => [cost.lot, cost]));
+      const receiptOf = new Map(outcomes.map(({ index, receipt }) => [index, receipt]));
       print(
         `deal ${dealid}: ${job.volume} tasks in ${job.lots} lots, ${job.completed} completed, ${job.failed} failed`,
       );
       print();
       const rows = lots.map((lot) => {
-        const cost = costs.find((each) => each.lot === lot.id);
-        const receipt = outcomes.find((each) => each.index === lot.first)?.receipt;
+        const cost = costOf.get(lot.id);
+        const receipt = receiptOf.get(lot.first);
         return [
           `${lot.first}${lot.count > 1 ? `-${lot.first + lot.count - 1}` : ""}`,
           LOT_STATUS_NAMES[lot.status] ?? String(lot.status),
@@ -121,12 +120,14 @@ export const jobCommand = (): Command => {
       const account = flags.account ?? (flags.key ? addressOf(flags.key) : fail("--account or --key is needed"));
       const client = rpcClient(flags.node);
       const deals = await dealsOf(client, account);
-      const rows = await Promise.all(
-        deals.map(async ({ dealid, block }) => {
-          const job = await viewJob(client, dealid);
-          return [dealid, block, job.volume, job.lots, job.completed, job.failed];
-        }),
+      const jobs = await viewJobs(
+        client,
+        deals.map(({ dealid }) => dealid),
       );
+      const rows = deals.map(({ dealid, block }, i) => {
+        const job = jobs[i]!;
+        return [dealid, block, job.volume, job.lots, job.completed, job.failed];
+      });
       print(table(["deal", "block", "tasks", "lots", "completed", "failed"], rows));
     });
   command

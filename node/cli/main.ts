@@ -7,9 +7,20 @@ if (major < 24)
     `rolec needs Node 24 or newer, this is ${process.versions.node}; "npm run -s rolec" brings it along on Linux and Windows`,
   );
 
+/** Says what to do where the words of the system, or of a library, do not. */
+const explain = ({ message }: Error): string => {
+  const [, address, port] = /EADDRINUSE: address already in use (\S+):(\d+)/.exec(message) ?? [];
+  return port === undefined
+    ? message
+    : `port ${port} of ${address} is taken by another program; --port (and --p2p-port, for other nodes) choose one`;
+};
+
+// A reader like `head` that has enough is no error.
+process.stdout.on("error", () => process.exit(0));
+
 const { createProgram } = await import("./program.ts");
 try {
   await createProgram().parseAsync(process.argv);
 } catch (error) {
-  fail((error as Error).message);
+  fail(explain(error as Error));
 }

@@ -1,12 +1,15 @@
-import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { canonicalJson, readGenesis } from "../../chain/genesis.ts";
 import type { Hex } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
+import { readJson, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
-import { stopSignal } from "../stop.ts";
-import { address, port, several, whole } from "./options.ts";
+import { started, stopSignal } from "../stop.ts";
+import { address, checkMultiaddr, port, several, whole } from "./options.ts";
 import { fail, print } from "./output.ts";
+import { serve } from "./serve.ts";
 
 interface NodeFlags {
   datadir: string;
@@ -26,6 +29,17 @@ interface NodeFlags {
 }
 
 const MIB = 1024 * 1024;
+
+/** Puts a genesis document into a new folder, once it is known to be possible. Refuses a folder of another network. */
+const takeGenesis = (datadir: string, file: string): void => {
+  const given = readJson(file) ?? fail(`${file} does not exist`);
+  readGenesis(given);
+  const kept = join(datadir, "genesis.json");
+  const own = readJson(kept);
+  if (own === undefined) writeNodeFolder(datadir, given);
+  else if (canonicalJson(own) !== canonicalJson(given))
+    fail(`${kept} differs from ${file}: the folder is of another network; give another --datadir, or no --genesis`);
+};
 
 export const nodeCommand = (): Command =>
   new Command("node")
@@ -48,26 +62,25 @@ export const nodeCommand = (): Command =>
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
       const genesis = join(datadir, "genesis.json");
-      if (flags.genesis && !existsSync(genesis)) {
-        mkdirSync(datadir, { recursive: true });
-        cpSync(flags.genesis, genesis);
-      }
+      for (const each of flags.bootstrap ?? []) checkMultiaddr(each);
+      if (flags.genesis) takeGenesis(datadir, flags.genesis);
       if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
-      const node = await startNode({
-        datadir,
-        rpc: { host: flags.host, port: flags.port },
-        p2p: {
-          listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`],
-          bootstrap: flags.bootstrap ?? [],
-          announce: flags.announce ?? [],
-        },
-        data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
-        stratum: flags.stratum === undefined ? undefined : { host: flags.stratumHost, port: flags.stratum },
-        beneficiary: flags.beneficiary,
-        log: createLog({ level: flags.logLevel }),
-      });
+      const node = await started(
+        startNode({
+          datadir,
+          rpc: { host: flags.host, port: flags.port },
+          p2p: {
+            listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`],
+            bootstrap: flags.bootstrap ?? [],
+            announce: flags.announce ?? [],
+          },
+          data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
+          stratum: flags.stratum === undefined ? undefined : { host: flags.stratumHost, port: flags.stratum },
+          beneficiary: flags.beneficiary,
+          log: createLog({ level: flags.logLevel }),
+        }),
+      );
       print(`RPC ${node.rpcUrl}`);
       if (node.stratumPort !== undefined) print(`Stratum ${flags.stratumHost}:${node.stratumPort}`);
-      await stopped;
-      await node.stop();
+      await serve(node, stopped);
     });

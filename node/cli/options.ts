@@ -1,3 +1,4 @@
+import { multiaddr } from "@multiformats/multiaddr";
 import { InvalidArgumentError } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
 import { isHex } from "../../lib/bytes.ts";
@@ -38,6 +39,15 @@ export const privateKey = (text: string): Hex => {
 
 /** Gathers the values of an option that may be given several times. */
 export const several = (value: string, before: string[] = []): string[] => [...before, value];
+
+/** Checks an address of libp2p. Throws with what one looks like. */
+export const checkMultiaddr = (text: string): void => {
+  try {
+    multiaddr(text);
+  } catch {
+    throw new Error(`"${text}" is no address of a node, like /ip4/127.0.0.1/tcp/30303/p2p/12D3KooW…`);
+  }
+};
 
 /** Where commands find a node when none is named. */
 export const DEFAULT_NODE = process.env.ROLEC_NODE ?? "http://127.0.0.1:8545";

@@ -2,7 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { stopSignal } from "../stop.ts";
+import { stopping, stopSignal } from "../stop.ts";
 import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
 import { port, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
@@ -62,6 +62,19 @@ export const printTestnet = (testnet: Testnet): void => {
   );
 };
 
+/** Starts a network, does something with it, and stops it, whatever happens. A stop that was asked for is no error. */
+export const withTestnet = async (flags: TestnetFlags, run: (testnet: Testnet) => Promise<void>): Promise<void> => {
+  let testnet: Testnet | undefined;
+  try {
+    testnet = await startTestnet(toTestnetOptions(flags), stopping);
+    await run(testnet);
+  } catch (error) {
+    if (!stopping.aborted) throw error;
+  } finally {
+    await testnet?.stop();
+  }
+};
+
 export const testnetCommand = (): Command =>
   testnetOptions(new Command("testnet"))
     .description("start a network of validators and workers on this machine")
@@ -69,34 +82,29 @@ export const testnetCommand = (): Command =>
     .action(async (flags: TestnetFlags & { json?: boolean }) => {
       const stopped = stopSignal();
       const started = Date.now();
-      const testnet = await startTestnet(toTestnetOptions(flags));
-      try {
-        const finalized = await Promise.race([untilAgreed(testnet), stopped]);
-        if (typeof finalized === "number") {
-          const seconds = (Date.now() - started) / 1000;
-          if (flags.json) {
-            printJson({
-              chainId: testnet.chainId,
-              firstFinalizedSeconds: seconds,
-              nodes: testnet.members.map(({ name, role, address, rpcUrl, log }) => ({
-                name,
-                role,
-                address,
-                rpcUrl,
-                log,
-              })),
-              accounts: testnet.accounts,
-            });
-          } else {
-            printTestnet(testnet);
-            print();
-            print(
-              `All validators agree: block ${finalized} is final, ${seconds.toFixed(1)} s after the command. Ctrl-C stops the network.`,
-            );
-          }
-          await stopped;
+      await withTestnet(flags, async (testnet) => {
+        const finalized = await untilAgreed(testnet, stopping);
+        const seconds = (Date.now() - started) / 1000;
+        if (flags.json) {
+          printJson({
+            chainId: testnet.chainId,
+            firstFinalizedSeconds: seconds,
+            nodes: testnet.members.map(({ name, role, address, rpcUrl, log }) => ({
+              name,
+              role,
+              address,
+              rpcUrl,
+              log,
+            })),
+            accounts: testnet.accounts,
+          });
+        } else {
+          printTestnet(testnet);
+          print();
+          print(
+            `All validators agree: block ${finalized} is final, ${seconds.toFixed(1)} s after the command. Ctrl-C stops the network.`,
+          );
         }
-      } finally {
-        await testnet.stop();
-      }
+        await stopped;
+      });
     });

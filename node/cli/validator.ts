@@ -2,15 +2,19 @@ import { Command } from "commander";
 import { blsProve, blsPublicKey } from "../../lib/bls.ts";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { fromHex } from "../../lib/bytes.ts";
+import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { encodeCall } from "../../vm/abi.ts";
 import type { PowerRow } from "../demo.ts";
-import { readJson, type ValidatorKeys, validatorKeys, writeSecret } from "../folder.ts";
-import { transact } from "../wallet.ts";
+import { readValidatorKeys, validatorKeys, writeSecret } from "../folder.ts";
+import { feesNow, transact } from "../wallet.ts";
 import { DEFAULT_NODE, privateKey, url } from "./options.ts";
 import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
 
 const VALIDATORS: Address = "0x0000000000000000000000000000000000001000";
+
+/** More gas than to register takes; what is left stays with the validator's account. */
+const REGISTER_GAS = 6_000_000n;
 
 /** Prints the power of each validator, each resource in percent of its sum. */
 export const powerTable = (rows: readonly PowerRow[]): string => {
@@ -39,21 +43,36 @@ export const validatorCommand = (): Command => {
     });
   command
     .command("register")
-    .description("register a validator with a bond that its own account pays")
+    .description("register a validator with a bond")
     .requiredOption("--keys <file>", "the file that `validator new` made")
     .requiredOption("--bond <rlc>", "bond in RLC", parseRlc)
-    .option("--key <key>", "private key of another account that pays and owns the bond", privateKey)
+    .option(
+      "--key <key>",
+      "private key of the account that pays and owns the bond (default: the validator's own)",
+      privateKey,
+    )
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (flags: { keys: string; bond: bigint; key?: Hex; node: string }) => {
-      const keys = readJson<ValidatorKeys>(flags.keys) ?? fail(`${flags.keys} does not exist`);
+      const keys = readValidatorKeys(flags.keys) ?? fail(`${flags.keys} does not exist`);
+      const client = rpcClient(flags.node);
+      const owner = flags.key ? addressOf(flags.key) : keys.address;
       const data = encodeCall("register(bytes,bytes,address)", [
         fromHex(blsPublicKey(keys.bls)),
         fromHex(blsProve(keys.bls)),
-        keys.address,
+        owner,
       ]);
-      const receipt = await transact(rpcClient(flags.node), keys.secp, { to: VALIDATORS, data, value: flags.bond });
+      const call = { to: VALIDATORS, data, value: flags.bond };
+      if (flags.key) {
+        const { params } = (await client.call("rolec_genesis", [])) as { params: { minBondWei: string } };
+        if (flags.bond < BigInt(params.minBondWei)) fail(`the bond is at least ${rlc(BigInt(params.minBondWei))} RLC`);
+        // Only the validator's own account can register it, so that this one gives it the bond and the fee first.
+        const need = flags.bond + REGISTER_GAS * (await feesNow(client)).maxFeePerGas;
+        const have = BigInt((await client.call("eth_getBalance", [keys.address, "latest"])) as Hex);
+        if (have < need) await transact(client, flags.key, { to: keys.address, value: need - have });
+      }
+      const receipt = await transact(client, keys.secp, call);
       print(
-        `${keys.address} registered in block ${Number(receipt.blockNumber)}; it has power two eras later, under finality`,
+        `${keys.address} registered in block ${Number(receipt.blockNumber)}, its bond owned by ${owner}; it has power two eras later, under finality`,
       );
     });
   command

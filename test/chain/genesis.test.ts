@@ -47,6 +47,12 @@ t.test("an impossible document is refused with the field and the reason", async 
     ["params.ethashCacheBytes", 10_000, /ethashCacheBytes: is no multiple of 8192/],
     ["params.ethashDatasetBytes", 2 ** 20 + 8_192, /ethashDatasetBytes: is no multiple of 16384/],
     ["params.mystery", 1, /no such parameter/],
+    ["params.toString", 1, /toString: no such parameter/],
+    [
+      "slots",
+      Array.from({ length: 17 }, (_, i) => ({ worker: address(100 + i), validator: address(1), count: 4_096 })),
+      /69632 slots in all, at most 65536/,
+    ],
     ["params.gasLimit", undefined, /gasLimit/],
     ["params.schedule", [{ era: 0, work: "1", contribution: "1", stake: "1" }], /add up to 65536/],
     ["params.schedule", [{ era: 1, work: "65536", contribution: "0", stake: "0" }], /not at era 0/],
