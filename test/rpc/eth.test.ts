@@ -4,6 +4,7 @@ import { privateKeyToAccount } from "viem/accounts";
 import { signTransaction, type TransactionFields } from "../../chain/transaction.ts";
 import { blsKeygen, blsProve, blsPublicKey } from "../../lib/bls.ts";
 import { EMPTY, type Hex, toHex, utf8 } from "../../lib/bytes.ts";
+import { encodeCall } from "../../vm/abi.ts";
 import { VALIDATORS } from "../../vm/tables.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
 import { accountOf, RLC } from "../helpers/chain.ts";
@@ -276,4 +277,22 @@ t.test("rolec methods tell of validators, power and finality", async (t) => {
   t.match(await client.call("rolec_genesis"), { chainId: 77_216 });
   t.match(await client.call("rolec_account", [node.validator.address]), { validator: { index: 0, isActive: true } });
   t.match(await client.call("web3_clientVersion"), /^rolec\//);
+});
+
+t.test("logs are numbered through a block, the same wherever they are asked for", async (t) => {
+  const data = encodeCall("bond(address)", [node.validator.address]);
+  const first = Number(await client.call("eth_getTransactionCount", [alice.address, "latest"]));
+  const hashes: unknown[] = [];
+  for (let i = 0; i < 3; i++) {
+    const changes = { to: i === 1 ? bob.address : VALIDATORS, data: i === 1 ? EMPTY : data, gasLimit: 200_000 };
+    hashes.push(await client.call("eth_sendRawTransaction", [signed(first + i, changes, alice.key)]));
+  }
+  await node.mine();
+  const receipts = (await client.call("eth_getBlockReceipts", ["latest"])) as { logs: { logIndex: Hex }[] }[];
+  t.same(
+    receipts.map(({ logs }) => logs.map(({ logIndex }) => logIndex)),
+    [["0x0"], [], ["0x1"]],
+  );
+  for (const [i, hash] of hashes.entries()) t.same(await client.call("eth_getTransactionReceipt", [hash]), receipts[i]);
+  t.same(await client.call("eth_getLogs", [{ address: VALIDATORS }]), [...receipts[0]!.logs, ...receipts[2]!.logs]);
 });
