@@ -24,6 +24,7 @@ export const WASM_LIMITS = {
   stackBytes: 8 * 1024 * 1024,
   frameBytes: 128,
 } as const;
+export type WasmLimits = Readonly<Record<keyof typeof WASM_LIMITS, number>>;
 
 /** Limits of what a task may be given and may write (spec section 11). */
 export const TASK_LIMITS = {
