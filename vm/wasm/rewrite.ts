@@ -1,7 +1,7 @@
 import { createCode, decodeBody } from "./decode.ts";
 import { GAS } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
-import { type Layout, STOP, writeFunction } from "./meter.ts";
+import { type Layout, METER_PARAMS, METER_RESULTS, STOP, writeFunction, writeGasCheck } from "./meter.ts";
 import { KIND, readLocals, type WasmModule } from "./module.ts";
 import { I32, I64, OP } from "./opcodes.ts";
 import { parseModule } from "./parse.ts";
@@ -26,7 +26,6 @@ export const EXPORTS = {
   entry: "_start",
   start: "rolec:start",
   gas: "rolec:gas",
-  stack: "rolec:stack",
   status: "rolec:status",
 } as const;
 export const IMPORTS = { wasi: WASI_MODULE, own: "rolec", fault: "fault" } as const;
@@ -39,24 +38,30 @@ export interface Shape {
   readonly gas: number;
 }
 
-/** The types of a new module: the module's own, and those that the rewriter needs. */
+/** The types of a new module: the module's own, their metered forms, and those that the rewriter needs. */
 const createTypes = (module: WasmModule) => {
-  const added: { params: readonly number[]; results: readonly number[] }[] = [];
+  const { types } = module;
+  const all = [
+    ...types.map(({ params, results }) => ({ params: [...params], results: [...results] })),
+    ...types.map(({ params, results }) => ({
+      params: [...params, ...METER_PARAMS],
+      results: [...results, ...METER_RESULTS],
+    })),
+  ];
   const known = new Map<string, number>();
-  const add = (params: readonly number[], results: readonly number[]): number => {
-    const key = `${params}>${results}`;
-    let index = known.get(key);
-    if (index === undefined) {
-      index = module.types.length + added.push({ params, results }) - 1;
-      known.set(key, index);
-    }
-    return index;
-  };
   return {
-    add,
+    metered: (type: number): number => types.length + type,
+    add(params: readonly number[], results: readonly number[]): number {
+      const key = `${params}>${results}`;
+      let index = known.get(key);
+      if (index === undefined) {
+        index = all.push({ params: [...params], results: [...results] }) - 1;
+        known.set(key, index);
+      }
+      return index;
+    },
     section(): Writer {
       const out = new Writer();
-      const all = [...module.types, ...added];
       out.u32(all.length);
       for (const { params, results } of all) {
         out.byte(0x60);
@@ -70,28 +75,31 @@ const createTypes = (module: WasmModule) => {
   };
 };
 
-/** Writes what every host call goes through: its price, and the check of the counter before it. */
+/** Writes what every host call goes through: its price, the check of the counter, and the counter in its global. */
 const writeImportWrapper = (out: Writer, parameters: number, index: number, layout: Layout): void => {
-  out.u32(1);
-  out.byte(1);
-  out.byte(I64);
+  out.u32(0);
   const gas = parameters;
-  out.local(OP.globalGet, layout.gasGlobal);
+  out.local(OP.localGet, gas);
   out.i64Const(GAS.hostCall);
   out.byte(0x7d);
   out.local(OP.localTee, gas);
-  out.i64Const(0);
-  out.byte(0x53);
-  out.byte(OP.if);
-  out.byte(0x40);
-  out.i32Const(STOP.gas);
-  out.local(OP.globalSet, layout.statusGlobal);
-  out.byte(OP.unreachable);
-  out.byte(OP.end);
+  writeGasCheck(out, layout);
   out.local(OP.localGet, gas);
   out.local(OP.globalSet, layout.gasGlobal);
   for (let i = 0; i < parameters; i++) out.local(OP.localGet, i);
   out.local(OP.call, index);
+  out.local(OP.globalGet, layout.gasGlobal);
+  out.byte(OP.end);
+};
+
+/** Writes what the host calls in place of a function: it starts the meters and leaves what is left of the gas. */
+const writeDoor = (out: Writer, parameters: number, index: number, layout: Layout): void => {
+  out.u32(0);
+  for (let i = 0; i < parameters; i++) out.local(OP.localGet, i);
+  out.local(OP.globalGet, layout.gasGlobal);
+  out.i32Const(LIMITS.stackBytes);
+  out.local(OP.call, layout.functionIndex(index));
+  out.local(OP.globalSet, layout.gasGlobal);
   out.byte(OP.end);
 };
 
@@ -106,10 +114,12 @@ const writeGrow = (out: Writer, module: WasmModule, maxPages: number, fault: num
     out.byte(OP.end);
     return;
   }
-  const ret = (write: () => void): void => {
+  const [pages, gas, before] = [0, 1, 2];
+  const answerIf = (write: () => void): void => {
     out.byte(OP.if);
     out.byte(0x40);
     write();
+    out.local(OP.localGet, gas);
     out.byte(OP.return);
     out.byte(OP.end);
   };
@@ -117,43 +127,32 @@ const writeGrow = (out: Writer, module: WasmModule, maxPages: number, fault: num
     out.byte(OP.memorySize);
     out.byte(0);
   };
-  out.u32(2);
-  out.byte(1);
-  out.byte(I64);
+  out.u32(1);
   out.byte(1);
   out.byte(I32);
-  out.local(OP.localGet, 0);
+  out.local(OP.localGet, pages);
   out.byte(0x45); // i32.eqz
-  ret(size);
-  out.local(OP.localGet, 0);
+  answerIf(size);
+  out.local(OP.localGet, pages);
   out.i32Const(maxPages);
   size();
   out.byte(0x6b);
   out.byte(0x4b); // i32.gt_u
-  ret(() => out.i32Const(-1));
-  out.local(OP.globalGet, layout.gasGlobal);
+  answerIf(() => out.i32Const(-1));
+  out.local(OP.localGet, gas);
   out.i64Const(GAS.growBase);
   out.byte(0x7d);
-  out.local(OP.localGet, 0);
+  out.local(OP.localGet, pages);
   out.byte(0xad);
   out.i64Const(GAS.growPage);
   out.byte(0x7e); // i64.mul
   out.byte(0x7d);
-  out.local(OP.localTee, 1);
-  out.i64Const(0);
-  out.byte(0x53);
-  out.byte(OP.if);
-  out.byte(0x40);
-  out.i32Const(STOP.gas);
-  out.local(OP.globalSet, layout.statusGlobal);
-  out.byte(OP.unreachable);
-  out.byte(OP.end);
-  out.local(OP.localGet, 1);
-  out.local(OP.globalSet, layout.gasGlobal);
-  out.local(OP.localGet, 0);
+  out.local(OP.localTee, gas);
+  writeGasCheck(out, layout);
+  out.local(OP.localGet, pages);
   out.byte(OP.memoryGrow);
   out.byte(0);
-  out.local(OP.localTee, 2);
+  out.local(OP.localTee, before);
   out.i32Const(-1);
   out.byte(0x46); // i32.eq
   out.byte(OP.if);
@@ -161,14 +160,15 @@ const writeGrow = (out: Writer, module: WasmModule, maxPages: number, fault: num
   out.local(OP.call, fault);
   out.byte(OP.unreachable);
   out.byte(OP.end);
-  out.local(OP.localGet, 2);
+  out.local(OP.localGet, before);
+  out.local(OP.localGet, gas);
   out.byte(OP.end);
 };
 
 const writeGlobals = (module: WasmModule, shape: Shape): Writer => {
   const out = new Writer();
   const own = module.globals.filter(({ initial }) => initial !== undefined);
-  out.u32(own.length + 3);
+  out.u32(own.length + 2);
   for (const { type, mutable, initial } of own) {
     out.byte(type);
     out.byte(mutable ? 1 : 0);
@@ -177,22 +177,18 @@ const writeGlobals = (module: WasmModule, shape: Shape): Writer => {
   out.bytes(Uint8Array.of(I64, 1));
   out.i64Const(shape.gas);
   out.byte(OP.end);
-  out.bytes(Uint8Array.of(I32, 1));
-  out.i32Const(LIMITS.stackBytes);
-  out.byte(OP.end);
   out.bytes(Uint8Array.of(I32, 1, OP.i32Const, STOP.none, OP.end));
   return out;
 };
 
-const writeExports = (module: WasmModule, shape: Shape, layout: Layout): Writer => {
+const writeExports = (module: WasmModule, shape: Shape, layout: Layout, doorIndex: Map<number, number>): Writer => {
   const entries: [string, number, number][] = [
     [EXPORTS.gas, KIND.global, layout.gasGlobal],
-    [EXPORTS.stack, KIND.global, layout.stackGlobal],
     [EXPORTS.status, KIND.global, layout.statusGlobal],
   ];
   for (const { name, kind, index } of shape.exports)
-    entries.push([name, kind, kind === KIND.function ? layout.functionIndex(index) : index]);
-  if (module.start !== undefined) entries.push([EXPORTS.start, KIND.function, layout.functionIndex(module.start)]);
+    entries.push([name, kind, kind === KIND.function ? doorIndex.get(index)! : index]);
+  if (module.start !== undefined) entries.push([EXPORTS.start, KIND.function, doorIndex.get(module.start)!]);
   const out = new Writer();
   out.u32(entries.length);
   for (const [name, kind, index] of entries) {
@@ -254,16 +250,16 @@ const writeSizes = (min: number, max: number | undefined): Writer => {
   return out;
 };
 
-/** Validates each function and writes it with its meters, after a wrapper for each import and the growing of memory. */
-const writeCode = (module: WasmModule, shape: Shape, layout: Layout): Writer => {
+/** Validates each function and writes it with its meters, between wrappers for imports and doors for exports. */
+const writeCode = (module: WasmModule, shape: Shape, layout: Layout, doors: readonly number[]): Writer => {
   const code = new Writer(Math.max(1024, module.bytes.length));
   const body = new Writer(64 * 1024);
   const imported = module.importedFunctions;
-  code.u32(imported + 1 + module.bodies.length);
+  code.u32(imported + 1 + module.bodies.length + doors.length);
+  const parametersOf = (index: number): number => module.types[module.functionTypes[index]!]!.params.length;
   for (let index = 0; index < imported; index++) {
     body.clear();
-    const { params } = module.types[module.functionTypes[index]!]!;
-    writeImportWrapper(body, params.length, index, layout);
+    writeImportWrapper(body, parametersOf(index), index, layout);
     code.sized(body);
   }
   body.clear();
@@ -281,6 +277,11 @@ const writeCode = (module: WasmModule, shape: Shape, layout: Layout): Writer => 
     if (code.length > LIMITS.rewrittenCodeBytes)
       throw new WasmRefused(`rewritten code of more than ${LIMITS.rewrittenCodeBytes} bytes`, { section: "code" });
   }
+  for (const index of doors) {
+    body.clear();
+    writeDoor(body, parametersOf(index), index, layout);
+    code.sized(body);
+  }
   return code;
 };
 
@@ -292,28 +293,33 @@ const writeCode = (module: WasmModule, shape: Shape, layout: Layout): Writer => 
 export const rewriteModule = (module: WasmModule, shape: Shape): Uint8Array => {
   const types = createTypes(module);
   const imported = module.importedFunctions;
-  // Imports, fault | a wrapper for each import, grow, the module's own functions.
+  // Imports, fault | a wrapper for each import, grow, the module's own functions, a door for each that the host calls.
   const layout: Layout = {
     functionIndex: (index) => index + imported + (index < imported ? 1 : 2),
+    meteredType: types.metered,
     growFunction: imported + 1 + imported,
     gasGlobal: module.globals.length,
-    stackGlobal: module.globals.length + 1,
-    statusGlobal: module.globals.length + 2,
+    statusGlobal: module.globals.length + 1,
     blockType: (results) => types.add([], [...results]),
   };
+  const exported = shape.exports.filter(({ kind }) => kind === KIND.function).map(({ index }) => index);
+  const doors = [...new Set(module.start === undefined ? exported : [...exported, module.start])];
+  const firstDoor = layout.functionIndex(module.functionTypes.length);
+  const doorIndex = new Map(doors.map((index, i) => [index, firstDoor + i]));
   const faultType = types.add([], []);
-  const growType = types.add([I32], [I32]);
-  const code = writeCode(module, shape, layout);
+  const growType = types.add([I32, I64], [I32, I64]);
+  const code = writeCode(module, shape, layout, doors);
 
   const out = new Writer(code.length + 64 * 1024);
   out.bytes(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
   out.section(1, types.section());
   out.section(2, writeImports(module, faultType));
   const section = new Writer();
-  section.u32(imported + 1 + module.bodies.length);
-  for (const type of module.functionTypes.subarray(0, imported)) section.u32(type);
+  section.u32(imported + 1 + module.bodies.length + doors.length);
+  for (const type of module.functionTypes.subarray(0, imported)) section.u32(types.metered(type));
   section.u32(growType);
-  for (const type of module.functionTypes.subarray(imported)) section.u32(type);
+  for (const type of module.functionTypes.subarray(imported)) section.u32(types.metered(type));
+  for (const index of doors) section.u32(module.functionTypes[index]!);
   out.section(3, section);
   if (module.table && !module.table.imported) {
     section.clear();
@@ -328,7 +334,7 @@ export const rewriteModule = (module: WasmModule, shape: Shape): Uint8Array => {
     out.section(5, section);
   }
   out.section(6, writeGlobals(module, shape));
-  out.section(7, writeExports(module, shape, layout));
+  out.section(7, writeExports(module, shape, layout, doorIndex));
   if (module.elements.length > 0) out.section(9, writeElements(module, layout));
   if (module.dataCount !== undefined) {
     section.clear();

@@ -75,7 +75,6 @@ export const createLinker = ({ toBytes }: Assembler) => {
   const refill = (): void => {
     for (const running of instances) {
       meter(running, EXPORTS.gas).value = PLENTY;
-      meter(running, EXPORTS.stack).value = LIMITS.stackBytes;
       meter(running, EXPORTS.status).value = STOP.none;
     }
   };
@@ -85,8 +84,6 @@ export const createLinker = ({ toBytes }: Assembler) => {
     try {
       const result = call();
       for (const running of instances) {
-        if (meter(running, EXPORTS.stack).value !== LIMITS.stackBytes)
-          throw new Error("the stack meter is not balanced");
         if ((meter(running, EXPORTS.gas).value as unknown as bigint) > PLENTY) throw new Error("gas was made");
       }
       return result;
