@@ -80,7 +80,7 @@ export const runInstance = ({ prepared, module }: Compiled, task: Task): Outcome
   const tree = createFileTree(inputs);
   const { gasLimit } = task;
   const inputBytes = inputs.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  const left = gasLimit - startGas(prepared.originalBytes, inputBytes, prepared.initialPages);
+  const left = gasLimit - startGas(prepared.originalBytes, prepared.compileGas, inputBytes, prepared.initialPages);
   if (left < 0)
     return {
       status: STATUS.outOfGas,

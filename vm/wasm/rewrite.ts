@@ -1,5 +1,5 @@
 import { createCode, decodeBody } from "./decode.ts";
-import { GAS } from "./gas.ts";
+import { compileGas, GAS } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
 import { type Layout, METER_PARAMS, METER_RESULTS, STOP, writeFunction, writeGasCheck } from "./meter.ts";
 import { KIND, readLocals, type WasmModule } from "./module.ts";
@@ -15,6 +15,8 @@ export interface Prepared {
   readonly bytes: Uint8Array;
   /** Bytes of the module before rewriting, which is what its gas counts. */
   readonly originalBytes: number;
+  /** Gas of compiling its functions. */
+  readonly compileGas: number;
   readonly initialPages: number;
   readonly hasMemory: boolean;
   readonly hasStart: boolean;
@@ -251,7 +253,12 @@ const writeSizes = (min: number, max: number | undefined): Writer => {
 };
 
 /** Validates each function and writes it with its meters, between wrappers for imports and doors for exports. */
-const writeCode = (module: WasmModule, shape: Shape, layout: Layout, doors: readonly number[]): Writer => {
+const writeCode = (
+  module: WasmModule,
+  shape: Shape,
+  layout: Layout,
+  doors: readonly number[],
+): { code: Writer; gas: number } => {
   const code = new Writer(Math.max(1024, module.bytes.length));
   const body = new Writer(64 * 1024);
   const imported = module.importedFunctions;
@@ -266,11 +273,23 @@ const writeCode = (module: WasmModule, shape: Shape, layout: Layout, doors: read
   writeGrow(body, module, shape.maxPages, imported, layout);
   code.sized(body);
   const decoded = createCode();
+  let gas = 0;
   for (const [i, place] of module.bodies.entries()) {
     const functionIndex = imported + i;
     const locals = readLocals(module, place, functionIndex);
     decodeBody(module, { from: locals.codeFrom, to: place.to }, functionIndex, decoded);
     const facts = validateBody(module, functionIndex, locals.types, decoded);
+    const compiling = compileGas(decoded, locals.types.length, facts.origins.marked);
+    if (compiling > module.limits.compileGas)
+      throw new WasmRefused(
+        `a function too complex: ${compiling} gas to compile, at most ${module.limits.compileGas}`,
+        {
+          section: "code",
+          functionIndex,
+          offset: place.from,
+        },
+      );
+    gas += compiling;
     body.clear();
     writeFunction(body, module, functionIndex, locals, decoded, facts, layout);
     code.sized(body);
@@ -282,15 +301,15 @@ const writeCode = (module: WasmModule, shape: Shape, layout: Layout, doors: read
     writeDoor(body, parametersOf(index), index, layout);
     code.sized(body);
   }
-  return code;
+  return { code, gas };
 };
 
 /**
- * Validates a module's code and rewrites it, the same everywhere: meters in its code, custom sections gone, the start
+ * Validates a module's code and rewrites it, the same everywhere, and prices its compilation: meters in its code, custom sections gone, the start
  * function exported so that it runs under the meters, references to imports through priced wrappers. Throws
  * WasmRefused. Costs about 50 ns per byte of code.
  */
-export const rewriteModule = (module: WasmModule, shape: Shape): Uint8Array => {
+export const rewriteModule = (module: WasmModule, shape: Shape): { bytes: Uint8Array; compileGas: number } => {
   const types = createTypes(module);
   const imported = module.importedFunctions;
   // Imports, fault | a wrapper for each import, grow, the module's own functions, a door for each that the host calls.
@@ -308,7 +327,7 @@ export const rewriteModule = (module: WasmModule, shape: Shape): Uint8Array => {
   const doorIndex = new Map(doors.map((index, i) => [index, firstDoor + i]));
   const faultType = types.add([], []);
   const growType = types.add([I32, I64], [I32, I64]);
-  const code = writeCode(module, shape, layout, doors);
+  const { code, gas } = writeCode(module, shape, layout, doors);
 
   const out = new Writer(code.length + 64 * 1024);
   out.bytes(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
@@ -343,7 +362,7 @@ export const rewriteModule = (module: WasmModule, shape: Shape): Uint8Array => {
   }
   out.section(10, code);
   if (module.data.length > 0) out.section(11, writeData(module));
-  return out.finish();
+  return { bytes: out.finish(), compileGas: gas };
 };
 
 /** Makes a job's module ready to run: parsed, checked, rewritten once. Throws WasmRefused. */
@@ -354,7 +373,7 @@ export const prepareModule = (bytes: Uint8Array): Prepared => {
   const hasMemory = module.memory !== undefined;
   if (hasMemory) exports.push({ name: EXPORTS.memory, kind: KIND.memory, index: 0 });
   return {
-    bytes: rewriteModule(module, { exports, maxPages, gas: 0 }),
+    ...rewriteModule(module, { exports, maxPages, gas: 0 }),
     originalBytes: bytes.length,
     initialPages,
     hasMemory,

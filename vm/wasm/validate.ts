@@ -19,6 +19,7 @@ interface Frame {
   /** Operands below the frame's own. */
   readonly height: number;
   unreachable: boolean;
+  branches: number;
 }
 
 const NONE = new Uint8Array(0);
@@ -56,7 +57,9 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     types[height] = type;
     origins[height] = origin;
     height++;
-    if (height > maxHeight) maxHeight = height;
+    if (height <= maxHeight) return;
+    maxHeight = height;
+    if (height > module.limits.operands) refuse(`more than ${module.limits.operands} operands on the stack`);
   };
   /** Type and origin of the operand that pop took last. */
   let origin: Origin = 0;
@@ -88,7 +91,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     for (let i = 0; i < list.length; i++) push(list[i]!, 0);
   };
   const enter = (op: number, params: Uint8Array, results: Uint8Array): void => {
-    frames.push({ op, params, results, height, unreachable: false });
+    frames.push({ op, params, results, height, unreachable: false, branches: 0 });
     pushAll(params);
   };
   const leave = (): Frame => {
@@ -106,6 +109,8 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
   const label = (depth: number): Uint8Array => {
     const frame = frames[frames.length - 1 - depth];
     if (!frame) return refuse(`unknown label ${depth}`);
+    if (++frame.branches > module.limits.labelBranches)
+      refuse(`more than ${module.limits.labelBranches} branches to one label`);
     return frame.op === OP.loop ? frame.params : frame.results;
   };
   const blockType = (immediate: number): { params: Uint8Array; results: Uint8Array } => {
@@ -200,7 +205,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
         branchTable(immediate);
         break;
       case OP.return:
-        observeAll(frames[0]!.results);
+        observeAll(label(frames.length - 1));
         unreachable();
         break;
       case OP.unreachable:
@@ -320,7 +325,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
 
   return {
     run(results: Uint8Array): number {
-      frames.push({ op: OP.block, params: NONE, results, height: 0, unreachable: false });
+      frames.push({ op: OP.block, params: NONE, results, height: 0, unreachable: false, branches: 0 });
       for (index = 0; index < code.count; index++) step(code.op[index]!, code.immediate[index]!);
       return maxHeight;
     },

@@ -69,7 +69,7 @@ for (const { name, kind, size } of KERNELS) {
   clang(...WASM, "-o", wasm, source(name));
   clang("-o", native, source(name), source("native"));
   const module = parseModule(new Uint8Array(readFileSync(wasm)));
-  const rewritten = rewriteModule(module, { exports: module.exports, maxPages: 1_024, gas: GAS });
+  const { bytes: rewritten } = rewriteModule(module, { exports: module.exports, maxPages: 1_024, gas: GAS });
   const instance = (bytes: Uint8Array): WebAssembly.Exports =>
     new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), {
       [IMPORTS.own]: { [IMPORTS.fault]: () => undefined },

@@ -21,7 +21,7 @@ export interface Accepted {
 export const acceptModule = (bytes: Uint8Array): Accepted => {
   const module = parseModule(bytes, LIMITS);
   const rewritten = (maxPages: number): Uint8Array =>
-    rewriteModule(module, { exports: module.exports, maxPages, gas: Number(PLENTY) });
+    rewriteModule(module, { exports: module.exports, maxPages, gas: Number(PLENTY) }).bytes;
   const first = rewritten(module.memory?.max ?? MOST_PAGES);
   if (Buffer.compare(first, rewritten(module.memory?.max ?? MOST_PAGES)) !== 0)
     throw new Error("two rewritings of one module differ");
