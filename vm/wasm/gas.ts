@@ -1,5 +1,6 @@
 import type { Code } from "./decode.ts";
 import { OP } from "./opcodes.ts";
+import type { Facts } from "./validate.ts";
 
 /**
  * Prices of the compute VM, in gas. A gas is about the time of one simple operation: ordinary code runs 5 to 12
@@ -21,6 +22,8 @@ export const GAS = {
   compileBranch: 300,
   /** A branch again, for each local that may differ where it joins others. */
   compileJoin: 2,
+  /** The square of how many `br` go to one label. */
+  compileSquare: 2,
   inputByte: 1,
   /** A page of 64 KiB of the initial memory. */
   initialPage: 8_192,
@@ -81,11 +84,12 @@ for (const op of [OP.memoryGrow, OP.memoryInit, OP.memoryCopy, OP.memoryFill]) C
 for (const [first, last] of TO_INTEGER) COMPILE.fill(GAS.compileBranch, first, last + 1);
 
 /**
- * Computes what compiling one function costs, beside its bytes; `marked` are its operations whose NaN is made
- * canonical. Linear in its operations.
+ * Computes what compiling one function costs, beside its bytes; its `facts` tell which NaNs are made canonical,
+ * and which branches meet. Linear in its operations.
  */
-export const compileGas = ({ count, op, immediate }: Code, locals: number, marked: Uint8Array): number => {
-  let gas = GAS.compileFunction;
+export const compileGas = ({ count, op, immediate }: Code, locals: number, facts: Facts): number => {
+  const { marked } = facts.origins;
+  let gas = GAS.compileFunction + GAS.compileSquare * facts.jumpSquares;
   let joins = 0;
   for (let i = 0; i < count; i++) {
     const one = op[i]!;

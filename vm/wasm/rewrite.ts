@@ -279,7 +279,7 @@ const writeCode = (
     const locals = readLocals(module, place, functionIndex);
     decodeBody(module, { from: locals.codeFrom, to: place.to }, functionIndex, decoded);
     const facts = validateBody(module, functionIndex, locals.types, decoded);
-    const compiling = compileGas(decoded, locals.types.length, facts.origins.marked);
+    const compiling = compileGas(decoded, locals.types.length, facts);
     if (compiling > module.limits.compileGas)
       throw new WasmRefused(
         `a function too complex: ${compiling} gas to compile, at most ${module.limits.compileGas}`,

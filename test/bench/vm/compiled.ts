@@ -71,11 +71,11 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 1 MiB of ifs over 2 locals",
+    name: "compile: 50,000 ifs over 2 locals",
     build: () =>
       moduleOf(
         [
-          repeat(Math.floor(BODY / 12), (i) =>
+          repeat(50_000, (i) =>
             join(unknown, [0x04, 0x40], get(0), [0x41, i & 63, 0x6a], set(0), [END]),
           ),
         ],
@@ -83,11 +83,11 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 1 MiB of ifs over 64 locals",
+    name: "compile: 50,000 ifs over 64 locals",
     build: () =>
       moduleOf(
         [
-          repeat(Math.floor(BODY / 12), (i) =>
+          repeat(50_000, (i) =>
             join(unknown, [0x04, 0x40], get(i & 63), [0x41, i & 63, 0x6a], set((i * 7) & 63), [END]),
           ),
         ],
@@ -95,11 +95,11 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 256 KiB of ifs over 1,000 locals",
+    name: "compile: 15,000 ifs over 1,000 locals",
     build: () =>
       moduleOf(
         [
-          repeat(Math.floor(BODY / 4 / 14), (i) =>
+          repeat(14_000, (i) =>
             join(unknown, [0x04, 0x40], get(i % 1000), [0x41, i & 63, 0x6a], set((i * 7) % 1000), [END]),
           ),
         ],
@@ -139,11 +139,11 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 16,000 targets of br_table, 60 times",
+    name: "compile: 16,000 targets of br_table, 8 times",
     build: () =>
       moduleOf(
         [
-          repeat(60, () =>
+          repeat(8, () =>
             join(
               repeat(64, () => [0x02, 0x40]),
               unknown,
@@ -172,18 +172,18 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 10,000 loops in a row",
+    name: "compile: 6,000 loops in a row",
     build: () =>
-      moduleOf([repeat(10_000, () => join([0x03, 0x40], get(0), unknown, [0x6a], set(0), unknown, [0x0d, 0, END]))], 2),
+      moduleOf([repeat(6_000, () => join([0x03, 0x40], get(0), unknown, [0x6a], set(0), unknown, [0x0d, 0, END]))], 2),
   },
   {
-    name: "compile: 30,000 branches to one label",
+    name: "compile: 20,000 branches to one label",
     build: () =>
       moduleOf(
         [
           join(
             [0x02, 0x40],
-            repeat(30_000, () => join(unknown, [0x0d, 0], get(0), unknown, [0x6a], set(0))),
+            repeat(20_000, () => join(unknown, [0x0d, 0], get(0), unknown, [0x6a], set(0))),
             [END],
           ),
         ],
@@ -191,14 +191,18 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 1 MiB of memory.grow",
+    name: "compile: 4,000 branches out of ifs to one label",
+    build: () => moduleOf([join([0x02, 0x40], repeat(4_000, () => join(unknown, [0x04, 0x40, 0x0c, 1, END])), [END])], 2),
+  },
+  {
+    name: "compile: 40,000 memory.grow",
     build: () =>
       moduleOf(
         [
           join(
             unknown,
             [0x04, 0x40],
-            repeat(Math.floor(BODY / 5), () => [...unknown, 0x40, 0, 0x1a]),
+            repeat(40_000, () => [...unknown, 0x40, 0, 0x1a]),
             [END],
           ),
         ],
@@ -206,14 +210,14 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 1 MiB of calls",
+    name: "compile: 60,000 calls",
     build: () =>
       moduleOf(
         [
           join(
             unknown,
             [0x04, 0x40],
-            repeat(Math.floor(BODY / 2), () => [0x10, 1]),
+            repeat(60_000, () => [0x10, 1]),
             [END],
           ),
           [],
@@ -239,13 +243,13 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 1 MiB of conversions",
+    name: "compile: 100,000 conversions",
     build: () =>
       moduleOf(
         [
           join(
             unknown,
-            repeat(Math.floor(BODY / 3), () => [0xb8, 0xfc, 3]),
+            repeat(100_000, () => [0xb8, 0xfc, 3]),
             [0x24, 0],
           ),
         ],
