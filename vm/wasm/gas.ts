@@ -14,11 +14,11 @@ export const GAS = {
   compileFunction: 2_000,
   compileLoop: 5_000,
   compileIndirect: 1_500,
-  /** memory.grow and bulk operations. */
-  compileMemory: 800,
+  /** memory.grow, bulk operations, conversions of floats to integers. */
+  compileLarge: 800,
   compileIf: 600,
   compileCall: 500,
-  /** Other branches, each target of a br_table, conversions of floats to integers, NaNs made canonical. */
+  /** Other branches, each target of a br_table, NaNs made canonical. */
   compileBranch: 300,
   /** A branch again, for each local that may differ where it joins others. */
   compileJoin: 2,
@@ -80,8 +80,8 @@ COMPILE[OP.if] = GAS.compileIf;
 for (const op of [OP.else, OP.br, OP.brIf, OP.brTable, OP.return]) COMPILE[op] = GAS.compileBranch;
 COMPILE[OP.call] = GAS.compileCall;
 COMPILE[OP.callIndirect] = GAS.compileIndirect;
-for (const op of [OP.memoryGrow, OP.memoryInit, OP.memoryCopy, OP.memoryFill]) COMPILE[op] = GAS.compileMemory;
-for (const [first, last] of TO_INTEGER) COMPILE.fill(GAS.compileBranch, first, last + 1);
+for (const op of [OP.memoryGrow, OP.memoryInit, OP.memoryCopy, OP.memoryFill]) COMPILE[op] = GAS.compileLarge;
+for (const [first, last] of TO_INTEGER) COMPILE.fill(GAS.compileLarge, first, last + 1);
 
 /**
  * Computes what compiling one function costs, beside its bytes; its `facts` tell which NaNs are made canonical,

@@ -10,6 +10,7 @@ import { createFileTree } from "../../../vm/wasm/file-tree.ts";
 import { startGas } from "../../../vm/wasm/gas.ts";
 import { parseModule } from "../../../vm/wasm/parse.ts";
 import { checkCommand } from "../../../vm/wasm/profile.ts";
+import { WasmRefused } from "../../../vm/wasm/refusal.ts";
 import { EXPORTS, IMPORTS, prepareModule, rewriteModule } from "../../../vm/wasm/rewrite.ts";
 import { createWasi } from "../../../vm/wasm/wasi.ts";
 import { createHost } from "../../../vm/wasm/wasi-host.ts";
@@ -106,5 +107,13 @@ if (isMainThread) {
     measureProgram(module.toBinary({}).buffer.slice(), program);
     module.destroy();
   }
-  for (const { name, build } of COMPILED) if (wanted(name)) measureCompiled(name, build());
+  for (const { name, build } of COMPILED) {
+    if (!wanted(name)) continue;
+    try {
+      measureCompiled(name, build());
+    } catch (error) {
+      if (!(error instanceof WasmRefused)) throw error;
+      say(`${name.padEnd(44)}  refused: ${error.rule}`);
+    }
+  }
 }

@@ -73,21 +73,14 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
   {
     name: "compile: 50,000 ifs over 2 locals",
     build: () =>
-      moduleOf(
-        [
-          repeat(50_000, (i) =>
-            join(unknown, [0x04, 0x40], get(0), [0x41, i & 63, 0x6a], set(0), [END]),
-          ),
-        ],
-        2,
-      ),
+      moduleOf([repeat(50_000, (i) => join(unknown, [0x04, 0x40], get(0), [0x41, i & 63, 0x6a], set(0), [END]))], 2),
   },
   {
-    name: "compile: 50,000 ifs over 64 locals",
+    name: "compile: 40,000 ifs over 64 locals",
     build: () =>
       moduleOf(
         [
-          repeat(50_000, (i) =>
+          repeat(40_000, (i) =>
             join(unknown, [0x04, 0x40], get(i & 63), [0x41, i & 63, 0x6a], set((i * 7) & 63), [END]),
           ),
         ],
@@ -95,11 +88,11 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 15,000 ifs over 1,000 locals",
+    name: "compile: 8,000 ifs over 1,000 locals",
     build: () =>
       moduleOf(
         [
-          repeat(14_000, (i) =>
+          repeat(8_000, (i) =>
             join(unknown, [0x04, 0x40], get(i % 1000), [0x41, i & 63, 0x6a], set((i * 7) % 1000), [END]),
           ),
         ],
@@ -192,7 +185,17 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
   },
   {
     name: "compile: 4,000 branches out of ifs to one label",
-    build: () => moduleOf([join([0x02, 0x40], repeat(4_000, () => join(unknown, [0x04, 0x40, 0x0c, 1, END])), [END])], 2),
+    build: () =>
+      moduleOf(
+        [
+          join(
+            [0x02, 0x40],
+            repeat(4_000, () => join(unknown, [0x04, 0x40, 0x0c, 1, END])),
+            [END],
+          ),
+        ],
+        2,
+      ),
   },
   {
     name: "compile: 40,000 memory.grow",

@@ -50,7 +50,12 @@ const writeApps = (folder: string): void => {
   for (const app of readdirSync(APPS)) {
     if (app.includes(".")) continue;
     const positions = readFileSync(join(APPS, app, "positions.csv"), "utf8");
-    const task = { ...TASK, args: ["--paths", "20000"], inputs: [{ name: "positions.csv", text: positions }], gasLimit: 20 * 10 ** 9 };
+    const task = {
+      ...TASK,
+      args: ["--paths", "20000"],
+      inputs: [{ name: "positions.csv", text: positions }],
+      gasLimit: 20 * 10 ** 9,
+    };
     writeFileSync(join(folder, `${app}.wasm`), readFileSync(join(APPS, app, `${app}.wasm`)));
     writeFileSync(join(folder, `${app}.json`), JSON.stringify(task));
   }

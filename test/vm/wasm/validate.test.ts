@@ -110,6 +110,13 @@ t.test("code that breaks the type rules is refused", async (t) => {
       code(...new Array<number[]>(1_100).fill([0x02, 0x40]), new Array<number>(1_100).fill(0x0b)),
       /nesting/,
     ],
+    [
+      "too many branches to one label",
+      code(op.block(...new Array<number[]>(20_001).fill([...op.i32(0), ...op.brIf(0)]))),
+      /20000 branches/,
+    ],
+    ["too many operands", code(...new Array<number[]>(16_385).fill(op.i32(0))), /16384 operands/],
+    ["a function that takes V8 too long", code(...new Array<number[]>(9_000).fill(op.loop())), /too complex/],
     ["too many locals", { functions: [{ locals: new Array<number>(8_193).fill(i32), code: [] }] }, /8192 locals/],
   ];
   for (const [name, source, reason] of cases) t.match(refused(source), reason, name);

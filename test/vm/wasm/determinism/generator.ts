@@ -17,10 +17,30 @@ const UNARY: Readonly<Record<Type, readonly string[]>> = {
 };
 /** Operations from another type, and that type. */
 const FROM: Readonly<Record<Type, readonly (readonly [string, Type])[]>> = {
-  i32: [["wrap_i64", "i64"], ["trunc_sat_f64_s", "f64"], ["trunc_f32_u", "f32"], ["reinterpret_f32", "f32"]],
-  i64: [["extend_i32_s", "i32"], ["trunc_sat_f32_u", "f32"], ["trunc_f64_s", "f64"], ["reinterpret_f64", "f64"]],
-  f32: [["convert_i32_s", "i32"], ["convert_i64_u", "i64"], ["demote_f64", "f64"], ["reinterpret_i32", "i32"]],
-  f64: [["convert_i32_u", "i32"], ["convert_i64_s", "i64"], ["promote_f32", "f32"], ["reinterpret_i64", "i64"]],
+  i32: [
+    ["wrap_i64", "i64"],
+    ["trunc_sat_f64_s", "f64"],
+    ["trunc_f32_u", "f32"],
+    ["reinterpret_f32", "f32"],
+  ],
+  i64: [
+    ["extend_i32_s", "i32"],
+    ["trunc_sat_f32_u", "f32"],
+    ["trunc_f64_s", "f64"],
+    ["reinterpret_f64", "f64"],
+  ],
+  f32: [
+    ["convert_i32_s", "i32"],
+    ["convert_i64_u", "i64"],
+    ["demote_f64", "f64"],
+    ["reinterpret_i32", "i32"],
+  ],
+  f64: [
+    ["convert_i32_u", "i32"],
+    ["convert_i64_s", "i64"],
+    ["promote_f32", "f32"],
+    ["reinterpret_i64", "i64"],
+  ],
 };
 const CONSTANTS: Readonly<Record<Type, readonly string[]>> = {
   i32: ["0", "1", "-1", "2147483647", "-2147483648", "65535", "12345"],
@@ -110,7 +130,9 @@ export const generateProgram = (tape: readonly number[]): string => {
       case 11:
         return `(block $x${depth} (block $y${depth} (br_table $x${depth} $y${depth} ${expression("i32", 2)})) ${block(depth - 1)})`;
       case 12:
-        return pick(10) === 0 ? `(if ${expression("i32", 1)} (then ${one(["(unreachable)", "(call $exit (i32.const 3))", `(return ${expression("i32", 1)} ${expression("f64", 1)})`])}))` : call();
+        return pick(10) === 0
+          ? `(if ${expression("i32", 1)} (then ${one(["(unreachable)", "(call $exit (i32.const 3))", `(return ${expression("i32", 1)} ${expression("f64", 1)})`])}))`
+          : call();
       default:
         return call();
     }

@@ -12,7 +12,10 @@ import { compileModule, runInstance } from "../../../../vm/wasm/instance.ts";
 const STACK_MB = 64;
 
 if (isMainThread)
-  new Worker(fileURLToPath(import.meta.url), { workerData: process.argv[2], resourceLimits: { stackSizeMb: STACK_MB } });
+  new Worker(fileURLToPath(import.meta.url), {
+    workerData: process.argv[2],
+    resourceLimits: { stackSizeMb: STACK_MB },
+  });
 else {
   const folder = workerData as string;
   Error.stackTraceLimit = 0;
