@@ -246,13 +246,13 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 100,000 conversions",
+    name: "compile: 40,000 conversions",
     build: () =>
       moduleOf(
         [
           join(
             unknown,
-            repeat(100_000, () => [0xb8, 0xfc, 3]),
+            repeat(40_000, () => [0xb8, 0xfc, 3]),
             [0x24, 0],
           ),
         ],
