@@ -15,7 +15,7 @@ export const GAS = {
   compileLoop: 5_000,
   compileIndirect: 1_500,
   /** memory.grow, bulk operations, conversions of floats to integers. */
-  compileLarge: 800,
+  compileLarge: 1_200,
   compileIf: 600,
   compileCall: 500,
   /** Other branches, each target of a br_table, NaNs made canonical. */

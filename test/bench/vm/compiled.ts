@@ -198,14 +198,14 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 40,000 memory.grow",
+    name: "compile: 30,000 memory.grow",
     build: () =>
       moduleOf(
         [
           join(
             unknown,
             [0x04, 0x40],
-            repeat(40_000, () => [...unknown, 0x40, 0, 0x1a]),
+            repeat(30_000, () => [...unknown, 0x40, 0, 0x1a]),
             [END],
           ),
         ],
@@ -246,13 +246,13 @@ export const COMPILED: readonly { readonly name: string; readonly build: () => U
       ),
   },
   {
-    name: "compile: 40,000 conversions",
+    name: "compile: 30,000 conversions",
     build: () =>
       moduleOf(
         [
           join(
             unknown,
-            repeat(40_000, () => [0xb8, 0xfc, 3]),
+            repeat(30_000, () => [0xb8, 0xfc, 3]),
             [0x24, 0],
           ),
         ],
