@@ -1,4 +1,4 @@
-import { WASM_LIMITS as LIMITS } from "./limits.ts";
+import type { Range, WasmModule } from "./module.ts";
 import { accessAlignment, numericOf, OP, refusedFeature } from "./opcodes.ts";
 import { Reader } from "./reader.ts";
 
@@ -53,9 +53,10 @@ const zeroByte = (reader: Reader, what: string): void => {
   if (reader.byte() !== 0) reader.refuse(what, reader.at - 1);
 };
 
-/** Decodes the body in the bytes [from, to) into `code`. Throws WasmRefused. Cost: linear in the bytes. */
-export const decodeBody = (bytes: Uint8Array, from: number, to: number, functionIndex: number, code: Code): void => {
-  const reader = new Reader(bytes, from, to);
+/** Decodes the operations in a range of a module into `code`. Throws WasmRefused. Cost: linear in the bytes. */
+export const decodeBody = (module: WasmModule, { from, to }: Range, functionIndex: number, code: Code): void => {
+  const { limits } = module;
+  const reader = new Reader(module.bytes, from, to);
   reader.section = "code";
   reader.functionIndex = functionIndex;
   let depth = 1;
@@ -85,7 +86,7 @@ export const decodeBody = (bytes: Uint8Array, from: number, to: number, function
         case OP.loop:
         case OP.if:
           immediate = reader.s33();
-          if (++depth > LIMITS.nesting) reader.refuse(`nesting deeper than ${LIMITS.nesting}`, start);
+          if (++depth > limits.nesting) reader.refuse(`nesting deeper than ${limits.nesting}`, start);
           break;
         case OP.end:
           depth--;
@@ -96,7 +97,7 @@ export const decodeBody = (bytes: Uint8Array, from: number, to: number, function
           immediate = reader.u32();
           break;
         case OP.brTable: {
-          immediate = reader.count(LIMITS.branchTargets, "branch targets");
+          immediate = reader.count(limits.branchTargets, "branch targets");
           for (let left = immediate; left >= 0; left--) reader.u32();
           break;
         }

@@ -1,4 +1,6 @@
+import type { Code } from "./decode.ts";
 import { OP } from "./opcodes.ts";
+import type { Facts } from "./validate.ts";
 
 /**
  * Prices of the compute VM, in gas. A gas is about the time of one simple operation: ordinary code runs 5 to 12
@@ -8,6 +10,20 @@ export const GAS = {
   /** Starting a job: process, compilation, receipt. */
   job: 30_000_000,
   moduleByte: 20,
+  /** What V8 takes to compile beside the bytes, at 30 to 60 gas a microsecond (docs/gas.md). */
+  compileFunction: 2_000,
+  compileLoop: 5_000,
+  compileIndirect: 1_500,
+  /** memory.grow, bulk operations, conversions of floats to integers. */
+  compileLarge: 1_200,
+  compileIf: 600,
+  compileCall: 500,
+  /** Other branches, each target of a br_table, NaNs made canonical. */
+  compileBranch: 300,
+  /** A branch again, for each local that may differ where it joins others. */
+  compileJoin: 2,
+  /** The square of how many `br` go to one label. */
+  compileSquare: 2,
   inputByte: 1,
   /** A page of 64 KiB of the initial memory. */
   initialPage: 8_192,
@@ -29,8 +45,15 @@ const weigh = (weight: number, ...ops: readonly (number | readonly [number, numb
     if (typeof op === "number") WEIGHTS[op] = weight;
     else WEIGHTS.fill(weight, op[0], op[1] + 1);
 };
+/** Conversions of floats to integers. */
+const TO_INTEGER = [
+  [0xa8, 0xab],
+  [0xae, 0xb1],
+  [OP.truncSatFirst, OP.truncSatLast],
+] as const;
 weigh(0, OP.nop, OP.block, OP.loop, OP.else, OP.end);
 weigh(2, OP.if, OP.br, OP.brIf, OP.return, OP.globalGet, OP.globalSet);
+weigh(2, [OP.firstLoad, 0x35]); // a load may wait for memory, a store does not
 weigh(4, OP.brTable);
 weigh(5, OP.call);
 weigh(10, OP.callIndirect);
@@ -44,13 +67,39 @@ weigh(2, [0x92, 0x94], [0xa0, 0xa2]); // add sub mul
 weigh(3, 0x95);
 weigh(5, 0xa3); // division of floats
 weigh(8, [0x96, 0x97], [0xa4, 0xa5]); // min max
-weigh(20, [0xa8, 0xab], [0xae, 0xb1], [OP.truncSatFirst, OP.truncSatLast]); // float to integer
+weigh(20, ...TO_INTEGER);
 weigh(3, 0xb2, 0xb4, 0xb7, 0xb9); // signed integer to float
 weigh(16, 0xb3, 0xb5, 0xb8, 0xba); // unsigned integer to float
 weigh(2, 0xb6, 0xbb); // demote promote
 weigh(20, OP.memorySize, OP.memoryGrow, OP.dataDrop);
 weigh(GAS.bulkBase, OP.memoryInit, OP.memoryCopy, OP.memoryFill);
 
-/** Computes what a job pays before its first operation. */
-export const startGas = (moduleBytes: number, inputBytes: number, initialPages: number): number =>
-  GAS.job + GAS.moduleByte * moduleBytes + GAS.inputByte * inputBytes + GAS.initialPage * initialPages;
+const COMPILE: Uint16Array = new Uint16Array(0x110);
+COMPILE[OP.loop] = GAS.compileLoop;
+COMPILE[OP.if] = GAS.compileIf;
+for (const op of [OP.else, OP.br, OP.brIf, OP.brTable, OP.return]) COMPILE[op] = GAS.compileBranch;
+COMPILE[OP.call] = GAS.compileCall;
+COMPILE[OP.callIndirect] = GAS.compileIndirect;
+for (const op of [OP.memoryGrow, OP.memoryInit, OP.memoryCopy, OP.memoryFill]) COMPILE[op] = GAS.compileLarge;
+for (const [first, last] of TO_INTEGER) COMPILE.fill(GAS.compileLarge, first, last + 1);
+
+/**
+ * Computes what compiling one function costs, beside its bytes; its `facts` tell which NaNs are made canonical,
+ * and which branches meet. Linear in its operations.
+ */
+export const compileGas = ({ count, op, immediate }: Code, locals: number, facts: Facts): number => {
+  const { marked } = facts.origins;
+  let gas = GAS.compileFunction + GAS.compileSquare * facts.jumpSquares;
+  let joins = 0;
+  for (let i = 0; i < count; i++) {
+    const one = op[i]!;
+    gas += COMPILE[one]! + marked[i]! * GAS.compileBranch;
+    if (one === OP.brTable) gas += GAS.compileBranch * immediate[i]!;
+    if (one >= OP.loop && one <= OP.return) joins++;
+  }
+  return gas + GAS.compileJoin * joins * locals;
+};
+
+/** Computes what a job pays before its first operation; `compiling` is the sum of compileGas. */
+export const startGas = (moduleBytes: number, compiling: number, inputBytes: number, initialPages: number): number =>
+  GAS.job + GAS.moduleByte * moduleBytes + compiling + GAS.inputByte * inputBytes + GAS.initialPage * initialPages;

@@ -80,7 +80,7 @@ const endOf = (error: unknown, stop: number): Ended => {
  */
 export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: number, inputBytes: number): Outcome => {
   const { tree } = world;
-  const left = gasLimit - startGas(prepared.originalBytes, inputBytes, prepared.initialPages);
+  const left = gasLimit - startGas(prepared.originalBytes, prepared.compileGas, inputBytes, prepared.initialPages);
   if (left < 0)
     return {
       status: STATUS.outOfGas,

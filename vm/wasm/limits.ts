@@ -13,6 +13,12 @@ export const WASM_LIMITS = {
   results: 16,
   nesting: 1_024,
   branchTargets: 16_384,
+  /** Branches to one label, each target of a br_table counted: V8 dies of more than 65,535. */
+  labelBranches: 20_000,
+  /** Operands on the stack of a function: V8 runs no frame near its --stack-size of 984 KiB. */
+  operands: 16_384,
+  /** Gas of compiling one function (gas.ts): V8 has no memory for functions of several hundred thousand branches or calls. */
+  compileGas: 40_000_000,
   globals: 4_096,
   exports: 65_536,
   tableEntries: 65_536,
@@ -24,6 +30,7 @@ export const WASM_LIMITS = {
   stackBytes: 8 * 1024 * 1024,
   frameBytes: 128,
 } as const;
+export type WasmLimits = Readonly<Record<keyof typeof WASM_LIMITS, number>>;
 
 /** Limits of what a task may be given and may write (spec section 11). */
 export const TASK_LIMITS = {

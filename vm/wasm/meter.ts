@@ -11,18 +11,27 @@ import type { Writer } from "./writer.ts";
 /** What the rewritten module's status global says after a trap that the rewriter put there. */
 export const STOP = { none: 0, unreachable: 1, stack: 2, gas: 3 } as const;
 
-/** Where the rewriter's own functions and globals stand in the new module. */
+/** Where the rewriter's own functions, types and globals stand in the new module. */
 export interface Layout {
-  /** Moves an index of a function to the new module. */
+  /** Moves an index of a function to the new module: its metered form. */
   readonly functionIndex: (index: number) => number;
-  /** Grows the memory by the rules of the VM; takes and gives what memory.grow does. */
+  /** Moves the index of a function's type to its metered form, which takes gas and stack and gives gas. */
+  readonly meteredType: (type: number) => number;
+  /** Grows the memory by the rules of the VM: takes pages and gas, gives what memory.grow does and gas. */
   readonly growFunction: number;
   readonly gasGlobal: number;
-  readonly stackGlobal: number;
   readonly statusGlobal: number;
   /** Index of the type () -> results. */
   readonly blockType: (results: Uint8Array) => number;
 }
+
+/** What a metered function takes after its own parameters: gas left, and bytes of stack left. */
+export const METER_PARAMS: readonly number[] = [I64, I32];
+/** What it gives after its own results: gas left. */
+export const METER_RESULTS: readonly number[] = [I64];
+
+/** A function without calls and loops that costs at most this is not checked: what calls it is. */
+const UNCHECKED_GAS = 1_000;
 
 /** Tells whether the rewriter charges anew after an operation: what follows it may not run as often as it. */
 const endsBlock = (op: number): boolean =>
@@ -45,7 +54,10 @@ interface Plan {
   /** Operations that cannot be reached, which are left out. */
   readonly dead: Uint8Array;
   readonly calls: boolean;
+  readonly indirect: boolean;
   readonly bulk: boolean;
+  /** Nothing in it can take more gas than UNCHECKED_GAS without a check of its own. */
+  readonly small: boolean;
 }
 
 const plan = (code: Code): Plan => {
@@ -57,8 +69,12 @@ const plan = (code: Code): Plan => {
   let isDead = false;
   let nested = 0;
   let calls = false;
+  let indirect = false;
   let bulk = false;
+  let loops = false;
+  let total = 0;
   const close = (next: number): void => {
+    total += cost;
     if (block < 0) entry = cost;
     else after[block] = cost;
     block = next;
@@ -80,6 +96,8 @@ const plan = (code: Code): Plan => {
     }
     cost += WEIGHTS[op]!;
     if (op === OP.call || op === OP.callIndirect) calls = true;
+    if (op === OP.callIndirect) indirect = true;
+    else if (op === OP.loop) loops = true;
     else if (op === OP.memoryInit || op === OP.memoryCopy || op === OP.memoryFill) bulk = true;
     if (neverFallsThrough(op)) {
       close(i);
@@ -87,19 +105,40 @@ const plan = (code: Code): Plan => {
     } else if (endsBlock(op)) close(i);
   }
   if (!isDead) close(-1);
-  return { entry, after, dead, calls, bulk };
+  return { entry, after, dead, calls, indirect, bulk, small: !calls && !loops && total <= UNCHECKED_GAS };
 };
 
 /** Computes the metered bytes of a function's frame. */
 export const frameBytes = (locals: number, maxHeight: number): number =>
   Math.max(LIMITS.frameBytes, 64 + 16 * (locals + maxHeight));
 
+/** Writes code that ends the job with a status where the i32 on the stack is not 0. */
+export const writeStopIf = (out: Writer, status: number, layout: Layout): void => {
+  out.byte(OP.if);
+  out.byte(0x40);
+  writeStop(out, status, layout);
+  out.byte(OP.end);
+};
+
+const writeStop = (out: Writer, status: number, layout: Layout): void => {
+  out.i32Const(status);
+  out.local(OP.globalSet, layout.statusGlobal);
+  out.byte(OP.unreachable);
+};
+
+/** Writes the check of gas in a local that was just set by local.tee. */
+export const writeGasCheck = (out: Writer, layout: Layout): void => {
+  out.i64Const(0);
+  out.byte(0x53); // i64.lt_s
+  writeStopIf(out, STOP.gas, layout);
+};
+
 /**
- * Writes one function with its meters (spec section 11). The gas left is a global; a function keeps it in a local,
- * spills it before what may read it (calls, its end, `unreachable`) and reloads it after a call. Each basic block is
- * charged as a whole at its start; a negative counter is noticed at function entry, loop headers, bulk operations and
- * before host calls, so that every cycle passes a check. The stack meter is taken and given back at entry and exit, and only
- * checked in functions that call nothing. Throws WasmRefused if the result is too large.
+ * Writes one function with its meters (spec section 11). It takes the gas and the stack that are left as two more
+ * parameters, and gives the gas back as one more result, so that both stay in registers. Each basic block is charged
+ * as a whole at its start; a negative counter is noticed at the entry of functions that call, at loop headers, bulk
+ * operations and before host calls, so that every cycle passes a check. A function that calls nothing takes no stack:
+ * only one such frame exists at a time. Throws WasmRefused if the result is too large.
  */
 export const writeFunction = (
   out: Writer,
@@ -111,15 +150,15 @@ export const writeFunction = (
   layout: Layout,
 ): void => {
   const { bytes } = module;
-  const { results } = module.types[module.functionTypes[functionIndex]!]!;
-  const { entry, after, dead, calls, bulk } = plan(code);
-  const { gasGlobal, stackGlobal, statusGlobal } = layout;
+  const { params, results } = module.types[module.functionTypes[functionIndex]!]!;
+  const { entry, after, dead, calls, indirect, bulk, small } = plan(code);
   const { marked, hasF32, hasF64 } = facts.origins;
 
-  const extra: number[] = [I64];
-  const declare = (type: number): number => extra.push(type) - 1 + locals.types.length;
-  const gas = locals.types.length;
-  const size = bulk ? declare(I32) : 0;
+  const gas = params.length;
+  const stack = gas + 1;
+  const extra: number[] = [];
+  const declare = (type: number): number => extra.push(type) - 1 + locals.types.length + METER_PARAMS.length;
+  const scratch = bulk || indirect ? declare(I32) : 0;
   const f32 = hasF32 ? declare(F32) : 0;
   const f64 = hasF64 ? declare(F64) : 0;
   out.u32(locals.groups + extra.length);
@@ -129,26 +168,9 @@ export const writeFunction = (
     out.byte(type);
   }
 
-  const stop = (status: number): void => {
-    out.i32Const(status);
-    out.local(OP.globalSet, statusGlobal);
-    out.byte(OP.unreachable);
-  };
-  const stopIf = (status: number): void => {
-    out.byte(OP.if);
-    out.byte(0x40);
-    stop(status);
-    out.byte(OP.end);
-  };
-  const spill = (): void => {
+  const charge = (cost: number, check: boolean): void => {
+    if (cost === 0 && !check) return;
     out.local(OP.localGet, gas);
-    out.local(OP.globalSet, gasGlobal);
-  };
-  /** Subtracts from the counter, read from its local or its global, and leaves it in the local. */
-  const charge = (cost: number, from: "local" | "global", check: boolean): void => {
-    if (from === "global") out.local(OP.globalGet, gasGlobal);
-    else if (cost > 0 || check) out.local(OP.localGet, gas);
-    else return;
     if (cost > 0) {
       out.i64Const(cost);
       out.byte(0x7d); // i64.sub
@@ -158,25 +180,38 @@ export const writeFunction = (
       return;
     }
     out.local(OP.localTee, gas);
-    out.i64Const(0);
-    out.byte(0x53); // i64.lt_s
-    stopIf(STOP.gas);
+    writeGasCheck(out, layout);
+  };
+  const pass = (): void => {
+    out.local(OP.localGet, gas);
+    out.local(OP.localGet, stack);
+  };
+  /** A return, not a branch to the end: V8 takes a square of time and memory for branches that meet. */
+  const leave = (): void => {
+    out.local(OP.localGet, gas);
+    out.byte(OP.return);
+  };
+  const spill = (): void => {
+    out.local(OP.localGet, gas);
+    out.local(OP.globalSet, layout.gasGlobal);
   };
 
-  const frame = frameBytes(locals.types.length, facts.maxHeight);
-  out.local(OP.globalGet, stackGlobal);
-  out.i32Const(Math.min(frame, 0x7fffffff));
-  out.byte(0x49); // i32.lt_u
-  stopIf(STOP.stack);
   if (calls) {
-    out.local(OP.globalGet, stackGlobal);
-    out.i32Const(frame);
+    out.local(OP.localGet, stack);
+    out.i32Const(Math.min(frameBytes(locals.types.length, facts.maxHeight), 0x7fffffff));
     out.byte(0x6b); // i32.sub
-    out.local(OP.globalSet, stackGlobal);
+    out.local(OP.localTee, stack);
+    out.i32Const(0);
+    out.byte(0x48); // i32.lt_s
+    out.byte(OP.if);
+    out.byte(0x40);
+    spill();
+    writeStop(out, STOP.stack, layout);
+    out.byte(OP.end);
   }
-  charge(entry, "global", true);
+  charge(entry, !small);
 
-  // The body stands in a block that takes the place of the function's own label, so that all ways out meet below.
+  // The body stands in a block that takes the place of the function's own label, for br_if and br_table.
   out.byte(OP.block);
   if (results.length === 0) out.byte(0x40);
   else if (results.length === 1) out.byte(results[0]!);
@@ -188,7 +223,13 @@ export const writeFunction = (
     const op = code.op[i]!;
     const from = code.at[i]!;
     const to = code.at[i + 1]!;
+    const immediate = code.immediate[i]!;
     switch (op) {
+      case OP.localGet:
+      case OP.localSet:
+      case OP.localTee:
+        out.local(op, immediate < params.length ? immediate : immediate + METER_PARAMS.length);
+        break;
       case OP.block:
         depth++;
         out.range(bytes, from, to);
@@ -196,57 +237,64 @@ export const writeFunction = (
       case OP.loop:
         depth++;
         out.range(bytes, from, to);
-        charge(after[i]!, "local", true);
+        charge(after[i]!, true);
         break;
       case OP.if:
         depth++;
         out.range(bytes, from, to);
-        charge(after[i]!, "local", false);
+        charge(after[i]!, false);
         break;
       case OP.end:
         out.byte(OP.end);
-        if (depth-- > 0) charge(after[i]!, "local", false);
+        if (depth-- > 0) charge(after[i]!, false);
         break;
       case OP.else:
       case OP.brIf:
         out.range(bytes, from, to);
-        charge(after[i]!, "local", false);
+        charge(after[i]!, false);
+        break;
+      case OP.br:
+        if (immediate < depth) out.range(bytes, from, to);
+        else leave();
         break;
       case OP.return:
-        out.local(OP.br, depth);
+        leave();
         break;
       case OP.unreachable:
         spill();
-        stop(STOP.unreachable);
+        writeStop(out, STOP.unreachable, layout);
         break;
       case OP.call:
-        spill();
-        out.local(OP.call, layout.functionIndex(code.immediate[i]!));
-        charge(after[i]!, "global", false);
+        pass();
+        out.local(OP.call, layout.functionIndex(immediate));
+        out.local(OP.localSet, gas);
+        charge(after[i]!, false);
         break;
       case OP.callIndirect:
-        spill();
-        out.local(OP.callIndirect, code.immediate[i]!);
+        out.local(OP.localSet, scratch);
+        pass();
+        out.local(OP.localGet, scratch);
+        out.local(OP.callIndirect, layout.meteredType(immediate));
         out.byte(0);
-        charge(after[i]!, "global", false);
+        out.local(OP.localSet, gas);
+        charge(after[i]!, false);
         break;
       case OP.memoryGrow:
-        spill();
+        out.local(OP.localGet, gas);
         out.local(OP.call, layout.growFunction);
-        charge(after[i]!, "global", false);
+        out.local(OP.localSet, gas);
+        charge(after[i]!, false);
         break;
       case OP.memoryInit:
       case OP.memoryCopy:
       case OP.memoryFill:
-        out.local(OP.localTee, size);
+        out.local(OP.localTee, scratch);
         out.local(OP.localGet, gas);
-        out.local(OP.localGet, size);
+        out.local(OP.localGet, scratch);
         out.byte(0xad); // i64.extend_i32_u
         out.byte(0x7d);
         out.local(OP.localTee, gas);
-        out.i64Const(0);
-        out.byte(0x53);
-        stopIf(STOP.gas);
+        writeGasCheck(out, layout);
         out.range(bytes, from, to);
         break;
       default:
@@ -254,13 +302,7 @@ export const writeFunction = (
         if (marked[i] === 1) writeCanonical(out, op, f32, f64);
     }
   }
-  spill();
-  if (calls) {
-    out.local(OP.globalGet, stackGlobal);
-    out.i32Const(frame);
-    out.byte(0x6a); // i32.add
-    out.local(OP.globalSet, stackGlobal);
-  }
+  out.local(OP.localGet, gas);
   out.byte(OP.end);
   if (out.length > LIMITS.rewrittenBodyBytes)
     throw new WasmRefused(`rewritten body of ${out.length} bytes, at most ${LIMITS.rewrittenBodyBytes}`, {

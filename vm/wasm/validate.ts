@@ -9,6 +9,8 @@ import { WasmRefused } from "./refusal.ts";
 export interface Facts {
   /** The most operands that were ever on the stack. */
   readonly maxHeight: number;
+  /** The sum of squares of how many `br` go to each label: what joining them costs V8. */
+  readonly jumpSquares: number;
   readonly origins: Origins;
 }
 
@@ -19,6 +21,8 @@ interface Frame {
   /** Operands below the frame's own. */
   readonly height: number;
   unreachable: boolean;
+  branches: number;
+  jumps: number;
 }
 
 const NONE = new Uint8Array(0);
@@ -38,6 +42,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
   let origins = new Int32Array(256);
   let height = 0;
   let maxHeight = 0;
+  let jumpSquares = 0;
   const frames: Frame[] = [];
   let index = 0;
 
@@ -56,7 +61,9 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     types[height] = type;
     origins[height] = origin;
     height++;
-    if (height > maxHeight) maxHeight = height;
+    if (height <= maxHeight) return;
+    maxHeight = height;
+    if (height > module.limits.operands) refuse(`more than ${module.limits.operands} operands on the stack`);
   };
   /** Type and origin of the operand that pop took last. */
   let origin: Origin = 0;
@@ -88,7 +95,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     for (let i = 0; i < list.length; i++) push(list[i]!, 0);
   };
   const enter = (op: number, params: Uint8Array, results: Uint8Array): void => {
-    frames.push({ op, params, results, height, unreachable: false });
+    frames.push({ op, params, results, height, unreachable: false, branches: 0, jumps: 0 });
     pushAll(params);
   };
   const leave = (): Frame => {
@@ -96,6 +103,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     observeAll(frame.results);
     if (height !== frame.height) refuse("operands are left at the end of a block");
     frames.pop();
+    if (frames.length > 0) jumpSquares += frame.jumps ** 2;
     return frame;
   };
   const unreachable = (): void => {
@@ -106,6 +114,8 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
   const label = (depth: number): Uint8Array => {
     const frame = frames[frames.length - 1 - depth];
     if (!frame) return refuse(`unknown label ${depth}`);
+    if (++frame.branches > module.limits.labelBranches)
+      refuse(`more than ${module.limits.labelBranches} branches to one label`);
     return frame.op === OP.loop ? frame.params : frame.results;
   };
   const blockType = (immediate: number): { params: Uint8Array; results: Uint8Array } => {
@@ -187,6 +197,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
       }
       case OP.br:
         observeAll(label(immediate));
+        frames[frames.length - 1 - immediate]!.jumps++;
         unreachable();
         break;
       case OP.brIf: {
@@ -200,7 +211,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
         branchTable(immediate);
         break;
       case OP.return:
-        observeAll(frames[0]!.results);
+        observeAll(label(frames.length - 1));
         unreachable();
         break;
       case OP.unreachable:
@@ -319,10 +330,10 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
   };
 
   return {
-    run(results: Uint8Array): number {
-      frames.push({ op: OP.block, params: NONE, results, height: 0, unreachable: false });
+    run(results: Uint8Array): { maxHeight: number; jumpSquares: number } {
+      frames.push({ op: OP.block, params: NONE, results, height: 0, unreachable: false, branches: 0, jumps: 0 });
       for (index = 0; index < code.count; index++) step(code.op[index]!, code.immediate[index]!);
-      return maxHeight;
+      return { maxHeight, jumpSquares };
     },
   };
 };
@@ -337,6 +348,6 @@ const sameTypes = (a: Uint8Array, b: Uint8Array): boolean =>
 export const validateBody = (module: WasmModule, functionIndex: number, locals: Uint8Array, code: Code): Facts => {
   const track = createTracker(code.count, locals.length);
   const { results } = module.types[module.functionTypes[functionIndex]!]!;
-  const maxHeight = createMachine(module, functionIndex, locals, code, track).run(results);
-  return { maxHeight, origins: track.finish(code.op) };
+  const measures = createMachine(module, functionIndex, locals, code, track).run(results);
+  return { ...measures, origins: track.finish(code.op) };
 };

@@ -96,6 +96,11 @@ export class Writer {
     this.range(other.buffer, 0, other.size);
   }
 
+  /** Writes what `other` holds. */
+  append(other: Writer): void {
+    this.range(other.buffer, 0, other.size);
+  }
+
   section(id: number, content: Writer): void {
     this.byte(id);
     this.sized(content);

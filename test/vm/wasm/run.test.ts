@@ -4,6 +4,7 @@ import { toHex } from "../../../lib/bytes.ts";
 import { startGas } from "../../../vm/wasm/gas.ts";
 import { type Lot, runTask, runTasks, type TaskResult } from "../../../vm/wasm/host.ts";
 import { decodeReceipt } from "../../../vm/wasm/receipt.ts";
+import { prepareModule } from "../../../vm/wasm/rewrite.ts";
 import { STATUS, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
 import { build, f64, i32, i64, type ModuleSource, op, writeText } from "../../helpers/wasm-builder.ts";
@@ -20,6 +21,9 @@ const TASK: Task = {
 const lot = (module: Uint8Array): Omit<Lot, "tasks"> => ({ vmVersion: 1, module, timeoutMs: 120_000 });
 const run = (source: ModuleSource | Uint8Array, task: Partial<Task> = {}): Promise<TaskResult> =>
   runTask(lot(source instanceof Uint8Array ? source : build(source)), { ...TASK, ...task });
+/** Gas of a module's start, with as many initial pages. */
+const startOf = (module: Uint8Array, pages: number): number =>
+  startGas(module.length, prepareModule(module).compileGas, 0, pages);
 const text = (result: TaskResult, name = "stdout"): string => Buffer.from(result.files.get(name) ?? []).toString();
 const drop = op.drop as unknown as number[];
 const unreachable = op.unreachable as unknown as number[];
@@ -39,7 +43,7 @@ t.test("a module that writes to standard output gives OK and a receipt that deco
   const receipt = decodeReceipt(result.receipt)!;
   t.equal(receipt.gasUsed, result.gasUsed);
   t.equal(receipt.outputRoot, result.outputRoot);
-  const start = startGas(build(HELLO).length, 0, 1);
+  const start = startOf(build(HELLO), 1);
   // 11 operations of weight 1, the call 5, the host 2,000 and 64 for the vector and 3 for its bytes.
   t.equal(result.gasUsed, start + 11 + 5 + 2_000 + 64 + 3);
 });
@@ -47,7 +51,7 @@ t.test("a module that writes to standard output gives OK and a receipt that deco
 t.test("an empty run has the output root of the specification", async (t) => {
   const result = await run({ functions: [{ code: [] }] });
   t.equal(result.outputRoot, "0xd1702d661901cb6748104b7357f96212a8824ced1ffc0f0b7a7494639748960e");
-  t.equal(result.gasUsed, startGas(build({ functions: [{ code: [] }] }).length, 0, 1));
+  t.equal(result.gasUsed, startOf(build({ functions: [{ code: [] }] }), 1));
 });
 
 t.test("an infinite loop runs out of gas at the limit", async (t) => {
@@ -106,7 +110,7 @@ t.test("unreachable is a trap with exact gas and the state of memory", async (t)
   };
   const result = await run(source);
   t.match(result, { status: STATUS.trap, code: TRAP.unreachable });
-  t.equal(result.gasUsed, startGas(build(source).length, 0, 1) + 3 + 5 + 3);
+  t.equal(result.gasUsed, startOf(build(source), 1) + 3 + 5 + 3);
   t.not(result.stateRoot, `0x${"00".repeat(32)}`);
 });
 
@@ -135,7 +139,7 @@ t.test("deep recursion is a trap of the stack meter with exact gas, whatever the
     const depth = Math.floor((8 * 1024 * 1024 - 128) / frame);
     const result = await run(source);
     t.match(result, { status: STATUS.trap, code: TRAP.stack });
-    t.equal(result.gasUsed, startGas(build(source).length, 0, 1) + 5 * (depth + 1));
+    t.equal(result.gasUsed, startOf(build(source), 1) + 5 * (depth + 1));
     const baseline = await runTask({ ...lot(build(source)), tier: "baseline" }, TASK);
     t.equal(toHex(baseline.receipt), toHex(result.receipt));
   }
@@ -251,7 +255,7 @@ t.test("bulk operations pay for each byte", async (t) => {
     ],
   };
   const result = await run(source);
-  t.equal(result.gasUsed, startGas(build(source).length, 0, 16) + 6 + 2 * 20 + 1_000_100);
+  t.equal(result.gasUsed, startOf(build(source), 16) + 6 + 2 * 20 + 1_000_100);
 });
 
 t.test("a callback gets /out/callback, if the deal has one and the file is no larger than it may be", async (t) => {

@@ -1,0 +1,33 @@
+import "../../helpers/plain-spawn.ts";
+import t from "tap";
+import { GAS } from "../../../vm/wasm/gas.ts";
+import { prepareModule } from "../../../vm/wasm/rewrite.ts";
+import { build, f64, i32, op } from "../../helpers/wasm-builder.ts";
+
+const compiling = (...code: number[][]): number =>
+  prepareModule(build({ functions: [{ locals: [i32, f64], code }] })).compileGas;
+
+t.test("compiling pays for functions, loops, branches, calls and canonical NaNs", async (t) => {
+  const base = compiling();
+  // A body's last `end` joins too; there are two locals.
+  const join = 2 * GAS.compileJoin;
+  t.equal(base, GAS.compileFunction + join);
+  t.equal(compiling(op.loop()) - base, GAS.compileLoop + 2 * join);
+  t.equal(compiling(op.i32(1), op.if()) - base, GAS.compileIf + 2 * join);
+  t.equal(compiling(op.call(0)) - base, GAS.compileCall);
+  const brTable = op.block(op.i32(0), [0x0e, 2, 0, 0, 0]);
+  t.equal(compiling(brTable) - base, 3 * GAS.compileBranch + 2 * join);
+  const stored = [op.i32(0), op.get(1), op.get(1), [0xa0], op.storeF64()];
+  t.equal(compiling(...stored) - base, GAS.compileBranch, "a sum that is stored");
+  t.equal(compiling(op.get(1), op.get(1), [0xa0], op.drop as unknown as number[]) - base, 0, "a sum that is dropped");
+});
+
+t.test("branches that meet at one label cost their square, returns do not", async (t) => {
+  const jumps = (count: number): number =>
+    compiling(op.block(...Array.from({ length: count }, () => [...op.i32(1), ...op.if(op.br(1))])));
+  const linear = 2 * (jumps(2) - jumps(1)) - (jumps(3) - jumps(1));
+  t.equal(linear, -2 * GAS.compileSquare);
+  const returns = (count: number): number =>
+    compiling(...Array.from({ length: count }, () => [...op.i32(1), ...op.if([0x0f])]));
+  t.equal(returns(3) - returns(2), returns(2) - returns(1));
+});
