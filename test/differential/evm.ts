@@ -1,0 +1,123 @@
+import { createCustomCommon, Hardfork, Mainnet } from "@ethereumjs/common";
+import { createEVM, type EVM } from "@ethereumjs/evm";
+import { createAccount, createAddressFromString, Address as EvmAddress } from "@ethereumjs/util";
+import secp256k1 from "secp256k1";
+import { type Address, concat, fromHex, type Hash, toHex } from "../../lib/bytes.ts";
+import { keccak256Bytes } from "../../lib/keccak.ts";
+import { ENTRY_CODE_HASH } from "../../vm/market/registry.ts";
+import { createJournaledState } from "./journaled-state.ts";
+import type { Message, Outcome, World } from "./world.ts";
+
+const GAS = 10n ** 9n;
+const at = (address: Address): EvmAddress => createAddressFromString(address);
+
+export type Machine = Awaited<ReturnType<typeof createMachine>>;
+
+/** Makes an EVM with an empty state. Keccak and recovery are native ones, for speed. */
+export const createMachine = async (chainId: number, registries: readonly Address[]) => {
+  const common = createCustomCommon({ chainId }, Mainnet, {
+    hardfork: Hardfork.Prague,
+    customCrypto: {
+      keccak256: keccak256Bytes,
+      ecrecover: (hash, v, r, s) =>
+        secp256k1.ecdsaRecover(concat(r, s), Number(v) - 27, Uint8Array.from(hash), false).slice(1),
+    },
+  });
+  const state = createJournaledState();
+  const evm = await createEVM({ common, stateManager: state, allowUnlimitedContractSize: true });
+  // The one thing that differs from Ethereum: the registries' CREATE2 addresses are those of rolec, which has no proxy
+  // code to hash. So every address, hash and signature of a sequence is the same in both worlds.
+  const own = evm as unknown as { _generateAddress(message: Parameters<EVM["runCall"]>[0]["message"]): Promise<EvmAddress> };
+  const generateAddress = own._generateAddress.bind(evm);
+  own._generateAddress = async (message) => {
+    const from = message!.caller.toString();
+    if (!message!.salt || !registries.includes(from as Address)) return generateAddress(message);
+    const hashed = concat(Uint8Array.of(0xff), message!.caller.bytes, message!.salt, fromHex(ENTRY_CODE_HASH));
+    return new EvmAddress(keccak256Bytes(hashed).slice(12));
+  };
+
+  const block = (timestamp: number) => ({
+    header: {
+      number: BigInt(timestamp),
+      coinbase: at(`0x${"00".repeat(20)}`),
+      timestamp: BigInt(timestamp),
+      difficulty: 0n,
+      prevRandao: new Uint8Array(32),
+      gasLimit: GAS,
+      baseFeePerGas: 0n,
+      slotNumber: 0n,
+      getBlobGasPrice: () => 0n,
+    },
+  });
+
+  const call = async ({ from, to, data, value }: Message, timestamp: number): Promise<Outcome> => {
+    const { execResult } = await evm.runCall({
+      caller: at(from),
+      to: at(to),
+      data: fromHex(data),
+      value,
+      gasLimit: GAS,
+      gasPrice: 0n,
+      block: block(timestamp),
+    });
+    await evm.journal.cleanup();
+    state.originalStorageCache.clear();
+    const ok = execResult.exceptionError === undefined;
+    return {
+      ok,
+      data: toHex(execResult.returnValue),
+      logs: ok
+        ? (execResult.logs ?? []).map(([address, topics, bytes]) => ({
+            address: toHex(address),
+            topics: topics.map((topic) => toHex(topic) as Hash),
+            data: toHex(bytes),
+          }))
+        : [],
+    };
+  };
+  const isolated = async <T>(run: () => Promise<T>): Promise<T> => {
+    await state.checkpoint();
+    try {
+      return await run();
+    } finally {
+      await state.revert();
+    }
+  };
+  const world: World = {
+    name: "PoCo 6.1.0",
+    call,
+    view: (message, timestamp) => isolated(() => call(message, timestamp)),
+    balance: async (address) => (await state.getAccount(at(address)))?.balance ?? 0n,
+    isolated,
+  };
+  return {
+    ...world,
+    state,
+    /** Runs creation code so that the contract stands at an address of choice. */
+    place: async (address: Address, creation: Uint8Array, from: Address): Promise<void> => {
+      await state.putAccount(at(address), createAccount({ nonce: 1n }));
+      const { execResult } = await evm.runCall({
+        code: creation,
+        caller: at(from),
+        to: at(address),
+        gasLimit: GAS,
+        block: block(0),
+      });
+      const { returnValue, exceptionError } = execResult;
+      if (exceptionError) throw new Error(`${address}: ${exceptionError.error} ${toHex(returnValue)}`);
+      await state.putCode(at(address), Uint8Array.from(returnValue));
+      await evm.journal.cleanup();
+    },
+    setCode: (address: Address, code: Uint8Array) => state.putCode(at(address), code),
+    credit: async (address: Address, wei: bigint): Promise<void> => {
+      const account = (await state.getAccount(at(address))) ?? createAccount({});
+      account.balance += wei;
+      await state.putAccount(at(address), account);
+    },
+    /** Replaces a word wherever it stands in an account's storage. */
+    replaceWord: async (address: Address, from: Hash, to: Hash): Promise<void> => {
+      for (const { key, value } of state.slots(at(address)))
+        if (toHex(value) === from) await state.putStorage(at(address), fromHex(key), fromHex(to));
+    },
+  };
+};
