@@ -32,8 +32,7 @@ export const creationCode = ({ bytecode, linkReferences }: Artifact, libraries: 
     for (const [library, places] of Object.entries(names)) {
       const address = libraries[library];
       if (!address) throw new Error(`no library ${library}`);
-      for (const { start } of places)
-        hex = hex.slice(0, 2 * start) + address.slice(2) + hex.slice(2 * start + 40);
+      for (const { start } of places) hex = hex.slice(0, 2 * start) + address.slice(2) + hex.slice(2 * start + 40);
     }
   return fromHex(`0x${hex}` as Hex);
 };

@@ -11,6 +11,26 @@ import type { Message, Outcome, World } from "./world.ts";
 const GAS = 10n ** 9n;
 const at = (address: Address): EvmAddress => createAddressFromString(address);
 
+interface Interpreter {
+  _getValidJumpDestinations(code: Uint8Array): unknown;
+}
+/** An opcode that Ethereum does not have, through which the interpreter is reached. */
+const PROBE = 0xb0;
+let patched = false;
+/** The interpreter analyses its code at every call; here it keeps what it found, since the same contracts run all the time. */
+const keepAnalyses = (interpreter: Interpreter): void => {
+  if (patched) return;
+  patched = true;
+  const kept = new WeakMap<Uint8Array, unknown>();
+  const prototype = Object.getPrototypeOf(interpreter) as Interpreter;
+  const analyse = prototype._getValidJumpDestinations;
+  prototype._getValidJumpDestinations = function (this: Interpreter, code) {
+    const found = kept.get(code) ?? analyse.call(this, code);
+    kept.set(code, found);
+    return found;
+  };
+};
+
 export type Machine = Awaited<ReturnType<typeof createMachine>>;
 
 /** Makes an EVM with an empty state. Keccak and recovery are native ones, for speed. */
@@ -24,10 +44,25 @@ export const createMachine = async (chainId: number, registries: readonly Addres
     },
   });
   const state = createJournaledState();
-  const evm = await createEVM({ common, stateManager: state, allowUnlimitedContractSize: true });
+  const evm = await createEVM({
+    common,
+    stateManager: state,
+    allowUnlimitedContractSize: true,
+    customOpcodes: [
+      {
+        opcode: PROBE,
+        opcodeName: "PROBE",
+        baseFee: 0,
+        logicFunction: ({ interpreter }) => keepAnalyses(interpreter as unknown as Interpreter),
+      },
+    ],
+  });
+  await evm.runCode({ code: Uint8Array.of(PROBE), gasLimit: GAS });
   // The one thing that differs from Ethereum: the registries' CREATE2 addresses are those of rolec, which has no proxy
   // code to hash. So every address, hash and signature of a sequence is the same in both worlds.
-  const own = evm as unknown as { _generateAddress(message: Parameters<EVM["runCall"]>[0]["message"]): Promise<EvmAddress> };
+  const own = evm as unknown as {
+    _generateAddress(message: Parameters<EVM["runCall"]>[0]["message"]): Promise<EvmAddress>;
+  };
   const generateAddress = own._generateAddress.bind(evm);
   own._generateAddress = async (message) => {
     const from = message!.caller.toString();

@@ -26,6 +26,8 @@ export const createJournaledState = () => {
   const copy = ({ nonce, balance, storageRoot, codeHash }: Account): Account =>
     createAccount({ nonce, balance, storageRoot, codeHash });
   const slotKey = (address: Address, key: Uint8Array): string => `${address.toString()}${bytesToHex(key)}`;
+  const getStorage = async (address: Address, key: Uint8Array): Promise<Uint8Array> =>
+    storage.get(slotKey(address, key)) ?? EMPTY;
 
   const state = {
     getAccount: async (address: Address): Promise<Account | undefined> => {
@@ -45,8 +47,7 @@ export const createJournaledState = () => {
     },
     getCode: async (address: Address): Promise<Uint8Array> => codes.get(address.toString()) ?? EMPTY,
     getCodeSize: async (address: Address): Promise<number> => codes.get(address.toString())?.length ?? 0,
-    getStorage: async (address: Address, key: Uint8Array): Promise<Uint8Array> =>
-      storage.get(slotKey(address, key)) ?? EMPTY,
+    getStorage,
     putStorage: async (address: Address, key: Uint8Array, value: Uint8Array): Promise<void> =>
       write(storage, slotKey(address, key), value),
     clearStorage: async (address: Address): Promise<void> => {
@@ -72,7 +73,7 @@ export const createJournaledState = () => {
         else map.set(key, before);
       }
     },
-    originalStorageCache: new OriginalStorageCache((address, key) => state.getStorage(address, key)),
+    originalStorageCache: new OriginalStorageCache(getStorage),
     getStateRoot: (): never => {
       throw new Error("no roots");
     },

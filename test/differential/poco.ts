@@ -1,4 +1,4 @@
-import { type Abi, encodeAbiParameters, encodeFunctionData, keccak256, toFunctionSelector, zeroAddress } from "viem";
+import { type Abi, encodeAbiParameters, encodeFunctionData, toFunctionSelector, zeroAddress } from "viem";
 import { concat, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
 import { ENTRY_CODE_HASH } from "../../vm/market/registry.ts";
 import {
@@ -84,14 +84,24 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
     cut.push({ facetAddress: at, action: 0, functionSelectors });
   }
   const diamond = artifact("Diamond");
-  const constructor = diamond.abi.find(({ type }) => type === "constructor") as { inputs: never };
-  const args = encodeAbiParameters(constructor.inputs, [
+  const { inputs } = diamond.abi.find(({ type }) => type === "constructor") as Extract<
+    Abi[number],
+    { type: "constructor" }
+  >;
+  const args = encodeAbiParameters(inputs, [
     cut,
     { owner: OWNER.address, init: zeroAddress, initCalldata: "0x" },
   ] as never);
   await machine.place(HUB, concat(creationCode(diamond, libraries), fromHex(args)), OWNER.address);
 
-  const send = async (to: Hex, abi: Abi, functionName: string, params: readonly unknown[], from = OWNER.address, value = 0n) => {
+  const send = async (
+    to: Hex,
+    abi: Abi,
+    functionName: string,
+    params: readonly unknown[],
+    from = OWNER.address,
+    value = 0n,
+  ) => {
     const data = encodeFunctionData({ abi, functionName, args: params } as never);
     const { ok, data: returned } = await machine.call({ from, to, data, value }, GENESIS.genesisTime);
     if (!ok) throw new Error(`${functionName} reverted: ${returned}`);
@@ -129,6 +139,3 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
   }
   return machine;
 };
-
-/** keccak256 as the reference's own tools compute it. */
-export const reference = { keccak256 };
