@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { Abi } from "viem";
@@ -10,7 +10,9 @@ interface Artifact {
   readonly linkReferences?: Readonly<Record<string, Readonly<Record<string, readonly { start: number }[]>>>>;
 }
 
-const root = dirname(createRequire(import.meta.url).resolve("@iexec/poco/package.json"));
+/** A folder with artifacts of another version, laid out as in the published package (docs/market-differences.md). */
+const { ROLEC_POCO } = process.env;
+const root = ROLEC_POCO ?? dirname(createRequire(import.meta.url).resolve("@iexec/poco/package.json"));
 const read = (path: string): Artifact => JSON.parse(readFileSync(join(root, path), "utf8")) as Artifact;
 const cache = new Map<string, Artifact>();
 
@@ -21,6 +23,10 @@ export const artifact = (path: string): Artifact => {
   cache.set(path, found);
   return found;
 };
+
+/** Tells whether the package has an artifact: facets were merged from version to version. */
+export const hasArtifact = (path: string): boolean =>
+  existsSync(join(root, `artifacts/contracts/${path}.sol/${path.slice(path.lastIndexOf("/") + 1)}.json`));
 
 /** Gives a contract that the package holds only as it was deployed to Arbitrum One. */
 export const deployed = (name: string): Artifact => read(`deployments/arbitrum/${name}.json`);

@@ -16,7 +16,7 @@ export interface Report {
   readonly differences: Map<string, { count: number; seed: number; text: string }>;
 }
 
-const SHRINK_MS = 120_000;
+const SHRINK_MS = 30_000;
 
 /** Runs sequences of a seed, one after another, and gives what was seen. A difference is shrunk when its kind is new. */
 export const compareSequences = async (count: number, seed: number, log: (line: string) => void): Promise<Report> => {

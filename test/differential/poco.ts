@@ -11,7 +11,7 @@ import {
   VALIDATORS,
   WORKERPOOL_REGISTRY,
 } from "../../vm/tables.ts";
-import { artifact, creationCode, deployed } from "./artifacts.ts";
+import { artifact, creationCode, deployed, hasArtifact } from "./artifacts.ts";
 import { createMachine } from "./evm.ts";
 import { GENESIS, OWNER } from "./setting.ts";
 import type { World } from "./world.ts";
@@ -74,7 +74,10 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
   const taken = new Set<Hex>();
   const facets = [
     ...["DiamondCutFacet", "DiamondLoupeFacet", "OwnershipFacet"].map((name) => deployed(name)),
-    ...[...COMMON_FACETS, FACETS[mode]].map((name) => artifact(`facets/${name}`)),
+    ...[...COMMON_FACETS, FACETS[mode]]
+      .map((name) => `facets/${name}`)
+      .filter(hasArtifact)
+      .map(artifact),
   ];
   for (const facet of facets) {
     const at = facetAddress(next++);

@@ -123,7 +123,7 @@ export const createBase = async (): Promise<Session> => {
         seal: 0,
       });
     for (const who of [7, second]) await runWork(session, { step: "reveal", who, task: i, digest: 0 });
-    await runWork(session, { step: "finalize", who: 0, task: i, owner: true, results: 0, callback: 0 });
+    await runWork(session, { step: "finalize", who: 0, task: i, owner: true, late: false, results: 0, callback: 0 });
   }
   session.tasks.length = 0;
   session.deals.length = 0;
