@@ -19,6 +19,6 @@ export const NATIVE_GAS = {
   proof: 1_500_000,
 } as const;
 
-/** Computes the gas of a native call from its method's own gas and its calldata. */
-export const nativeGas = (own: number, data: Uint8Array): number =>
-  NATIVE_GAS.base + own + NATIVE_GAS.perWord * Math.ceil(data.length / 32);
+/** Computes the gas of a native call from its method's own gas, that for each word, and its calldata. */
+export const nativeGas = (own: number, data: Uint8Array, perWord = 0): number =>
+  NATIVE_GAS.base + own + (NATIVE_GAS.perWord + perWord) * Math.ceil(data.length / 32);

@@ -65,6 +65,8 @@ export interface NativeMethod {
   readonly abi: AbiFunction;
   /** Gas beyond the bytes of calldata; see gas.ts. */
   readonly gas: number;
+  /** Gas for each word of calldata, where work grows with it. */
+  readonly perWord?: number;
   readonly payable?: boolean;
   run(ctx: CallContext, args: AbiValue[]): readonly AbiValue[];
 }
@@ -95,7 +97,10 @@ export const nativeContract = (name: string, methods: readonly NativeMethod[]): 
   const find = (data: Uint8Array): NativeMethod | undefined => bySelector.get(toHex(data.subarray(0, 4)));
   return {
     name,
-    gas: (data) => nativeGas(find(data)?.gas ?? 0, data),
+    gas: (data) => {
+      const method = find(data);
+      return nativeGas(method?.gas ?? 0, data, method?.perWord);
+    },
     call: (ctx) => {
       const method = find(ctx.data) ?? revert(`${name}: unknown function`);
       if (ctx.value > 0n && !method.payable) revert(`${name}: ${method.abi.name} takes no value`);

@@ -7,10 +7,9 @@ import { HUB, MARKET } from "../tables.ts";
 import { decodeLotReceipt, decodeReceipt, merkleVerify } from "../wasm/receipt.ts";
 import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
-import { burn } from "./burned.ts";
 import { dealOf, jobOf, lotId, setJob, taskId, taskPrice } from "./deal.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
-import { seize, unlock } from "./escrow.ts";
+import { type Env, emitAt } from "./env.ts";
+import { burnSeized, seize, unlock } from "./escrow.ts";
 import {
   FINAL_RATIO,
   finalDeadline,
@@ -54,7 +53,7 @@ const refund = (env: Env, id: Hash, lot: Lot): void => {
   const lost = lot.overDeclined ? (deal.price * count) / DECLINED_DIVISOR : 0n;
   if (lost > 0n) {
     seize(env, deal.sponsor, lost, id);
-    burn(env, HUB, lost * NRLC);
+    burnSeized(env, lost);
   }
   const rest = taskPrice(deal) * count - lost;
   unlock(env, deal.sponsor, rest);
@@ -67,8 +66,9 @@ const refund = (env: Env, id: Hash, lot: Lot): void => {
 export const initializeAndClaim = (env: Env, dealid: Hash, index: bigint): void => {
   const { state, block } = env;
   const job = jobOf(state, dealid) ?? revert("no such deal");
-  if (index >= BigInt(job.tasks)) revert("no such task");
-  const number = Math.floor(Number(index) / job.lotSize);
+  const at = index - BigInt(job.first);
+  if (at < 0n || at >= BigInt(job.tasks)) revert("no such task");
+  const number = Math.floor(Number(at) / job.lotSize);
   const id = lotId(dealid, job, number);
   if (lotOf(state, id)) {
     claim(env, id);

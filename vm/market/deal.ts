@@ -24,13 +24,13 @@ export interface Deal {
   readonly callback: Address;
   readonly params: string;
   readonly startTime: number;
-  readonly botFirst: number;
-  readonly botSize: number;
+  readonly botFirst: bigint;
+  readonly botSize: bigint;
   /** nRLC that a seat answers for, for each task. */
   readonly workerStake: bigint;
   readonly schedulerRewardRatio: bigint;
   readonly sponsor: Address;
-  /** Gas of a task at most. */
+  /** Gas of a task at most. This and what follows is zero in deals of owner-scheduled pools. */
   readonly gasLimit: number;
   /** Gas of a lot at most. */
   readonly cap: number;
@@ -47,6 +47,8 @@ export interface Job {
   readonly trust: bigint;
   readonly timeref: number;
   readonly lotSize: number;
+  /** Index of the first task. */
+  readonly first: number;
   readonly tasks: number;
   /** No lot is drawn before this slot. */
   readonly readySlot: number;
@@ -84,8 +86,8 @@ const deals = tableOf(
     callback: address,
     params: anyText,
     startTime: uint,
-    botFirst: uint,
-    botSize: uint,
+    botFirst: big,
+    botSize: big,
     workerStake: big,
     schedulerRewardRatio: big,
     sponsor: address,
@@ -104,6 +106,7 @@ const jobs = tableOf(
     trust: big,
     timeref: uint,
     lotSize: uint,
+    first: uint,
     tasks: uint,
     readySlot: uint,
     next: uint,
@@ -122,9 +125,10 @@ export const jobOf = (state: State, dealid: Hash): Job | undefined => jobs.get(s
 export const setJob = (state: State, dealid: Hash, job: Job): void => jobs.set(state, dealid, job);
 
 /** PoCo's id of a task: keccak256(dealid || uint256 index). */
-export const taskId = (dealid: Hash, index: number): Hash => keccak256(fromHex(dealid), fromHex(word(index)));
+export const taskId = (dealid: Hash, index: number | bigint): Hash => keccak256(fromHex(dealid), fromHex(word(index)));
 /** The id of a lot: the task id of its first task. */
-export const lotId = (dealid: Hash, job: Pick<Job, "lotSize">, lot: number): Hash => taskId(dealid, lot * job.lotSize);
+export const lotId = (dealid: Hash, job: Pick<Job, "first" | "lotSize">, lot: number): Hash =>
+  taskId(dealid, job.first + lot * job.lotSize);
 /** The tasks of a lot. */
 export const lotTasks = (job: Pick<Job, "lotSize" | "tasks">, lot: number): number =>
   Math.min(job.lotSize, job.tasks - lot * job.lotSize);

@@ -18,7 +18,3 @@ export const emitAt = (env: Env, address: Address, event: AbiEvent, ...args: rea
 
 /** Wei in an nRLC. */
 export const NRLC = 10n ** 9n;
-
-/** Tells whether a restriction lets an account pass: none, or the account itself. Groups are a later kind of restriction. */
-export const accepts = (restriction: Address, account: Address): boolean =>
-  BigInt(restriction) === 0n || restriction === account;

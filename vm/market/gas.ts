@@ -16,6 +16,8 @@ export const MARKET_GAS = {
   join: 150_000,
   /** For each 256 slots at most. */
   leave: 1_000_000,
-  /** Calls over lists. */
-  array: 2_000_000,
+  /** Four signatures, four orders, a deal. */
+  match: 400_000,
+  /** The same for each word of calldata that may hold orders: four have 40 words and more. */
+  matchPerWord: 10_000,
 } as const;

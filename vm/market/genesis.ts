@@ -6,7 +6,7 @@ import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, SYSTEM_CODE, TOKEN, WORKER
 import { addCategory } from "./category.ts";
 import { type Env, NRLC } from "./env.ts";
 import { mint } from "./escrow.ts";
-import { setHubOwner } from "./owner.ts";
+import { setGenesisOwner } from "./owner.ts";
 import { setGenesisPool, setPool } from "./pool.ts";
 import { workerpools } from "./registry.ts";
 import { addSlot } from "./slot.ts";
@@ -35,7 +35,7 @@ const genesisBlock = (genesis: Genesis): BlockContext => ({
 export const marketGenesis = (state: State, genesis: Genesis): void => {
   for (const address of [HUB, APP_REGISTRY, DATASET_REGISTRY, WORKERPOOL_REGISTRY, TOKEN, MARKET])
     state.setCode(address, SYSTEM_CODE);
-  setHubOwner(state, genesis.hubOwner);
+  setGenesisOwner(state, genesis.hubOwner);
   for (const category of genesis.categories) addCategory(state, category);
 
   const env: Env = { state, block: genesisBlock(genesis), log: () => {} };

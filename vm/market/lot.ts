@@ -155,7 +155,7 @@ export const newSeat = (fields: Pick<Seat, "slot" | "worker" | "validator" | "ro
 export const newLot = (dealid: Hash, job: Job, index: number): Lot => ({
   dealid,
   index,
-  first: index * job.lotSize,
+  first: job.first + index * job.lotSize,
   count: lotTasks(job, index),
   pool: job.pool,
   trust: job.trust,

@@ -9,25 +9,24 @@ import { contribute, decline, reveal } from "./contribution.ts";
 import { taskPrice } from "./deal.ts";
 import { NRLC } from "./env.ts";
 import { MARKET_GAS } from "./gas.ts";
+import { createGroup } from "./group.ts";
+import { acting } from "./handlers.ts";
 import { askToJoin, askToLeave } from "./membership.ts";
 import { genesisPool, openPool } from "./pool.ts";
 import { finalize } from "./reward.ts";
 import { workerOf } from "./slot.ts";
+import { isStandingOrder } from "./standing-order.ts";
 import { cancel, dealFor, jobCount, offerOf, setOffer, submit } from "./submit.ts";
 import { lotsOf, seatsOf, slotsOf, viewJob, viewLot, viewLotById, viewPool, viewSlot, viewSlotAt } from "./views.ts";
 
+/** What ERC-1271 answers to a signature that holds, and to one that does not. */
+const ERC1271 = "0x1626ba7e";
+const NOT_VALID = "0xffffffff";
 const NO_TAG: Hash = `0x${"00".repeat(32)}`;
 
-const viewing = (run: (ctx: CallContext, args: AbiValue[]) => readonly AbiValue[], gas: number): Handler => ({
+const listing = (run: (ctx: CallContext, args: AbiValue[]) => readonly AbiValue[], gas: number): Handler => ({
   gas,
   run,
-});
-const acting = (gas: number, run: (ctx: CallContext, args: AbiValue[]) => void): Handler => ({
-  gas,
-  run: (ctx, args) => {
-    run(ctx, args);
-    return [];
-  },
 });
 
 /** 0x…1006: drawn pools and one-call jobs. */
@@ -67,31 +66,40 @@ export const marketNative: NativeContract = nativeContract(
       const [lot, i, receipt, proof] = args as [Hash, bigint, Uint8Array, Hash[]];
       settle(ctx, lot, i, receipt, proof);
     }),
-    quote: viewing((ctx, [job]) => {
+    quote: listing((ctx, [job]) => {
       const deal = dealFor(ctx, ctx.sender, job!);
-      const total = taskPrice(deal) * BigInt(deal.botSize) * NRLC;
+      const total = taskPrice(deal) * deal.botSize * NRLC;
       return [deal.price, deal.appPrice, deal.datasetPrice, total];
     }, MARKET_GAS.view),
-    genesisPool: viewing((ctx) => [genesisPool(ctx.state)], NATIVE_GAS.view),
-    viewPool: viewing((ctx, [pool]) => [viewPool(ctx.state, ctx.block, pool as Address)], NATIVE_GAS.view),
-    slotAt: viewing((ctx, [pool, i]) => [viewSlotAt(ctx.state, pool as Address, i as bigint)], NATIVE_GAS.view),
-    viewSlot: viewing((ctx, [slot]) => [viewSlot(ctx.state, slot as bigint)], NATIVE_GAS.view),
-    slotsOf: viewing((ctx, [worker]) => [slotsOf(ctx.state, worker as Address)], MARKET_GAS.list),
-    seatsOf: viewing((ctx, [worker]) => seatsOf(ctx.state, worker as Address), MARKET_GAS.list),
-    joinNonce: viewing((ctx, [worker]) => [BigInt(workerOf(ctx.state, worker as Address).joins)], NATIVE_GAS.view),
-    viewOffer: viewing((ctx, [entry]) => {
+    createGroup: {
+      gas: NATIVE_GAS.writeMany,
+      perWord: NATIVE_GAS.write,
+      run: (ctx, [members]) => [createGroup(ctx, ctx.sender, members as Address[])],
+    },
+    isValidSignature: listing(
+      (ctx, [hash, signature]) => [isStandingOrder(ctx, hash as Hash, signature as Uint8Array) ? ERC1271 : NOT_VALID],
+      NATIVE_GAS.view,
+    ),
+    genesisPool: listing((ctx) => [genesisPool(ctx.state)], NATIVE_GAS.view),
+    viewPool: listing((ctx, [pool]) => [viewPool(ctx.state, ctx.block, pool as Address)], NATIVE_GAS.view),
+    slotAt: listing((ctx, [pool, i]) => [viewSlotAt(ctx.state, pool as Address, i as bigint)], NATIVE_GAS.view),
+    viewSlot: listing((ctx, [slot]) => [viewSlot(ctx.state, slot as bigint)], NATIVE_GAS.view),
+    slotsOf: listing((ctx, [worker]) => [slotsOf(ctx.state, worker as Address)], MARKET_GAS.list),
+    seatsOf: listing((ctx, [worker]) => seatsOf(ctx.state, worker as Address), MARKET_GAS.list),
+    joinNonce: listing((ctx, [worker]) => [BigInt(workerOf(ctx.state, worker as Address).joins)], NATIVE_GAS.view),
+    viewOffer: listing((ctx, [entry]) => {
       const { price, tag, open } = offerOf(ctx.state, entry as Address) ?? { price: 0n, tag: NO_TAG, open: false };
       return [price, tag, open];
     }, NATIVE_GAS.view),
-    viewJob: viewing((ctx, [dealid]) => [viewJob(ctx.state, dealid as Hash)], MARKET_GAS.view),
-    viewLot: viewing((ctx, [dealid, lot]) => [viewLot(ctx.state, dealid as Hash, lot as bigint)], MARKET_GAS.view),
-    viewLotById: viewing((ctx, [lot]) => [viewLotById(ctx.state, lot as Hash)], MARKET_GAS.view),
-    lotsOf: viewing((ctx, [dealid]) => lotsOf(ctx.state, dealid as Hash), MARKET_GAS.list),
-    jobCount: viewing((ctx) => [BigInt(jobCount(ctx.state))], NATIVE_GAS.view),
-    burnedOfEra: viewing((ctx, [era]) => {
+    viewJob: listing((ctx, [dealid]) => [viewJob(ctx.state, dealid as Hash)], MARKET_GAS.view),
+    viewLot: listing((ctx, [dealid, lot]) => [viewLot(ctx.state, dealid as Hash, lot as bigint)], MARKET_GAS.view),
+    viewLotById: listing((ctx, [lot]) => [viewLotById(ctx.state, lot as Hash)], MARKET_GAS.view),
+    lotsOf: listing((ctx, [dealid]) => lotsOf(ctx.state, dealid as Hash), MARKET_GAS.list),
+    jobCount: listing((ctx) => [BigInt(jobCount(ctx.state))], NATIVE_GAS.view),
+    burnedOfEra: listing((ctx, [era]) => {
       const number = era as bigint;
       return [number > BigInt(Number.MAX_SAFE_INTEGER) ? 0n : burnedOfEra(ctx.state, Number(number))];
     }, NATIVE_GAS.view),
-    burnedTotalWei: viewing((ctx) => [burnedTotal(ctx.state)], NATIVE_GAS.view),
+    burnedTotalWei: listing((ctx) => [burnedTotal(ctx.state)], NATIVE_GAS.view),
   }),
 );

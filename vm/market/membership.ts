@@ -8,7 +8,8 @@ import { revert } from "../revert.ts";
 import { MARKET, numberId } from "../tables.ts";
 import { validators } from "../validator-store.ts";
 import { MARKET_EVENTS } from "./abi.ts";
-import { accepts, type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt, NRLC } from "./env.ts";
+import { accepts } from "./group.ts";
 import { poolOf } from "./pool.ts";
 import { addSlot, countJoin, removeSlot, type Slot, saveSlot, slotOf, workerOf } from "./slot.ts";
 import { MARKET_TABLE, tableOf } from "./tables.ts";
@@ -87,7 +88,7 @@ export const askToJoin = (env: Env, join: Join, value: bigint, signature?: Uint8
   const { state, block } = env;
   const pool = poolOf(state, join.pool) ?? revert("no drawn pool");
   if (join.count < 1n || join.count > MAX_JOIN) revert(`a join takes 1 to ${MAX_JOIN} slots`);
-  if (!accepts(pool.workerRestrict, join.worker)) revert("the pool does not take this worker");
+  if (!accepts(state, pool.workerRestrict, join.worker)) revert("the pool does not take this worker");
   if (validators.indexOf(state, join.validator) === undefined) revert("unknown validator");
   const stake = block.params.slotStakeNrlc * NRLC;
   if (value !== join.count * stake) revert(`the value must be ${join.count * stake} wei`);

@@ -1,15 +1,16 @@
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, toHex, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, type Hash, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { AbiValue } from "../abi.ts";
 import { NATIVE_GAS } from "../gas.ts";
 import { type CallContext, type NativeContract, nativeContract } from "../natives.ts";
-import { revert } from "../revert.ts";
+import { ensure, refuse, revert } from "../revert.ts";
 import { SYSTEM_CODE } from "../tables.ts";
 import {
   APP_ABI,
   APP_REGISTRY_ABI,
   DATASET_ABI,
   DATASET_REGISTRY_ABI,
+  errorsOf,
   eventsOf,
   type Handler,
   methodsFor,
@@ -18,23 +19,25 @@ import {
   WORKERPOOL_REGISTRY_ABI,
 } from "./abi.ts";
 import { emitAt } from "./env.ts";
-import { hubOwner } from "./owner.ts";
+import { groupNative, groupOwner } from "./group.ts";
+import { acting, constant, viewing } from "./handlers.ts";
+import { contractOwner, onlyOwner, transferContract } from "./owner.ts";
 import { apps, datasets, ENTRY_CODE_HASH, type Registry, workerpools } from "./registry.ts";
 
 const { view, write, writeMany } = NATIVE_GAS;
 /** ERC-165, ERC-721, ERC-721 Metadata, ERC-721 Enumerable. */
 const INTERFACES = ["0x01ffc9a7", "0x80ac58cd", "0x5b5e139f", "0x780e9d63"];
 
+const errors = errorsOf(REGISTRY_ABI);
+const UNSUPPORTED = "Operation not supported on this chain";
+
+/** Gives the entry of a token id. Reverts on one that no address is. */
 const entryOf = (tokenId: AbiValue): Address => {
   const id = tokenId as bigint;
-  if (id >> 160n !== 0n) revert("ERC721: invalid token ID");
-  return toHex(Uint8Array.from({ length: 20 }, (_, i) => Number((id >> BigInt(8 * (19 - i))) & 0xffn)));
+  if (id >> 160n !== 0n) errors.ERC721NonexistentToken!(id);
+  return `0x${word(id).slice(-40)}`;
 };
-
-const viewing = (run: (ctx: CallContext, args: AbiValue[]) => AbiValue): Handler => ({
-  gas: view,
-  run: (ctx, args) => [run(ctx, args)],
-});
+const unknown = (entry: Address): never => errors.ERC721NonexistentToken!(BigInt(entry));
 
 const contract = <T>(
   registry: Registry<T>,
@@ -47,7 +50,8 @@ const contract = <T>(
     gas: writeMany,
     run: (ctx, [from, to, id]) => {
       registry.transfer(ctx, ctx.sender, from as Address, to as Address, entryOf(id!));
-      if (ctx.state.code(to as Address).length > 0) revert("ERC721: transfer to non ERC721Receiver implementer");
+      // No contract of this chain answers onERC721Received.
+      if (ctx.state.code(to as Address).length > 0) errors.ERC721InvalidReceiver!(to!);
       return [];
     },
   };
@@ -60,16 +64,18 @@ const contract = <T>(
       },
       [predict]: viewing((_, [owner, ...rest]) => registry.predict(owner as Address, read(rest))),
       isRegistered: viewing((ctx, [entry]) => registry.ownerOf(ctx.state, entry as Address) !== undefined),
-      ownerOf: viewing((ctx, [id]) => registry.ownerOf(ctx.state, entryOf(id!)) ?? revert("ERC721: invalid token ID")),
-      balanceOf: viewing((ctx, [owner]) => BigInt(registry.balanceOf(ctx.state, owner as Address))),
-      tokenOfOwnerByIndex: viewing((ctx, [owner, index]) =>
-        BigInt(
-          registry.owned(ctx.state, owner as Address, index as bigint) ??
-            revert("ERC721Enumerable: owner index out of bounds"),
-        ),
-      ),
+      ownerOf: viewing((ctx, [id]) => registry.ownerOf(ctx.state, entryOf(id!)) ?? unknown(entryOf(id!))),
+      balanceOf: viewing((ctx, [owner]) => {
+        if (owner === ZERO_ADDRESS) errors.ERC721InvalidOwner!(owner);
+        return BigInt(registry.balanceOf(ctx.state, owner as Address));
+      }),
+      tokenOfOwnerByIndex: viewing((ctx, [owner, index]) => {
+        if (owner === ZERO_ADDRESS) errors.ERC721InvalidOwner!(owner);
+        const entry = registry.owned(ctx.state, owner as Address, index as bigint);
+        return BigInt(entry ?? errors.ERC721OutOfBoundsIndex!(owner!, index!));
+      }),
       tokenByIndex: viewing((ctx, [index]) =>
-        BigInt(registry.byIndex(ctx.state, index as bigint) ?? revert("ERC721Enumerable: global index out of bounds")),
+        BigInt(registry.byIndex(ctx.state, index as bigint) ?? errors.ERC721OutOfBoundsIndex!(ZERO_ADDRESS, index!)),
       ),
       totalSupply: viewing((ctx) => BigInt(registry.count(ctx.state))),
       approve: {
@@ -101,7 +107,32 @@ const contract = <T>(
       "safeTransferFrom(address,address,uint256,bytes)": safeTransfer,
       name: viewing(() => registry.name),
       symbol: viewing(() => registry.symbol),
-      owner: viewing((ctx) => hubOwner(ctx.state)),
+      baseURI: viewing((ctx) => registry.baseUri(ctx.state)),
+      tokenURI: viewing((ctx, [id]) => {
+        if (!registry.ownerOf(ctx.state, entryOf(id!))) unknown(entryOf(id!));
+        const base = registry.baseUri(ctx.state);
+        return base === "" ? "" : `${base}${id}`;
+      }),
+      setBaseURI: acting(write, (ctx, [uri]) => {
+        onlyOwner(ctx.state, registry.address, ctx.sender);
+        registry.setBaseUri(ctx.state, uri as string);
+      }),
+      setName: acting(view, (ctx) => {
+        onlyOwner(ctx.state, registry.address, ctx.sender);
+        revert(UNSUPPORTED);
+      }),
+      // It was initialized in genesis.
+      initialize: acting(view, (ctx) => {
+        onlyOwner(ctx.state, registry.address, ctx.sender);
+        refuse();
+      }),
+      owner: viewing((ctx) => contractOwner(ctx.state, registry.address)),
+      transferOwnership: acting(write, (ctx, [to]) => {
+        onlyOwner(ctx.state, registry.address, ctx.sender);
+        if (to === ZERO_ADDRESS) errors.OwnableInvalidOwner!(to);
+        transferContract(ctx, ctx.sender, registry.address, to as Address);
+      }),
+      renounceOwnership: acting(write, (ctx) => transferContract(ctx, ctx.sender, registry.address, ZERO_ADDRESS)),
       previous: viewing(() => ZERO_ADDRESS),
       master: viewing(() => ZERO_ADDRESS),
       initialized: viewing(() => true),
@@ -139,10 +170,19 @@ export const workerpoolRegistryNative = contract(
 
 /** A view of the entry that is called. */
 const field = <T>(registry: Registry<T>, read: (entry: T) => AbiValue): Handler =>
-  viewing((ctx) => read(registry.get(ctx.state, ctx.self) ?? revert("no such entry")));
+  viewing((ctx) => read(registry.get(ctx.state, ctx.self)!));
+/** Reverts unless an account owns the entry that is called. */
+const onlyEntryOwner = <T>(registry: Registry<T>, { state, self, sender }: CallContext): void =>
+  ensure(registry.ownerOf(state, self) === sender, "caller is not the owner");
 const common = <T>(registry: Registry<T>): Record<string, Handler> => ({
-  owner: viewing((ctx) => registry.ownerOf(ctx.state, ctx.self) ?? revert("no such entry")),
-  registry: viewing(() => registry.address),
+  owner: viewing((ctx) => registry.ownerOf(ctx.state, ctx.self)!),
+  registry: constant(registry.address),
+  // An entry is initialized by what creates it.
+  initialize: acting(view, () => revert("already initialized")),
+  setName: acting(view, (ctx) => {
+    onlyEntryOwner(registry, ctx);
+    revert(UNSUPPORTED);
+  }),
 });
 
 const appNative = nativeContract(
@@ -177,9 +217,9 @@ const workerpoolNative = nativeContract(
       gas: write,
       run: (ctx, args) => {
         const [stakeRatio, rewardRatio] = args as [bigint, bigint];
-        const pool = workerpools.get(ctx.state, ctx.self) ?? revert("no such entry");
-        if (workerpools.ownerOf(ctx.state, ctx.self) !== ctx.sender) revert("Ownable: caller is not the owner");
-        if (rewardRatio > 100n) revert("policy-invalid-ratio");
+        const pool = workerpools.get(ctx.state, ctx.self)!;
+        onlyEntryOwner(workerpools, ctx);
+        ensure(rewardRatio <= 100n);
         workerpools.set(ctx.state, ctx.self, {
           ...pool,
           workerStakeRatio: stakeRatio,
@@ -193,10 +233,11 @@ const workerpoolNative = nativeContract(
   }),
 );
 
-/** Gives the contract of a registry's entry; undefined for any other address. */
+/** Gives the contract of a registry's entry or of a group; undefined for any other address. */
 export const marketEntryAt = (state: State, address: Address): NativeContract | undefined => {
   if (state.code(address).length === 0) return undefined;
   if (apps.ownerOf(state, address)) return appNative;
   if (datasets.ownerOf(state, address)) return datasetNative;
-  return workerpools.ownerOf(state, address) && workerpoolNative;
+  if (workerpools.ownerOf(state, address)) return workerpoolNative;
+  return groupOwner(state, address) && groupNative;
 };

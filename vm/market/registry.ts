@@ -3,9 +3,9 @@ import { type Address, concat, fromHex, type Hash, toHex, ZERO_ADDRESS, ZERO_HAS
 import { address, big, type Coder, hash, record, uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { encodeCall } from "../abi.ts";
-import { revert } from "../revert.ts";
+import { ensure } from "../revert.ts";
 import { APP_REGISTRY, addressId, DATASET_REGISTRY, numberId, SYSTEM_CODE, WORKERPOOL_REGISTRY } from "../tables.ts";
-import { eventsOf, REGISTRY_ABI } from "./abi.ts";
+import { errorsOf, eventsOf, REGISTRY_ABI } from "./abi.ts";
 import { type Env, emitAt } from "./env.ts";
 import { anyBytes, anyText, pairId, REGISTRY_TABLE, single, type Table, tableOf } from "./tables.ts";
 
@@ -46,6 +46,7 @@ const poolCoder: Coder<Workerpool> = record({
 /** The code hash that entry addresses are derived with: that of the byte 0xfe. */
 export const ENTRY_CODE_HASH = keccak256(SYSTEM_CODE);
 const { Transfer, Approval, ApprovalForAll } = eventsOf(REGISTRY_ABI);
+const errors = errorsOf(REGISTRY_ABI);
 
 interface Token {
   readonly owner: Address;
@@ -76,6 +77,9 @@ export interface Registry<T> {
   approve(env: Env, sender: Address, to: Address, entry: Address): void;
   setOperator(env: Env, owner: Address, operator: Address, approved: boolean): void;
   transfer(env: Env, sender: Address, from: Address, to: Address, entry: Address): void;
+  /** What token URIs begin with; empty for none. */
+  baseUri(state: State): string;
+  setBaseUri(state: State, uri: string): void;
 }
 
 const makeRegistry = <T>(
@@ -98,13 +102,14 @@ const makeRegistry = <T>(
   const balances = tableOf(registry, REGISTRY_TABLE.balance, single(uint));
   const owned = tableOf(registry, REGISTRY_TABLE.owned, single(address));
   const operators = tableOf(registry, REGISTRY_TABLE.operator, single(uint));
+  const baseUris = tableOf(registry, REGISTRY_TABLE.baseUri, single(anyText));
 
   const ownedId = (owner: Address, index: number | bigint): Hash => pairId(owner, numberId(index));
   const balanceOf = (state: State, owner: Address): number => balances.get(state, addressId(owner)) ?? 0;
   const setBalance = (state: State, owner: Address, count: number): void =>
     balances.set(state, addressId(owner), count === 0 ? undefined : count);
   const tokenOf = (state: State, entry: Address): Token =>
-    tokens.get(state, addressId(entry)) ?? revert("ERC721: invalid token ID");
+    tokens.get(state, addressId(entry)) ?? errors.ERC721NonexistentToken!(BigInt(entry));
   const isOperator = (state: State, owner: Address, operator: Address): boolean =>
     operators.get(state, pairId(owner, operator)) === 1;
 
@@ -140,9 +145,9 @@ const makeRegistry = <T>(
     predict,
     create: (env, owner, entry) => {
       const { state } = env;
-      if (owner === ZERO_ADDRESS) revert("ERC721: mint to the zero address");
       const at = predict(owner, entry);
-      if (state.code(at).length > 0) revert("Create2: Failed on deploy");
+      ensure(state.code(at).length === 0, "Create2: Failed on deploy");
+      if (owner === ZERO_ADDRESS) errors.ERC721InvalidReceiver!(owner);
       state.setCode(at, SYSTEM_CODE);
       entries.set(state, addressId(at), entry);
       const count = counts.get(state, ZERO_HASH) ?? 0;
@@ -163,27 +168,30 @@ const makeRegistry = <T>(
     isOperator,
     approve: (env, sender, to, entry) => {
       const token = tokenOf(env.state, entry);
-      if (to === token.owner) revert("ERC721: approval to current owner");
-      if (sender !== token.owner && !isOperator(env.state, token.owner, sender))
-        revert("ERC721: approve caller is not token owner or approved for all");
+      if (sender !== token.owner && !isOperator(env.state, token.owner, sender)) errors.ERC721InvalidApprover!(sender);
       tokens.set(env.state, addressId(entry), { ...token, approved: to });
       emitAt(env, registry, Approval!, token.owner, to, BigInt(entry));
     },
     setOperator: (env, owner, operator, approved) => {
-      if (owner === operator) revert("ERC721: approve to caller");
+      if (operator === ZERO_ADDRESS) errors.ERC721InvalidOperator!(operator);
       operators.set(env.state, pairId(owner, operator), approved ? 1 : undefined);
       emitAt(env, registry, ApprovalForAll!, owner, operator, approved);
     },
     transfer: (env, sender, from, to, entry) => {
+      if (to === ZERO_ADDRESS) errors.ERC721InvalidReceiver!(to);
       const token = tokenOf(env.state, entry);
       if (sender !== token.owner && sender !== token.approved && !isOperator(env.state, token.owner, sender))
-        revert("ERC721: caller is not token owner or approved");
-      if (from !== token.owner) revert("ERC721: transfer from incorrect owner");
-      if (to === ZERO_ADDRESS) revert("ERC721: transfer to the zero address");
-      detach(env.state, token);
-      append(env.state, to, entry);
+        errors.ERC721InsufficientApproval!(sender, BigInt(entry));
+      if (from !== token.owner) errors.ERC721IncorrectOwner!(from, BigInt(entry), token.owner);
+      if (to === from) tokens.set(env.state, addressId(entry), { ...token, approved: ZERO_ADDRESS });
+      else {
+        detach(env.state, token);
+        append(env.state, to, entry);
+      }
       emitAt(env, registry, Transfer!, from, to, BigInt(entry));
     },
+    baseUri: (state) => baseUris.get(state, ZERO_HASH) ?? "",
+    setBaseUri: (state, uri) => baseUris.set(state, ZERO_HASH, uri === "" ? undefined : uri),
   };
 };
 

@@ -5,10 +5,9 @@ import { isJailed, validators } from "../validator-store.ts";
 import { decodeReceipt } from "../wasm/receipt.ts";
 import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
-import { burnFee } from "./burned.ts";
 import { type Deal, dealOf } from "./deal.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
-import { reward, seize, unlock } from "./escrow.ts";
+import { bringIn, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
 import { finalDeadline, LOT_STATUS, type Lot, logPending, lotOf, receiptOf, SEAT, type Seat, setLot } from "./lot.ts";
 import { poolOf } from "./pool.ts";
@@ -71,8 +70,7 @@ export const payOwners = (env: Env, deal: Deal, tasks: number, isInvalid: boolea
 const seizeSeat = (env: Env, id: Hash, seat: Seat, slot: Slot, stake: bigint): bigint => {
   const has = slot.stake / NRLC;
   const taken = stake < has ? stake : has;
-  env.state.debit(MARKET, taken * NRLC);
-  env.state.credit(HUB, taken * NRLC);
+  if (taken > 0n) bringIn(env, MARKET, taken);
   const rest = burnStake(env, { ...slot, stake: slot.stake - taken * NRLC }, slot.stake);
   logFault(env, seat, id, rest.burned);
   removeSlot(env, rest.slot);
@@ -88,8 +86,7 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
   if (slot) {
     const missing = env.block.params.slotStakeNrlc - (slot.stake + NRLC - 1n) / NRLC;
     refill = missing <= 0n ? 0n : missing < share ? missing : share;
-    env.state.debit(HUB, refill * NRLC);
-    env.state.credit(MARKET, refill * NRLC);
+    if (refill > 0n) takeOut(env, MARKET, refill);
     releaseSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
   }
   reward(env, seat.worker, share - refill, id);
@@ -116,7 +113,7 @@ export const finalize = (env: Env, id: Hash): void => {
   const { metered, burned, pay, creditWei } = meter(deal, lot.gasUsed, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
-  burnFee(env, HUB, burned);
+  if (burned > 0n) burnSeizedFee(env, burned);
   // A lot of one shows its task's status; of several, each task's comes with `settle`, and what it owes with it.
   if (lot.count === 1) payOwners(env, deal, 1, decodeReceipt(receipt)!.status === STATUS.invalid, id);
 

@@ -4,25 +4,19 @@ import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../abi.ts";
 import type { CallContext } from "../natives.ts";
-import { revert } from "../revert.ts";
-import { addressId, HUB, MARKET } from "../tables.ts";
-import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
-import { categoryAt } from "./category.ts";
+import { ensure, revert } from "../revert.ts";
+import { addressId, MARKET } from "../tables.ts";
+import { MARKET_EVENTS } from "./abi.ts";
 import { firstCommittee } from "./committee.ts";
-import { type Deal, dealOf, jobOf, setDeal, setJob, taskPrice } from "./deal.ts";
-import { accepts, type Env, emitAt, NRLC } from "./env.ts";
-import { deposit, lock, unlock } from "./escrow.ts";
-import { poolOf } from "./pool.ts";
-import { apps, datasets, ownerOfEntry, workerpools } from "./registry.ts";
-import { addToRing, removeFromRing } from "./ring.ts";
-import { READY_SLOTS } from "./round.ts";
+import { type Deal, dealOf, jobOf, setJob, taskPrice } from "./deal.ts";
+import { drawnTerms, lotSizeOf, openDrawnDeal } from "./drawn-deal.ts";
+import { type Env, emitAt, NRLC } from "./env.ts";
+import { deposit, unlock } from "./escrow.ts";
+import { apps, datasets, ownerOfEntry } from "./registry.ts";
+import { removeFromRing } from "./ring.ts";
+import { standingPrice } from "./standing-order.ts";
 import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
-/** Gas of a lot, for each second of its category: ordinary code takes at most a fifth of the time. */
-export const CAP_GAS_PER_SECOND = 200_000_000;
-const MAX_LOT_TASKS = 256;
-const MAX_TASKS = 1n << 32n;
-const MAX_PARAMS_BYTES = 64 * 1024;
 const JOB_VERSION = 1n;
 
 /** An owner's price for its app or dataset in one-call jobs, for anyone, until taken back. */
@@ -74,70 +68,40 @@ const openOffer = (state: State, entry: Address, what: string): Offer => {
   return offer?.open ? offer : revert(`the ${what} has no open offer`);
 };
 
-const ceilDiv = (a: bigint, b: bigint): bigint => (a + b - 1n) / b;
-
 /** Computes the deal that a job would make now. Reverts where the job cannot be done. */
 export const dealFor = (env: Env, sender: Address, job: AbiValue): Deal => {
   const { state, block } = env;
-  const [version, poolAt, app, dataset, params, category, gasLimit, asked, volume, tag, beneficiary, callback, ext] =
+  const [version, pool, app, dataset, params, category, gasLimit, trust, volume, tag, beneficiary, callback, ext] =
     job as unknown as JobArgs;
-  if (version !== JOB_VERSION) revert(`unknown version ${version} of a job`);
-  if (ext.length > 0) revert("extensions of a job are not supported");
-  const pool = poolOf(state, poolAt) ?? revert("no drawn pool");
-  if (!accepts(pool.requesterRestrict, sender)) revert("iExecV5-matchOrders-0x1b");
-  if (!apps.ownerOf(state, app)) revert("iExecV5-matchOrders-0x20");
+  ensure(version === JOB_VERSION, `unknown version ${version} of a job`);
+  ensure(ext.length === 0, "extensions of a job are not supported");
+  ensure(apps.ownerOf(state, app) !== undefined, "iExecV5-matchOrders-0x20");
   const appOffer = openOffer(state, app, "app");
   const hasDataset = dataset !== ZERO_ADDRESS;
-  if (hasDataset && !datasets.ownerOf(state, dataset)) revert("iExecV5-matchOrders-0x30");
+  ensure(!hasDataset || datasets.ownerOf(state, dataset) !== undefined, "iExecV5-matchOrders-0x30");
   const datasetOffer = hasDataset ? openOffer(state, dataset, "dataset") : undefined;
-  // A drawn pool has no tag: all its slots are of one class.
-  if ((BigInt(tag) | BigInt(appOffer.tag) | BigInt(datasetOffer?.tag ?? 0)) !== 0n) revert("iExecV5-matchOrders-0x06");
-  const { workClockTimeRef } = categoryAt(state, category) ?? revert("iExecV5-matchOrders-0x01");
-  const cap = workClockTimeRef * CAP_GAS_PER_SECOND;
-  if (gasLimit < 1n || gasLimit > BigInt(cap)) revert(`gasLimit must be from 1 to ${cap}`);
-  const trust = asked < 1n ? 1n : asked;
-  if (trust > block.params.maxTrust) revert(`trust is at most ${block.params.maxTrust}`);
-  if (volume < 1n) revert("iExecV5-matchOrders-0x60");
-  if (volume > MAX_TASKS) revert(`volume is at most ${MAX_TASKS}`);
-  if (Buffer.byteLength(params) > MAX_PARAMS_BYTES) revert(`params are at most ${MAX_PARAMS_BYTES} bytes`);
-
-  const entry = workerpools.get(state, poolAt)!;
-  const committee = BigInt(firstCommittee(trust));
-  const price = ceilDiv(block.params.pricePerGgasNrlc * gasLimit * committee, 10n ** 9n);
-  const workerStake = (price * entry.workerStakeRatio) / 100n;
-  const botSize = Number(volume);
-  const lotSize = callback === ZERO_ADDRESS ? Math.min(MAX_LOT_TASKS, Math.floor(cap / Number(gasLimit))) : 1;
-  const tasks = BigInt(Math.min(lotSize, botSize));
-  if (tasks * price * entry.workerStakeRatio * 2n > block.params.slotStakeNrlc * 100n)
-    revert("a lot could cost more than half a slot");
+  const tags = BigInt(tag) | BigInt(appOffer.tag) | BigInt(datasetOffer?.tag ?? 0);
+  const ask = { pool, requester: sender, category, tag: tags, trust, params, first: 0n, volume };
+  const terms = drawnTerms(env, ask, (cap, atTrust) => ({
+    gasLimit,
+    price: standingPrice(env, gasLimit, firstCommittee(atTrust)),
+    lotSize: lotSizeOf(cap, gasLimit, callback),
+  }));
   return {
+    ...terms,
     app,
     appOwner: appOffer.owner,
     appPrice: appOffer.price,
     dataset,
     datasetOwner: datasetOffer?.owner ?? ZERO_ADDRESS,
     datasetPrice: datasetOffer?.price ?? 0n,
-    pool: poolAt,
-    poolOwner: workerpools.ownerOf(state, poolAt)!,
-    price,
-    trust,
-    category: Number(category),
     tag,
     requester: sender,
     beneficiary,
     callback,
     params,
     startTime: block.timestamp,
-    botFirst: 0,
-    botSize,
-    workerStake,
-    schedulerRewardRatio: entry.schedulerRewardRatio,
     sponsor: sender,
-    gasLimit: Number(gasLimit),
-    cap,
-    lotSize,
-    timeref: workClockTimeRef,
-    vmVersion: block.params.vmVersion,
   };
 };
 
@@ -145,10 +109,9 @@ export const dealFor = (env: Env, sender: Address, job: AbiValue): Deal => {
 export const submit = (ctx: CallContext, args: AbiValue): Hash => {
   const { state, block } = ctx;
   const deal = dealFor(ctx, ctx.sender, args);
-  const cost = taskPrice(deal) * BigInt(deal.botSize);
+  const cost = taskPrice(deal) * deal.botSize;
   if (ctx.value < cost * NRLC) revert(`the value does not cover the cost of ${cost * NRLC} wei`);
   deposit(ctx, MARKET, ctx.sender, cost);
-  lock(ctx, ctx.sender, cost);
   const change = ctx.value - cost * NRLC;
   state.debit(MARKET, change);
   state.credit(ctx.sender, change);
@@ -158,25 +121,7 @@ export const submit = (ctx: CallContext, args: AbiValue): Hash => {
   const dealid = keccak256(
     encodeAbi("string,bytes32,address,uint256", ["rolec/job", block.genesisHash, ctx.sender, BigInt(number)]),
   );
-  setDeal(state, dealid, deal);
-  setJob(state, dealid, {
-    pool: deal.pool,
-    trust: deal.trust,
-    timeref: deal.timeref,
-    lotSize: deal.lotSize,
-    tasks: deal.botSize,
-    readySlot: block.slot + READY_SLOTS,
-    next: 0,
-    lots: Math.ceil(deal.botSize / deal.lotSize),
-    completed: 0,
-    failed: 0,
-    givenUp: 0,
-    cancelled: false,
-    ringIndex: addToRing(state, dealid),
-  });
-  emitAt(ctx, HUB, HUB_EVENTS.SchedulerNotice!, deal.pool, dealid);
-  const numbers = [BigInt(deal.botSize), deal.price, BigInt(deal.lotSize)];
-  emitAt(ctx, MARKET, MARKET_EVENTS.JobSubmitted!, dealid, ctx.sender, deal.app, deal.pool, ...numbers);
+  openDrawnDeal(ctx, dealid, deal);
   return dealid;
 };
 

@@ -6,7 +6,7 @@ import { asBytes } from "../../lib/rlp.ts";
 
 /** Tables of 0x…1001, the hub. Numbers are for ever. */
 export const HUB_TABLE = {
-  /** id 0: the owner. */
+  /** id 0: the hub's owner; id address: a registry's. */
   owner: 0,
   /** id address: stake and locked, in nRLC. */
   account: 1,
@@ -20,6 +20,22 @@ export const HUB_TABLE = {
   task: 5,
   /** id address: PoCo's score of a worker. */
   score: 6,
+  /** id order hash: how much of its volume is used up. */
+  consumed: 7,
+  /** id order hash: who signed it on chain. */
+  presigned: 8,
+  /** id keccak256(owner, spender): nRLC of the owner's free stake. */
+  allowance: 9,
+  /** id 0: nRLC in the hub, free and locked. */
+  totalSupply: 10,
+  /** id 0: the TEE broker; id 1: gas of callbacks. */
+  setting: 11,
+  /** id taskid: a task of an owner-scheduled pool. */
+  scheduledTask: 12,
+  /** id keccak256(taskid, worker): a contribution to one. */
+  contribution: 13,
+  /** id keccak256(taskid, result hash): the weight of those who contributed it. */
+  resultGroup: 14,
 } as const;
 
 /** Tables of 0x…1002 to 0x…1004, the registries. */
@@ -38,6 +54,8 @@ export const REGISTRY_TABLE = {
   owned: 5,
   /** id keccak256(owner, operator): whether it may move all of the owner's. */
   operator: 6,
+  /** id 0: what token URIs begin with. */
+  baseUri: 7,
 } as const;
 
 /** Tables of 0x…1005, the token. */
@@ -94,6 +112,12 @@ export const MARKET_TABLE = {
   burnedTotal: 21,
   /** id 0: the pool named in genesis. */
   genesisPool: 22,
+  /** id group: its owner and number of members. */
+  group: 23,
+  /** id keccak256(group, account): whether the group holds it. */
+  groupMember: 24,
+  /** id 0: number of groups ever made. */
+  groupCount: 25,
 } as const;
 
 /** Records of one kind. A record's first field is its version. */

@@ -21,6 +21,7 @@ import {
 } from "./lot.ts";
 import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
+import { contributionOf, taskOf as scheduledTask, TASK_STATUS, type Task } from "./scheduled/task.ts";
 import { slotAtIndex, slotOf, slotsOfWorker } from "./slot.ts";
 
 /** Entries of a list that a view gives at most. */
@@ -55,8 +56,8 @@ const NO_DEAL: Deal = {
   callback: ZERO_ADDRESS,
   params: "",
   startTime: 0,
-  botFirst: 0,
-  botSize: 0,
+  botFirst: 0n,
+  botSize: 0n,
   workerStake: 0n,
   schedulerRewardRatio: 0n,
   sponsor: ZERO_ADDRESS,
@@ -82,8 +83,8 @@ export const viewDeal = (state: State, id: Hash): AbiValue => {
     deal.callback,
     deal.params,
     big(deal.startTime),
-    big(deal.botFirst),
-    big(deal.botSize),
+    deal.botFirst,
+    deal.botSize,
     deal.workerStake,
     deal.schedulerRewardRatio,
     deal.sponsor,
@@ -103,9 +104,29 @@ const contributorsOf = (lot: Lot): Address[] => [
   ...new Set(lot.seats.filter(({ resultHash }) => resultHash !== ZERO_HASH).map(({ worker }) => worker)),
 ];
 
+const viewScheduledTask = (task: Task): AbiValue => [
+  big(task.status),
+  task.dealid,
+  task.idx,
+  big(task.timeref),
+  big(task.contributionDeadline),
+  big(task.revealDeadline),
+  big(task.finalDeadline),
+  task.consensusValue,
+  big(task.revealCounter),
+  big(task.winnerCounter),
+  task.contributors,
+  task.resultDigest,
+  task.results,
+  0n,
+  task.resultsCallback,
+];
+
 /** PoCo's view of a task; zeros for an unknown one, and for those of a lot of several until they are settled. */
 export const viewTask = (state: State, id: Hash): AbiValue => {
   const task = taskOf(state, id);
+  const scheduled = task ? undefined : scheduledTask(state, id);
+  if (scheduled) return viewScheduledTask(scheduled);
   if (!task) {
     const zeros = [0n, 0n, 0n, 0n, 0n, ZERO_HASH, 0n, 0n, [], ZERO_HASH, EMPTY, 0n, EMPTY];
     return [TASK.unset, ZERO_HASH, ...zeros];
@@ -132,16 +153,21 @@ export const viewTask = (state: State, id: Hash): AbiValue => {
   ];
 };
 
-/** PoCo's view of a worker's contribution, that of its first seat; its weight counts all of them. */
+/** PoCo's view of a worker's contribution, that of its first seat; its weight, of which PoCo keeps the logarithm, counts all of them. */
 export const viewContribution = (state: State, id: Hash, worker: Address): AbiValue => {
   const seats = taskOf(state, id)?.lot.seats.filter((seat) => seat.worker === worker && seat.resultHash !== ZERO_HASH);
   const first = seats?.[0];
-  if (!seats || !first) return [0n, ZERO_HASH, ZERO_HASH, ZERO_ADDRESS, 0n];
-  return [big(first.status), first.resultHash, first.resultSeal, ZERO_ADDRESS, 2n ** big(seats.length)];
+  if (seats && first) return [big(first.status), first.resultHash, first.resultSeal, ZERO_ADDRESS, big(seats.length)];
+  const scheduled = contributionOf(state, id, worker);
+  if (!scheduled) return [0n, ZERO_HASH, ZERO_HASH, ZERO_ADDRESS, 0n];
+  const { status, resultHash, resultSeal, enclaveChallenge, weight } = scheduled;
+  return [big(status), resultHash, resultSeal, enclaveChallenge, big(weight)];
 };
 
 /** Gives the callback data of a completed task (ERC-1154). */
 export const resultFor = (state: State, id: Hash): Uint8Array => {
+  const scheduled = scheduledTask(state, id);
+  if (scheduled?.status === TASK_STATUS.completed) return scheduled.resultsCallback;
   const task = taskOf(state, id);
   if (task?.lot.status !== LOT_STATUS.completed || !task.receipt) return revert("task-pending");
   return decodeReceipt(task.receipt)?.callbackData ?? EMPTY;

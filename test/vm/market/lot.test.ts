@@ -59,7 +59,7 @@ t.test("a lot that all agree on pays seats, burns its share, credits validators 
   t.equal(world.lot(id).seats.length, 2);
   const receipt = receiptFor(500_000_000);
   const logs = computeHonestly(world, id, receipt);
-  t.strictSame(eventNames(logs).slice(0, 2), ["Seize", "Seize"]);
+  t.strictSame(eventNames(logs).slice(0, 3), ["Seize", "Transfer", "Seize"], "the burned share leaves the supply");
   t.ok(eventNames(logs).includes("TaskFinalize"));
   t.ok(eventNames(logs).includes("LotFinalized"));
   t.equal(world.account(requester).locked, 0n);

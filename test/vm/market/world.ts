@@ -21,8 +21,9 @@ import {
 import { burnedTotal } from "../../../vm/market/burned.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { NRLC } from "../../../vm/market/env.ts";
-import { hubAccount } from "../../../vm/market/escrow.ts";
+import { hubAccount, totalSupply } from "../../../vm/market/escrow.ts";
 import { marketGenesis } from "../../../vm/market/genesis.ts";
+import { KITTY } from "../../../vm/market/kitty.ts";
 import { type Lot, lotOf } from "../../../vm/market/lot.ts";
 import { waitingStakes } from "../../../vm/market/membership.ts";
 import { marketEntryAt, marketNatives } from "../../../vm/market/natives.ts";
@@ -81,8 +82,8 @@ export const createWorld = (options: {
   const requester = addressBy("requester");
   const developer = addressBy("developer");
   const staker = addressBy("staker");
-  const genesis: Genesis = readGenesis(
-    devGenesis({
+  const genesis: Genesis = readGenesis({
+    ...devGenesis({
       genesisTime: 1_700_000_000,
       validators: keys.map((each) => genesisValidator(each, 10_000n * RLC)),
       accounts: [requester, developer, staker].map((address) => ({ address, balance: (10_000n * RLC).toString() })),
@@ -93,7 +94,8 @@ export const createWorld = (options: {
       })),
       ...(options.params ? { params: options.params } : {}),
     }),
-  );
+    hubOwner: addressBy("owner"),
+  });
   const state: State = openState(memoryDb());
   for (const { address, balance } of genesis.accounts) state.credit(address, balance);
   validatorsGenesis(state, genesis);
@@ -149,7 +151,8 @@ export const createWorld = (options: {
       return { values: fn.decodeResult(data), logs };
     } catch (error) {
       state.revert(before);
-      if (error instanceof Revert) throw new Error(decodeError(error.data) ?? "reverted");
+      if (error instanceof Revert)
+        throw new Error(decodeError(error.data) ?? (error.data.length === 0 ? "reverted" : error.message));
       if (error instanceof AbiError) throw new Error(`ABI: ${error.message}`);
       throw error;
     }
@@ -241,14 +244,18 @@ export const createWorld = (options: {
         developer,
         staker,
         MARKET,
+        KITTY,
         ...options.workers.map(([name]) => addressBy(name)),
       ]);
       for (const owner of owners) known.add(owner);
-      let owed = 0n;
+      let free = 0n;
+      let bound = 0n;
       for (const owner of known) {
         const { stake, locked } = hubAccount(state, owner);
-        owed += (stake + locked) * NRLC;
+        free += stake;
+        bound += locked;
       }
+      const seized = hubAccount(state, HUB).stake;
       let stakes = waitingStakes(state);
       let drawable = 0;
       const { length, drawable: counted } = poolOf(state, pool)!;
@@ -259,7 +266,9 @@ export const createWorld = (options: {
         if (seated.drawable) drawable += 1;
       }
       return {
-        hub: [owed, state.balance(HUB)],
+        hub: [(free + bound) * NRLC, state.balance(HUB)],
+        supply: [free + seized, totalSupply(state)],
+        locked: [bound, seized],
         market: [stakes, state.balance(MARKET)],
         drawable: [drawable, counted],
       };

@@ -1,0 +1,134 @@
+import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { ensure, revert } from "../revert.ts";
+import { HUB, MARKET } from "../tables.ts";
+import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
+import { categoryAt } from "./category.ts";
+import { type Deal, setDeal, setJob, taskPrice } from "./deal.ts";
+import { type Env, emitAt } from "./env.ts";
+import { lock } from "./escrow.ts";
+import { accepts } from "./group.ts";
+import { poolOf } from "./pool.ts";
+import { workerpools } from "./registry.ts";
+import { addToRing } from "./ring.ts";
+import { READY_SLOTS } from "./round.ts";
+import { CAP_GAS_PER_SECOND } from "./standing-order.ts";
+
+const MAX_TASKS = 1n << 32n;
+const MAX_LOT_TASKS = 256;
+const MAX_PARAMS_BYTES = 64 * 1024;
+/** A year: times of a drawn pool's category are counted in slots, its gas in safe integers. */
+const MAX_TIMEREF = 31_536_000;
+
+/** What a deal asks of a drawn pool. */
+export interface Ask {
+  readonly pool: Address;
+  readonly requester: Address;
+  readonly category: bigint;
+  readonly tag: bigint;
+  readonly trust: bigint;
+  readonly params: string;
+  /** The first of the deal's tasks, and how many there are. */
+  readonly first: bigint;
+  readonly volume: bigint;
+}
+
+/** What is agreed of a task: its gas and its price for all seats in nRLC; and how many tasks a lot may hold. */
+export interface Offered {
+  readonly gasLimit: bigint;
+  readonly price: bigint;
+  readonly lotSize: number;
+}
+
+/** What the chain fixes in the deal of a drawn pool. */
+export type DrawnTerms = Pick<
+  Deal,
+  | "pool"
+  | "poolOwner"
+  | "price"
+  | "trust"
+  | "category"
+  | "botFirst"
+  | "botSize"
+  | "workerStake"
+  | "schedulerRewardRatio"
+  | "gasLimit"
+  | "cap"
+  | "lotSize"
+  | "timeref"
+  | "vmVersion"
+>;
+
+/**
+ * Checks what drawn pools ask of every deal, and gives what the chain fixes in it: `offer` tells gas and price from the most
+ * gas that a lot of the category may have. Reverts where the pool cannot serve the deal.
+ */
+export const drawnTerms = (env: Env, ask: Ask, offer: (cap: number, trust: bigint) => Offered): DrawnTerms => {
+  const { state, block } = env;
+  const pool = poolOf(state, ask.pool) ?? revert("no drawn pool");
+  ensure(accepts(state, pool.requesterRestrict, ask.requester), "iExecV5-matchOrders-0x1b");
+  // A drawn pool has no tag: all its slots are of one class.
+  ensure(ask.tag === 0n, "iExecV5-matchOrders-0x06");
+  const { workClockTimeRef } = categoryAt(state, ask.category) ?? revert("iExecV5-matchOrders-0x01");
+  ensure(workClockTimeRef <= MAX_TIMEREF, "the category is too long for a drawn pool");
+  const trust = ask.trust < 1n ? 1n : ask.trust;
+  ensure(trust <= block.params.maxTrust, `trust is at most ${block.params.maxTrust}`);
+  ensure(ask.volume > 0n, "iExecV5-matchOrders-0x60");
+  ensure(ask.first + ask.volume <= MAX_TASKS, `volume is at most ${MAX_TASKS}`);
+  ensure(Buffer.byteLength(ask.params) <= MAX_PARAMS_BYTES, `params are at most ${MAX_PARAMS_BYTES} bytes`);
+  const cap = workClockTimeRef * CAP_GAS_PER_SECOND;
+  const { gasLimit, price, lotSize } = offer(cap, trust);
+  ensure(gasLimit >= 1n && gasLimit <= BigInt(cap), `gasLimit must be from 1 to ${cap}`);
+  const { workerStakeRatio, schedulerRewardRatio } = workerpools.get(state, ask.pool)!;
+  const most = ask.volume < BigInt(lotSize) ? ask.volume : BigInt(lotSize);
+  ensure(
+    most * price * workerStakeRatio * 2n <= block.params.slotStakeNrlc * 100n,
+    "a lot could cost more than half a slot",
+  );
+  return {
+    pool: ask.pool,
+    poolOwner: workerpools.ownerOf(state, ask.pool)!,
+    price,
+    trust,
+    category: Number(ask.category),
+    botFirst: ask.first,
+    botSize: ask.volume,
+    workerStake: (price * workerStakeRatio) / 100n,
+    schedulerRewardRatio,
+    gasLimit: Number(gasLimit),
+    cap,
+    lotSize,
+    timeref: workClockTimeRef,
+    vmVersion: block.params.vmVersion,
+  };
+};
+
+/** Opens a deal of a drawn pool, however it was made: locks its cost, and lets its lots be drawn. */
+export const openDrawnDeal = (env: Env, dealid: Hash, deal: Deal): void => {
+  const { state, block } = env;
+  const tasks = Number(deal.botSize);
+  setDeal(state, dealid, deal);
+  lock(env, deal.sponsor, taskPrice(deal) * deal.botSize);
+  setJob(state, dealid, {
+    pool: deal.pool,
+    trust: deal.trust,
+    timeref: deal.timeref,
+    lotSize: deal.lotSize,
+    first: Number(deal.botFirst),
+    tasks,
+    readySlot: block.slot + READY_SLOTS,
+    next: 0,
+    lots: Math.ceil(tasks / deal.lotSize),
+    completed: 0,
+    failed: 0,
+    givenUp: 0,
+    cancelled: false,
+    ringIndex: addToRing(state, dealid),
+  });
+  emitAt(env, HUB, HUB_EVENTS.SchedulerNotice!, deal.pool, dealid);
+  const numbers = [deal.botSize, deal.price, BigInt(deal.lotSize)];
+  emitAt(env, MARKET, MARKET_EVENTS.JobSubmitted!, dealid, deal.requester, deal.app, deal.pool, ...numbers);
+};
+
+/** Tasks of a lot at most: a callback is called for one task alone. */
+export const lotSizeOf = (cap: number, gasLimit: bigint, callback: Address): number =>
+  callback === ZERO_ADDRESS ? Math.max(1, Math.min(MAX_LOT_TASKS, Math.floor(cap / Number(gasLimit)))) : 1;
