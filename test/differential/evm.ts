@@ -1,5 +1,5 @@
 import { createCustomCommon, Hardfork, Mainnet } from "@ethereumjs/common";
-import { createEVM, type EVM } from "@ethereumjs/evm";
+import { createEVM, type EVM, EVMError } from "@ethereumjs/evm";
 import { createAccount, createAddressFromString, Address as EvmAddress } from "@ethereumjs/util";
 import secp256k1 from "secp256k1";
 import { type Address, concat, fromHex, type Hash, toHex } from "../../lib/bytes.ts";
@@ -11,23 +11,80 @@ import type { Message, Outcome, World } from "./world.ts";
 const GAS = 10n ** 9n;
 const at = (address: Address): EvmAddress => createAddressFromString(address);
 
-interface Interpreter {
-  _getValidJumpDestinations(code: Uint8Array): unknown;
-}
 /** An opcode that Ethereum does not have, through which the interpreter is reached. */
 const PROBE = 0xb0;
-let patched = false;
-/** The interpreter analyses its code at every call; here it keeps what it found, since the same contracts run all the time. */
-const keepAnalyses = (interpreter: Interpreter): void => {
-  if (patched) return;
-  patched = true;
-  const kept = new WeakMap<Uint8Array, unknown>();
+interface Operation {
+  readonly opcodeInfo: {
+    readonly code: number;
+    readonly feeBigInt: bigint;
+    readonly dynamicGas: boolean;
+    readonly isInvalid: boolean;
+  };
+  readonly gasHandler: (state: RunState, gas: bigint, common: unknown) => bigint | Promise<bigint>;
+  readonly opHandler: (state: RunState, common: unknown) => void | Promise<void>;
+}
+interface Analysis {
+  readonly jumps: Uint8Array;
+  readonly pushes: unknown;
+  readonly opcodesCached: readonly Operation[];
+}
+interface RunState {
+  code: Uint8Array;
+  opCode: number;
+  programCounter: number;
+  validJumps: Uint8Array;
+  cachedPushes: unknown;
+  shouldDoJumpAnalysis: boolean;
+}
+interface Interpreter {
+  readonly _runState: RunState;
+  readonly common: unknown;
+  useGas(gas: bigint, info: Operation["opcodeInfo"]): void;
+  _getValidJumpDestinations(code: Uint8Array): Analysis;
+  run(code: Uint8Array): Promise<{ runState: RunState; exceptionError: EVMError | undefined }>;
+}
+
+let isLean = false;
+/**
+ * Replaces the interpreter's loop by one that analyses a contract's code once, and waits only for operations that are
+ * asynchronous: the library's own waits at each of the millions. The operations and their gas are the library's.
+ */
+const useLeanLoop = (interpreter: Interpreter): void => {
+  if (isLean) return;
+  isLean = true;
   const prototype = Object.getPrototypeOf(interpreter) as Interpreter;
-  const analyse = prototype._getValidJumpDestinations;
-  prototype._getValidJumpDestinations = function (this: Interpreter, code) {
-    const found = kept.get(code) ?? analyse.call(this, code);
-    kept.set(code, found);
-    return found;
+  const analyses = new WeakMap<Uint8Array, Analysis>();
+  prototype.run = async function (this: Interpreter, code) {
+    const analysis = analyses.get(code) ?? this._getValidJumpDestinations(code);
+    analyses.set(code, analysis);
+    const { _runState: state, common } = this;
+    Object.assign(state, {
+      code,
+      validJumps: analysis.jumps,
+      cachedPushes: analysis.pushes,
+      shouldDoJumpAnalysis: false,
+    });
+    let exceptionError: EVMError | undefined;
+    try {
+      while (state.programCounter < code.length) {
+        const { opcodeInfo, gasHandler, opHandler } = analysis.opcodesCached[state.programCounter]!;
+        state.opCode = opcodeInfo.code;
+        let gas = opcodeInfo.feeBigInt;
+        if (opcodeInfo.dynamicGas) {
+          const more = gasHandler(state, gas, common);
+          gas = typeof more === "bigint" ? more : await more;
+        }
+        if (opcodeInfo.isInvalid) throw new EVMError(EVMError.errorMessages.INVALID_OPCODE);
+        this.useGas(gas, opcodeInfo);
+        state.programCounter += 1;
+        const done = opHandler(state, common);
+        if (done) await done;
+      }
+    } catch (error) {
+      if (!(error instanceof EVMError)) throw error;
+      if (error.error !== EVMError.errorMessages.STOP) exceptionError = error;
+    }
+    return { runState: state, exceptionError };
   };
 };
 
@@ -36,7 +93,9 @@ export type Machine = Awaited<ReturnType<typeof createMachine>>;
 /** Makes an EVM with an empty state. Keccak and recovery are native ones, for speed. */
 export const createMachine = async (chainId: number, registries: readonly Address[]) => {
   const common = createCustomCommon({ chainId }, Mainnet, {
-    hardfork: Hardfork.Prague,
+    // The contracts ask for no more than PUSH0 beyond it, and without warm and cold slots there is less to keep.
+    hardfork: Hardfork.Istanbul,
+    eips: [3855],
     customCrypto: {
       keccak256: keccak256Bytes,
       ecrecover: (hash, v, r, s) =>
@@ -53,7 +112,7 @@ export const createMachine = async (chainId: number, registries: readonly Addres
         opcode: PROBE,
         opcodeName: "PROBE",
         baseFee: 0,
-        logicFunction: ({ interpreter }) => keepAnalyses(interpreter as unknown as Interpreter),
+        logicFunction: ({ interpreter }) => useLeanLoop(interpreter as unknown as Interpreter),
       },
     ],
   });

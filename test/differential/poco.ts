@@ -108,6 +108,7 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
     const data = encodeFunctionData({ abi, functionName, args: params } as never);
     const { ok, data: returned } = await machine.call({ from, to, data, value }, GENESIS.genesisTime);
     if (!ok) throw new Error(`${functionName} reverted: ${returned}`);
+    return returned;
   };
   for (const [address, path] of REGISTRIES) {
     const registry = artifact(path);
@@ -134,7 +135,10 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
     await send(HUB, hub, "createCategory", [name, description, BigInt(workClockTimeRef)]);
 
   const pools = artifact("registries/workerpools/WorkerpoolRegistry").abi;
-  await send(WORKERPOOL_REGISTRY, pools, "createWorkerpool", [MARKET, GENESIS.poolDescription]);
+  const made = await send(WORKERPOOL_REGISTRY, pools, "createWorkerpool", [MARKET, GENESIS.poolDescription]);
+  const pool: Hex = `0x${made.slice(-40)}`;
+  const policy = [GENESIS.params.poolStakeRatioPercent, 0n];
+  await send(pool, artifact("registries/workerpools/Workerpool").abi, "changePolicy", policy, MARKET);
   if (mode === "native") {
     const wei = GENESIS.marketHubStakeNrlc * 10n ** 9n;
     await machine.credit(OWNER.address, wei);

@@ -193,7 +193,7 @@ const any = fc.record({
   fn: nat,
   who: nat,
   seeds: fc.array(nat, { minLength: 12, maxLength: 12 }),
-  value: mostly(0n, [1n, 10n ** 9n, 3n * 10n ** 9n + 7n], 12),
+  value: mostly(0n, [1n, 10n ** 9n, 3n * 10n ** 9n + 7n], 40),
 });
 
 export type Step = typeof stepArbitrary extends fc.Arbitrary<infer T> ? T : never;
