@@ -4,7 +4,7 @@ import { big } from "../../lib/codec.ts";
 import { addressId, HUB } from "../tables.ts";
 import { HUB_TABLE, single, tableOf } from "./tables.ts";
 
-/** PoCo's scores are kept for its tools; no draw or weight reads them, since one's own pool would farm them. */
+/** PoCo's scores weigh in owner-scheduled pools. No draw reads them, since one's own pool would farm them. */
 const scores = tableOf(HUB, HUB_TABLE.score, single(big));
 
 /** Gives a worker's score. */

@@ -354,16 +354,9 @@ t.test("a dataset fits a deal made without one, or the reason says why not", (t)
 
 t.test("the genesis pool stands by its price: the order is its own signature", (t) => {
   const scene = createScene();
-  const { call, requester, genesisPool, view, genesis, advance } = scene;
+  const { call, requester, view, genesis, advance } = scene;
   const price = 40_000_000n; // 2 Ggas of category 0, two seats, at 10^7 nRLC a Ggas
-  const standing = (changes = {}) => {
-    const order = scene.workerpoolOrder({
-      ...{ workerpool: genesisPool, workerpoolprice: price, trust: 4n, sign: utf8("-") },
-      ...changes,
-    });
-    const fields = WORKERPOOL_ORDER.values(order).slice(0, -1);
-    return { ...order, sign: encodeAbi(WORKERPOOL_ORDER.signedTypes, fields) };
-  };
+  const standing = scene.standingOrder;
   const holds = (order: ReturnType<typeof standing>, sign = order.sign) => {
     const hash = orderHash(genesis.chainId, WORKERPOOL_ORDER, order);
     const answer = call(requester, MARKET, market("isValidSignature"), [hash, sign]).values[0];

@@ -11,7 +11,7 @@ import {
 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { addressOf, sign } from "../../../lib/secp256k1.ts";
-import type { AbiValue } from "../../../vm/abi.ts";
+import { type AbiValue, encodeAbi } from "../../../vm/abi.ts";
 import { DATASET_REGISTRY_ABI, functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { taskId } from "../../../vm/market/deal.ts";
@@ -46,9 +46,12 @@ type Changes<T> = Partial<T> & { readonly by?: string };
 
 export type Scene = ReturnType<typeof createScene>;
 
-/** A market with an owner-scheduled pool, a dataset, and stakes in the hub; orders are signed by their owners. */
-export const createScene = (names: readonly string[] = ["w0", "w1", "w2", "w3", "w4"], seed?: string) => {
-  const world = createWorld({ workers: [], ...(seed === undefined ? {} : { seed }) });
+/** A market with an owner-scheduled pool, a dataset, and stakes in the hub; orders are signed by their owners. `slots` are in the genesis pool. */
+export const createScene = (
+  names: readonly string[] = ["w0", "w1", "w2", "w3", "w4"],
+  slots: readonly (readonly [name: string, count: number])[] = [],
+) => {
+  const world = createWorld({ workers: slots });
   const { call, genesis, developer, requester, staker } = world;
   const scheduler = addressBy(SCHEDULER);
   const create = functionsOf(WORKERPOOL_REGISTRY_ABI)("createWorkerpool");
@@ -107,6 +110,12 @@ export const createScene = (names: readonly string[] = ["w0", "w1", "w2", "w3", 
       REQUEST_ORDER.values(requestOrder({ dataset: data.dataset, ...options.request })),
     ];
   };
+  /** An order that the genesis pool stands by: its own fields are its signature. */
+  const standingOrder = (changes: Partial<WorkerpoolOrder> = {}): WorkerpoolOrder => {
+    const fields = { workerpool: world.pool, workerpoolprice: 40_000_000n, trust: 4n };
+    const order = workerpoolOrder({ ...fields, sign: utf8("-"), ...changes });
+    return { ...order, sign: encodeAbi(WORKERPOOL_ORDER.signedTypes, WORKERPOOL_ORDER.values(order).slice(0, -1)) };
+  };
   const match = (options: DealOptions = {}): Hash =>
     call(requester, HUB, hub("matchOrders"), orders(options)).values[0] as Hash;
 
@@ -119,6 +128,7 @@ export const createScene = (names: readonly string[] = ["w0", "w1", "w2", "w3", 
   ];
   return {
     ...world,
+    world,
     scheduler,
     pool,
     genesisPool: world.pool,
@@ -128,6 +138,7 @@ export const createScene = (names: readonly string[] = ["w0", "w1", "w2", "w3", 
     datasetOrder,
     noDataset,
     workerpoolOrder,
+    standingOrder,
     requestOrder,
     orders,
     match,

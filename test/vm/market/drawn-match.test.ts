@@ -1,0 +1,129 @@
+import t from "tap";
+import { type Address, EMPTY, type Hash, utf8, ZERO_ADDRESS } from "../../../lib/bytes.ts";
+import type { AbiValue } from "../../../vm/abi.ts";
+import { functionsOf, GROUP_ABI, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
+import { taskId } from "../../../vm/market/deal.ts";
+import { KITTY } from "../../../vm/market/kitty.ts";
+import { LOT_STATUS } from "../../../vm/market/lot.ts";
+import { HUB, MARKET } from "../../../vm/tables.ts";
+import { digestOf } from "../../../vm/wasm/receipt.ts";
+import { createScene } from "./scene.ts";
+import { addressBy, computeHonestly, eventNames, hub, market, RLC, receiptFor } from "./world.ts";
+
+const PRICE = 40_000_000n;
+const SLOTS = [
+  ["w0", 4],
+  ["w1", 4],
+  ["w2", 4],
+] as const;
+/** A deal with the genesis pool made of signed orders. */
+const matched = (request: Partial<Parameters<ReturnType<typeof createScene>["requestOrder"]>[0]> = {}) => {
+  const scene = createScene([], SLOTS);
+  scene.stake(scene.requester, 1_000_000_000n);
+  const dealid = scene.match({
+    workerpool: scene.standingOrder(),
+    request: { workerpoolmaxprice: PRICE, trust: 4n, ...request },
+  });
+  return { scene, dealid };
+};
+
+t.test("a deal of signed orders with the genesis pool is drawn, computed, paid and shown task by task", (t) => {
+  const { scene, dealid } = matched({ volume: 2n });
+  const { call, requester, view } = scene;
+  const start = scene.account(requester);
+  t.equal(start.locked, 2n * (PRICE + 50n));
+  scene.advance(2);
+  for (const index of [0, 1]) {
+    const task = taskId(dealid, index);
+    t.equal((view("viewTask", task) as AbiValue[])[0], 1n, "tools find each by PoCo's id");
+    const logs = computeHonestly(scene.world, task, receiptFor(1_000_000_000));
+    t.ok(eventNames(logs).includes("TaskFinalize"));
+    const shown = view("viewTask", task) as AbiValue[];
+    t.strictSame([shown[0], shown[1], shown[2]], [3n, dealid, BigInt(index)]);
+    t.match(Buffer.from(shown[12] as Uint8Array).toString(), /"storage":"ipfs"/);
+    t.equal(shown[11], digestOf(receiptFor(1_000_000_000)));
+  }
+  const end = scene.account(requester);
+  t.equal(end.locked, 0n);
+  t.equal(end.stake - start.stake, PRICE, "half the gas of two tasks was not used");
+  t.strictSame(scene.has("developer"), [100n, 0n]);
+  t.strictSame(scene.account(KITTY), { stake: 0n, locked: 0n });
+  for (const [name, [owed, has]] of Object.entries(scene.books([scene.scheduler]))) t.equal(owed, has, name);
+  t.throws(() => call(requester, HUB, hub("claim"), [taskId(dealid, 0)]), /cannot be claimed/);
+  t.end();
+});
+
+t.test("what PoCo's scheduler would do is refused where the chain schedules", (t) => {
+  const { scene, dealid } = matched();
+  const { call, requester } = scene;
+  scene.advance(2);
+  const task = taskId(dealid, 0);
+  const worker = scene.lot(task).seats[0]!.worker;
+  const authorized = [task, task, task, ZERO_ADDRESS, EMPTY, new Uint8Array(65)];
+  t.throws(() => call(worker, HUB, hub("contribute"), authorized), /carries no signature/);
+  t.throws(() => call(requester, HUB, hub("reopen"), [task]), /the chain schedules/);
+  t.throws(
+    () => call(worker, HUB, hub("contributeAndFinalize"), [task, task, EMPTY, EMPTY, ZERO_ADDRESS, EMPTY, EMPTY]),
+    /the chain schedules/,
+  );
+  t.throws(() => call(requester, HUB, hub("initialize"), [dealid, 0n]), /the chain schedules/);
+  const plain = [task, ...scene.commitmentOf("w0", task, "x"), ZERO_ADDRESS, EMPTY, EMPTY];
+  call(worker, HUB, hub("contribute"), plain);
+  t.equal((scene.view("viewContribution", task, worker) as AbiValue[])[0], 1n);
+  t.end();
+});
+
+t.test("a callback's data is what the receipt has for it", (t) => {
+  const { scene, dealid } = matched({ callback: addressBy("consumer") });
+  scene.advance(2);
+  const task = taskId(dealid, 0);
+  const receipt = receiptFor(5, { callbackData: utf8("42") });
+  computeHonestly(scene.world, task, receipt);
+  t.strictSame(scene.view("resultFor", task), utf8("42"));
+  t.strictSame((scene.view("viewTask", task) as AbiValue[])[14], receipt);
+  t.end();
+});
+
+t.test("a sponsor of a drawn deal pays, and takes back what was not drawn", (t) => {
+  const scene = createScene([], []);
+  const { call, requester, staker } = scene;
+  scene.stake(staker, 1_000_000_000n);
+  const orders = scene.orders({
+    workerpool: scene.standingOrder(),
+    request: { workerpoolmaxprice: PRICE, trust: 4n, volume: 3n },
+  });
+  const dealid = call(staker, HUB, hub("sponsorMatchOrders"), orders).values[0] as Hash;
+  t.equal(scene.account(staker).locked, 3n * (PRICE + 50n));
+  t.equal(scene.account(requester).locked, 0n);
+  t.throws(() => call(requester, MARKET, market("cancel"), [dealid]), /not the sponsor/);
+  call(staker, MARKET, market("cancel"), [dealid]);
+  t.strictSame(scene.account(staker), { stake: 1_000_000_000n, locked: 0n });
+  t.end();
+});
+
+t.test("a drawn pool takes workers and requesters of its groups alone", (t) => {
+  const scene = createScene(["w0"]);
+  const { call, scheduler, pool, requester, staker } = scene;
+  const group = functionsOf(GROUP_ABI);
+  const create = (members: Address[]) => call(scheduler, MARKET, market("createGroup"), [members]).values[0] as Address;
+  const [workers, requesters] = [create([addressBy("w0")]), create([])];
+  call(scheduler, pool, functionsOf(WORKERPOOL_ABI)("changePolicy"), [100n, 10n]);
+  call(scheduler, MARKET, market("openPool"), [pool, workers, requesters]);
+  const validator = scene.validators[0]!;
+  const join = [pool, validator, 2n];
+  t.throws(() => call(staker, MARKET, market("join"), join, 20n * RLC), /does not take this worker/);
+  scene.state.credit(addressBy("w0"), 20n * RLC);
+  call(addressBy("w0"), MARKET, market("join"), join, 20n * RLC);
+  t.throws(() => scene.match(), /0x1b/);
+  call(scheduler, requesters, group("addMembers"), [[requester]]);
+  const dealid = scene.match();
+  scene.advance(12);
+  const task = taskId(dealid, 0);
+  t.equal(scene.lot(task).status, LOT_STATUS.computing);
+  computeHonestly(scene.world, task, receiptFor(2_000_000_000));
+  const pay = 1_000n - 250n;
+  const each = (pay * 90n) / 100n / 2n;
+  t.strictSame(scene.has("w0"), [1_000_000n + 2n * each, 0n]);
+  t.strictSame(scene.has("scheduler"), [1_000_000n + pay - 2n * each, 0n], "its ratio of what is paid");
+  t.end();
+});
