@@ -36,7 +36,7 @@ const FLAWS: readonly ((orders: Quadruple, session: Session) => void)[] = [
     workerpool.category = 99n;
   },
   ({ request, workerpool }) => {
-    request.trust = workerpool.trust + 1n;
+    request.trust = (workerpool.trust + 1n) % 2n ** 256n;
   },
   ({ request, app }) => {
     request.appmaxprice = app.appprice > 0n ? app.appprice - 1n : 5n;

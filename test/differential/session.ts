@@ -46,13 +46,13 @@ const shown = (data: Hex): string => {
     const { errorName, args } = decodeErrorResult({ abi: ERRORS, data });
     return `${errorName}(${args.join()})`;
   } catch {
-    return data;
+    return data.length > 10 ? `${data.slice(0, 10)}…` : data;
   }
 };
 const outcomeText = ({ ok, data, logs }: Outcome): string =>
   ok
     ? `returned ${data}${logs.map((log) => `\n    log ${log.address} ${log.topics.join(" ")} ${log.data}`).join("")}`
-    : `reverted ${shown(data)}`;
+    : `reverted ${shown(data)} ${data}`;
 
 /** Where two outcomes part: whether it worked, what was returned, or which log. */
 const parting = (expected: Outcome, got: Outcome): string | undefined => {
