@@ -1,7 +1,7 @@
 import type { AbiFunction, AbiParameter } from "viem";
 import { encodeFunctionData, toFunctionSignature } from "viem";
 import { type Address, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
-import { HUB, MARKET } from "../../vm/tables.ts";
+import { HUB, MARKET, TOKEN } from "../../vm/tables.ts";
 import { type Contract, functionsOf, REGISTRY, SYSTEM } from "./contracts.ts";
 import { pick } from "./match.ts";
 import { fittingOrders, KINDS, type Kind } from "./orders.ts";
@@ -133,13 +133,15 @@ const callable = (contract: Contract): AbiFunction[] => {
 
 /** Calls any function with arguments that the session knows. */
 export const runAny = async (session: Session, step: StepOf<"any">): Promise<void> => {
-  const contract = pick(CONTRACTS, step.contract);
+  const picked = pick(CONTRACTS, step.contract);
+  const contract = picked === "hub" && session.mode === "token" ? "tokenHub" : picked;
   const item = pick(callable(contract), step.fn);
   const { value } = chooser(session, step.seeds);
   const to = {
     hub: HUB,
     tokenHub: HUB,
     ...REGISTRY,
+    token: TOKEN,
     appEntry: pick(session.entries.app, step.seeds[0]!),
     datasetEntry: pick(session.entries.dataset, step.seeds[0]!),
     poolEntry: pick(session.entries.workerpool, step.seeds[0]!),
@@ -147,5 +149,5 @@ export const runAny = async (session: Session, step: StepOf<"any">): Promise<voi
   const args = item.inputs.map(value);
   const data = encodeFunctionData({ abi: [item], functionName: item.name, args } as never);
   const who = step.who % 6 === 0 ? OWNER : session.actor(step.who);
-  await session.send(who, to, data, step.value);
+  await session.send(who, to, data, session.mode === "native" ? step.value : 0n);
 };

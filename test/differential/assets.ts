@@ -1,6 +1,7 @@
-import { type Address, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB, TOKEN } from "../../vm/tables.ts";
+import { hasArtifact } from "./artifacts.ts";
 import { ENTRY_KINDS, type EntryKind, encode } from "./contracts.ts";
 import { pick } from "./match.ts";
 import type { Session } from "./session.ts";
@@ -8,12 +9,56 @@ import { type Actor, BALANCE } from "./setting.ts";
 import type { StepOf } from "./steps.ts";
 
 const NRLC = 10n ** 9n;
+/** From 6.2.0 on an approval may carry a match. */
+const ACCEPTS_OPERATIONS = !hasArtifact("facets/IexecERC20Facet");
 /** Somebody to give something to: mostly an actor. */
 const target = (session: Session, n: number): Address =>
   pick<Address>(
     [session.actor(n).address, session.actor(n).address, session.actor(n).address, ZERO_ADDRESS, HUB],
     n >> 4,
   );
+
+/** What the RLC token may be asked to pass on with an approval: nothing, what is no operation, a match. */
+const operation = (session: Session, n: number): Hex => {
+  if (ACCEPTS_OPERATIONS && n % 4 === 1) return pick<Hex>(["0x12", "0xdeadbeef", "0x156194d4"], n >> 2);
+  if (!ACCEPTS_OPERATIONS || n % 4 !== 2 || session.matches.length === 0) return "0x";
+  const { app, dataset, workerpool, request } = pick(session.matches, n >> 2).orders;
+  return encode("hub", "matchOrders", [app, dataset, workerpool, request]);
+};
+
+/** Deposits RLC of the token at 0x…1005. */
+const depositToken = async (session: Session, step: StepOf<"deposit">): Promise<void> => {
+  const who = session.actor(step.who);
+  const to = target(session, step.to);
+  const amount = step.amount % (BALANCE / 4n / NRLC);
+  const token = (name: string, args: readonly unknown[]) => session.send(who, TOKEN, encode("token", name, args));
+  switch (step.how % 7) {
+    case 0:
+      await token("transfer", [session.actor(step.to).address, amount]);
+      return;
+    case 1:
+      await token("transferFrom", [session.actor(step.to).address, who.address, amount]);
+      return;
+    case 2:
+    case 3:
+      await token("approveAndCall", [HUB, amount, operation(session, step.to)]);
+      return;
+    case 4:
+      if (step.to % 4 !== 0) await token("approve", [HUB, amount]);
+      await session.hub(who, "deposit", [amount]);
+      return;
+    case 5:
+      if (step.to % 4 !== 0) await token("approve", [HUB, amount]);
+      await session.hub(who, "depositFor", [amount, to]);
+      return;
+    default: {
+      if (step.to % 4 !== 0) await token("approve", [HUB, amount]);
+      const amounts = [amount / 3n, amount / 2n, step.to % 5 === 0 ? step.amount : 1n];
+      const targets = [to, who.address, session.actor(step.to + 1).address].slice(0, step.to % 7 === 0 ? 2 : 3);
+      await session.hub(who, "depositForArray", [amounts, targets]);
+    }
+  }
+};
 
 const deposit = async (session: Session, step: StepOf<"deposit">): Promise<void> => {
   const who = session.actor(step.who);
@@ -135,7 +180,7 @@ export const runAssets = async (
 ): Promise<void> => {
   switch (step.step) {
     case "deposit":
-      return deposit(session, step);
+      return session.mode === "native" ? deposit(session, step) : depositToken(session, step);
     case "withdraw":
       return withdraw(session, step);
     case "erc20":

@@ -3,6 +3,7 @@ import {
   type AbiFunction,
   decodeFunctionResult,
   encodeFunctionData,
+  parseAbi,
   toFunctionSelector,
   toFunctionSignature,
 } from "viem";
@@ -20,6 +21,14 @@ export const ABIS = {
   appEntry: artifact("registries/apps/App").abi,
   datasetEntry: artifact("registries/datasets/Dataset").abi,
   poolEntry: artifact("registries/workerpools/Workerpool").abi,
+  token: parseAbi([
+    "function approve(address spender, uint256 amount) returns (bool)",
+    "function approveAndCall(address spender, uint256 amount, bytes data)",
+    "function transfer(address to, uint256 amount) returns (bool)",
+    "function transferFrom(address from, address to, uint256 amount) returns (bool)",
+    "function balanceOf(address account) view returns (uint256)",
+    "function allowance(address owner, address spender) view returns (uint256)",
+  ]),
 } as const;
 export type Contract = keyof typeof ABIS;
 export type EntryKind = "app" | "dataset" | "workerpool";

@@ -1,6 +1,6 @@
 import { type AbiFunction, decodeFunctionData, encodeErrorResult, parseAbi, toFunctionSelector } from "viem";
 import type { Address, Hex } from "../../lib/bytes.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB, TOKEN } from "../../vm/tables.ts";
 import { ABIS, type Contract, functionsOf, REGISTRY } from "./contracts.ts";
 import type { Message, Outcome } from "./world.ts";
 
@@ -76,7 +76,53 @@ const erc721Error = (message: Message, before: Hex, got: Hex): boolean => {
 const APPROVAL = "0x8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925";
 const ZERO_WORD: Hex = `0x${"00".repeat(32)}`;
 
+const TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
+const TRUE: Hex = `0x${"1".padStart(64, "0")}`;
+const DEPOSITS = ["deposit", "depositFor", "depositForArray"];
+const REFUSALS = [reason("ERC20: insufficient allowance"), reason("ERC20: transfer amount exceeds balance")];
+
+/** In token mode, where RLC of the reference are a contract's and those of rolec the chain's coin. */
+const TOKEN_DIFFERENCES: readonly KnownDifference[] = [
+  {
+    id: "the token's approveAndCall answers true",
+    holds: (message, expected, got) =>
+      message.to === TOKEN &&
+      called(message).name === "approveAndCall" &&
+      expected.ok &&
+      expected.data === "0x" &&
+      got.data === TRUE &&
+      JSON.stringify(expected.logs) === JSON.stringify(got.logs),
+  },
+  {
+    id: "the token says why",
+    holds: (message, expected, got) =>
+      (message.to === TOKEN || (message.to === HUB && DEPOSITS.includes(called(message).name))) &&
+      !expected.ok &&
+      expected.data === "0x" &&
+      !got.ok &&
+      REFUSALS.includes(got.data),
+  },
+  {
+    id: "coins that leave the hub are no transfer of the token",
+    holds: (message, expected, got) => {
+      const others = expected.logs.filter(
+        ({ address, topics }) => !(address === TOKEN && topics[0] === TRANSFER && BigInt(topics[1]!) === BigInt(HUB)),
+      );
+      return (
+        message.to === HUB &&
+        called(message).name.startsWith("withdraw") &&
+        expected.ok &&
+        got.ok &&
+        expected.data === got.data &&
+        others.length + 1 === expected.logs.length &&
+        JSON.stringify(others) === JSON.stringify(got.logs)
+      );
+    },
+  },
+];
+
 export const KNOWN: readonly KnownDifference[] = [
+  ...TOKEN_DIFFERENCES,
   {
     id: "value to a function that takes none",
     // The reference reverts without data, rolec names the function.

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import fc from "fast-check";
+import type { Mode } from "./poco.ts";
 import { createBase, tryOut } from "./run.ts";
 import { sequences } from "./steps.ts";
 
@@ -19,8 +20,13 @@ export interface Report {
 const SHRINK_MS = 30_000;
 
 /** Runs sequences of a seed, one after another, and gives what was seen. A difference is shrunk when its kind is new. */
-export const compareSequences = async (count: number, seed: number, log: (line: string) => void): Promise<Report> => {
-  const base = await createBase();
+export const compareSequences = async (
+  mode: Mode,
+  count: number,
+  seed: number,
+  log: (line: string) => void,
+): Promise<Report> => {
+  const base = await createBase(mode);
   const report: Report = {
     sequences: 0,
     calls: 0,
@@ -83,9 +89,14 @@ export const reportText = (report: Report): string =>
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { sequences: { type: "string", default: "200" }, seed: { type: "string", default: "1" } },
+    options: {
+      sequences: { type: "string", default: "200" },
+      seed: { type: "string", default: "1" },
+      mode: { type: "string", default: "native" },
+    },
   });
-  const report = await compareSequences(Number(values.sequences), Number(values.seed), console.log);
+  const mode = values.mode === "token" ? "token" : "native";
+  const report = await compareSequences(mode, Number(values.sequences), Number(values.seed), console.log);
   console.log(reportText(report));
   process.exitCode = report.differences.size === 0 ? 0 : 1;
 }

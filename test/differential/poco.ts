@@ -12,8 +12,9 @@ import {
   WORKERPOOL_REGISTRY,
 } from "../../vm/tables.ts";
 import { artifact, creationCode, deployed, hasArtifact } from "./artifacts.ts";
+import { ABIS, encode } from "./contracts.ts";
 import { createMachine } from "./evm.ts";
-import { GENESIS, OWNER } from "./setting.ts";
+import { ACTORS, BALANCE, GENESIS, OWNER } from "./setting.ts";
 import type { World } from "./world.ts";
 
 /** How RLC come into the hub: as the chain's coin, or as the ERC-20 token at 0x…1005. */
@@ -35,6 +36,8 @@ const COMMON_FACETS = [
   "IexecPocoAccessorsFacet",
   "IexecRelayFacet",
 ];
+const NRLC = 10n ** 9n;
+const SINK: Hex = `0x${"dd".repeat(20)}`;
 const facetAddress = (i: number): Hex => `0x${(0xfacade00 + i).toString(16).padStart(40, "0")}`;
 
 /** Selectors of a facet; receive and fallback stand under selectors of their own in iExec's diamond. */
@@ -62,6 +65,7 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
   );
   for (const { address, balance } of GENESIS.accounts) await machine.credit(address, balance);
   for (const address of [VALIDATORS, MARKET, TOKEN]) await machine.setCode(address, SYSTEM_CODE);
+  if (mode === "token") await machine.place(TOKEN, creationCode(deployed("RLC"), {}), OWNER.address);
 
   let next = 0;
   const libraries: Record<string, Hex> = { IexecLibOrders_v5: facetAddress(next++) };
@@ -144,5 +148,19 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
     await machine.credit(OWNER.address, wei);
     await send(HUB, hub, "depositFor", [MARKET], OWNER.address, wei);
   }
-  return machine;
+  if (mode === "native") return machine;
+
+  // The supply is the deployer's: the actors get as much as they have coins in rolec.
+  const token = ABIS.token as Abi;
+  const nrlc = BALANCE / NRLC;
+  for (const { address } of ACTORS) await send(TOKEN, token, "transfer", [address, nrlc]);
+  await send(TOKEN, token, "approve", [HUB, GENESIS.marketHubStakeNrlc]);
+  await send(HUB, hub, "depositFor", [GENESIS.marketHubStakeNrlc, MARKET]);
+  const balance = async (address: Hex): Promise<bigint> => {
+    const data = encode("token", "balanceOf", [address]);
+    return BigInt((await machine.view({ from: OWNER.address, to: TOKEN, data, value: 0n }, 0)).data) * NRLC;
+  };
+  const rest = (await balance(OWNER.address)) / NRLC - nrlc;
+  await send(TOKEN, token, "transfer", [SINK, rest]);
+  return { ...machine, balance };
 };

@@ -1,10 +1,10 @@
 import type { Address } from "../../lib/bytes.ts";
-import { HUB, MARKET } from "../../vm/tables.ts";
+import { HUB, MARKET, TOKEN } from "../../vm/tables.ts";
 import { runAny } from "./any.ts";
 import { createEntry, runAssets } from "./assets.ts";
-import { ENTRY_KINDS, REGISTRY } from "./contracts.ts";
+import { ENTRY_KINDS, encode, REGISTRY } from "./contracts.ts";
 import { runManage, runMatch, runRematch } from "./match.ts";
-import { createPocoWorld } from "./poco.ts";
+import { createPocoWorld, type Mode } from "./poco.ts";
 import { createRolecWorld } from "./rolec.ts";
 import { Difference, Session } from "./session.ts";
 import { ACTORS, OWNER } from "./setting.ts";
@@ -95,13 +95,14 @@ const TRAINING: StepOf<"match"> = {
  * Makes both worlds and brings them to where sequences start: everybody has stake, there are entries of each kind, and three
  * workers have scores of 15, 12 and 3.
  */
-export const createBase = async (): Promise<Session> => {
-  const session = new Session(await createPocoWorld("native"), createRolecWorld());
+export const createBase = async (mode: Mode): Promise<Session> => {
+  const session = new Session(mode, await createPocoWorld(mode), createRolecWorld());
   session.entries.workerpool.push(
     `0x${(await session.ask<Address>(REGISTRY.workerpool, "workerpool", "predictWorkerpool", [MARKET, "The public pool: the chain draws who computes"]))!.slice(2).toLowerCase()}`,
   );
   for (const [i, actor] of ACTORS.entries()) {
-    await session.hub(actor, "deposit", [], 100n * 10n ** 18n);
+    if (mode === "native") await session.hub(actor, "deposit", [], 100n * 10n ** 18n);
+    else await session.send(actor, TOKEN, encode("token", "approveAndCall", [HUB, 10n ** 11n, "0x"]));
     for (const kind of ENTRY_KINDS) if (i < 2) await createEntry(session, actor, kind, actor.address, i);
   }
   await runMatch(session, TRAINING);

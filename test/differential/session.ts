@@ -4,6 +4,7 @@ import { HUB } from "../../vm/tables.ts";
 import { type Contract, decode, type EntryKind, encode, nameOf, REGISTRY } from "./contracts.ts";
 import { knownDifference } from "./known.ts";
 import type { Kind, Quadruple } from "./orders.ts";
+import type { Mode } from "./poco.ts";
 import { ACTORS, type Actor, ENCLAVE, GENESIS, OWNER } from "./setting.ts";
 import type { Message, Outcome, World } from "./world.ts";
 
@@ -88,7 +89,10 @@ export class Session {
   /** True from a known difference on after which the ledgers are not the same. */
   parted = false;
 
-  constructor(reference: World, rolec: World, now: number = GENESIS.genesisTime) {
+  readonly mode: Mode;
+
+  constructor(mode: Mode, reference: World, rolec: World, now: number = GENESIS.genesisTime) {
+    this.mode = mode;
     this.reference = reference;
     this.rolec = rolec;
     this.now = now;
@@ -96,7 +100,7 @@ export class Session {
 
   /** Copies what is known, for a sequence that starts here and is undone. */
   fork(): Session {
-    const copy = new Session(this.reference, this.rolec, this.now);
+    const copy = new Session(this.mode, this.reference, this.rolec, this.now);
     for (const kind of ["app", "dataset", "workerpool"] as const) copy.entries[kind].push(...this.entries[kind]);
     copy.matches.push(...this.matches);
     copy.deals.push(...this.deals);
@@ -144,7 +148,7 @@ export class Session {
     return this.compare({ from: sender, to, data, value }, false);
   }
   hub(from: Actor, name: string, args: readonly unknown[], value = 0n): Promise<Outcome> {
-    return this.send(from, HUB, encode("hub", name, args), value);
+    return this.send(from, HUB, encode(this.mode === "native" ? "hub" : "tokenHub", name, args), value);
   }
   registry(kind: EntryKind, from: Actor, name: string, args: readonly unknown[]): Promise<Outcome> {
     return this.send(from, REGISTRY[kind], encode(kind, name, args));

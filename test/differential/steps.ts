@@ -35,7 +35,7 @@ const amount = fc.constantFrom(
   2n ** 255n,
   2n ** 256n - 1n,
 );
-const volume = mostly(1n, [2n, 2n, 3n, 3n, 5n, 2n ** 256n - 1n], 3);
+const volume = fc.constantFrom(1n, 2n, 3n, 3n, 5n, 5n, 2n ** 256n - 1n);
 const trust = fc.constantFrom(0n, 1n, 1n, 1n, 2n, 3n, 4n, 5n, 8n, 2n ** 130n, 2n ** 256n - 1n);
 const tag = mostly(0, [1, 2, 3, 4, 5], 8);
 

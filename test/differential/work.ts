@@ -186,31 +186,45 @@ const afterReveals = async (session: Session, task: KnownTask): Promise<void> =>
   session.now = Math.max(session.now, Number(revealDeadline));
 };
 
+/** The latest task in a status, or the one that was chosen where none is. */
+const taskIn = async (session: Session, chosen: KnownTask, wanted: (view: TaskView) => boolean): Promise<KnownTask> => {
+  for (const task of session.tasks.slice(-6).reverse()) if (wanted(await viewTask(session, task))) return task;
+  return chosen;
+};
+
 type WorkStep = StepOf<
   "advance" | "initialize" | "contribute" | "reveal" | "finalize" | "reopen" | "claim" | "fast" | "time"
 >;
+
+/** In what state a task is when a step mostly works. */
+const WANTED: Readonly<Partial<Record<WorkStep["step"], (view: TaskView) => boolean>>> = {
+  contribute: ({ status }) => status === ACTIVE,
+  reveal: ({ status }) => status === REVEALING,
+  finalize: ({ status, revealCounter }) => status === REVEALING && revealCounter > 0n,
+  reopen: ({ status, revealCounter }) => status === REVEALING && revealCounter === 0n,
+  fast: ({ status, contributors }) => status === ACTIVE && contributors.length === 0,
+  claim: ({ status }) => status === ACTIVE || status === REVEALING,
+};
 
 /** Runs a step of the life of a task. */
 export const runWork = async (session: Session, step: WorkStep): Promise<void> => {
   if (step.step === "time") return passTime(session, step);
   if (step.step === "advance") return advance(session, step);
   const who = session.actor(step.who);
-  const task = taskAt(session, step.task);
-  if (!task) return;
+  const chosen = taskAt(session, step.task);
+  if (!chosen) return;
+  const wanted = step.task % 4 === 0 ? undefined : WANTED[step.step];
+  const task = wanted ? await taskIn(session, chosen, wanted) : chosen;
   const deal = dealOf(session, task);
   const scheduler = session.actorAt(deal.poolOwner) ?? OWNER;
   switch (step.step) {
     case "initialize": {
       const index = deal.first + BigInt(step.index);
-      const ok = step.many
-        ? (
-            await session.hub(who, "initializeArray", [
-              [task.dealid, task.dealid],
-              [index, index + 1n],
-            ])
-          ).ok
-        : (await session.hub(who, "initialize", [task.dealid, index])).ok;
-      if (ok) addTask(session, task.dealid, index);
+      const second = step.index === 0 ? [] : [deal.first + BigInt(step.index - 1)];
+      const indexes = step.many ? [index, ...second] : [index];
+      const name = step.many ? "initializeArray" : "initialize";
+      const args = step.many ? [indexes.map(() => task.dealid), indexes] : [task.dealid, index];
+      if ((await session.hub(who, name, args)).ok) for (const each of indexes) addTask(session, task.dealid, each);
       return;
     }
     case "contribute":
@@ -226,10 +240,11 @@ export const runWork = async (session: Session, step: WorkStep): Promise<void> =
       await session.hub(step.owner ? scheduler : who, "reopen", [task.id]);
       return;
     case "claim": {
-      const other = pick(session.tasks, step.other);
       if (step.late) session.now = Math.max(session.now, deal.end);
-      const index = deal.first + BigInt(step.index);
-      if (step.how % 4 === 0) await session.hub(who, "claimArray", [[task.id, other.id]]);
+      const other = pick(session.tasks, step.other);
+      const ids = step.index === 0 ? [task.id] : [task.id, other.id];
+      const index = deal.first + BigInt(step.index === 0 ? 0n : deal.size - 1n);
+      if (step.how % 4 === 0) await session.hub(who, "claimArray", [ids]);
       else if (step.how % 4 === 1) await session.hub(who, "initializeAndClaimArray", [[task.dealid], [index]]);
       else await session.hub(who, "claim", [task.id]);
       return;
