@@ -86,11 +86,11 @@ export const taskHandlers: Readonly<Record<string, Handler>> = {
       ? revealDigest(ctx, ctx.sender, task as Hash, digest as Hash)
       : scheduled.reveal(ctx, ctx.sender, task as Hash, digest as Hash),
   ),
-  reopen: acting(MARKET_GAS.claim, (ctx, [task]) => {
+  reopen: acting(MARKET_GAS.claimTask, (ctx, [task]) => {
     refuseDrawn(isDrawn(ctx, task as Hash));
     scheduled.reopen(ctx, ctx.sender, task as Hash);
   }),
-  finalize: acting(MARKET_GAS.finalize, (ctx, args) => {
+  finalize: acting(MARKET_GAS.finalizeTask, (ctx, args) => {
     const [task, results, resultsCallback] = args as [Hash, Uint8Array, Uint8Array];
     if (!isDrawn(ctx, task)) {
       ended.finalize(ctx, ctx.sender, task, results, resultsCallback);
@@ -99,9 +99,9 @@ export const taskHandlers: Readonly<Record<string, Handler>> = {
     if (results.length + resultsCallback.length > 0) revert("the chain writes a drawn task's results");
     finalizeLot(ctx, task);
   }),
-  claim: acting(MARKET_GAS.claim, (ctx, [task]) => claim(ctx, task as Hash)),
-  claimArray: forEach(MARKET_GAS.claim, claim),
-  initializeAndClaimArray: forEach(MARKET_GAS.claim / 2, initializeAndClaim),
+  claim: acting(MARKET_GAS.claimTask, (ctx, [task]) => claim(ctx, task as Hash)),
+  claimArray: forEach(MARKET_GAS.claimTask, claim),
+  initializeAndClaimArray: forEach(MARKET_GAS.claimTask / 2, initializeAndClaim),
   viewDeal: viewing((ctx, [id]) => viewDeal(ctx.state, id as Hash)),
   viewTask: viewing((ctx, [id]) => viewTask(ctx.state, id as Hash)),
   viewContribution: viewing((ctx, [id, worker]) => viewContribution(ctx.state, id as Hash, worker as Address)),
