@@ -129,6 +129,6 @@ export const openDrawnDeal = (env: Env, dealid: Hash, deal: Deal): void => {
   emitAt(env, MARKET, MARKET_EVENTS.JobSubmitted!, dealid, deal.requester, deal.app, deal.pool, ...numbers);
 };
 
-/** Tasks of a lot at most: a callback is called for one task alone. */
+/** Computes how many tasks a lot may hold: as many as its gas allows, and one where there is a callback. */
 export const lotSizeOf = (cap: number, gasLimit: bigint, callback: Address): number =>
   callback === ZERO_ADDRESS ? Math.max(1, Math.min(MAX_LOT_TASKS, Math.floor(cap / Number(gasLimit)))) : 1;

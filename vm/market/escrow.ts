@@ -78,7 +78,7 @@ export const transferStake = (env: Env, from: Address, to: Address, amount: bigi
 };
 
 /** Takes nRLC out of a free stake and pays them to an address. Reverts where there is less, or the address is a contract. */
-export const withdraw = (env: Env, owner: Address, to: Address, amount: bigint): void => {
+export const payOut = (env: Env, owner: Address, to: Address, amount: bigint): void => {
   unmint(env, owner, amount);
   ensure(env.state.code(to).length === 0, "native-transfer-failed");
   env.state.debit(HUB, amount * NRLC);

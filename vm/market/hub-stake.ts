@@ -8,12 +8,12 @@ import { checked, ensure, refuse } from "../revert.ts";
 import { HUB, TOKEN } from "../tables.ts";
 import { type Handler, HUB_EVENTS } from "./abi.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
-import { deposit, giveBack, hubAccount, recover, totalSupply, transferStake, withdraw } from "./escrow.ts";
+import { deposit, giveBack, hubAccount, recover, totalSupply, transferStake } from "./escrow.ts";
 import { MARKET_GAS } from "./gas.ts";
 import { constant, viewing } from "./handlers.ts";
 import { contractOwner, onlyOwner } from "./owner.ts";
 import { receiveApproval } from "./receive-approval.ts";
-import { depositAllowed } from "./rlc.ts";
+import { depositAllowed, withdraw } from "./rlc.ts";
 import { HUB_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 const { write, writeMany } = NATIVE_GAS;

@@ -5,7 +5,7 @@ import { ensure } from "../revert.ts";
 import { HUB, TOKEN } from "../tables.ts";
 import { eventsOf, TOKEN_ABI } from "./abi.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
-import { deposit } from "./escrow.ts";
+import { deposit, payOut } from "./escrow.ts";
 import { pairId, single, TOKEN_TABLE, tableOf } from "./tables.ts";
 
 const allowances = tableOf(TOKEN, TOKEN_TABLE.allowance, single(big));
@@ -59,4 +59,10 @@ export const depositAllowed = (env: Env, owner: Address, beneficiary: Address, a
   ensure(env.state.balance(owner) >= amount * NRLC, "ERC20: transfer amount exceeds balance");
   emitAt(env, TOKEN, Transfer!, owner, HUB, amount);
   deposit(env, owner, beneficiary, amount);
+};
+
+/** Pays a free stake out as RLC. Reverts where there is less, or the address is a contract. */
+export const withdraw = (env: Env, owner: Address, to: Address, amount: bigint): void => {
+  payOut(env, owner, to, amount);
+  emitAt(env, TOKEN, Transfer!, HUB, to, amount);
 };

@@ -1,5 +1,5 @@
 import t from "tap";
-import { type Address, EMPTY, type Hash, utf8, ZERO_ADDRESS } from "../../../lib/bytes.ts";
+import { type Address, EMPTY, type Hash, utf8, word, ZERO_ADDRESS } from "../../../lib/bytes.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
 import { functionsOf, GROUP_ABI, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { taskId } from "../../../vm/market/deal.ts";
@@ -11,6 +11,7 @@ import { createScene } from "./scene.ts";
 import { addressBy, computeHonestly, eventNames, hub, market, RLC, receiptFor } from "./world.ts";
 
 const PRICE = 40_000_000n;
+const GPU = word(1n << 8n);
 const SLOTS = [
   ["w0", 4],
   ["w1", 4],
@@ -125,5 +126,28 @@ t.test("a drawn pool takes workers and requesters of its groups alone", (t) => {
   const each = (pay * 90n) / 100n / 2n;
   t.strictSame(scene.has("w0"), [1_000_000n + 2n * each, 0n]);
   t.strictSame(scene.has("scheduler"), [1_000_000n + pay - 2n * each, 0n], "its ratio of what is paid");
+  t.end();
+});
+
+t.test("a drawn pool has bounds that a scheduled one has not", (t) => {
+  const scene = createScene(["w0"]);
+  const { call, scheduler, pool } = scene;
+  call(addressBy("owner"), HUB, hub("createCategory"), ["long", "more than a year", 31_536_001n]);
+  const asked = [
+    [{ workerpool: { category: 7n }, request: { category: 7n } }, /too long for a drawn pool/],
+    [{ request: { params: "x".repeat(65_537) } }, /params are at most/],
+    [{ workerpool: { trust: 101n }, request: { trust: 101n } }, /trust is at most/],
+    [{ app: { tag: GPU }, workerpool: { tag: GPU } }, /0x06/],
+  ] as const;
+  for (const [options] of asked) scene.match(options);
+  call(scheduler, MARKET, market("openPool"), [pool, ZERO_ADDRESS, ZERO_ADDRESS]);
+  for (const [options, reason] of asked) t.throws(() => scene.match(options), reason);
+  const many = 1n << 33n;
+  const free = {
+    app: { appprice: 0n, volume: many },
+    workerpool: { workerpoolprice: 0n, volume: many },
+    request: { volume: many },
+  };
+  t.throws(() => scene.match(free), /volume is at most/);
   t.end();
 });

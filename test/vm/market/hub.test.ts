@@ -58,6 +58,13 @@ t.test("RLC that the hub is let take is deposited in token mode", (t) => {
   t.equal(view("balanceOf", scene.staker), 7n);
   t.equal(call(requester, TOKEN, token("allowance"), [requester, HUB]).values[0], 6n);
   t.equal(state.balance(requester), before - 14n * NRLC);
+  const paid = call(requester, HUB, hub("withdraw"), [14n]).logs;
+  t.strictSame(
+    paid.map(({ address }) => address),
+    [HUB, TOKEN],
+    "and the other way round",
+  );
+  t.equal(state.balance(requester), before);
   t.end();
 });
 
