@@ -42,3 +42,6 @@ export const creationCode = ({ bytecode, linkReferences }: Artifact, libraries: 
     }
   return fromHex(`0x${hex}` as Hex);
 };
+
+/** Whether the contracts are those of 6.1.0, which is what npm has. */
+export const IS_6_1 = hasArtifact("facets/IexecERC20Facet");

@@ -1,7 +1,7 @@
 import { type Address, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { HUB, TOKEN } from "../../vm/tables.ts";
-import { hasArtifact } from "./artifacts.ts";
+import { IS_6_1 } from "./artifacts.ts";
 import { ENTRY_KINDS, type EntryKind, encode } from "./contracts.ts";
 import { pick } from "./match.ts";
 import type { Session } from "./session.ts";
@@ -9,8 +9,6 @@ import { type Actor, BALANCE } from "./setting.ts";
 import type { StepOf } from "./steps.ts";
 
 const NRLC = 10n ** 9n;
-/** From 6.2.0 on an approval may carry a match. */
-const ACCEPTS_OPERATIONS = !hasArtifact("facets/IexecERC20Facet");
 /** Somebody to give something to: mostly an actor. */
 const target = (session: Session, n: number): Address =>
   pick<Address>(
@@ -18,10 +16,10 @@ const target = (session: Session, n: number): Address =>
     n >> 4,
   );
 
-/** What the RLC token may be asked to pass on with an approval: nothing, what is no operation, a match. */
+/** What the RLC token may be asked to pass on with an approval: nothing, what is no operation, a match. Nothing to 6.1.0. */
 const operation = (session: Session, n: number): Hex => {
-  if (ACCEPTS_OPERATIONS && n % 4 === 1) return pick<Hex>(["0x12", "0xdeadbeef", "0x156194d4"], n >> 2);
-  if (!ACCEPTS_OPERATIONS || n % 4 !== 2 || session.matches.length === 0) return "0x";
+  if (!IS_6_1 && n % 4 === 1) return pick<Hex>(["0x12", "0xdeadbeef", "0x156194d4"], n >> 2);
+  if (IS_6_1 || n % 4 !== 2 || session.matches.length === 0) return "0x";
   const { app, dataset, workerpool, request } = pick(session.matches, n >> 2).orders;
   return encode("hub", "matchOrders", [app, dataset, workerpool, request]);
 };

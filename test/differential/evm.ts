@@ -178,7 +178,7 @@ export const createMachine = async (chainId: number, registries: readonly Addres
     }
   };
   const world: World = {
-    name: "PoCo 6.1.0",
+    name: "PoCo",
     call,
     view: (message, timestamp) => isolated(() => call(message, timestamp)),
     balance: async (address) => (await state.getAccount(at(address)))?.balance ?? 0n,

@@ -1,6 +1,7 @@
 import { type Address, fromHex, type Hash, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { HUB, MARKET, TOKEN } from "../../vm/tables.ts";
+import { IS_6_1 } from "./artifacts.ts";
 import { ENTRY_KINDS, type EntryKind } from "./contracts.ts";
 import {
   fittingOrders,
@@ -23,8 +24,11 @@ const MANAGE = {
   workerpool: "manageWorkerpoolOrder",
   request: "manageRequestOrder",
 } as const;
-/** Tag bits: TEE, GPU, both, one of a high place, one that PoCo gives no meaning. Bits 1 to 3 of a dataset: docs/market-differences.md. */
-const TAGS: readonly Hash[] = [ZERO_HASH, word(1n), word(0x100n), word(0x101n), word(1n << 255n), word(0x10n)];
+/** Tag bits: TEE, GPU, both, one of a high place, and those of TEE frameworks, which 6.1.0 does not mask (docs/market-differences.md). */
+const TAGS: readonly Hash[] = [
+  ...[ZERO_HASH, word(1n), word(0x100n), word(0x101n), word(1n << 255n)],
+  IS_6_1 ? word(0x10n) : word(0xen),
+];
 
 /** Ways in which orders do not fit, about one for each check of matchOrders. */
 const FLAWS: readonly ((orders: Quadruple, session: Session) => void)[] = [
