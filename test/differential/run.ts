@@ -122,8 +122,9 @@ export const createBase = async (mode: Mode): Promise<Session> => {
         authorizer: 0,
         enclave: 0,
         seal: 0,
+        edge: undefined,
       });
-    for (const who of [7, second]) await runWork(session, { step: "reveal", who, task: i, digest: 0 });
+    for (const who of [7, second]) await runWork(session, { step: "reveal", who, task: i, digest: 0, edge: undefined });
     await runWork(session, { step: "finalize", who: 0, task: i, owner: true, late: false, results: 0, callback: 0 });
   }
   session.tasks.length = 0;

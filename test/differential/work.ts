@@ -180,10 +180,15 @@ const passTime = async (session: Session, step: StepOf<"time">): Promise<void> =
   session.now = Math.max(session.now, to);
 };
 
-/** Goes on to the end of a task's time to reveal. */
-const afterReveals = async (session: Session, task: KnownTask): Promise<void> => {
-  const { revealDeadline } = await viewTask(session, task);
-  session.now = Math.max(session.now, Number(revealDeadline));
+/** Goes on to a deadline of a task, or some seconds before; never back. */
+const goTo = async (
+  session: Session,
+  task: KnownTask,
+  deadline: "contributionDeadline" | "revealDeadline",
+  offset: number,
+): Promise<void> => {
+  const at = Number((await viewTask(session, task))[deadline]) + offset;
+  session.now = Math.max(session.now, at);
 };
 
 /** The latest task in a status, or the one that was chosen where none is. */
@@ -228,15 +233,23 @@ export const runWork = async (session: Session, step: WorkStep): Promise<void> =
       return;
     }
     case "contribute":
+      if (step.edge !== undefined) await goTo(session, task, "contributionDeadline", step.edge);
       return contribute(session, task, who, step);
-    case "reveal":
-      await session.hub(who, "reveal", [task.id, digestOf(step.digest)]);
+    case "reveal": {
+      if (step.edge !== undefined) await goTo(session, task, "revealDeadline", step.edge);
+      // Mostly by one who contributed: of others nobody is in the list, and `who` stays.
+      const { contributors } = await viewTask(session, task);
+      const worker = contributors.length > 0 && step.who % 5 !== 0 ? pick(contributors, step.who) : who.address;
+      const actor = session.actorAt(worker) ?? who;
+      const committed = session.digests.get(key(task.id, actor.address)) ?? 0;
+      await session.hub(actor, "reveal", [task.id, digestOf((committed + step.digest) % 3)]);
       return;
+    }
     case "finalize":
-      if (step.late) await afterReveals(session, task);
+      if (step.late) await goTo(session, task, "revealDeadline", 0);
       return finalize(session, task, step.owner ? scheduler : who, step.results, step.callback);
     case "reopen":
-      if (step.late) await afterReveals(session, task);
+      if (step.late) await goTo(session, task, "revealDeadline", 0);
       await session.hub(step.owner ? scheduler : who, "reopen", [task.id]);
       return;
     case "claim": {
