@@ -36,7 +36,7 @@ const amount = fc.constantFrom(
   2n ** 256n - 1n,
 );
 const volume = fc.constantFrom(1n, 2n, 3n, 3n, 5n, 5n, 2n ** 256n - 1n);
-const trust = fc.constantFrom(0n, 1n, 1n, 1n, 1n, 2n, 2n, 3n, 3n, 4n, 4n, 5n, 8n, 2n ** 130n, 2n ** 256n - 1n);
+const trust = fc.constantFrom(0n, 1n, 1n, 1n, 2n, 2n, 3n, 3n, 3n, 4n, 4n, 4n, 5n, 2n ** 130n, 2n ** 256n - 1n);
 const tag = mostly(0, [1, 2, 3, 4, 5], 8);
 
 /** What a match asks for; numbers name places in the session's lists. */
@@ -87,7 +87,7 @@ const manage = fc.record({
 const task = { who: nat, task: nat };
 const digest = mostly(0, [1, 2], 3);
 /** A second before a deadline, at it, or as it comes. */
-const edge = mostly<number | undefined>(undefined, [-1, 0], 5);
+const edge = mostly<number | undefined>(undefined, [-1, 0, 0], 3);
 const money = fc.oneof(
   fc.record({ step: fc.constant("deposit" as const), how: nat, who: nat, to: nat, amount }),
   fc.record({ step: fc.constant("withdraw" as const), how: nat, who: nat, to: nat, amount }),
@@ -114,7 +114,10 @@ const assets = fc.oneof(
   }),
 );
 const work = fc.oneof(
-  { weight: 30, arbitrary: fc.record({ step: fc.constant("advance" as const), ...task }) },
+  {
+    weight: 20,
+    arbitrary: fc.record({ step: fc.constant("advance" as const), ...task, times: mostly(1, [4, 8, 12], 3) }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({

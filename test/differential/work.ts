@@ -146,10 +146,14 @@ const advance = async (session: Session, step: StepOf<"advance">): Promise<void>
       if (!fresh) continue;
       if (had.length === 0 && deal.trust === 1n && step.who % 3 === 0)
         return fast(session, task, fresh, { ...HONEST, digest: 0, results: step.who, callback: 0 });
-      await contribute(session, task, fresh, { ...HONEST, digest: 0, seal: 0 });
+      // Some lie, where there is anybody to say otherwise.
+      const digest = deal.trust > 1n && (step.who >> 8) % 4 === 1 ? 1 : 0;
+      await contribute(session, task, fresh, { ...HONEST, digest, seal: 0 });
       return;
     }
     if (view.status === REVEALING) {
+      // Some are silent, and are not waited for.
+      if (view.revealCounter > 0n && (step.who >> 8) % 4 === 2) await goTo(session, task, "revealDeadline", 0);
       for (const worker of view.contributors) {
         const actor = session.actorAt(worker)!;
         const digest = session.digests.get(key(task.id, actor.address)) ?? 0;
@@ -214,7 +218,11 @@ const WANTED: Readonly<Partial<Record<WorkStep["step"], (view: TaskView) => bool
 /** Runs a step of the life of a task. */
 export const runWork = async (session: Session, step: WorkStep): Promise<void> => {
   if (step.step === "time") return passTime(session, step);
-  if (step.step === "advance") return advance(session, step);
+  if (step.step === "advance") {
+    // Others each time, and now and then a liar or one who does not wait.
+    for (let i = 0; i < step.times; i++) await advance(session, { ...step, who: step.who + i * 257 });
+    return;
+  }
   const who = session.actor(step.who);
   const chosen = taskAt(session, step.task);
   if (!chosen) return;
