@@ -72,7 +72,7 @@ const erc721Error = (message: Message, before: Hex, got: Hex): boolean => {
   if (before === reason("EnumerableMap: index out of bounds"))
     return got === error("ERC721OutOfBoundsIndex", ZERO, args[0]);
   if (before === reason("EnumerableSet: index out of bounds"))
-    return got === error("ERC721OutOfBoundsIndex", args[0], args[1]);
+    return got === (args[0] === ZERO ? error("ERC721InvalidOwner", ZERO) : error("ERC721OutOfBoundsIndex", ...args));
   const isUnknown =
     ["owner", "operator", "approved"].some((which) => says(`${which} query for nonexistent token`)) ||
     before === reason("ERC721Metadata: URI query for nonexistent token");
