@@ -1,5 +1,5 @@
 import t from "tap";
-import { decodeErrorResult, parseAbi } from "viem";
+import { decodeErrorResult, encodeErrorResult, parseAbi } from "viem";
 import { type Address, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { APP_REGISTRY, HUB, TOKEN } from "../../vm/tables.ts";
 import { IS_6_1 } from "./artifacts.ts";
@@ -14,6 +14,7 @@ const base = await createBase("native");
 const [someone, other] = ACTORS as [Actor, Actor];
 const app = base.entries.app[0]!;
 
+const DIAMOND = parseAbi(["error NotContractOwner(address user, address owner)"]);
 const ERRORS = parseAbi(["error Error(string)", "error Panic(uint256)"]);
 /** "ok", the reason of a revert, or its data. */
 const summary = ({ ok, data }: Outcome): string => {
@@ -38,6 +39,14 @@ const CASES: readonly [title: string, from: Actor, to: Address, data: Hex, poco:
     encode("hub", "changeRegistries", [ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS]),
     "ok",
     "the registries are part of the protocol",
+  ],
+  [
+    "only its owner gives the hub away",
+    someone,
+    HUB,
+    encode("hub", "transferOwnership", [someone.address]),
+    encodeErrorResult({ abi: DIAMOND, args: [someone.address, OWNER.address] }),
+    "Ownable: caller is not the owner",
   ],
   ["an unknown function of the hub is no deposit", someone, HUB, "0xdeadbeef", "ok", "Hub: unknown function"],
   [
