@@ -87,7 +87,9 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { port } = await rpc.start();
   // The network before the producer: what is produced must be able to leave.
   await network?.start();
-  const protection = key ? await openSlashingProtection(join(datadir, "slashing-protection")) : undefined;
+  const protection = key
+    ? await openSlashingProtection(join(datadir, "slashing-protection"), engine.genesisHash)
+    : undefined;
   const producer =
     key && protection
       ? createProducer({
