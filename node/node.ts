@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { openDb } from "../chain/db.ts";
 import { readGenesis } from "../chain/genesis.ts";
 import { createEngine } from "../consensus/engine.ts";
-import { createProducer, localSigner } from "../consensus/producer.ts";
+import { createProducer } from "../consensus/producer.ts";
 import type { Log } from "../lib/log.ts";
 import { type DataStore, openDataStore } from "../p2p/data/store.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
@@ -11,12 +11,15 @@ import { createNetwork } from "../p2p/network.ts";
 import { dataRoute } from "../rpc/data.ts";
 import { lotMethods } from "../rpc/lots.ts";
 import { createRpcServer } from "../rpc/server.ts";
-import { readJson, type ValidatorKeys, writeSecret } from "./folder.ts";
+import { readJson, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
+import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
 export interface NodeOptions {
   /** Folder with genesis.json and, where the node validates, validator.json. */
   readonly datadir: string;
+  /** Where the keys of the node's validators are; left out: where validator.json says, if there is one. */
+  readonly validators?: ValidatorSource | undefined;
   readonly rpc: { readonly host: string; readonly port: number };
   /** Left out: no connections to other nodes. */
   readonly p2p?: { readonly listen: readonly string[]; readonly bootstrap: readonly string[] };
@@ -54,8 +57,10 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const genesisFile = join(datadir, "genesis.json");
   if (!existsSync(genesisFile)) throw new Error(`${genesisFile} does not exist`);
   const genesis = readGenesis(readJson(genesisFile));
-  const key = readJson<ValidatorKeys>(join(datadir, "validator.json"));
-  // The database first: it refuses a folder that another process has open, before anything is signed.
+  const source = options.validators ?? readValidatorSource(datadir);
+  // Keys before anything that would have to be stopped again: a wrong password is the likeliest reason not to start.
+  const signers = source ? await openSigners(source) : [];
+  // The database then: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log });
   const dataDb = await openDb(join(datadir, "data"));
@@ -87,26 +92,28 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { port } = await rpc.start();
   // The network before the producer: what is produced must be able to leave.
   await network?.start();
-  const protection = key
+  const protection = source
     ? await openSlashingProtection(join(datadir, "slashing-protection"), engine.genesisHash)
     : undefined;
-  const producer =
-    key && protection
-      ? createProducer({
-          engine,
-          signers: [localSigner(key)],
-          protection,
-          publishBlock: (block) => network?.publishBlock(block),
-          publishVote: (vote) => network?.publishVote(vote),
-          log,
-        })
-      : undefined;
+  const producer = protection
+    ? createProducer({
+        engine,
+        signers,
+        protection,
+        publishBlock: (block) => network?.publishBlock(block),
+        publishVote: (vote) => network?.publishVote(vote),
+        log,
+      })
+    : undefined;
   producer?.start();
   const rpcUrl = `http://${options.rpc.host}:${port}`;
   const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
   writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
   engine.on("finalized", ({ epoch, hash }) => log.info({ epoch, hash }, "finalized"));
-  log.info({ rpcUrl, validator: key?.address, head: engine.head().header.number }, "node started");
+  log.info(
+    { rpcUrl, validators: signers.map(({ address }) => address), head: engine.head().header.number },
+    "node started",
+  );
   return {
     rpcUrl,
     chainId: genesis.chainId,

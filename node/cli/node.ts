@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { createLog } from "../../lib/log.ts";
 import { startNode } from "../node.ts";
 import { stopSignal } from "../stop.ts";
+import type { ValidatorSource } from "../validator-source.ts";
 import { port, several } from "./options.ts";
 import { fail, print } from "./output.ts";
 
@@ -15,8 +16,15 @@ interface NodeFlags {
   p2pHost: string;
   p2pPort: number;
   bootstrap?: string[];
+  keystores?: string;
+  passwordFile?: string;
   logLevel: string;
 }
+
+const sourceOf = ({ keystores, passwordFile }: NodeFlags): ValidatorSource | undefined => {
+  if (!keystores !== !passwordFile) fail("--keystores and --password-file go together");
+  return keystores && passwordFile ? { kind: "keystores", folder: keystores, passwordFile } : undefined;
+};
 
 export const nodeCommand = (): Command =>
   new Command("node")
@@ -28,6 +36,8 @@ export const nodeCommand = (): Command =>
     .option("--p2p-host <host>", "address that p2p listens on", "127.0.0.1")
     .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
     .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
+    .option("--keystores <folder>", "key files of the validators that this node works for, instead of validator.json")
+    .option("--password-file <file>", "their password")
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
@@ -40,6 +50,7 @@ export const nodeCommand = (): Command =>
       if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
       const node = await startNode({
         datadir,
+        validators: sourceOf(flags),
         rpc: { host: flags.host, port: flags.port },
         p2p: { listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`], bootstrap: flags.bootstrap ?? [] },
         log: createLog({ level: flags.logLevel }),
