@@ -1,7 +1,5 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { openDb } from "../chain/db.ts";
-import { readGenesis } from "../chain/genesis.ts";
 import { createEngine } from "../consensus/engine.ts";
 import { createProducer } from "../consensus/producer.ts";
 import type { Log } from "../lib/log.ts";
@@ -11,7 +9,7 @@ import { createNetwork } from "../p2p/network.ts";
 import { dataRoute } from "../rpc/data.ts";
 import { lotMethods } from "../rpc/lots.ts";
 import { createRpcServer } from "../rpc/server.ts";
-import { readJson, writeSecret } from "./folder.ts";
+import { openGenesis, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
@@ -54,12 +52,10 @@ const ownData = (store: DataStore) => ({
 /** Starts a node: the composition root of every program that runs one. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { datadir, log } = options;
-  const genesisFile = join(datadir, "genesis.json");
-  if (!existsSync(genesisFile)) throw new Error(`${genesisFile} does not exist`);
-  const genesis = readGenesis(readJson(genesisFile));
+  const { genesis, genesisHash } = openGenesis(datadir);
   const source = options.validators ?? readValidatorSource(datadir);
   // Keys before anything that would have to be stopped again: a wrong password is the likeliest reason not to start.
-  const signers = source ? await openSigners(source) : [];
+  const signers = source ? await openSigners(source, genesisHash) : [];
   // The database then: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log });
@@ -93,7 +89,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   // The network before the producer: what is produced must be able to leave.
   await network?.start();
   const protection = source
-    ? await openSlashingProtection(join(datadir, "slashing-protection"), engine.genesisHash)
+    ? await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash)
     : undefined;
   const producer = protection
     ? createProducer({

@@ -1,11 +1,11 @@
-import { cpSync, existsSync, mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { createLog } from "../../lib/log.ts";
+import { adoptGenesis } from "../folder.ts";
 import { startNode } from "../node.ts";
 import { stopSignal } from "../stop.ts";
 import type { ValidatorSource } from "../validator-source.ts";
-import { port, several } from "./options.ts";
+import { port, several, url } from "./options.ts";
 import { fail, print } from "./output.ts";
 
 interface NodeFlags {
@@ -18,11 +18,17 @@ interface NodeFlags {
   bootstrap?: string[];
   keystores?: string;
   passwordFile?: string;
+  remoteSigner?: string;
+  tokenFile?: string;
   logLevel: string;
 }
 
-const sourceOf = ({ keystores, passwordFile }: NodeFlags): ValidatorSource | undefined => {
+/** Where the flags say that the keys are; undefined: what validator.json says. */
+const sourceOf = ({ keystores, passwordFile, remoteSigner, tokenFile }: NodeFlags): ValidatorSource | undefined => {
   if (!keystores !== !passwordFile) fail("--keystores and --password-file go together");
+  if (!remoteSigner !== !tokenFile) fail("--remote-signer and --token-file go together");
+  if (keystores && remoteSigner) fail("give --keystores or --remote-signer, not both");
+  if (remoteSigner && tokenFile) return { kind: "remote", url: remoteSigner, tokenFile };
   return keystores && passwordFile ? { kind: "keystores", folder: keystores, passwordFile } : undefined;
 };
 
@@ -38,16 +44,13 @@ export const nodeCommand = (): Command =>
     .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
     .option("--keystores <folder>", "key files of the validators that this node works for, instead of validator.json")
     .option("--password-file <file>", "their password")
+    .option("--remote-signer <url>", "or the `rolec signer` that has the keys", url)
+    .option("--token-file <file>", "its token")
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
-      const genesis = join(datadir, "genesis.json");
-      if (flags.genesis && !existsSync(genesis)) {
-        mkdirSync(datadir, { recursive: true });
-        cpSync(flags.genesis, genesis);
-      }
-      if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
+      adoptGenesis(datadir, flags.genesis);
       const node = await startNode({
         datadir,
         validators: sourceOf(flags),

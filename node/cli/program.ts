@@ -7,6 +7,7 @@ import { genesisCommand } from "./genesis.ts";
 import { jobCommand } from "./job.ts";
 import { nodeCommand } from "./node.ts";
 import { runCommand } from "./run.ts";
+import { signerCommand } from "./signer.ts";
 import { testnetCommand } from "./testnet.ts";
 import { validatorCommand } from "./validator.ts";
 import { workerCommand } from "./worker.ts";
@@ -27,6 +28,7 @@ export const createProgram = (): Command => {
     appCommand,
     runCommand,
     validatorCommand,
+    signerCommand,
     accountCommand,
     genesisCommand,
   ])

@@ -1,12 +1,9 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { type Database, memoryDb } from "../../chain/db.ts";
-import { readGenesis } from "../../chain/genesis.ts";
-import { openState } from "../../chain/state.ts";
-import { buildGenesis } from "../../consensus/genesis-state.ts";
+import type { Database } from "../../chain/db.ts";
 import type { Hash } from "../../lib/bytes.ts";
-import { readJson, writeSecret } from "../folder.ts";
+import { openGenesis, writeSecret } from "../folder.ts";
 import { exportInterchange, importInterchange, type NamedValidator, readInterchange } from "../slashing-interchange.ts";
 import { openProtectionDb } from "../slashing-protection.ts";
 import { listKeystores } from "../validator-keystores.ts";
@@ -26,13 +23,11 @@ const withProtection = async (
   work: (db: Database, genesisHash: Hash, validators: readonly NamedValidator[]) => Promise<void>,
 ): Promise<void> => {
   const datadir = resolve(flags.datadir);
-  const document = readJson(join(datadir, "genesis.json"));
-  if (!document) throw new Error(`${datadir}/genesis.json does not exist`);
   const source = readValidatorSource(datadir);
   if (!flags.keystores && !source)
     throw new Error(`${datadir} has no validator.json; name the keys with --keystores <folder>`);
   const validators = flags.keystores ? listKeystores(flags.keystores) : await namesOf(source!);
-  const genesisHash = buildGenesis(readGenesis(document), openState(memoryDb())).block.hash;
+  const { genesisHash } = openGenesis(datadir);
   const db = await openProtectionDb(join(datadir, "slashing-protection"), genesisHash).catch((error: Error) => {
     throw /lock/i.test(error.message) ? new Error(`stop the node of ${datadir} first: ${error.message}`) : error;
   });

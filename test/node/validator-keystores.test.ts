@@ -7,6 +7,7 @@ import { timestampOf } from "../../chain/params.ts";
 import { createEngine } from "../../consensus/engine.ts";
 import { createProducer } from "../../consensus/producer.ts";
 import { blsPublicKey } from "../../lib/bls.ts";
+import { ZERO_HASH } from "../../lib/bytes.ts";
 import { writeSecret } from "../../node/folder.ts";
 import { type Kdf, sealBls } from "../../node/keystore.ts";
 import { protectWith } from "../../node/slashing-protection.ts";
@@ -84,12 +85,12 @@ t.test("validator.json holds plain keys, or says where the key files are", async
   const source = readValidatorSource(datadir)!;
   t.same(source, { kind: "keystores", folder: join(datadir, "keys"), passwordFile: join(datadir, "password") });
   await sealValidator(join(datadir, "keys"), B, "x", quick);
-  await t.rejects(openSigners(source), /password does not exist/);
+  await t.rejects(openSigners(source, ZERO_HASH), /password does not exist/);
   t.same(await namesOf(source), [names[1]]);
   writeFileSync(join(datadir, "password"), "\n");
-  await t.rejects(openSigners(source), /password is empty/);
+  await t.rejects(openSigners(source, ZERO_HASH), /password is empty/);
   writeFileSync(join(datadir, "password"), "x".repeat(2_000));
-  await t.rejects(openSigners(source), /larger than 1024 bytes/);
+  await t.rejects(openSigners(source, ZERO_HASH), /larger than 1024 bytes/);
   rmSync(join(datadir, "password"));
   t.match(
     readOrMakeSecret(join(datadir, "password"), () => "x"),
@@ -100,11 +101,11 @@ t.test("validator.json holds plain keys, or says where the key files are", async
     { secret: "x", isNew: false },
   );
   t.same(
-    (await openSigners(source)).map(({ address }) => address),
+    (await openSigners(source, ZERO_HASH)).map(({ address }) => address),
     [B.address],
   );
   rmSync(join(datadir, "keys"), { recursive: true });
-  await t.rejects(openSigners(source), /keys does not exist/);
+  await t.rejects(openSigners(source, ZERO_HASH), /keys does not exist/);
 });
 
 t.test("a node works for all validators of its folder: alone they make every block and finality", async (t) => {
@@ -116,7 +117,7 @@ t.test("a node works for all validators of its folder: alone they make every blo
   const engine = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });
   const producer = createProducer({
     engine,
-    signers: await openSigners(readValidatorSource(datadir)!),
+    signers: await openSigners(readValidatorSource(datadir)!, engine.genesisHash),
     protection: protectWith(memoryDb()),
     publishBlock: () => undefined,
     publishVote: () => undefined,
