@@ -9,6 +9,7 @@ import { createNetwork } from "../p2p/network.ts";
 import { dataRoute } from "../rpc/data.ts";
 import { lotMethods } from "../rpc/lots.ts";
 import { createRpcServer } from "../rpc/server.ts";
+import { watchForDoubles } from "./doppelganger.ts";
 import { openGenesis, writeSecret } from "./folder.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
@@ -18,6 +19,8 @@ export interface NodeOptions {
   readonly datadir: string;
   /** Where the keys of the node's validators are; left out: where validator.json says, if there is one. */
   readonly validators?: ValidatorSource | undefined;
+  /** Whole epochs to listen for doubles of its validators before it signs; 0 where nobody else can have their keys. */
+  readonly doppelgangerEpochs: number;
   readonly rpc: { readonly host: string; readonly port: number };
   /** Left out: no connections to other nodes. */
   readonly p2p?: { readonly listen: readonly string[]; readonly bootstrap: readonly string[] };
@@ -38,6 +41,8 @@ export interface RunningNode {
 }
 
 const EXPIRY_MS = 60_000;
+const DOUBLE =
+  "another program signs with the keys of this node's validator: this node does not, until it is started again. Stop the other, and bring over what it signed (rolec validator protection export)";
 /** Who keeps what comes over RPC: the node's owner, for good. */
 const OWNER = { holder: "rpc" };
 
@@ -91,11 +96,19 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const protection = source
     ? await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash)
     : undefined;
+  const addresses = signers.map(({ address }) => address);
+  const doubles = watchForDoubles({
+    engine,
+    validators: addresses,
+    epochs: protection ? options.doppelgangerEpochs : 0,
+    onDouble: (double) => log.fatal(double, DOUBLE),
+  });
   const producer = protection
     ? createProducer({
         engine,
         signers,
         protection,
+        mayWork: doubles.mayWork,
         publishBlock: (block) => network?.publishBlock(block),
         publishVote: (vote) => network?.publishVote(vote),
         log,
@@ -116,6 +129,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     stop: async () => {
       clearInterval(expiry);
       await producer?.stop();
+      doubles.stop();
       await rpc.stop();
       await network?.stop();
       await engine.stop();

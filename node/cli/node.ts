@@ -5,7 +5,7 @@ import { adoptGenesis } from "../folder.ts";
 import { startNode } from "../node.ts";
 import { stopSignal } from "../stop.ts";
 import type { ValidatorSource } from "../validator-source.ts";
-import { port, several, url } from "./options.ts";
+import { port, several, url, whole } from "./options.ts";
 import { fail, print } from "./output.ts";
 
 interface NodeFlags {
@@ -20,6 +20,7 @@ interface NodeFlags {
   passwordFile?: string;
   remoteSigner?: string;
   tokenFile?: string;
+  doppelgangerEpochs: number;
   logLevel: string;
 }
 
@@ -46,6 +47,12 @@ export const nodeCommand = (): Command =>
     .option("--password-file <file>", "their password")
     .option("--remote-signer <url>", "or the `rolec signer` that has the keys", url)
     .option("--token-file <file>", "its token")
+    .option(
+      "--doppelganger-epochs <n>",
+      "epochs to listen, before signing, for another program that signs with the same keys; 0: none",
+      whole(0, 100),
+      2,
+    )
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
@@ -54,6 +61,7 @@ export const nodeCommand = (): Command =>
       const node = await startNode({
         datadir,
         validators: sourceOf(flags),
+        doppelgangerEpochs: flags.doppelgangerEpochs,
         rpc: { host: flags.host, port: flags.port },
         p2p: { listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`], bootstrap: flags.bootstrap ?? [] },
         log: createLog({ level: flags.logLevel }),
