@@ -119,10 +119,9 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
   writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
   engine.on("finalized", ({ epoch, hash }) => log.info({ epoch, hash }, "finalized"));
-  log.info(
-    { rpcUrl, validators: signers.map(({ address }) => address), head: engine.head().header.number },
-    "node started",
-  );
+  if (doubles.firstSlot > 0)
+    log.info({ firstSlot: doubles.firstSlot }, "listens for doubles of its validators before it signs");
+  log.info({ rpcUrl, validators: addresses, head: engine.head().header.number }, "node started");
   return {
     rpcUrl,
     chainId: genesis.chainId,
