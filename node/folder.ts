@@ -1,12 +1,7 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { memoryDb } from "../chain/db.ts";
-import { readGenesis } from "../chain/genesis.ts";
-import type { Genesis } from "../chain/params.ts";
-import { openState } from "../chain/state.ts";
-import { buildGenesis } from "../consensus/genesis-state.ts";
 import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
-import { type Address, type Hash, type Hex, utf8 } from "../lib/bytes.ts";
+import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { addressOf, randomPrivateKey } from "../lib/secp256k1.ts";
 
@@ -57,23 +52,4 @@ export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: Valida
   mkdirSync(datadir, { recursive: true });
   writeFileSync(join(datadir, "genesis.json"), `${JSON.stringify(genesis, null, 2)}\n`, { flush: true });
   if (keys) writeSecret(join(datadir, "validator.json"), `${JSON.stringify(keys, null, 2)}\n`);
-};
-
-/** Puts a genesis document into a folder that has none. Throws where there is none in the end. */
-export const adoptGenesis = (datadir: string, file?: string): void => {
-  const path = join(datadir, "genesis.json");
-  if (file && !existsSync(path)) {
-    mkdirSync(datadir, { recursive: true });
-    cpSync(file, path);
-  }
-  if (!existsSync(path)) throw new Error(`${path} does not exist; give --genesis <file> for a new folder`);
-};
-
-/** Reads a folder's genesis document, and computes the hash of block 0. Throws where it is missing or impossible. */
-export const openGenesis = (datadir: string): { readonly genesis: Genesis; readonly genesisHash: Hash } => {
-  const path = join(datadir, "genesis.json");
-  const document = readJson(path);
-  if (document === undefined) throw new Error(`${path} does not exist`);
-  const genesis = readGenesis(document);
-  return { genesis, genesisHash: buildGenesis(genesis, openState(memoryDb())).block.hash };
 };

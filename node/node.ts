@@ -10,7 +10,8 @@ import { dataRoute } from "../rpc/data.ts";
 import { lotMethods } from "../rpc/lots.ts";
 import { createRpcServer } from "../rpc/server.ts";
 import { watchForDoubles } from "./doppelganger.ts";
-import { openGenesis, writeSecret } from "./folder.ts";
+import { writeSecret } from "./folder.ts";
+import { openGenesis } from "./genesis-file.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 

@@ -1,7 +1,7 @@
-import { resolve } from "node:path";
+import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { createLog } from "../../lib/log.ts";
-import { adoptGenesis } from "../folder.ts";
 import { startNode } from "../node.ts";
 import { stopSignal } from "../stop.ts";
 import type { ValidatorSource } from "../validator-source.ts";
@@ -57,7 +57,12 @@ export const nodeCommand = (): Command =>
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
-      adoptGenesis(datadir, flags.genesis);
+      const genesis = join(datadir, "genesis.json");
+      if (flags.genesis && !existsSync(genesis)) {
+        mkdirSync(datadir, { recursive: true });
+        cpSync(flags.genesis, genesis);
+      }
+      if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
       const node = await startNode({
         datadir,
         validators: sourceOf(flags),

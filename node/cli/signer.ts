@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { createLog } from "../../lib/log.ts";
-import { adoptGenesis, openGenesis } from "../folder.ts";
+import { adoptGenesis, openGenesis } from "../genesis-file.ts";
 import { createGuard } from "../signer/guard.ts";
 import { createSignerServer } from "../signer/server.ts";
 import { openSlashingProtection } from "../slashing-protection.ts";
@@ -48,7 +48,7 @@ export const signerCommand = (): Command =>
     .action(async (flags: SignerFlags) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
-      adoptGenesis(datadir, flags.genesis);
+      if (flags.genesis) adoptGenesis(datadir, flags.genesis);
       const { genesis, genesisHash } = openGenesis(datadir);
       const log = createLog({ level: flags.logLevel });
       // The protection first: it refuses a folder that another signer has open.

@@ -9,6 +9,7 @@ import { blsPublicKey } from "../../lib/bls.ts";
 import { ZERO_HASH } from "../../lib/bytes.ts";
 import { validatorCommand } from "../../node/cli/validator.ts";
 import { writeNodeFolder } from "../../node/folder.ts";
+import { adoptGenesis, openGenesis, readGenesisFile } from "../../node/genesis-file.ts";
 import { deriveValidator, readSeed } from "../../node/key-derivation.ts";
 import { openSlashingProtection } from "../../node/slashing-protection.ts";
 import { testGenesis } from "../helpers/chain.ts";
@@ -30,6 +31,7 @@ const run = async (...args: string[]): Promise<string> => {
 };
 
 const { genesis, keys, document } = testGenesis(2);
+const genesisHash = buildGenesis(genesis, openState(memoryDb())).block.hash;
 const folder = mkdtempSync(join(tmpdir(), "rolec-validator-"));
 t.teardown(() => rmSync(folder, { recursive: true }));
 const at = (...names: string[]): string => join(folder, ...names);
@@ -65,7 +67,6 @@ t.test("keys made from words are the same wherever the words go, and leave as th
 });
 
 t.test("what was signed goes from one stopped node to another, never while one runs", async (t) => {
-  const genesisHash = buildGenesis(genesis, openState(memoryDb())).block.hash;
   const { address } = keys[0]!;
   const [from, to] = [at("from"), at("to")];
   for (const datadir of [from, to]) writeNodeFolder(datadir, document, keys[0]);
@@ -91,4 +92,18 @@ t.test("what was signed goes from one stopped node to another, never while one r
   await t.rejects(run("protection", "import", at("broken.json"), "--datadir", to), /broken\.json is not JSON/);
   rmSync(join(to, "validator.json"));
   await t.rejects(run("protection", "import", at("i.json"), "--datadir", to), /--keystores <folder>/);
+});
+
+t.test("a folder takes the genesis document of one network, and no other's", async (t) => {
+  const [one, other] = [at("one.json"), at("other.json")];
+  writeFileSync(one, JSON.stringify(document));
+  writeFileSync(other, JSON.stringify(testGenesis(1).document));
+  adoptGenesis(at("fresh"), one);
+  adoptGenesis(at("fresh"), one);
+  t.equal(openGenesis(at("fresh")).genesisHash, readGenesisFile(one).genesisHash);
+  t.throws(() => adoptGenesis(at("fresh"), other), /is of another network than/);
+  writeFileSync(other, "{}");
+  t.throws(() => adoptGenesis(at("new"), other), /genesis/);
+  t.throws(() => adoptGenesis(at("new"), at("nowhere.json")), /nowhere\.json does not exist/);
+  t.notOk(existsSync(at("new")));
 });
