@@ -28,7 +28,7 @@ export const openGenesis = (datadir: string): Network => readGenesisFile(join(da
 /** Puts a genesis document into a new folder once it is known to be possible. Throws where the folder is of another network. */
 export const adoptGenesis = (datadir: string, file: string): void => {
   const given = readGenesisFile(file);
-  if (!existsSync(join(datadir, "genesis.json"))) return writeNodeFolder(datadir, readJson(file));
-  if (openGenesis(datadir).genesisHash !== given.genesisHash)
+  if (!existsSync(join(datadir, "genesis.json"))) writeNodeFolder(datadir, readJson(file));
+  else if (openGenesis(datadir).genesisHash !== given.genesisHash)
     throw new Error(`${datadir} is of another network than ${file}: give another folder, or no genesis document`);
 };

@@ -20,8 +20,8 @@ export interface NodeOptions {
   readonly datadir: string;
   /** Where the keys of the node's validators are; left out: where validator.json says, if there is one. */
   readonly validators?: ValidatorSource | undefined;
-  /** Whole epochs to listen for doubles of its validators before it signs; 0 where nobody else can have their keys. */
-  readonly doppelgangerEpochs: number;
+  /** Whole epochs to listen for doubles of its validators before it signs; left out: none, nobody else has their keys. */
+  readonly doppelgangerEpochs?: number;
   readonly rpc: { readonly host: string; readonly port: number };
   /** Left out: no connections to other nodes. */
   readonly p2p?: { readonly listen: readonly string[]; readonly bootstrap: readonly string[] };
@@ -101,7 +101,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const doubles = watchForDoubles({
     engine,
     validators: addresses,
-    epochs: protection ? options.doppelgangerEpochs : 0,
+    epochs: (protection && options.doppelgangerEpochs) ?? 0,
     onDouble: (double) => log.fatal(double, DOUBLE),
   });
   const producer = protection

@@ -40,7 +40,6 @@ export const devCommand = (): Command =>
       }
       const node = await startNode({
         datadir,
-        doppelgangerEpochs: 0,
         rpc: { host: "127.0.0.1", port: flags.port },
         log: createLog({ path: join(datadir, "node.log") }),
       });

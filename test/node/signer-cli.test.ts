@@ -54,7 +54,6 @@ t.test("a node without keys makes blocks by a signer of another process", async 
   const node = await startNode({
     datadir: at("node"),
     rpc: { host: "127.0.0.1", port: 0 },
-    doppelgangerEpochs: 0,
     log: silent,
   });
   t.teardown(() => node.stop());
