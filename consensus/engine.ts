@@ -26,7 +26,7 @@ import { KEPT_EPOCHS } from "./epochs.ts";
 import { createEthash, type Ethash } from "./ethash/ethash.ts";
 import { checkEvidence } from "./evidence.ts";
 import { nextBaseFee } from "./fees.ts";
-import { electorateOf, hasBit, voteMessage } from "./finality.ts";
+import { attesters, voteMessage } from "./finality.ts";
 import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
@@ -249,13 +249,9 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     const slot = slotOf(genesis, block.header.timestamp);
     accuse(slasher.proposal(slot, recoverCompact(block.hash, block.signature)!, block));
     const state = stateOf(block);
-    for (const { bitmap, signature, ...link } of block.body.certificates) {
-      const checkpoint = checkpoints.get(state, link.targetEpoch);
-      if (!checkpoint) continue;
-      const indices = electorateOf(state, checkpoint)
-        .voters.filter((_, place) => hasBit(bitmap, place))
-        .map((voter) => voter.index)
-        .sort((a, b) => a - b);
+    for (const certificate of block.body.certificates) {
+      const { bitmap: _, signature, ...link } = certificate;
+      const indices = attesters(state, certificate);
       accuse(slasher.vote({ indices, link, signature }));
     }
   };

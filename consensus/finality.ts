@@ -65,6 +65,19 @@ export const electorateOf = (state: State, checkpoint: Pick<Checkpoint, "set" | 
   };
 };
 
+/** The indices of those who signed a certificate, ascending; none where the state does not know its target. */
+export const attesters = (
+  state: State,
+  { targetEpoch, bitmap }: Pick<Certificate, "targetEpoch" | "bitmap">,
+): number[] => {
+  const checkpoint = checkpoints.get(state, targetEpoch);
+  if (!checkpoint) return [];
+  return electorateOf(state, checkpoint)
+    .voters.filter((_, place) => hasBit(bitmap, place))
+    .map((voter) => voter.index)
+    .sort((a, b) => a - b);
+};
+
 /** Verifies an aggregate signature of the voters behind a bitmap. About 1 ms and a little per voter. */
 export const verifyVotes = (
   electorate: Electorate,

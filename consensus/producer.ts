@@ -1,4 +1,5 @@
 import { type Block, MAX_CERTIFICATES, MAX_EVIDENCE } from "../chain/block.ts";
+import { type Header, hashHeader } from "../chain/header.ts";
 import { epochOf, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
 import { blsSign } from "../lib/bls.ts";
 import type { Address, Hash, Hex } from "../lib/bytes.ts";
@@ -22,23 +23,26 @@ export interface SlashingProtection {
   allowVote(validator: Address, sourceEpoch: number, targetEpoch: number, targetHash: Hash): Promise<void>;
 }
 
-/** Signs for one validator: with keys at hand, or by asking a program that guards them. */
+/**
+ * Signs for one validator: with keys at hand, or by asking a program that guards them. It is told what is to be signed, not
+ * bytes, so that who guards the keys can judge it.
+ */
 export interface Signer {
   readonly address: Address;
-  /** Signs a block's hash (65 bytes, secp256k1). */
-  proposal(hash: Hash): Promise<Hex>;
-  /** Signs the message of a slot's reveal (96 bytes, BLS). */
-  reveal(message: Uint8Array): Promise<Hex>;
-  /** Signs the message of a vote (96 bytes, BLS). */
-  vote(message: Uint8Array): Promise<Hex>;
+  /** Signs a block's header (65 bytes, secp256k1, over its hash). */
+  proposal(header: Header): Promise<Hex>;
+  /** Signs a slot's reveal (96 bytes, BLS). */
+  reveal(genesisHash: Hash, slot: number): Promise<Hex>;
+  /** Signs a vote (96 bytes, BLS). */
+  vote(genesisHash: Hash, link: Link): Promise<Hex>;
 }
 
 /** Makes a signer of keys that this process holds. */
 export const localSigner = ({ address, secp, bls }: { address: Address; secp: Hex; bls: Hex }): Signer => ({
   address,
-  proposal: async (hash) => signCompact(hash, secp),
-  reveal: async (message) => blsSign(bls, message),
-  vote: async (message) => blsSign(bls, message),
+  proposal: async (header) => signCompact(hashHeader(header), secp),
+  reveal: async (genesisHash, slot) => blsSign(bls, randaoMessage(genesisHash, slot)),
+  vote: async (genesisHash, link) => blsSign(bls, voteMessage(genesisHash, link)),
 });
 
 export interface ProducerOptions {
@@ -46,6 +50,8 @@ export interface ProducerOptions {
   /** The validators that this node works for; any number. */
   readonly signers: readonly Signer[];
   readonly protection: SlashingProtection;
+  /** Tells whether duties may be done in a slot; left out: in every one. */
+  readonly mayWork?: (slot: number) => boolean;
   readonly publishBlock: (block: Block) => void;
   readonly publishVote: (vote: Vote) => void;
   readonly log: Log;
@@ -69,6 +75,7 @@ export const createProducer = ({
   engine,
   signers,
   protection,
+  mayWork = () => true,
   publishBlock,
   publishVote,
   log,
@@ -103,7 +110,7 @@ export const createProducer = ({
     if (!signer || !mayPropose) return;
     const { address } = signer;
     const epoch = epochOf(genesis, slot);
-    const randaoReveal = await signer.reveal(randaoMessage(chain.genesisHash, slot));
+    const randaoReveal = await signer.reveal(chain.genesisHash, slot);
     // A fresh base: prepare changed the other one.
     const built = buildBlock(chain, engine.baseOf(parent), {
       slot,
@@ -126,7 +133,7 @@ export const createProducer = ({
     const block: Block = {
       hash: built.hash,
       header: built.header,
-      signature: await signer.proposal(built.hash),
+      signature: await signer.proposal(built.header),
       body: built.body,
     };
     await engine.adopt({ ...built, block });
@@ -180,12 +187,13 @@ export const createProducer = ({
     if (members.length === 0) return;
     const link = linkOf(epoch);
     votedEpoch = epoch;
-    for (const { signer, index } of members) await duty("voting", () => cast(signer, index, link));
+    // All at once: a signer that is slow to answer holds up no other, nor the next slot.
+    await Promise.all(members.map(({ signer, index }) => duty("voting", () => cast(signer, index, link))));
   };
 
   const cast = async (signer: Signer, index: number, link: Link): Promise<void> => {
     await protection.allowVote(signer.address, link.sourceEpoch, link.targetEpoch, link.targetHash);
-    const cast: Vote = { index, link, signature: await signer.vote(voteMessage(chain.genesisHash, link)) };
+    const cast: Vote = { index, link, signature: await signer.vote(chain.genesisHash, link) };
     try {
       engine.addVote(cast);
     } catch (error) {
@@ -205,6 +213,7 @@ export const createProducer = ({
   };
 
   const onSlot = async (slot: number): Promise<void> => {
+    if (!mayWork(slot)) return;
     await duty("proposing", () => propose(slot));
     const epoch = epochOf(genesis, slot);
     if (epoch >= 1 && epoch > votedEpoch && slot > firstSlot(genesis, epoch)) await duty("voting", () => vote(epoch));

@@ -62,15 +62,6 @@ export const makeFolder = (path: string): void => {
   }
 };
 
-/** Reads a file of validator keys; undefined where there is none. Throws with the path where it holds something else. */
-export const readValidatorKeys = (path: string): ValidatorKeys | undefined => {
-  const keys = readJson<ValidatorKeys>(path);
-  if (keys === undefined) return undefined;
-  if (!isHex(keys?.secp, 32) || !isHex(keys.bls, 32) || keys.address !== addressOf(keys.secp))
-    throw new Error(`${path} holds no keys of a validator ("rolec validator new --out <file>" makes them)`);
-  return keys;
-};
-
 /** Lays out the folder of a node: genesis.json, and validator.json where it validates. */
 export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: ValidatorKeys): void => {
   makeFolder(datadir);

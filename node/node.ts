@@ -1,9 +1,7 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { openDb } from "../chain/db.ts";
-import { readGenesis } from "../chain/genesis.ts";
 import { createEngine } from "../consensus/engine.ts";
-import { createProducer, localSigner } from "../consensus/producer.ts";
+import { createProducer } from "../consensus/producer.ts";
 import type { Address } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { openDataStore } from "../p2p/data/store.ts";
@@ -16,12 +14,19 @@ import { createRpcServer } from "../rpc/server.ts";
 import { createStratum } from "../rpc/stratum.ts";
 import { createWorkDesk } from "../rpc/work.ts";
 import { dataPort } from "./data-port.ts";
-import { readJson, readValidatorKeys, writeSecret } from "./folder.ts";
+import { watchForDoubles } from "./doppelganger.ts";
+import { writeSecret } from "./folder.ts";
+import { openGenesis } from "./genesis-file.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
+import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
 export interface NodeOptions {
   /** Folder with genesis.json and, where the node validates, validator.json. */
   readonly datadir: string;
+  /** Where the keys of the node's validators are; left out: where validator.json says, if there is one. */
+  readonly validators?: ValidatorSource | undefined;
+  /** Whole epochs to listen for doubles of its validators before it signs; left out: none, nobody else has their keys. */
+  readonly doppelgangerEpochs?: number;
   readonly rpc: { readonly host: string; readonly port: number };
   /** Left out: no connections to other nodes. */
   readonly p2p?: {
@@ -57,14 +62,17 @@ export interface RunningNode {
 }
 
 const EXPIRY_MS = 60_000;
+const DOUBLE =
+  "another program signs with the keys of this node's validator: this node does not, until it is started again. Stop the other, and bring over what it signed (rolec validator protection export)";
+
 /** Starts a node: the composition root of every program that runs one. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { datadir, log } = options;
-  const genesisFile = join(datadir, "genesis.json");
-  if (!existsSync(genesisFile)) throw new Error(`${genesisFile} does not exist`);
-  const genesis = readGenesis(readJson(genesisFile));
-  const key = readValidatorKeys(join(datadir, "validator.json"));
-  // The database first: it refuses a folder that another process has open, before anything is signed.
+  const { genesis, genesisHash } = openGenesis(datadir);
+  const source = options.validators ?? readValidatorSource(datadir);
+  // Keys before anything that would have to be stopped again: a wrong password is the likeliest reason not to start.
+  const signers = source ? await openSigners(source, genesisHash) : [];
+  // The database then: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log });
   const failed = new Promise<Error>((resolve) => engine.on("fatal", resolve));
@@ -83,7 +91,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   // RPC before the duties: a node that cannot be asked should not sign.
   const lots = network?.lots ?? openLotReceipts(dataDb, engine);
   const ownData = dataPort(data, network);
-  const desk = createWorkDesk({ engine, beneficiary: options.beneficiary ?? key?.address });
+  const desk = createWorkDesk({ engine, beneficiary: options.beneficiary ?? signers[0]?.address });
   const rpc = createRpcServer({
     engine,
     network,
@@ -99,24 +107,35 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   await network?.start();
   const stratum = options.stratum ? createStratum({ engine, desk, ...options.stratum, log }) : undefined;
   const stratumPort = await stratum?.start();
-  const protection = key ? await openSlashingProtection(join(datadir, "slashing-protection")) : undefined;
-  const producer =
-    key && protection
-      ? createProducer({
-          engine,
-          signers: [localSigner(key)],
-          protection,
-          publishBlock: (block) => network?.publishBlock(block),
-          publishVote: (vote) => network?.publishVote(vote),
-          log,
-        })
-      : undefined;
+  const protection = source
+    ? await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash)
+    : undefined;
+  const addresses = signers.map(({ address }) => address);
+  const doubles = watchForDoubles({
+    engine,
+    validators: addresses,
+    epochs: (protection && options.doppelgangerEpochs) ?? 0,
+    onDouble: (double) => log.fatal(double, DOUBLE),
+  });
+  const producer = protection
+    ? createProducer({
+        engine,
+        signers,
+        protection,
+        mayWork: doubles.mayWork,
+        publishBlock: (block) => network?.publishBlock(block),
+        publishVote: (vote) => network?.publishVote(vote),
+        log,
+      })
+    : undefined;
   producer?.start();
   const rpcUrl = `http://${options.rpc.host}:${port}`;
   const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
   writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
   engine.on("finalized", ({ epoch, hash }) => log.info({ epoch, hash }, "finalized"));
-  log.info({ rpcUrl, validator: key?.address, head: engine.head().header.number }, "node started");
+  if (doubles.firstSlot > 0)
+    log.info({ firstSlot: doubles.firstSlot }, "listens for doubles of its validators before it signs");
+  log.info({ rpcUrl, validators: addresses, head: engine.head().header.number }, "node started");
   return {
     rpcUrl,
     stratumPort,
@@ -126,6 +145,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
       clearInterval(expiry);
       await stratum?.stop();
       await producer?.stop();
+      doubles.stop();
       await rpc.stop();
       await network?.stop();
       await engine.stop();

@@ -1,7 +1,7 @@
 import type { Database } from "../chain/db.ts";
-import { type Address, concat, fromHex, type Hash, type Hex, isHex, utf8 } from "../lib/bytes.ts";
-import { decodeWith, encodeWith, hash, record, uint } from "../lib/codec.ts";
+import { type Address, type Hash, type Hex, isHex, utf8 } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
+import { bindToGenesis, lastProposal, lastVote } from "./slashing-protection.ts";
 
 /**
  * What validators have signed, as EIP-3076 carries it from one program to another (version 5): its public keys are the
@@ -33,11 +33,6 @@ const VERSION = "5";
 const MAX_VALIDATORS = 100_000;
 /** Stands where it is not known what was signed, so that nothing counts as the same again. No hash is known to be it. */
 const UNKNOWN: Hash = keccak256(utf8("rolec/unknown signing root"));
-
-// As slashing-protection.ts stores them; test/node/slashing-interchange.test.ts holds the two together.
-const proposal = record({ slot: uint, hash });
-const vote = record({ sourceEpoch: uint, targetEpoch: uint, targetHash: hash });
-const keyOf = (kind: "p" | "v", validator: Address): Uint8Array => concat(utf8(kind), fromHex(validator));
 
 const fail = (reason: string): never => {
   throw new Error(`slashing protection interchange: ${reason}`);
@@ -98,8 +93,8 @@ export const readInterchange = (json: unknown, genesisHash: Hash): Interchange =
   };
 };
 
-type Proposal = ReturnType<typeof proposal.decode>;
-type SignedVote = ReturnType<typeof vote.decode>;
+type Proposal = NonNullable<ReturnType<typeof lastProposal.read>>;
+type SignedVote = NonNullable<ReturnType<typeof lastVote.read>>;
 
 /** The later of two proposals; of two for one slot, neither may be signed again. */
 const laterProposal = (a: Proposal | undefined, b: Proposal): Proposal =>
@@ -127,6 +122,7 @@ export const importInterchange = async (
   interchange: Interchange,
   validators: readonly NamedValidator[],
 ): Promise<{ readonly imported: number; readonly unknown: readonly Hex[] }> => {
+  await bindToGenesis(db, interchange.metadata.genesis_validators_root);
   const addresses = new Map(validators.map(({ address, blsPublicKey }) => [blsPublicKey, address]));
   const proposals = new Map<Address, Proposal>();
   const votes = new Map<Address, SignedVote>();
@@ -139,9 +135,9 @@ export const importInterchange = async (
       continue;
     }
     if (!seen.has(address)) {
-      const [oldProposal, oldVote] = [db.get(keyOf("p", address)), db.get(keyOf("v", address))];
-      if (oldProposal) proposals.set(address, decodeWith(proposal, oldProposal));
-      if (oldVote) votes.set(address, decodeWith(vote, oldVote));
+      const [oldProposal, oldVote] = [lastProposal.read(db, address), lastVote.read(db, address)];
+      if (oldProposal) proposals.set(address, oldProposal);
+      if (oldVote) votes.set(address, oldVote);
       seen.add(address);
     }
     for (const { slot, signing_root } of signed_blocks)
@@ -160,8 +156,8 @@ export const importInterchange = async (
   }
   await db.batch(
     [
-      ...Array.from(proposals, ([address, last]) => ({ key: keyOf("p", address), value: encodeWith(proposal, last) })),
-      ...Array.from(votes, ([address, last]) => ({ key: keyOf("v", address), value: encodeWith(vote, last) })),
+      ...Array.from(proposals, ([address, last]) => lastProposal.op(address, last)),
+      ...Array.from(votes, ([address, last]) => lastVote.op(address, last)),
     ],
     true,
   );
@@ -178,18 +174,16 @@ export const exportInterchange = (
 ): Interchange => ({
   metadata: { interchange_format_version: VERSION, genesis_validators_root: genesisHash },
   data: validators.map(({ address, blsPublicKey }) => {
-    const [proposalBytes, voteBytes] = [db.get(keyOf("p", address)), db.get(keyOf("v", address))];
-    const lastProposal = proposalBytes && decodeWith(proposal, proposalBytes);
-    const lastVote = voteBytes && decodeWith(vote, voteBytes);
+    const [proposal, vote] = [lastProposal.read(db, address), lastVote.read(db, address)];
     return {
       pubkey: blsPublicKey,
-      signed_blocks: lastProposal ? [{ slot: String(lastProposal.slot), ...rootField(lastProposal.hash) }] : [],
-      signed_attestations: lastVote
+      signed_blocks: proposal ? [{ slot: String(proposal.slot), ...rootField(proposal.hash) }] : [],
+      signed_attestations: vote
         ? [
             {
-              source_epoch: String(lastVote.sourceEpoch),
-              target_epoch: String(lastVote.targetEpoch),
-              ...rootField(lastVote.targetHash),
+              source_epoch: String(vote.sourceEpoch),
+              target_epoch: String(vote.targetEpoch),
+              ...rootField(vote.targetHash),
             },
           ]
         : [],

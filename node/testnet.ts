@@ -143,6 +143,9 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
         String(ports[index]),
         "--p2p-port",
         String(p2pPorts[index]),
+        // Nobody else has these folders, and a network of seconds should not wait.
+        "--doppelganger-epochs",
+        "0",
         ...bootstrap.flatMap((address) => ["--bootstrap", address]),
       ],
       member.log,

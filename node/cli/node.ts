@@ -1,13 +1,13 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { canonicalJson, readGenesis } from "../../chain/genesis.ts";
 import type { Hex } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
-import { readJson, writeNodeFolder } from "../folder.ts";
+import { adoptGenesis } from "../genesis-file.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
-import { address, checkMultiaddr, port, several, whole } from "./options.ts";
+import type { ValidatorSource } from "../validator-source.ts";
+import { address, checkMultiaddr, port, several, url, whole } from "./options.ts";
 import { fail, print } from "./output.ts";
 import { serve } from "./serve.ts";
 
@@ -25,20 +25,23 @@ interface NodeFlags {
   announce?: string[];
   dataCache: number;
   dataPinned: number;
+  keystores?: string;
+  passwordFile?: string;
+  remoteSigner?: string;
+  tokenFile?: string;
+  doppelgangerEpochs: number;
   logLevel: string;
 }
 
 const MIB = 1024 * 1024;
 
-/** Puts a genesis document into a new folder, once it is known to be possible. Refuses a folder of another network. */
-const takeGenesis = (datadir: string, file: string): void => {
-  const given = readJson(file) ?? fail(`${file} does not exist`);
-  readGenesis(given);
-  const kept = join(datadir, "genesis.json");
-  const own = readJson(kept);
-  if (own === undefined) writeNodeFolder(datadir, given);
-  else if (canonicalJson(own) !== canonicalJson(given))
-    fail(`${kept} differs from ${file}: the folder is of another network; give another --datadir, or no --genesis`);
+/** Where the flags say that the keys are; undefined: what validator.json says. */
+const sourceOf = ({ keystores, passwordFile, remoteSigner, tokenFile }: NodeFlags): ValidatorSource | undefined => {
+  if (!keystores !== !passwordFile) fail("--keystores and --password-file go together");
+  if (!remoteSigner !== !tokenFile) fail("--remote-signer and --token-file go together");
+  if (keystores && remoteSigner) fail("give --keystores or --remote-signer, not both");
+  if (remoteSigner && tokenFile) return { kind: "remote", url: remoteSigner, tokenFile };
+  return keystores && passwordFile ? { kind: "keystores", folder: keystores, passwordFile } : undefined;
 };
 
 export const nodeCommand = (): Command =>
@@ -57,17 +60,29 @@ export const nodeCommand = (): Command =>
     .option("--announce <multiaddr>", "an address at which others reach this node, e.g. a router's", several)
     .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
     .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
+    .option("--keystores <folder>", "key files of the validators that this node works for, instead of validator.json")
+    .option("--password-file <file>", "their password")
+    .option("--remote-signer <url>", "or the `rolec signer` that has the keys", url)
+    .option("--token-file <file>", "its token")
+    .option(
+      "--doppelganger-epochs <n>",
+      "epochs to listen, before signing, for another program that signs with the same keys; 0: none",
+      whole(0, 100),
+      2,
+    )
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
       const genesis = join(datadir, "genesis.json");
       for (const each of flags.bootstrap ?? []) checkMultiaddr(each);
-      if (flags.genesis) takeGenesis(datadir, flags.genesis);
+      if (flags.genesis) adoptGenesis(datadir, flags.genesis);
       if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
       const node = await started(
         startNode({
           datadir,
+          validators: sourceOf(flags),
+          doppelgangerEpochs: flags.doppelgangerEpochs,
           rpc: { host: flags.host, port: flags.port },
           p2p: {
             listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`],

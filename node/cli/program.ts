@@ -9,6 +9,7 @@ import { jobCommand } from "./job.ts";
 import { minerCommand } from "./miner.ts";
 import { nodeCommand } from "./node.ts";
 import { runCommand } from "./run.ts";
+import { signerCommand } from "./signer.ts";
 import { testnetCommand } from "./testnet.ts";
 import { validatorCommand } from "./validator.ts";
 import { workerCommand } from "./worker.ts";
@@ -31,6 +32,7 @@ export const createProgram = (): Command => {
     dataCommand,
     runCommand,
     validatorCommand,
+    signerCommand,
     accountCommand,
     genesisCommand,
   ])

@@ -6,10 +6,14 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { encodeCall } from "../../vm/abi.ts";
 import type { PowerRow } from "../demo.ts";
-import { readValidatorKeys, validatorKeys, writeSecret } from "../folder.ts";
+import { readJson, type ValidatorKeys, validatorKeys, writeSecret } from "../folder.ts";
+import { openKeystores, readSecretFile } from "../validator-keystores.ts";
+import { readPlainKeys } from "../validator-source.ts";
 import { feesNow, transact } from "../wallet.ts";
-import { DEFAULT_NODE, privateKey, url } from "./options.ts";
+import { address, DEFAULT_NODE, privateKey, url } from "./options.ts";
 import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
+import { keysCommand } from "./validator-keys.ts";
+import { protectionCommand } from "./validator-protection.ts";
 
 const VALIDATORS: Address = "0x0000000000000000000000000000000000001000";
 
@@ -30,11 +34,34 @@ export const powerTable = (rows: readonly PowerRow[]): string => {
   );
 };
 
+interface RegisterFlags {
+  keys?: string;
+  keystores?: string;
+  passwordFile?: string;
+  validator?: Address;
+  bond: bigint;
+  key?: Hex;
+  node: string;
+}
+
+/** The keys to register: those of a plain file, or a validator's in a folder of key files. */
+const keysToRegister = async ({ keys, keystores, passwordFile, validator }: RegisterFlags): Promise<ValidatorKeys> => {
+  if (keys) return readPlainKeys(readJson(keys) ?? fail(`${keys} does not exist`), keys);
+  if (!keystores || !passwordFile)
+    return fail("give --keys <file>, or --keystores <folder> and --password-file <file>");
+  const all = await openKeystores(keystores, readSecretFile(passwordFile));
+  const found = validator ? all.filter((each) => each.address === validator) : all;
+  if (found.length === 1) return found[0]!;
+  return fail(`${keystores} has ${found.length} such validators; name one with --validator <address>`);
+};
+
 export const validatorCommand = (): Command => {
   const command = new Command("validator").description("make validator keys, register, look at power");
+  command.addCommand(keysCommand());
+  command.addCommand(protectionCommand());
   command
     .command("new")
-    .description("make the keys of a validator")
+    .description("make the keys of a validator, in plain; `validator keys new` seals them")
     .requiredOption("--out <file>", "where they are written, readable by you alone")
     .action((flags: { out: string }) => {
       const keys = validatorKeys();
@@ -44,7 +71,10 @@ export const validatorCommand = (): Command => {
   command
     .command("register")
     .description("register a validator with a bond")
-    .requiredOption("--keys <file>", "the file that `validator new` made")
+    .option("--keys <file>", "the file that `validator new` made")
+    .option("--keystores <folder>", "or the folder of its key files")
+    .option("--password-file <file>", "their password")
+    .option("--validator <address>", "which of the folder's validators", address)
     .requiredOption("--bond <rlc>", "bond in RLC", parseRlc)
     .option(
       "--key <key>",
@@ -52,8 +82,8 @@ export const validatorCommand = (): Command => {
       privateKey,
     )
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
-    .action(async (flags: { keys: string; bond: bigint; key?: Hex; node: string }) => {
-      const keys = readValidatorKeys(flags.keys) ?? fail(`${flags.keys} does not exist`);
+    .action(async (flags: RegisterFlags) => {
+      const keys = await keysToRegister(flags);
       const client = rpcClient(flags.node);
       const owner = flags.key ? addressOf(flags.key) : keys.address;
       const data = encodeCall("register(bytes,bytes,address)", [

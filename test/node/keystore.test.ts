@@ -1,11 +1,20 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { blsKeygen, blsPublicKey } from "../../lib/bls.ts";
 import { type Hex, utf8 } from "../../lib/bytes.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
-import { type Kdf, KeystoreError, openKeystore, openKeystores, sealBls, sealSecp256k1 } from "../../node/keystore.ts";
+import {
+  type Kdf,
+  KeystoreError,
+  lightKdf,
+  openKeystore,
+  openKeystoreFile,
+  sealBls,
+  sealSecp256k1,
+  strongKdf,
+} from "../../node/keystore.ts";
 
 const vectors = process.env.ROLEC_VECTORS;
 const file = join(vectors ?? "", "ethereum", "KeyStoreTests", "basic_tests.json");
@@ -130,25 +139,24 @@ t.test("malformed, damaged and greedy files are refused with the reason, before 
   await t.rejects(sealBls(none, "x", QUICK[1]), /not a secret key/);
 });
 
-t.test("a folder of key files opens in order of their names, or names the file that does not", async (t) => {
+t.test("a key file opens by its path, or the error names it", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "rolec-keystore-"));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const put = (name: string, json: unknown): void => writeFileSync(join(folder, name), JSON.stringify(json));
-  const secp = randomPrivateKey();
-  const sealed = await sealSecp256k1(secp, "x", QUICK[1]);
-  put("b.json", sealed);
-  put("a.json", await sealBls(blsKeygen(utf8("another seed of thirty-two bytes")), "x", QUICK[1]));
-  writeFileSync(join(folder, "notes.txt"), "not a key");
-  mkdirSync(join(folder, "folder.json"));
-  t.same(
-    (await openKeystores(folder, "x")).map(({ kind }) => kind),
-    ["bls", "secp256k1"],
-  );
-  await t.rejects(openKeystores(folder, "y"), /a\.json: keystore: wrong password/);
-  put("c.json", sealed);
-  await t.rejects(openKeystores(folder, "x"), /c\.json: keystore: another file has this key/);
-  writeFileSync(join(folder, "c.json"), "{");
-  await t.rejects(openKeystores(folder, "x"), /c\.json: keystore: not JSON/);
-  writeFileSync(join(folder, "c.json"), " ".repeat(100_000));
-  await t.rejects(openKeystores(folder, "x"), /c\.json: keystore: larger than/);
+  const path = join(folder, "a.json");
+  await t.rejects(openKeystoreFile(path, "x"), new KeystoreError(`${path} does not exist`));
+  writeFileSync(path, JSON.stringify(await sealSecp256k1(randomPrivateKey(), "x", QUICK[1])));
+  t.match(await openKeystoreFile(path, "x"), { kind: "secp256k1" });
+  await t.rejects(openKeystoreFile(path, "y"), /a\.json: keystore: wrong password/);
+  for (const text of ["{", "[]", "5"]) {
+    writeFileSync(path, text);
+    await t.rejects(openKeystoreFile(path, "x"), /a\.json is no JSON object/);
+  }
+  writeFileSync(path, " ".repeat(100_000));
+  await t.rejects(openKeystoreFile(path, "x"), /a\.json is larger than/);
+});
+
+t.test("what new files use takes the cost of the standards", async (t) => {
+  t.match(strongKdf(), { name: "scrypt", n: 262_144, r: 8, p: 1 });
+  t.match(lightKdf(), { name: "pbkdf2", c: 262_144 });
+  t.not(Buffer.from(lightKdf().salt).equals(lightKdf().salt), true);
 });

@@ -83,7 +83,7 @@ t.test("what one program signed the next one knows, over an interchange and thro
   t.teardown(() => {
     for (const path of [from, to]) rmSync(path, { recursive: true });
   });
-  const first = await openSlashingProtection(from);
+  const first = await openSlashingProtection(from, GENESIS);
   await first.allowProposal(A.address, 7, root("07"));
   await first.allowVote(A.address, 2, 5, root("05"));
   await first.allowVote(B.address, 0, 1, root("09"));
@@ -97,7 +97,7 @@ t.test("what one program signed the next one knows, over an interchange and thro
   t.same(JSON.stringify(exportInterchange(db, GENESIS, [A, B])), text);
   await db.close();
 
-  const second = await openSlashingProtection(to);
+  const second = await openSlashingProtection(to, GENESIS);
   await second.allowProposal(A.address, 7, root("07"));
   await second.allowVote(A.address, 2, 5, root("05"));
   await t.rejects(second.allowProposal(A.address, 7, root("08")), /slot 7 was/);

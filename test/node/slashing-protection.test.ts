@@ -5,16 +5,17 @@ import t from "tap";
 import { type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { openSlashingProtection } from "../../node/slashing-protection.ts";
 
+const genesis: Hash = `0x${"99".repeat(32)}`;
 const other: Hash = `0x${"11".repeat(32)}`;
 
 t.test("nothing slashable is signed, also after the program was started again", async (t) => {
   const path = mkdtempSync(join(tmpdir(), "rolec-protection-"));
   t.teardown(() => rmSync(path, { recursive: true }));
-  let protection = await openSlashingProtection(path);
+  let protection = await openSlashingProtection(path, genesis);
   await protection.allowProposal(ZERO_ADDRESS, 5, ZERO_HASH);
   await protection.allowVote(ZERO_ADDRESS, 2, 4, ZERO_HASH);
   await protection.close();
-  protection = await openSlashingProtection(path);
+  protection = await openSlashingProtection(path, genesis);
   await protection.allowProposal(ZERO_ADDRESS, 5, ZERO_HASH);
   await protection.allowVote(ZERO_ADDRESS, 2, 4, ZERO_HASH);
   await t.rejects(protection.allowProposal(ZERO_ADDRESS, 5, other), /slot 5 was/, "double proposal");
@@ -25,5 +26,30 @@ t.test("nothing slashable is signed, also after the program was started again", 
   await t.rejects(protection.allowVote(ZERO_ADDRESS, 6, 5, other), /goes nowhere/);
   await protection.allowVote(ZERO_ADDRESS, 4, 5, other);
   await protection.allowProposal(`0x${"22".repeat(20)}`, 1, other);
+  await protection.close();
+});
+
+t.test("protection of one network says nothing about another, and opens there no more", async (t) => {
+  const path = mkdtempSync(join(tmpdir(), "rolec-protection-"));
+  t.teardown(() => rmSync(path, { recursive: true }));
+  await (await openSlashingProtection(path, genesis)).close();
+  await t.rejects(openSlashingProtection(path, other), /of the network with genesis 0x9999/);
+  const open = await openSlashingProtection(path, genesis);
+  await t.rejects(openSlashingProtection(path, genesis), /does not open/, "a second process that signs");
+  await open.close();
+});
+
+t.test("of requests at the same moment one is allowed, and its repetition once the disk knows it", async (t) => {
+  const path = mkdtempSync(join(tmpdir(), "rolec-protection-"));
+  t.teardown(() => rmSync(path, { recursive: true }));
+  const protection = await openSlashingProtection(path, genesis);
+  const settled: string[] = [];
+  const note = (name: string) => () => void settled.push(name);
+  await Promise.all([
+    protection.allowProposal(ZERO_ADDRESS, 5, ZERO_HASH).then(note("first")),
+    protection.allowProposal(ZERO_ADDRESS, 5, ZERO_HASH).then(note("again")),
+    t.rejects(protection.allowProposal(ZERO_ADDRESS, 5, other), /slot 5 was/),
+  ]);
+  t.same(settled, ["first", "again"]);
   await protection.close();
 });

@@ -1,0 +1,66 @@
+import { join, resolve } from "node:path";
+import { localSigner, type Signer } from "../consensus/producer.ts";
+import { type Hash, isHex } from "../lib/bytes.ts";
+import { addressOf } from "../lib/secp256k1.ts";
+import { readJson, type ValidatorKeys } from "./folder.ts";
+import { askValidators, connectSigner, type SignerClientOptions } from "./signer/client.ts";
+import type { NamedValidator } from "./slashing-interchange.ts";
+import { listKeystores, named, openKeystores, readSecretFile } from "./validator-keystores.ts";
+
+/** Where a node has the keys of its validators: in plain (for development), in key files, or behind a signer. */
+export type ValidatorSource =
+  | { readonly kind: "plain"; readonly keys: ValidatorKeys }
+  | { readonly kind: "keystores"; readonly folder: string; readonly passwordFile: string }
+  | { readonly kind: "remote"; readonly url: string; readonly tokenFile: string };
+
+/** Reads the plain keys of one validator. Throws where they are malformed. */
+export const readPlainKeys = (json: unknown, path: string): ValidatorKeys => {
+  const { address, secp, bls } = (json ?? {}) as Partial<Record<string, unknown>>;
+  if (!isHex(secp, 32) || !isHex(bls, 32))
+    throw new Error(`${path} holds no keys of a validator ("rolec validator new --out <file>" makes them)`);
+  if (addressOf(secp) !== address) throw new Error(`${path}: the key secp is that of ${addressOf(secp)}`);
+  return { address, secp, bls };
+};
+
+/**
+ * Reads a node folder's validator.json: plain keys, `{ "keystores": folder, "passwordFile": file }` or
+ * `{ "remoteSigner": url, "tokenFile": file }`, by paths from there. undefined where there is none: a node without duties. Throws where it is malformed.
+ */
+export const readValidatorSource = (datadir: string): ValidatorSource | undefined => {
+  const path = join(datadir, "validator.json");
+  const json = readJson<Partial<Record<string, unknown>>>(path);
+  if (json === undefined) return undefined;
+  const { keystores, passwordFile, remoteSigner, tokenFile } = json;
+  if (typeof keystores === "string" && typeof passwordFile === "string")
+    return { kind: "keystores", folder: resolve(datadir, keystores), passwordFile: resolve(datadir, passwordFile) };
+  if (typeof remoteSigner === "string" && typeof tokenFile === "string" && URL.canParse(remoteSigner))
+    return { kind: "remote", url: remoteSigner, tokenFile: resolve(datadir, tokenFile) };
+  return { kind: "plain", keys: readPlainKeys(json, path) };
+};
+
+const clientOf = (source: Extract<ValidatorSource, { kind: "remote" }>): SignerClientOptions => ({
+  url: source.url,
+  token: readSecretFile(source.tokenFile),
+});
+
+/** Opens the keys of a source that holds any. Takes about two seconds a validator. Throws where there are none. */
+export const openKeys = async (source: ValidatorSource): Promise<ValidatorKeys[]> => {
+  if (source.kind === "remote") throw new Error("a remote signer gives no keys away");
+  if (source.kind === "plain") return [source.keys];
+  const keys = await openKeystores(source.folder, readSecretFile(source.passwordFile));
+  if (keys.length === 0) throw new Error(`${source.folder} holds no keys`);
+  return keys;
+};
+
+/** Opens the signers of a source: its keys, or the program that guards them. */
+export const openSigners = async (source: ValidatorSource, genesisHash: Hash): Promise<Signer[]> =>
+  source.kind === "remote"
+    ? connectSigner(clientOf(source), genesisHash)
+    : (await openKeys(source)).map((keys) => localSigner(keys));
+
+/** Names the validators of a source without opening their keys. */
+export const namesOf = async (source: ValidatorSource): Promise<readonly NamedValidator[]> => {
+  if (source.kind === "plain") return [named(source.keys)];
+  if (source.kind === "remote") return (await askValidators(clientOf(source))).validators;
+  return listKeystores(source.folder);
+};
