@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
-import { type Address, type Hex, isHex, utf8 } from "../lib/bytes.ts";
+import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { addressOf, randomPrivateKey } from "../lib/secp256k1.ts";
 

@@ -74,7 +74,9 @@ export const statusPage = (status: Status): string =>
       ["node", `${status.node}, block ${status.seenBlock}`],
       [
         "slots",
-        `${status.slots}, staking ${rlc(status.stakeWei)} RLC${status.leaving > 0 ? `, ${status.leaving} leaving` : ""}`,
+        status.nodeAnswers
+          ? `${status.slots}, staking ${rlc(status.stakeWei)} RLC${status.leaving > 0 ? `, ${status.leaving} leaving` : ""}`
+          : "not known: the node does not answer",
       ],
       ["policy", describePolicy(status.policy)],
       ["computing", status.computing.map(short).join(", ") || "nothing"],

@@ -7,7 +7,6 @@ import { HttpError, readBody, respond } from "../../rpc/http.ts";
 import { type Guard, type Request, SigningRefused } from "./guard.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
-const BODY_TIMEOUT_MS = 5_000;
 const MAX_CONNECTIONS = 64;
 const MAX_IN_FLIGHT = 256;
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -68,7 +67,7 @@ export const createSignerServer = ({
     const method = methods.get(path);
     if (!method) throw new HttpError(404, "not found");
     if (request.method !== "POST") throw new HttpError(405, "method not allowed");
-    const { header, ...asked } = parseRequest(await readBody(request, MAX_BODY_BYTES, BODY_TIMEOUT_MS));
+    const { header, ...asked } = parseRequest(await readBody(request, MAX_BODY_BYTES, REQUEST_TIMEOUT_MS));
     try {
       const signature = await method({ header, ...asked });
       log.info({ ...asked, path }, "signed");

@@ -9,6 +9,7 @@ import type { Address, Hash, Hex } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { costsOfDeal, dealsOf, lotsOfDeal, outcomesOf } from "../../node/jobs.ts";
+import { defaultPolicy } from "../../node/worker/policy.ts";
 import { RpcCallError, type RpcClient, rpcClient } from "../../rpc/client.ts";
 
 t.setTimeout(600_000);
@@ -194,7 +195,14 @@ t.test("a genesis document is kept once it is known to be good, and never exchan
 
 t.test("a worker whose node is down does not claim to have no slots", async (t) => {
   const worker = join(folder, "away");
-  const status = { pid: 1, address: addressOf(poor), node: "http://127.0.0.1:9", seated: [], computing: [] };
+  const status = {
+    pid: 1,
+    address: addressOf(poor),
+    node: "http://127.0.0.1:9",
+    seated: [],
+    computing: [],
+    policy: defaultPolicy(1),
+  };
   await rolec("genesis", "new", "--out", worker, "--validators", "1");
   writeFileSync(join(worker, "status.json"), JSON.stringify(status));
   const shown = await rolec("worker", "status", "--datadir", worker);
