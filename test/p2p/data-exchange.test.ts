@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pino } from "pino";
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { equalBytes, type Hash, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
+import type { Log } from "../../lib/log.ts";
 import { parseCid, RAW } from "../../p2p/data/cid.ts";
 import { createExchange } from "../../p2p/data/exchange.ts";
 import type { TreeLimits } from "../../p2p/data/limits.ts";
@@ -24,7 +26,7 @@ const big = new Uint8Array(5 * 1024 * 1024 + 3).map((_, i) => (i >>> 20) + i);
 
 const startNode = async (
   t: { teardown(work: () => Promise<void>): void },
-  options: { limits?: Partial<TreeLimits>; serves?: boolean } = {},
+  options: { limits?: Partial<TreeLimits>; serves?: boolean; log?: Log } = {},
 ) => {
   const datadir = mkdtempSync(join(tmpdir(), "rolec-p2p-"));
   const host = await createHost({ datadir, listen: ["/ip4/127.0.0.1/tcp/0"], genesisHash });
@@ -32,7 +34,7 @@ const startNode = async (
   const db = memoryDb();
   const store = await openDataStore(db);
   const limits = options.limits ?? {};
-  const exchange = createExchange({ host, genesisHash, store, log: silent, limits, timeoutMs: 20_000 });
+  const exchange = createExchange({ host, genesisHash, store, log: options.log ?? silent, limits, timeoutMs: 20_000 });
   if (options.serves !== false) await exchange.start();
   t.teardown(async () => {
     await exchange.stop();
@@ -102,8 +104,10 @@ t.test("false bytes are refused, their giver is left, and another peer gives the
   );
 });
 
-t.test("answers of any form end in an error", async (t) => {
-  const node = await startNode(t);
+t.test("answers of any form end in an error, and what is no answer in a ban", async (t) => {
+  const lines: string[] = [];
+  const log = pino({ level: "warn" }, { write: (line: string) => lines.push(line) });
+  const node = await startNode(t, { log });
   const answers: unknown[] = [1e9, -1, "x", {}, [], [1], [null, null, null], [[[]]], Array(9).fill(utf8("x"))];
   for (const answer of answers) {
     const odd = await startNode(t, { serves: false });
@@ -116,6 +120,9 @@ t.test("answers of any form end in an error", async (t) => {
     await connect(node, odd);
     const { cid } = await odd.store.importFile(utf8(JSON.stringify(answer)));
     await t.rejects(node.exchange.fetch(cid), { code: "data-missing" }, JSON.stringify(answer));
+    if (answer !== -1 && answer !== "x") continue;
+    t.match(lines.at(-1), "data-message", "the rule that it breaks");
+    t.ok(node.host.services.bans.has(odd.host.peerId));
   }
 });
 
