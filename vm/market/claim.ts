@@ -24,6 +24,7 @@ import {
 } from "./lot.ts";
 import { resultsOf } from "./result.ts";
 import { payOwners } from "./reward.ts";
+import { removeFromRing } from "./ring.ts";
 import { failLot } from "./round.ts";
 import { anyBytes, HUB_TABLE, tableOf } from "./tables.ts";
 
@@ -78,18 +79,27 @@ export const initializeAndClaim = (env: Env, dealid: Hash, index: bigint): void 
   if (block.timestamp < dealOf(state, dealid)!.startTime + FINAL_RATIO * job.timeref)
     revert("the task cannot be claimed now");
   const lot = newLot(dealid, job, number);
-  setJob(state, dealid, { ...job, givenUp: job.givenUp + lot.count, failed: job.failed + 1 });
+  const givenUp = job.givenUp + lot.count;
+  const isAll = job.next * job.lotSize + givenUp >= job.tasks;
+  // With nothing left to draw the deal leaves the ring at once: its pool may never draw again.
+  if (isAll) removeFromRing(state, job.pool, dealid);
+  const passed = isAll ? { next: job.lots, givenUp: 0 } : { givenUp };
+  setJob(state, dealid, { ...job, ...passed, failed: job.failed + 1 });
   refund(env, id, { ...lot, failTime: block.timestamp });
 };
 
-/** Shows one task's receipt of a completed lot of several: it becomes the task's record, and owners are paid for it. */
+/**
+ * Shows one task's receipt of a completed lot of several: it becomes the task's record, and owners are paid for it. When workers
+ * need not serve receipts any more, an empty one stands for those that nobody has: what is locked goes back to the sponsor.
+ */
 export const settle = (env: Env, id: Hash, i: bigint, receipt: Uint8Array, proof: readonly Hash[]): void => {
   const { state } = env;
   const lot = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
   if (lot.status !== LOT_STATUS.completed || lot.count === 1) revert("the lot has nothing to settle");
   const { root } = decodeLotReceipt(receiptOf(state, id)!)!;
   const at = i < BigInt(lot.count) ? Number(i) : revert("no such task");
-  if (!merkleVerify(root, keccak256(receipt), at, lot.count, proof)) revert("not a receipt of this lot");
+  const isLost = receipt.length === 0 && env.block.timestamp >= finalDeadline(lot) + env.block.params.serveSeconds;
+  if (!isLost && !merkleVerify(root, keccak256(receipt), at, lot.count, proof)) revert("not a receipt of this lot");
   const idx = lot.first + at;
   const task = taskId(lot.dealid, idx);
   if (settledTask(state, task)) revert("settled already");

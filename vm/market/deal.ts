@@ -61,8 +61,6 @@ export interface Job {
   /** Tasks given back before they were drawn, one lot at a time. */
   readonly givenUp: number;
   readonly cancelled: boolean;
-  /** Place in the ring; meaningless once there is nothing left to draw. */
-  readonly ringIndex: number;
 }
 
 const deals = tableOf(
@@ -115,7 +113,6 @@ const jobs = tableOf(
     failed: uint,
     givenUp: uint,
     cancelled: bool,
-    ringIndex: uint,
   }),
 );
 

@@ -6,7 +6,7 @@ import { type Job, jobOf, lotId, lotTasks, setJob } from "./deal.ts";
 import type { Env } from "./env.ts";
 import { LOT_STATUS, type Lot, lotOf, newLot, newSeat, ROUND_RATIO, setLot } from "./lot.ts";
 import { poolOf } from "./pool.ts";
-import { advanceRing, removeFromRing, ringAhead, ringCount } from "./ring.ts";
+import { removeFromRing, waitingDeals, waitingPools } from "./ring.ts";
 import { escalationCount, failLot, isTooLate, pushEscalation, shiftEscalation } from "./round.ts";
 import { type Slot, saveSlot, slotAtIndex, slotOf } from "./slot.ts";
 
@@ -96,9 +96,6 @@ const drawFirst = (env: Env, dealid: Hash, job: Job, budget: Budget): boolean =>
   const count = lotTasks(job, job.next);
   const isGivenUp = lotOf(state, id) !== undefined;
   if (!isGivenUp) {
-    const pool = poolOf(state, job.pool)!;
-    // While most slots are busy, lots wait: whoever keeps others busy would else be drawn more often itself.
-    if (2 * pool.drawable < pool.length) return false;
     const seed = drawSeed(block.mixHash, dealid, job.next, 0);
     const slots = drawSlots(env, job.pool, seed, firstCommittee(job.trust), budget);
     if (!slots) return false;
@@ -107,27 +104,45 @@ const drawFirst = (env: Env, dealid: Hash, job: Job, budget: Budget): boolean =>
   }
   const next = job.next + 1;
   setJob(state, dealid, { ...job, next, givenUp: job.givenUp - (isGivenUp ? count : 0) });
-  if (next === job.lots) removeFromRing(state, job.ringIndex);
+  if (next === job.lots) removeFromRing(state, job.pool, dealid);
   return true;
 };
 
-/** Draws first rounds, one lot of each deal in turn, until the block's work is done or no deal can go on. */
-export const drawLots = (env: Env, budget: Budget): void => {
-  const { state, block } = env;
-  let turns = block.params.drawsPerBlock;
+/** Draws one lot of a pool, of the deal whose turn it is or the next that can go on; false where there is none. */
+const drawOfPool = (env: Env, pool: Address, budget: Budget): boolean => {
+  const { state } = env;
+  const { length, drawable } = poolOf(state, pool)!;
+  budget.candidates -= 1;
+  // While most slots are busy, lots wait: whoever keeps others busy would else be drawn more often itself.
+  if (length === 0 || 2 * drawable < length) return false;
+  const deals = waitingDeals(pool);
+  const count = deals.count(state);
   let refused = 0;
-  while (budget.seats > 0 && budget.candidates > 0 && turns > 0 && refused < ringCount(state)) {
-    turns -= 1;
-    const dealid = ringAhead(state, refused);
-    const job = jobOf(state, dealid)!;
-    const before = ringCount(state);
-    if (!drawFirst(env, dealid, job, budget)) {
-      refused += 1;
+  for (; refused < count && budget.candidates > 0 && budget.seats > 0; refused++) {
+    budget.candidates -= 1;
+    const dealid = deals.ahead(state, refused);
+    if (!drawFirst(env, dealid, jobOf(state, dealid)!, budget)) continue;
+    // Those that could not go on are passed by; a deal that left the ring has given its place to another.
+    if (deals.count(state) > 0) deals.advance(state, deals.count(state) === count ? refused + 1 : refused);
+    return true;
+  }
+  if (refused < count) deals.advance(state, refused);
+  return false;
+};
+
+/** Draws first rounds, one lot of each pool in turn, until the block's work is done or no pool can go on. */
+export const drawLots = (env: Env, budget: Budget): void => {
+  const { state } = env;
+  let idle = 0;
+  while (budget.seats > 0 && budget.candidates > 0 && idle < waitingPools.count(state)) {
+    const pool: Address = `0x${waitingPools.ahead(state, idle).slice(26)}`;
+    const before = waitingPools.count(state);
+    if (!drawOfPool(env, pool, budget)) {
+      idle += 1;
       continue;
     }
-    // Those that could not go on are passed by; the deal that left the ring has given its place to another.
-    advanceRing(state, ringCount(state) === before ? refused + 1 : refused);
-    refused = 0;
+    waitingPools.advance(state, waitingPools.count(state) === before ? idle + 1 : idle);
+    idle = 0;
   }
-  if (refused > 0 && refused < ringCount(state)) advanceRing(state, refused);
+  if (idle < waitingPools.count(state)) waitingPools.advance(state, idle);
 };

@@ -1,6 +1,7 @@
 import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { ensure, revert } from "../revert.ts";
 import { HUB, MARKET } from "../tables.ts";
+import { GAS } from "../wasm/gas.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { categoryAt } from "./category.ts";
 import { type Deal, setDeal, setJob, taskPrice } from "./deal.ts";
@@ -77,7 +78,8 @@ export const drawnTerms = (env: Env, ask: Ask, offer: (cap: number, trust: bigin
   ensure(Buffer.byteLength(ask.params) <= MAX_PARAMS_BYTES, `params are at most ${MAX_PARAMS_BYTES} bytes`);
   const cap = workClockTimeRef * CAP_GAS_PER_SECOND;
   const { gasLimit, price, lotSize } = offer(cap, trust);
-  ensure(gasLimit >= 1n && gasLimit <= BigInt(cap), `gasLimit must be from 1 to ${cap}`);
+  // A task starts with so much gas: one that has less only costs its workers their messages.
+  ensure(gasLimit >= BigInt(GAS.job) && gasLimit <= BigInt(cap), `gasLimit must be from ${GAS.job} to ${cap}`);
   const { workerStakeRatio, schedulerRewardRatio } = workerpools.get(state, ask.pool)!;
   const most = ask.volume < BigInt(lotSize) ? ask.volume : BigInt(lotSize);
   ensure(
@@ -122,8 +124,8 @@ export const openDrawnDeal = (env: Env, dealid: Hash, deal: Deal): void => {
     failed: 0,
     givenUp: 0,
     cancelled: false,
-    ringIndex: addToRing(state, dealid),
   });
+  addToRing(state, deal.pool, dealid);
   emitAt(env, HUB, HUB_EVENTS.SchedulerNotice!, deal.pool, dealid);
   const numbers = [deal.botSize, deal.price, BigInt(deal.lotSize)];
   emitAt(env, MARKET, MARKET_EVENTS.JobSubmitted!, dealid, deal.requester, deal.app, deal.pool, ...numbers);

@@ -1,47 +1,77 @@
 import type { State } from "../../chain/state.ts";
-import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, concat, fromHex, type Hash, uint32, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
-import { MARKET, numberId } from "../tables.ts";
-import { jobOf, setJob } from "./deal.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import { addressId, MARKET } from "../tables.ts";
 import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
-/** Deals with lots to draw. Each turn draws one lot and goes on, so that no deal waits for a longer one. */
 const entries = tableOf(MARKET, MARKET_TABLE.ring, single(hash));
+const places = tableOf(MARKET, MARKET_TABLE.ringPlace, single(uint));
 const states = tableOf(MARKET, MARKET_TABLE.ringState, record({ count: uint, turn: uint }));
-const stateOf = (state: State) => states.get(state, ZERO_HASH) ?? { count: 0, turn: 0 };
 
-/** Gives the number of deals in the ring. */
-export const ringCount = (state: State): number => stateOf(state).count;
+/** Values that have a turn one after the other; each stands in it once. Every operation costs a few records. */
+export interface Ring {
+  count(state: State): number;
+  add(state: State, value: Hash): void;
+  /** Takes a value out; the last one moves to its place. */
+  remove(state: State, value: Hash): void;
+  /** Gives the value at a distance from the one whose turn it is. */
+  ahead(state: State, steps: number): Hash;
+  /** Gives the turn to the value `steps` further on. */
+  advance(state: State, steps: number): void;
+}
 
-/** Gives the place where a deal that is added now comes to stand. */
-export const addToRing = (state: State, dealid: Hash): number => {
-  const ring = stateOf(state);
-  entries.set(state, numberId(ring.count), dealid);
-  states.set(state, ZERO_HASH, { ...ring, count: ring.count + 1 });
-  return ring.count;
+const ringOf = (id: Hash): Ring => {
+  const stateOf = (state: State) => states.get(state, id) ?? { count: 0, turn: 0 };
+  const entryAt = (index: number): Hash => keccak256(concat(fromHex(id), uint32(index)));
+  const placeOf = (value: Hash): Hash => keccak256(concat(fromHex(id), fromHex(value)));
+  return {
+    count: (state) => stateOf(state).count,
+    add: (state, value) => {
+      const { count, turn } = stateOf(state);
+      entries.set(state, entryAt(count), value);
+      places.set(state, placeOf(value), count);
+      states.set(state, id, { count: count + 1, turn });
+    },
+    remove: (state, value) => {
+      const { count, turn } = stateOf(state);
+      const index = places.get(state, placeOf(value))!;
+      const last = count - 1;
+      if (index !== last) {
+        const moved = entries.get(state, entryAt(last))!;
+        entries.set(state, entryAt(index), moved);
+        places.set(state, placeOf(moved), index);
+      }
+      entries.set(state, entryAt(last), undefined);
+      places.set(state, placeOf(value), undefined);
+      states.set(state, id, { count: last, turn: turn < last ? turn : 0 });
+    },
+    ahead: (state, steps) => {
+      const { count, turn } = stateOf(state);
+      return entries.get(state, entryAt((turn + steps) % count))!;
+    },
+    advance: (state, steps) => {
+      const { count, turn } = stateOf(state);
+      if (count > 0 && steps % count !== 0) states.set(state, id, { count, turn: (turn + steps) % count });
+    },
+  };
 };
 
-/** Takes a deal out; the last one moves to its place. */
-export const removeFromRing = (state: State, index: number): void => {
-  const { count, turn } = stateOf(state);
-  const last = count - 1;
-  if (index !== last) {
-    const moved = entries.get(state, numberId(last))!;
-    entries.set(state, numberId(index), moved);
-    setJob(state, moved, { ...jobOf(state, moved)!, ringIndex: index });
-  }
-  entries.set(state, numberId(last), undefined);
-  states.set(state, ZERO_HASH, { count: last, turn: turn < last ? turn : 0 });
+/** Pools that have deals with lots to draw: a pool that can draw nothing costs one look, however many deals it has. */
+export const waitingPools = ringOf(ZERO_HASH);
+/** A pool's deals with lots to draw. Each turn draws one lot and goes on, so that no deal waits for a longer one. */
+export const waitingDeals = (pool: Address): Ring => ringOf(addressId(pool));
+
+/** Lets a deal's lots be drawn. */
+export const addToRing = (state: State, pool: Address, dealid: Hash): void => {
+  const deals = waitingDeals(pool);
+  if (deals.count(state) === 0) waitingPools.add(state, addressId(pool));
+  deals.add(state, dealid);
 };
 
-/** Gives the turn to the deal `steps` further on. */
-export const advanceRing = (state: State, steps: number): void => {
-  const { count, turn } = stateOf(state);
-  if (count > 0 && steps % count !== 0) states.set(state, ZERO_HASH, { count, turn: (turn + steps) % count });
-};
-
-/** Gives the deal at a distance from the one whose turn it is. */
-export const ringAhead = (state: State, steps: number): Hash => {
-  const { count, turn } = stateOf(state);
-  return entries.get(state, numberId((turn + steps) % count))!;
+/** Ends the drawing of a deal. */
+export const removeFromRing = (state: State, pool: Address, dealid: Hash): void => {
+  const deals = waitingDeals(pool);
+  deals.remove(state, dealid);
+  if (deals.count(state) === 0) waitingPools.remove(state, addressId(pool));
 };

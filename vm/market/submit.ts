@@ -135,7 +135,7 @@ export const cancel = (env: Env, sender: Address, dealid: Hash): void => {
   if (deal.sponsor !== sender) revert("not the sponsor");
   if (job.next === job.lots) revert("nothing is left to cancel");
   const tasks = job.tasks - job.next * job.lotSize - job.givenUp;
-  removeFromRing(state, job.ringIndex);
+  removeFromRing(state, job.pool, dealid);
   setJob(state, dealid, { ...job, lots: job.next, cancelled: true });
   unlock(env, deal.sponsor, taskPrice(deal) * BigInt(tasks));
   emitAt(env, MARKET, MARKET_EVENTS.JobCancelled!, dealid, BigInt(tasks));

@@ -88,9 +88,9 @@ export const MARKET_TABLE = {
   job: 9,
   /** id 0: number of jobs ever submitted. */
   jobCount: 10,
-  /** id index: a deal with lots to draw. */
+  /** id keccak256(ring, index): a pool (ring 0) or a deal (ring of its pool) with lots to draw. */
   ring: 11,
-  /** id 0: number of those, and whose turn is next. */
+  /** id ring: number of those, and whose turn is next. */
   ringState: 12,
   /** id lot: a lot and its seats. */
   lot: 13,
@@ -118,6 +118,8 @@ export const MARKET_TABLE = {
   groupMember: 24,
   /** id 0: number of groups ever made. */
   groupCount: 25,
+  /** id keccak256(ring, value): its place in the ring. */
+  ringPlace: 26,
 } as const;
 
 /** Records of one kind. A record's first field is its version. */

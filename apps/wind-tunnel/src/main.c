@@ -25,7 +25,7 @@ struct options {
 };
 
 static struct options read_options(int count, char **arguments) {
-  struct options options = {.reynolds = "100", .angle = "0", .time = 28, .from = -1,
+  struct options options = {.reynolds = "100", .angle = "0", .time = 26, .from = -1,
                             .setting = {.speed = 0.12, .resolution = 8, .length = 10, .height = 4.1, .x = 2, .y = 2, .channel = 1}};
   struct setting *setting = &options.setting;
   int tasks = 0;

@@ -1,14 +1,27 @@
 import t from "tap";
-import { concat, fromHex, type Hash, toHex, uint32, utf8, ZERO_HASH } from "../../../lib/bytes.ts";
+import {
+  type Address,
+  concat,
+  fromHex,
+  type Hash,
+  toHex,
+  uint32,
+  utf8,
+  ZERO_ADDRESS,
+  ZERO_HASH,
+} from "../../../lib/bytes.ts";
 import { keccak256Bytes } from "../../../lib/keccak.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
 import { candidateIndex, drawSeed } from "../../../vm/market/draw.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
+import { waitingDeals } from "../../../vm/market/ring.ts";
 import { slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
-import { MARKET } from "../../../vm/tables.ts";
+import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { addressBy, computeHonestly, createWorld, market, receiptFor } from "./world.ts";
 
+const registry = functionsOf(WORKERPOOL_REGISTRY_ABI);
 const WORKERS = [
   ["w0", 5],
   ["w1", 5],
@@ -157,5 +170,28 @@ t.test("a worker finds what it is drawn for", (t) => {
       .toSorted(),
   );
   t.not(id, ZERO_HASH);
+  t.end();
+});
+
+t.test("a flood of deals in a pool without slots delays no deal of another pool", (t) => {
+  const world = createWorld({ workers: WORKERS });
+  const { values } = world.call(world.developer, WORKERPOOL_REGISTRY, registry("createWorkerpool"), [
+    world.developer,
+    "empty",
+  ]);
+  const empty = values[0] as Address;
+  world.call(world.developer, MARKET, market("openPool"), [empty, ZERO_ADDRESS, ZERO_ADDRESS]);
+  for (let i = 0; i < 600; i++) world.submit({ pool: empty });
+  const honest = world.submit();
+  world.advance(2);
+  t.ok(lotOf(world.state, world.lotIdOf(honest)), "drawn as soon as it is ready");
+  t.equal(waitingDeals(empty).count(world.state), 600);
+  t.end();
+});
+
+t.test("a job has at least the gas that a task starts with", (t) => {
+  const world = createWorld({ workers: WORKERS });
+  t.throws(() => world.submit({ gasLimit: 29_999_999n }), /gasLimit must be from 30000000/);
+  t.ok(world.submit({ gasLimit: 30_000_000n }));
   t.end();
 });

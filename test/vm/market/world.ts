@@ -57,6 +57,7 @@ export const receiptFor = (gasUsed: number, changes: Partial<JobReceipt> = {}): 
 
 /** What a job asks for unless a test says something else. */
 export interface JobOptions {
+  readonly pool?: Address;
   readonly volume?: number;
   readonly gasLimit?: bigint;
   readonly trust?: bigint;
@@ -176,7 +177,7 @@ export const createWorld = (options: {
 
   const jobArgs = (job: JobOptions): AbiValue[] => [
     job.version ?? 1n,
-    pool,
+    job.pool ?? pool,
     app,
     job.dataset ?? ZERO_ADDRESS,
     job.params ?? "{}",
