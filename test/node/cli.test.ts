@@ -184,7 +184,7 @@ t.test("a genesis document is kept once it is known to be good, and never exchan
   t.equal((await rolec("genesis", "new", "--out", join(folder, "net"), "--validators", "1")).status, 0);
   const other = join(folder, "net", "validator-1");
   const genesis = join(datadir, "genesis.json");
-  await refused(["node", "--datadir", other, "--genesis", genesis], /the folder is of another network/);
+  await refused(["node", "--datadir", other, "--genesis", genesis], /is of another network than/);
   await refused(
     ["node", "--datadir", other, "--bootstrap", "garbage"],
     /"garbage" is no address of a node, like \/ip4/,
