@@ -30,7 +30,9 @@ const withProtection = async (
   const validators = flags.keystores ? listKeystores(flags.keystores) : await namesOf(source!);
   const { genesisHash } = openGenesis(datadir);
   const db = await openProtectionDb(join(datadir, "slashing-protection"), genesisHash).catch((error: Error) => {
-    throw /another process has it open/.test(error.message) ? new Error(`stop the node of ${datadir} first: ${error.message}`) : error;
+    throw /another process has it open/.test(error.message)
+      ? new Error(`stop the node of ${datadir} first: ${error.message}`)
+      : error;
   });
   try {
     await work(db, genesisHash, validators);
