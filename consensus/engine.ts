@@ -1,14 +1,7 @@
-import {
-  type Block,
-  type Certificate,
-  consensusRoot,
-  type Evidence,
-  transactionsRoot,
-  type WorkShare,
-} from "../chain/block.ts";
+import type { Block, Evidence, WorkShare } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
-import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
+import { epochOf, firstSlot, type Genesis, slotOf } from "../chain/params.ts";
 import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { openStore, type Store } from "../chain/store.ts";
@@ -17,36 +10,30 @@ import { blsVerify } from "../lib/bls.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
-import { recoverCompact } from "../lib/secp256k1.ts";
 import { slotPayer } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
+import { conflictOf } from "./conflict.ts";
 import { KEPT_EPOCHS } from "./epochs.ts";
 import { createEthash, type Ethash } from "./ethash/ethash.ts";
-import { checkEvidence } from "./evidence.ts";
+import { createEvidenceDesk } from "./evidence-desk.ts";
 import { nextBaseFee } from "./fees.ts";
-import { attesters, voteMessage } from "./finality.ts";
+import { voteMessage } from "./finality.ts";
 import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { createShareIntake } from "./share-intake.ts";
 import type { SharePool } from "./share-pool.ts";
-import { createEvidencePool, createSlasher } from "./slasher.ts";
 import { type Base, checkShares, importBlock, type Outcome, prepare } from "./transition.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
+import { createWaitingRoom } from "./waiting-room.ts";
 
 /** Clock skew that a block may show before it is put off (spec section 2). */
 export const FUTURE_TOLERANCE_MS = 500;
-const MAX_ORPHANS = 512;
-const MAX_EARLY = 64;
-/** Bytes of all blocks that wait for a parent. */
-const MAX_ORPHAN_BYTES = 64 * 1024 * 1024;
 /** How far ahead of its slot a block may come and be kept, in ms. */
 const MAX_EARLY_MS = 60_000;
-/** Blocks of one slot and proposer that gossip may bring: two are proof enough. */
-const MAX_TWINS = 2;
 const MAX_INVALID = 4_096;
 const CACHED_VIEWS = 8;
 /**
@@ -172,13 +159,8 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     // Block 0's own state cannot name it.
     hash: known.justifiedEpoch === 0 ? first.block.hash : known.justifiedHash,
   });
-  /** Blocks whose parent has not come, and blocks whose slot has not come; the oldest give way. */
-  const orphans = new Map<Hash, Block>();
-  const early = new Map<Hash, NodeJS.Timeout>();
   const invalid = new Set<Hash>();
   const views = new Map<string, State>();
-  /** How many blocks a proposer made in a slot, as far as gossip brought them. */
-  const twins = new Map<string, Set<Hash>>();
   let dead: Error | undefined;
   const die = (error: Error): never => {
     if (!dead) {
@@ -220,41 +202,15 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   };
   const pool = createPool(genesis.chainId, poolView(head), { now });
   const votes = createVotePool();
-  const slasher = createSlasher();
-  const evidencePool = createEvidencePool();
-
-  const checkNow = (evidence: Evidence, block: Block): void => {
-    const epoch = epochOf(genesis, Math.max(0, Math.floor(slotOf(genesis, now() / 1000))));
-    const { evidenceEpochs } = paramsAt(genesis, eraOf(genesis, epoch));
-    checkEvidence(chain, stateOf(block), epoch, evidenceEpochs, evidence);
-  };
-  const addEvidence = (evidence: Evidence): void => {
-    if (evidencePool.has(evidence)) return;
-    checkNow(evidence, head);
-    if (evidencePool.add(evidence)) emit("evidence", evidence);
-  };
-  /** Keeps what this node found itself, where it still slashes somebody. */
-  const accuse = (found: readonly Evidence[]): void => {
-    for (const evidence of found) {
-      try {
-        addEvidence(evidence);
-        log.warn("a validator signed two things that exclude each other; evidence is kept");
-      } catch (error) {
-        if (!(error instanceof RuleError)) throw error;
-      }
-    }
-  };
-  /** Shows the slasher what a block brings: its own signature, and the votes in its certificates. */
-  const watch = (block: Block): void => {
-    const slot = slotOf(genesis, block.header.timestamp);
-    accuse(slasher.proposal(slot, recoverCompact(block.hash, block.signature)!, block));
-    const state = stateOf(block);
-    for (const certificate of block.body.certificates) {
-      const { bitmap: _, signature, ...link } = certificate;
-      const indices = attesters(state, certificate);
-      accuse(slasher.vote({ indices, link, signature }));
-    }
-  };
+  const desk = createEvidenceDesk({
+    chain,
+    now,
+    head: () => head,
+    stateOf,
+    onEvidence: (evidence) => emit("evidence", evidence),
+    log,
+  });
+  const waiting = createWaitingRoom((address) => validators.indexOf(stateOf(head), address) !== undefined);
 
   const ethash = options.ethash ?? createEthash();
   const intake = createShareIntake({
@@ -323,7 +279,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       const target = mustBlock(final.finalizedHash);
       const before = mustBlock(finalHash);
       if (!forkChoice.descends(target, before))
-        die(new ConflictError(linksFrom(before, head), linksFrom(target, block), { finalHash, other: target.hash }));
+        die(conflictOf(store, { final: before, tip: head }, { final: target, tip: block }));
       finalHash = target.hash;
       finalEpoch = final.finalizedEpoch;
       ops.push(store.putFinal(finalEpoch, finalHash));
@@ -333,21 +289,13 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     // A finalization is told to others once the disk has it.
     await write(ops, newlyFinal);
     emit("block", block);
-    watch(block);
+    desk.watchBlock(block);
     for (const share of intake.takeWaiting(block.hash))
       addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     forkChoice.prune(mustBlock(finalHash));
     votes.prune(finalEpoch);
-    evidencePool.retain((evidence) => {
-      try {
-        checkNow(evidence, mustBlock(finalHash));
-        return true;
-      } catch (error) {
-        if (!(error instanceof RuleError)) throw error;
-        return false;
-      }
-    });
+    desk.onFinal(mustBlock(finalHash));
     emit("finalized", { epoch: finalEpoch, hash: finalHash });
   };
   const readd = (tx: Transaction): void => {
@@ -357,63 +305,17 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       if (!(error instanceof RuleError)) throw error;
     }
   };
-  /** Refuses what no registered validator signed, or what is not the body of its header: none of it is worth keeping. */
-  const authenticate = (block: Block): void => {
-    const { header, body } = block;
-    const proposer = recoverCompact(block.hash, block.signature);
-    if (!proposer || validators.indexOf(stateOf(head), proposer) === undefined)
-      failConsensus("block-parent-unknown", `signed by ${proposer}, which is no validator here`);
-    if (header.consensusRoot !== consensusRoot(body)) failConsensus("header-consensus-root");
-    if (header.transactionsRoot !== transactionsRoot(body.transactions)) failConsensus("header-transactions-root");
-  };
-  const sizeOf = ({ body }: Block): number => body.transactions.reduce((sum, tx) => sum + tx.raw.length, 4_096);
-  let orphanBytes = 0;
-  const takeOrphan = (hash: Hash): void => {
-    const block = orphans.get(hash);
-    if (!block) return;
-    orphans.delete(hash);
-    orphanBytes -= sizeOf(block);
-  };
-  const putOff = (block: Block): "waiting" => {
-    if (orphans.has(block.hash)) return "waiting";
-    authenticate(block);
-    orphans.set(block.hash, block);
-    orphanBytes += sizeOf(block);
-    while (orphans.size > MAX_ORPHANS || orphanBytes > MAX_ORPHAN_BYTES) takeOrphan(orphans.keys().next().value!);
-    return "waiting";
-  };
-  /** Counts what gossip brings of one slot and proposer: a proposer may not make the network carry any number of blocks. */
-  const countTwin = (block: Block): void => {
-    const key = `${block.header.timestamp} ${recoverCompact(block.hash, block.signature)}`;
-    const hashes = twins.get(key) ?? new Set();
-    if (hashes.size >= MAX_TWINS && !hashes.has(block.hash)) failConsensus("block-equivocation", key);
-    twins.set(key, hashes.add(block.hash));
-    if (twins.size > MAX_ORPHANS) twins.delete(twins.keys().next().value!);
-  };
-  const putOffEarly = (block: Block, ms: number): "waiting" => {
-    if (early.has(block.hash) || early.size >= MAX_EARLY) return "waiting";
-    authenticate(block);
-    const again = () => {
-      early.delete(block.hash);
-      enqueue(() => importNow(block)).catch((error: Error) =>
-        log.debug({ error: error.message }, "a block put off is refused"),
-      );
-    };
-    early.set(block.hash, setTimeout(again, ms));
-    return "waiting";
-  };
-
   const importNow = async (block: Block, source?: "gossip"): Promise<"imported" | "known" | "waiting"> => {
     if (dead) throw dead;
     if (store.block(block.hash)) return "known";
     if (invalid.has(block.hash)) failConsensus("block-known-invalid", block.hash);
     if (invalid.has(block.header.parentHash)) failConsensus("block-parent-invalid", block.header.parentHash);
-    if (source === "gossip") countTwin(block);
+    if (source === "gossip") waiting.countTwin(block);
     const parent = store.block(block.header.parentHash);
-    if (!parent) return putOff(block);
+    if (!parent) return waiting.forParent(block);
     const earlyMs = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
     if (earlyMs > MAX_EARLY_MS) failConsensus("block-future", block.header.timestamp);
-    if (earlyMs > 0) return putOffEarly(block, earlyMs);
+    if (earlyMs > 0) return waiting.forSlot(block, earlyMs, () => importLater(block));
     if (!forkChoice.descends(parent, mustBlock(finalHash))) failConsensus("block-not-on-finalized", parent.hash);
     try {
       const isEthash = await verdictsOf(parent, block);
@@ -429,10 +331,15 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     return "imported";
   };
 
+  const importLater = (block: Block): void => {
+    enqueue(() => importNow(block)).catch((error: Error) =>
+      log.debug({ error: error.message }, "a block put off is refused"),
+    );
+  };
+
   /** Imports the blocks that waited for a parent. */
   const importWaiting = async (parent: Hash): Promise<void> => {
-    for (const block of [...orphans.values()].filter((each) => each.header.parentHash === parent)) {
-      takeOrphan(block.hash);
+    for (const block of waiting.childrenOf(parent)) {
       try {
         await importNow(block);
       } catch (error) {
@@ -505,7 +412,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       const voter = validators.get(state, vote.index) ?? failConsensus("vote-member", vote.index);
       if (!blsVerify(voter.blsPublicKey, voteMessage(chain.genesisHash, vote.link), vote.signature))
         failConsensus("vote-signature", vote.index);
-      accuse(slasher.vote({ indices: [vote.index], link: vote.link, signature: vote.signature }));
+      desk.watchVote({ indices: [vote.index], link: vote.link, signature: vote.signature });
       const isNamed = checkpoints.get(state, targetEpoch)?.hash === target.hash;
       votes.add(isNamed ? state : viewFrom(target, targetEpoch), vote);
       emit("vote", vote);
@@ -517,29 +424,19 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
           log.error({ error: error.stack }, "the head did not move"),
         );
     },
-    addEvidence,
-    evidence: () => evidencePool.all(),
+    addEvidence: desk.add,
+    evidence: desk.all,
     addShare,
     on: (event, listener) => {
       listeners[event].add(listener);
       return () => listeners[event].delete(listener);
     },
     stop: async () => {
-      for (const timer of early.values()) clearTimeout(timer);
+      waiting.stop();
       await queue;
       await ethash.stop();
     },
   };
-
-  /** The certificates between a final block and a later one that link it to the next epoch: the proof that it is final. */
-  function linksFrom(final: Block, tip: Block): Certificate[] {
-    const links: Certificate[] = [];
-    for (let at = tip; at.header.number > final.header.number; at = mustBlock(at.header.parentHash)) {
-      const those = at.body.certificates.filter((each) => each.sourceHash === final.hash);
-      links.unshift(...those);
-    }
-    return links;
-  }
 
   /** The state in which a block is the checkpoint of an epoch: that of the first block that could follow. */
   function viewFrom(target: Block, epoch: number): State {
@@ -553,17 +450,6 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     return base.state;
   }
 };
-
-/** Two checkpoints that exclude each other are final: a third of the power signed both, and these certificates prove it. */
-class ConflictError extends Error {
-  override readonly name = "ConflictError";
-  readonly proofs: { readonly one: readonly Certificate[]; readonly other: readonly Certificate[] };
-
-  constructor(one: readonly Certificate[], other: readonly Certificate[], names: { finalHash: Hash; other: Hash }) {
-    super(`two conflicting final checkpoints: ${names.finalHash} and ${names.other}`);
-    this.proofs = { one, other };
-  }
-}
 
 const failMissing = (hash: Hash): never => {
   throw new Error(`block ${hash} is not in the database`);

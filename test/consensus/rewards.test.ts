@@ -2,7 +2,7 @@ import fc from "fast-check";
 import t from "tap";
 import { PHASE_1 } from "../../chain/profiles.ts";
 import { leakOf, nextScore } from "../../consensus/leak.ts";
-import { bondsBurned, ONLY, reserve } from "../../consensus/records.ts";
+import { bondsBurned, ONLY, reserve, withScore } from "../../consensus/records.ts";
 import { budgetOf, type Earned, type Payment, rewardsOf } from "../../consensus/rewards.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { VALIDATORS } from "../../vm/tables.ts";
@@ -182,4 +182,10 @@ t.test("with 40 % silent finality comes back, and the silent lose to the wei wha
   const set = validators.activeSet(state);
   const [voting, silentPower] = [0, 3].map((index) => set.find((each) => each.index === index)?.votePower ?? 0n);
   t.ok(silentPower! < voting!, "their votes weigh less");
+  // Those who come back are forgiven, epoch by epoch, until nobody has a score: the chain goes on through that too.
+  for (let i = 0; i < 60 && withScore.get(engine.stateOf(engine.head()), ONLY) !== 0; i++) await run(slotsPerEpoch);
+  t.equal(withScore.get(engine.stateOf(engine.head()), ONLY), 0);
+  const number = engine.head().header.number;
+  await run(2 * slotsPerEpoch);
+  t.equal(engine.head().header.number, number + 2 * slotsPerEpoch);
 });

@@ -130,7 +130,7 @@ export const createWorld = async (options: Options): Promise<World> => {
   const slotMs = genesis.params.slotSeconds * 1000;
   const clock = createClock(GENESIS_TIME * 1000);
   const shared = memoryDb();
-  const log = pino({ level: "silent" });
+  const log = pino({ level: process.env.SIM_LOG ?? "silent" });
 
   const honest = all.slice(ofAttacker);
   const groups: ValidatorKeys[][] = Array.from({ length: options.nodes }, () => []);
