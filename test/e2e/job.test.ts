@@ -170,7 +170,8 @@ t.test(
         iexec_input_files: [`/ipfs/${book}?filename=positions.csv`],
       }),
       tasks: 6,
-      gasLimit: 2_000_000_000,
+      // A minute for each lot: who is killed and comes back on a busy machine still answers in time.
+      gasLimit: 12_000_000_000,
       // Seven seats a lot: a quarter of the slots, which lies, is a whole committee once in 16,000 draws.
       trust: 100,
     });
