@@ -151,7 +151,8 @@ t.test("a miner of the older eth-proxy form is given and gives work", async (t) 
   t.match(await miner.call("eth_submitHashrate", ["0x64", seal], version), { result: true });
   t.equal(await client.call("eth_hashrate"), "0x64");
   const submit = (nonce: Hex, mix: Hash) => miner.call("eth_submitWork", [nonce, seal, mix], version);
-  t.match(await submit(found.nonce, `0x${"11".repeat(32)}`), { result: null, error: { code: 23 } });
+  // A mix that is not Ethash's: above the target (23), or by luck below it and then found out (20).
+  t.match(await submit(found.nonce, `0x${"11".repeat(32)}`), { result: null, error: { code: /^2[03]$/ } });
   t.match(await submit(found.nonce, found.mixHash), { result: true });
   t.match(await submit(found.nonce, found.mixHash), { error: { code: 22 } });
   t.match(await submit("0x12", found.mixHash), { error: { code: 20 } });

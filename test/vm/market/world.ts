@@ -267,7 +267,8 @@ export const createWorld = (options: {
         if (seated.drawable) drawable += 1;
       }
       return {
-        hub: [(free + bound) * NRLC, state.balance(HUB)],
+        // What is locked stands in the hub's own stake, with what others gave it.
+        hub: [(free + seized) * NRLC, state.balance(HUB)],
         supply: [free + seized, totalSupply(state)],
         locked: [bound, seized],
         market: [stakes, state.balance(MARKET)],
