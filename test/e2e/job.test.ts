@@ -20,7 +20,7 @@ import { MARKET } from "../../vm/tables.ts";
 import { STATUS } from "../../vm/wasm/status.ts";
 import { silent } from "../helpers/chain.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(840_000);
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const app = (name: string): Buffer => readFileSync(join(ROOT, "apps", "option-pricing", name));
@@ -59,7 +59,7 @@ t.test("what npm start runs sells, computes, verifies and pays twenty tasks, and
       "--p2p-port",
       "19745",
     ],
-    { encoding: "utf8", env: { PATH: process.env.PATH, TMPDIR: out }, timeout: 240_000 },
+    { encoding: "utf8", env: { PATH: process.env.PATH, TMPDIR: out }, timeout: 400_000 },
   );
   t.equal(status, 0, stderr);
   const report = JSON.parse(stdout);

@@ -7,7 +7,7 @@ import { type Member, startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { runTransfers } from "../helpers/transfers.ts";
 
-t.setTimeout(240_000);
+t.setTimeout(840_000);
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const numberOf = async (client: RpcClient, tag: string): Promise<number> =>

@@ -23,7 +23,7 @@ import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { STATUS } from "../../vm/wasm/status.ts";
 import { silent } from "../helpers/chain.ts";
 
-t.setTimeout(280_000);
+t.setTimeout(840_000);
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const app = (name: string): Buffer => readFileSync(join(ROOT, "apps", "option-pricing", name));
