@@ -93,8 +93,27 @@ const nodeStore = (db: Database): NodeStore & { keep(hash: Uint8Array, node: Lea
   };
 };
 
+/** Remembers up to 65,536 answers of a pure function of a string; the older half goes at once. */
+const remembered = <T>(compute: (key: string) => T): ((key: string) => T) => {
+  let [young, old] = [new Map<string, T>(), new Map<string, T>()];
+  return (key) => {
+    let found = young.get(key);
+    if (found !== undefined) return found;
+    found = old.get(key) ?? compute(key);
+    if (young.size >= 32_768) [young, old] = [new Map(), young];
+    young.set(key, found);
+    return found;
+  };
+};
+
+/** Where an account or a slot lies in its trie: the hash of its address or number. */
+const pathOf = remembered((key) => keccak256Bytes(fromHex(key)));
+const slotOf = remembered((key) => {
+  const at = key.indexOf(":");
+  return keccak256(fromHex(word(Number(key.slice(0, at)))), fromHex(key.slice(at + 1)));
+});
 /** The storage slot of a record. */
-export const recordSlot = (table: number, id: Hash): Hash => keccak256(fromHex(word(table)), fromHex(id));
+export const recordSlot = (table: number, id: Hash): Hash => slotOf(`${table}:${id}`);
 
 /** Opens the state with this root. Cheap: nodes are read when they are needed. */
 export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
@@ -113,7 +132,7 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
   const account = (address: Address): Account => {
     let found = accounts.get(address);
     if (!found) {
-      const bytes = top.get(keccak256Bytes(fromHex(address)));
+      const bytes = top.get(pathOf(address));
       found = bytes ? decodeWith(coder, bytes) : NO_ACCOUNT;
       accounts.set(address, found);
     }
@@ -144,7 +163,7 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
   const readSlot = (address: Address, slot: Hash): Uint8Array | undefined => {
     const slots = slotsOf(address);
     if (slots.has(slot)) return slots.get(slot);
-    const value = trieOf(address).get(keccak256Bytes(fromHex(slot)));
+    const value = trieOf(address).get(pathOf(slot));
     slots.set(slot, value);
     return value;
   };
@@ -205,14 +224,14 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
       for (const [address, slots] of dirtyRecords) {
         const trie = trieOf(address);
         const values = slotsOf(address);
-        for (const slot of slots) trie.put(keccak256Bytes(fromHex(slot)), values.get(slot));
+        for (const slot of slots) trie.put(pathOf(slot), values.get(slot));
         accounts.set(address, { ...account(address), storageRoot: trie.commit(emit) });
         dirtyAccounts.add(address);
       }
       for (const [codeHash, code] of newCodes) ops.push({ key: codeKey(codeHash), value: code });
       for (const address of dirtyAccounts) {
         const value = account(address);
-        top.put(keccak256Bytes(fromHex(address)), isEmpty(value) ? undefined : encodeWith(coder, value));
+        top.put(pathOf(address), isEmpty(value) ? undefined : encodeWith(coder, value));
       }
       dirtyAccounts.clear();
       dirtyRecords.clear();
@@ -221,11 +240,11 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
     },
     prove: (address, slots) => ({
       account: account(address),
-      accountProof: top.prove(keccak256Bytes(fromHex(address))),
+      accountProof: top.prove(pathOf(address)),
       storage: slots.map((slot) => ({
         slot,
         value: readSlot(address, slot) ?? EMPTY,
-        proof: trieOf(address).prove(keccak256Bytes(fromHex(slot))),
+        proof: trieOf(address).prove(pathOf(slot)),
       })),
     }),
   };

@@ -90,19 +90,13 @@ export const payRewards = (
     const validator = must(validators.get(state, index), `validator ${index}`);
     return isJailed(validator, epochNow, params.evidenceEpochs) ? undefined : validator.address;
   };
-  let paid = 0n;
-  const give = (to: Address, wei: bigint): void => {
-    state.credit(to, wei);
-    paid += wei;
-  };
+  const sums = new Map<Address, bigint>();
   for (const payment of payments) {
-    if ("to" in payment) {
-      give(payment.to, payment.wei);
-      continue;
-    }
-    const address = addressOf(payment.index);
-    if (address) give(address, payment.wei);
+    const to = "to" in payment ? payment.to : addressOf(payment.index);
+    if (to) sums.set(to, (sums.get(to) ?? 0n) + payment.wei);
   }
+  for (const [to, wei] of sums) state.credit(to, wei);
+  const paid = sumOf([...sums.values()], (wei) => wei);
   if (paid === 0n) return;
   state.debit(VALIDATORS, paid);
   reserve.set(state, ONLY, must(reserve.get(state, ONLY), "the reserve") - paid);

@@ -91,20 +91,24 @@ const keyId = (blsPublicKey: Hex): Hex => keccak256(fromHex(blsPublicKey));
 
 const count = (state: State): number => readIndex(state, TABLE.validatorCount, ZERO_HASH) ?? 0;
 
+/** Decoded validators by the bytes of their record, which the trie's cache hands out again: eras read them all. */
+const decoded = new WeakMap<Uint8Array, Validator>();
+
 const get = (state: State, index: number): Validator | undefined => {
   const bytes = state.record(VALIDATORS, TABLE.validator, numberId(index));
   if (!bytes) return undefined;
+  const known = decoded.get(bytes);
+  if (known) return known;
   const { version: _, ...validator } = decodeWith(coder, bytes);
+  decoded.set(bytes, validator);
   return validator;
 };
 
-const set = (state: State, validator: Validator): void =>
-  state.setRecord(
-    VALIDATORS,
-    TABLE.validator,
-    numberId(validator.index),
-    encodeWith(coder, { version: VERSION, ...validator }),
-  );
+const set = (state: State, validator: Validator): void => {
+  const bytes = encodeWith(coder, { version: VERSION, ...validator });
+  decoded.set(bytes, validator);
+  state.setRecord(VALIDATORS, TABLE.validator, numberId(validator.index), bytes);
+};
 
 const indexOf = (state: State, address: Address): number | undefined =>
   readIndex(state, TABLE.validatorByAddress, addressId(address));
