@@ -26,15 +26,25 @@ interface Table<T> {
 }
 
 const ACCOUNT: Address = VALIDATORS;
-const table = <T>(number: number, coder: Coder<T>): Table<T> => ({
-  get: (state, id) => {
-    const value = state.record(ACCOUNT, number, word(id));
-    return value && decodeWith(coder, value);
-  },
-  raw: (state, id) => state.record(ACCOUNT, number, word(id)),
-  set: (state, id, value) =>
-    state.setRecord(ACCOUNT, number, word(id), value === undefined ? undefined : encodeWith(coder, value)),
-});
+const table = <T>(number: number, coder: Coder<T>): Table<T> => {
+  /** By the bytes of the record, which the trie's cache hands out again. */
+  const decoded = new WeakMap<Uint8Array, T>();
+  const raw = (state: State, id: number) => state.record(ACCOUNT, number, word(id));
+  return {
+    get: (state, id) => {
+      const bytes = raw(state, id);
+      if (!bytes) return undefined;
+      const known = decoded.get(bytes);
+      if (known !== undefined) return known;
+      const value = decodeWith(coder, bytes);
+      decoded.set(bytes, value);
+      return value;
+    },
+    raw,
+    set: (state, id, value) =>
+      state.setRecord(ACCOUNT, number, word(id), value === undefined ? undefined : encodeWith(coder, value)),
+  };
+};
 
 const MAX_BITMAP_BYTES = 512;
 

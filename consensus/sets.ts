@@ -4,16 +4,8 @@ import { type Member, validators } from "../vm/validator-store.ts";
 import { active, type Checkpoint, must, ONLY, sets } from "./records.ts";
 
 type ValidatorSet = NonNullable<ReturnType<typeof sets.get>>;
-/** Decoded sets by the bytes of their record, which the trie's cache hands out again: a set is asked for in each block. */
-const decoded = new WeakMap<Uint8Array, ValidatorSet>();
-
 /** Reads a set by number. */
-export const setAt = (state: State, id: number): ValidatorSet => {
-  const raw = must(sets.raw(state, id), `set ${id}`);
-  const set = decoded.get(raw) ?? must(sets.get(state, id), `set ${id}`);
-  decoded.set(raw, set);
-  return set;
-};
+export const setAt = (state: State, id: number): ValidatorSet => must(sets.get(state, id), `set ${id}`);
 
 const membersOf = (state: State, set: number): readonly Member[] => (set === 0 ? [] : setAt(state, set).members);
 

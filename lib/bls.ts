@@ -15,6 +15,9 @@ const native = await import("@chainsafe/blst").then(
 );
 const noble = bls12_381.longSignatures;
 
+/** The compressed point at infinity of G1, which is no key. */
+const INFINITY: Hex = `0xc0${"00".repeat(47)}`;
+
 /** Decoded keys by hex; a node meets the same few thousand for ever. */
 const keys = new Map<Hex, InstanceType<NonNullable<typeof native>["PublicKey"]>>();
 const nativeKey = (lib: NonNullable<typeof native>, pub: Hex) => {
@@ -56,6 +59,16 @@ export const blsAggregate = (signatures: readonly Hex[]): Hex =>
   native
     ? (native.aggregateSerializedSignatures(signatures.map(fromHex), true).toHex() as Hex)
     : toHex(noble.aggregateSignatures(signatures.map((hex) => noble.Signature.fromBytes(fromHex(hex)))).toBytes());
+
+/** Sums public keys; undefined where they cancel out. Throws on a malformed one. */
+export const blsSumOfKeys = (pubs: readonly Hex[]): Hex | undefined => {
+  if (native) {
+    const sum = native.aggregatePublicKeys(pubs.map((pub) => nativeKey(native, pub))).toHex() as Hex;
+    return sum === INFINITY ? undefined : sum;
+  }
+  const sum = noble.aggregatePublicKeys(pubs.map((pub) => bls12_381.G1.Point.fromHex(pub.slice(2))));
+  return sum.is0() ? undefined : toHex(sum.toBytes(true));
+};
 
 /** Verifies one message signed by all of `pubs` (fast aggregate verification; keys need proofs of possession). */
 export const blsVerifyAggregate = (pubs: readonly Hex[], message: Uint8Array, signature: Hex): boolean => {

@@ -117,4 +117,4 @@ export const uint32 = (value: number): Uint8Array => bigintToBytes(BigInt(value)
 /** Writes a safe unsigned integer big-endian in 8 bytes. */
 export const uint64 = (value: number): Uint8Array => bigintToBytes(BigInt(value), 8);
 /** Writes an unsigned integer as a 32-byte big-endian word in hex. */
-export const word = (value: bigint | number): Hash => `0x${BigInt(value).toString(16).padStart(64, "0")}`;
+export const word = (value: bigint | number): Hash => `0x${value.toString(16).padStart(64, "0")}`;

@@ -79,17 +79,22 @@ export const includeShares = (
   isEthash: (share: WorkShare) => boolean,
   onRule: (share: WorkShare, error: RuleError) => void,
 ): WorkShare[] => {
-  const { anchors, included: before } = workWindow(state);
-  const included = new Set(before);
+  /** Read when the first share asks: most blocks have none. */
+  let window: { anchors: WorkWindow["anchors"]; included: Set<Hash> } | undefined;
+  const openWindow = () => {
+    const { anchors, included } = workWindow(state);
+    return { anchors, included: new Set(included) };
+  };
   const done: WorkShare[] = [];
   const earned: { index: number; difficulty: bigint }[] = [];
   for (const share of shares) {
     if (done.length === MAX_WORK_SHARES) break;
     try {
-      const { earner, difficulty } = checkShare(state, context, { anchors, included }, share);
+      window ??= openWindow();
+      const { earner, difficulty } = checkShare(state, context, window, share);
       checkMix(share, isEthash(share));
       validators.set(state, { ...earner, workCredit: earner.workCredit + difficulty });
-      included.add(shareId(share));
+      window.included.add(shareId(share));
       earned.push({ index: earner.index, difficulty });
       done.push(share);
     } catch (error) {

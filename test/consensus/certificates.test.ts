@@ -1,12 +1,13 @@
+import { bls12_381 } from "@noble/curves/bls12-381.js";
 import t from "tap";
 import type { Certificate } from "../../chain/block.ts";
 import { firstSlot } from "../../chain/params.ts";
 import type { State } from "../../chain/state.ts";
-import { bitmapOf, includeCertificate, type Link, voteMessage } from "../../consensus/finality.ts";
+import { bitmapOf, includeCertificate, type Link, verifyVotes, voteMessage } from "../../consensus/finality.ts";
 import { checkpoints, finality, ONLY, tallies } from "../../consensus/records.ts";
 import { prepare } from "../../consensus/transition.ts";
-import { blsAggregate, blsSign } from "../../lib/bls.ts";
-import { type Address, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { blsAggregate, blsKeygen, blsPublicKey, blsSign, blsSumOfKeys, blsVerifyReference } from "../../lib/bls.ts";
+import { type Address, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { createTestNetwork } from "../helpers/chain.ts";
 
 /** A chain of four validators before anybody votes in an epoch; certificates for it are made by hand. */
@@ -109,4 +110,43 @@ t.test("votes for another source, and votes for what is final, are refused", asy
   const link = linkTo(6);
   t.throws(() => engine.addVote(sign({ ...link, sourceEpoch: link.sourceEpoch - 1 })), { code: "vote-source" });
   t.throws(() => engine.addVote(sign({ ...link, targetEpoch: 1 })), { code: "vote-stale" });
+});
+
+t.test("whoever signed of many, the sums of groups say what the keys say one by one", async (t) => {
+  const count = 70;
+  const secrets = Array.from({ length: count }, (_, i) => blsKeygen(Uint8Array.of(i)));
+  // The first group is of one hand, which chose its keys so that they cancel out.
+  const [one, order] = [BigInt(secrets[0]!), bls12_381.fields.Fr.ORDER];
+  for (let i = 0; i < 32; i += 2) {
+    const key = (one + BigInt(i)) % order;
+    secrets[i] = word(key);
+    secrets[i + 1] = word(order - key);
+  }
+  const voters = secrets.map((secret, index) => ({ index, address: ZERO_ADDRESS, blsPublicKey: blsPublicKey(secret) }));
+  t.equal(blsSumOfKeys(voters.slice(0, 32).map((voter) => voter.blsPublicKey)), undefined);
+  const link = { sourceEpoch: 0, sourceHash: ZERO_HASH, targetEpoch: 1, targetHash: ZERO_HASH };
+  const message = voteMessage(ZERO_HASH, link);
+  const all = [...secrets.keys()];
+  for (const signers of [
+    all,
+    all.slice(1),
+    all.slice(32),
+    all.slice(0, 64),
+    all.slice(0, 40),
+    [69],
+    all.slice(31, 65),
+  ]) {
+    const signature = blsAggregate(signers.map((i) => blsSign(secrets[i]!, message)));
+    const verify = (bits: readonly number[]) =>
+      verifyVotes({ voters }, ZERO_HASH, link, bitmapOf(bits, count), signature);
+    const plain = blsVerifyReference(
+      signers.map((i) => voters[i]!.blsPublicKey),
+      message,
+      signature,
+    );
+    t.ok(plain);
+    t.ok(verify(signers), `${signers.length} signers`);
+    t.ok(verify(signers), "again, with known sums");
+    t.notOk(verify(signers.slice(0, -1)), "fewer than signed");
+  }
 });
