@@ -87,7 +87,7 @@ t.test("forces, summary and pictures are well-formed", async (t) => {
   ]);
   t.same(resultsOf(vortices!).sort(), ["out/chart.svg", "out/field.png", "out/forces.csv", "out/summary.csv"]);
   const forces = rowsOf(textOf(vortices, "out/forces.csv"));
-  t.equal(forces.length, Math.ceil((4 * 5) / 0.12));
+  t.equal(forces.length, Math.ceil((4 * 5) / 0.15));
   t.ok(forces.every((row) => ["time", "drag", "lift"].every((name) => Number.isFinite(Number(row[name])))));
   for (const [i, result] of [vortices, speed].entries()) {
     const svg = textOf(result, "out/chart.svg");

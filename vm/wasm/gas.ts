@@ -53,7 +53,7 @@ const TO_INTEGER = [
 ] as const;
 weigh(0, OP.nop, OP.block, OP.loop, OP.else, OP.end);
 weigh(2, OP.if, OP.br, OP.brIf, OP.return, OP.globalGet, OP.globalSet);
-weigh(2, [OP.firstLoad, 0x35]); // a load may wait for memory, a store does not
+weigh(10, [OP.firstLoad, 0x35]); // a load may wait for memory, a store does not
 weigh(4, OP.brTable);
 weigh(5, OP.call);
 weigh(10, OP.callIndirect);

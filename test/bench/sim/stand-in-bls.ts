@@ -33,3 +33,5 @@ export const blsVerify = (pub: Hex, message: Uint8Array, signature: Hex): boolea
 export const blsProve = (secret: Hex): Hex => blsSign(secret, concat(utf8("proof"), fromHex(blsPublicKey(secret))));
 export const blsVerifyProof = (pub: Hex, proof: Hex): boolean =>
   blsVerify(pub, concat(utf8("proof"), fromHex(pub)), proof);
+/** Marks have no sums: keys stand for themselves. */
+export const blsSumOfKeys = (_: readonly Hex[]): Hex | undefined => undefined;
