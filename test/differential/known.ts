@@ -184,6 +184,16 @@ export const KNOWN: readonly KnownDifference[] = [
       got.data === reason("workClockTimeRef is out of range"),
   },
   {
+    id: "callbackgas bounds nothing",
+    // With a bound that no transaction has, 6.1.0 asserts that so much gas was left for the callback, and ends there.
+    holds: (message, expected, got) =>
+      message.to === HUB &&
+      ["finalize", "contributeAndFinalize"].includes(called(message).name) &&
+      !expected.ok &&
+      expected.data === error("Panic", 1n) &&
+      got.ok,
+  },
+  {
     id: "panics of 6.2.0",
     // 6.1.0, of an older compiler, reverts without data where 6.2.0 panics.
     holds: (message, expected, got) =>
