@@ -158,12 +158,102 @@ export interface DealView {
   readonly dataset: Address;
   /** nRLC for a task's seats, at most. */
   readonly priceNrlc: bigint;
+  readonly pool: Address;
+  readonly poolOwner: Address;
+  readonly trust: bigint;
+  readonly category: bigint;
+  readonly tag: Hash;
+  readonly requester: Address;
   readonly callback: Address;
   readonly params: string;
   readonly startTime: number;
   readonly botFirst: number;
   readonly botSize: number;
+  /** nRLC that a worker binds for a task, in an owner-scheduled pool. */
+  readonly workerStakeNrlc: bigint;
+  /** Percent of the price that the pool's owner keeps. */
+  readonly ownerPercent: bigint;
 }
+
+/** A task of an owner-scheduled pool as PoCo shows it; times in seconds. */
+export interface TaskView {
+  readonly status: number;
+  readonly dealid: Hash;
+  readonly index: number;
+  readonly timeref: number;
+  readonly contributionDeadline: number;
+  readonly revealDeadline: number;
+  readonly finalDeadline: number;
+  readonly consensus: Hash;
+  readonly reveals: number;
+  readonly winners: number;
+  readonly contributors: readonly Address[];
+}
+
+/** The tasks of these ids; status 0 for those that were not initialized. */
+export const viewTasks = async (client: RpcClient, ids: readonly Hash[]): Promise<TaskView[]> => {
+  const views = await viewAll(
+    client,
+    HUB,
+    hubFunction("viewTask"),
+    ids.map((id) => [id]),
+  );
+  return views.map(([task]) => {
+    const fields = task as AbiValue[];
+    return {
+      status: Number(fields[0]),
+      dealid: fields[1] as Hash,
+      index: Number(fields[2]),
+      timeref: Number(fields[3]),
+      contributionDeadline: Number(fields[4]),
+      revealDeadline: Number(fields[5]),
+      finalDeadline: Number(fields[6]),
+      consensus: fields[7] as Hash,
+      reveals: Number(fields[8]),
+      winners: Number(fields[9]),
+      contributors: fields[10] as readonly Address[],
+    };
+  });
+};
+
+/** What workers contributed to a task: PoCo's status and result hash, and their scores now. */
+export const viewContributions = async (
+  client: RpcClient,
+  taskid: Hash,
+  workers: readonly Address[],
+): Promise<{ worker: Address; status: number; resultHash: Hash; score: bigint }[]> => {
+  const [contributions, scores] = await Promise.all([
+    viewAll(
+      client,
+      HUB,
+      hubFunction("viewContribution"),
+      workers.map((worker) => [taskid, worker]),
+    ),
+    viewAll(
+      client,
+      HUB,
+      hubFunction("viewScore"),
+      workers.map((worker) => [worker]),
+    ),
+  ]);
+  return workers.map((worker, i) => {
+    const fields = contributions[i]![0] as AbiValue[];
+    return {
+      worker,
+      status: Number(fields[0]),
+      resultHash: fields[1] as Hash,
+      score: scores[i]![0] as bigint,
+    };
+  });
+};
+
+/** nRLC that an account has in the hub and is free to bind. */
+export const hubStakeOf = async (client: RpcClient, account: Address): Promise<bigint> =>
+  ((await view(client, HUB, hubFunction("viewAccount"), account))[0] as readonly bigint[])[0]!;
+
+/** Seconds of a category. */
+export const secondsOfCategory = async (client: RpcClient, category: bigint): Promise<number> =>
+  Number(((await view(client, HUB, hubFunction("viewCategory"), category))[0] as readonly AbiValue[])[2]);
 
 /** A deal as PoCo shows it. */
 export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealView> => {
@@ -173,11 +263,19 @@ export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealVie
     app: pointer(0),
     dataset: pointer(1),
     priceNrlc: (fields[2] as readonly AbiValue[])[2] as bigint,
+    pool: pointer(2),
+    poolOwner: (fields[2] as readonly AbiValue[])[1] as Address,
+    trust: fields[3] as bigint,
+    category: fields[4] as bigint,
+    tag: fields[5] as Hash,
+    requester: fields[6] as Address,
     callback: fields[8] as Address,
     params: fields[9] as string,
     startTime: Number(fields[10]),
     botFirst: Number(fields[11]),
     botSize: Number(fields[12]),
+    workerStakeNrlc: fields[13] as bigint,
+    ownerPercent: fields[14] as bigint,
   };
 };
 

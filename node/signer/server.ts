@@ -1,16 +1,13 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage } from "node:http";
 import type { Hash, Hex } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
-import { HttpError, readBody, respond } from "../../rpc/http.ts";
+import { HttpError, readBody } from "../../rpc/http.ts";
+import { createJsonService, type JsonService } from "../../rpc/json-service.ts";
 import { type Guard, type Request, SigningRefused } from "./guard.ts";
 
 const MAX_BODY_BYTES = 16 * 1024;
-const MAX_CONNECTIONS = 64;
-const MAX_IN_FLIGHT = 256;
 const REQUEST_TIMEOUT_MS = 5_000;
-const IDLE_TIMEOUT_MS = 120_000;
 
 export interface SignerServerOptions {
   readonly guard: Guard;
@@ -21,12 +18,6 @@ export interface SignerServerOptions {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly log: Log;
-}
-
-export interface SignerServer {
-  /** Listens. Resolves with the port; rejects where it is taken. */
-  start(): Promise<{ port: number }>;
-  stop(): Promise<void>;
 }
 
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
@@ -49,14 +40,13 @@ export const createSignerServer = ({
   host,
   port,
   log,
-}: SignerServerOptions): SignerServer => {
+}: SignerServerOptions): JsonService => {
   const expected = digest(`Bearer ${token}`);
   const methods = new Map<string, (request: Request) => Promise<Hex>>([
     ["/proposal", guard.proposal],
     ["/reveal", guard.reveal],
     ["/vote", guard.vote],
   ]);
-  let inFlight = 0;
 
   const answer = async (request: IncomingMessage): Promise<unknown> => {
     // Digests of one length: what the comparison takes says nothing about the token.
@@ -79,45 +69,5 @@ export const createSignerServer = ({
     }
   };
 
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const json = (status: number, value: unknown): void =>
-      respond(response, status, JSON.stringify(value), "application/json");
-    inFlight += 1;
-    try {
-      if (inFlight > MAX_IN_FLIGHT) throw new HttpError(503, "too many requests at once");
-      json(200, await answer(request));
-    } catch (error) {
-      if (response.headersSent || response.destroyed) return;
-      // What is left of a body is not read.
-      response.setHeader("connection", "close");
-      if (error instanceof HttpError) return json(error.status, { error: error.message });
-      if (request.destroyed && !request.complete) return void response.destroy();
-      log.error({ err: error }, "a request failed");
-      json(500, { error: "internal error" });
-    } finally {
-      inFlight -= 1;
-      request.resume();
-    }
-  };
-
-  const server = createServer({ keepAlive: true }, (request, response) => void serve(request, response));
-  server.maxConnections = MAX_CONNECTIONS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  server.headersTimeout = REQUEST_TIMEOUT_MS;
-  server.keepAliveTimeout = IDLE_TIMEOUT_MS;
-  return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(port, host, () => {
-          server.off("error", reject);
-          resolve({ port: (server.address() as AddressInfo).port });
-        });
-      }),
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return createJsonService({ answer, host, port, requestTimeoutMs: REQUEST_TIMEOUT_MS, log });
 };

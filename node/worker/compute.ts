@@ -9,7 +9,7 @@ import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
 import { WasmRefused } from "../../vm/wasm/refusal.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { downloadFile, uploadData } from "../data-client.ts";
-import { type LotView, viewApp, viewDataset, viewDeal, viewJob } from "../market-client.ts";
+import { viewApp, viewDataset, viewDeal } from "../market-client.ts";
 import type { Inputs } from "./inputs.ts";
 import { referencesOf } from "./location.ts";
 
@@ -54,20 +54,39 @@ const refusalOf = <T>(work: () => T, fallback: T): { value: T; refused?: string 
   }
 };
 
+/** Tasks of one deal that are computed together. */
+export interface Work {
+  readonly dealid: Hash;
+  /** Index of the first task. */
+  readonly first: number;
+  readonly count: number;
+  readonly gasLimit: number;
+  readonly vmVersion: number;
+  /** When an answer is too late, and until when results are kept, in seconds. */
+  readonly end: number;
+  readonly keepUntil: number;
+  /** For whom the node keeps the results. */
+  readonly holder: string;
+}
+
+/** What a worker computes with. */
+export interface Means {
+  readonly client: RpcClient;
+  readonly node: string;
+  readonly pool: ProcessPool;
+  readonly inputs: Inputs;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Computes a lot: fetches module, inputs and dataset through a node, runs its tasks in a process of their own, and keeps the
+ * Computes tasks: fetches module, inputs and dataset through a node, runs its tasks in a process of their own, and keeps the
  * results at the node. Throws where this machine cannot (no inputs, no time): the worker declines then.
  */
-export const computeLot = async (
-  client: RpcClient,
-  node: string,
-  lot: LotView,
-  pool: ProcessPool,
-  signal: AbortSignal,
-  source: Inputs,
-  serveSeconds: number,
+export const compute = async (
+  { client, node, pool, inputs: source, signal }: Means,
+  { dealid, first, count, gasLimit, vmVersion, end, keepUntil, holder }: Work,
 ): Promise<Computed> => {
-  const [deal, job] = await Promise.all([viewDeal(client, lot.dealid), viewJob(client, lot.dealid)]);
+  const deal = await viewDeal(client, dealid);
   const app = await viewApp(client, deal.app);
   const module = await fetchModule(node, app.location);
   const { value: params, refused } = refusalOf(() => parseParams(deal.params), { args: [], inputs: [] });
@@ -89,34 +108,32 @@ export const computeLot = async (
       reason ??= "the dataset has another checksum";
     else dataset = { address: deal.dataset, name: entry.name, bytes: found.bytes };
   }
-  const tasks = Array.from({ length: lot.count }, (_, i): Task => {
-    const index = lot.first + i;
+  const tasks = Array.from({ length: count }, (_, i): Task => {
+    const index = first + i;
     return {
-      taskid: taskId(lot.dealid, index),
+      taskid: taskId(dealid, index),
       args: params.args,
       inputs,
       ...(dataset ? { dataset } : {}),
-      gasLimit: job.gasLimit,
+      gasLimit,
       startTime: deal.startTime,
       hasCallback: deal.callback !== ZERO_ADDRESS,
       bot: { size: deal.botSize, first: deal.botFirst, index },
       ...(reason === undefined ? {} : { refused: reason }),
     };
   });
-  const timeoutMs = lot.roundEnd * 1000 - Date.now();
-  if (timeoutMs <= 0) throw new ComputeFault("the round is over");
+  const timeoutMs = end * 1000 - Date.now();
+  if (timeoutMs <= 0) throw new ComputeFault("the time to answer is over");
   const receipts: Uint8Array[] = [];
   const cids: (string | undefined)[] = [];
-  for await (const result of runTasks({ vmVersion: job.vmVersion, module, tasks, timeoutMs, signal, pool })) {
+  for await (const result of runTasks({ vmVersion, module, tasks, timeoutMs, signal, pool })) {
     receipts.push(result.receipt);
     cids.push(result.cid);
     if (result.cid === undefined) continue;
     const files = [...result.files].map(([path, bytes]): [string, Uint8Array | null] =>
       path.endsWith("/") ? [path.slice(0, -1), null] : [path, bytes],
     );
-    // Seats that are proved serve results until then (spec section 10); the others' time is the same.
-    const until = lot.finalDeadline + serveSeconds;
-    const kept = await uploadData(node, files, { holder: `worker:${lot.id}`, until });
+    const kept = await uploadData(node, files, { holder, until: keepUntil });
     if (kept !== result.cid) throw new ComputeFault(`the node keeps the results as ${kept}, not ${result.cid}`);
   }
   return { taskids: tasks.map((task) => task.taskid), receipts, cids };

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, statSync, unlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fromHex, type Hash, type Hex, toHex } from "../../lib/bytes.ts";
 import { readJson, writeSecret } from "../folder.ts";
@@ -8,6 +8,9 @@ import type { Computed } from "./compute.ts";
 export interface Journal {
   get(lot: Hash): Computed | undefined;
   put(lot: Hash, computed: Computed): void;
+  /** All that are kept. */
+  ids(): Hash[];
+  forget(lot: Hash): void;
   /** Lots of several tasks whose receipts are still to be given away. */
   unpublished(): Hash[];
   /** Notes that a lot's receipts are given away, or that nobody needs them. */
@@ -53,6 +56,11 @@ export const openJournal = (folder: string): Journal => {
       };
       writeSecret(pathOf(lot), JSON.stringify(entry));
       cache.set(lot, computed);
+    },
+    ids: lotsIn,
+    forget: (lot) => {
+      rmSync(pathOf(lot), { force: true });
+      cache.delete(lot);
     },
     unpublished: () =>
       lotsIn().filter((lot) => {

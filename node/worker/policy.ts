@@ -138,7 +138,12 @@ export const payPerGgas = (
 ): bigint => (priceNrlc * 10n ** 9n * (65_536n - burnQ16)) / 65_536n / BigInt(gasLimit) / BigInt(committee);
 
 /** Says why a job is not this worker's, whenever it comes; undefined where it is. */
-export const refusalOf = (policy: WorkerPolicy, deal: DealView, job: JobView, burnQ16: bigint): string | undefined => {
+export const refusalOf = (
+  policy: WorkerPolicy,
+  deal: Pick<DealView, "app" | "priceNrlc">,
+  job: Pick<JobView, "requester" | "gasLimit" | "committee">,
+  burnQ16: bigint,
+): string | undefined => {
   const names = (list: readonly string[], address: string): boolean =>
     list.length === 0 || list.some((each) => each.toLowerCase() === address);
   if (!names(policy.apps, deal.app)) return `the policy does not name app ${deal.app}`;

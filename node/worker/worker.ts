@@ -11,9 +11,9 @@ import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
 import { writeSecret } from "../folder.ts";
-import { type LotView, lotsOfWorker, marketFunction, slotsOfWorker, viewLotById } from "../market-client.ts";
+import { type LotView, lotsOfWorker, marketFunction, slotsOfWorker, viewJob, viewLotById } from "../market-client.ts";
 import { send, transact } from "../wallet.ts";
-import { type Computed, computeLot } from "./compute.ts";
+import { type Computed, compute } from "./compute.ts";
 import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
@@ -125,10 +125,24 @@ export const createWorker = (options: WorkerOptions): Worker => {
     return options.tamper ? options.tamper(receipt) : receipt;
   };
 
-  const compute = (lot: LotView, { serveSeconds }: ChainFigures): void => {
+  const means = { client, node, pool, inputs, signal: abort.signal };
+  const computeLot = async (lot: LotView, serveSeconds: number): Promise<Computed> => {
+    const { gasLimit, vmVersion } = await viewJob(client, lot.dealid);
+    return compute(means, {
+      ...lot,
+      gasLimit,
+      vmVersion,
+      end: lot.roundEnd,
+      // Seats that are proved serve results until then (spec section 10); the others' time is the same.
+      keepUntil: lot.finalDeadline + serveSeconds,
+      holder: `worker:${lot.id}`,
+    });
+  };
+
+  const start = (lot: LotView, { serveSeconds }: ChainFigures): void => {
     const retry = retries.get(lot.id) ?? { tries: 0, at: 0 };
     if (Date.now() < retry.at) return;
-    const work = computeLot(client, node, lot, pool, abort.signal, inputs, serveSeconds)
+    const work = computeLot(lot, serveSeconds)
       .then((found) => {
         journal.put(lot.id, found);
         computed += 1;
@@ -167,7 +181,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       figures ??= await readFigures(client);
       const state = { jobs: computing.size, done: computed, burnQ16: figures.burnQ16 };
       const verdict = await gate.judge(lot, state);
-      if (verdict.kind === "compute") compute(lot, figures);
+      if (verdict.kind === "compute") start(lot, figures);
       else if (verdict.kind === "decline") await decline(lot, block, verdict.reason);
       return;
     }

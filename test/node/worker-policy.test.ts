@@ -21,16 +21,7 @@ import { launchdService, systemdService } from "../../node/worker/service.ts";
 const defaults = defaultPolicy(4);
 const A = `0x${"0a".repeat(20)}` as const;
 const B = `0x${"0b".repeat(20)}` as const;
-const deal: DealView = {
-  app: A,
-  dataset: ZERO_ADDRESS,
-  priceNrlc: 4_000n,
-  callback: ZERO_ADDRESS,
-  params: "",
-  startTime: 0,
-  botFirst: 0,
-  botSize: 1,
-};
+const deal: Pick<DealView, "app" | "priceNrlc"> = { app: A, priceNrlc: 4_000n };
 const job: JobView = {
   requester: B,
   gasLimit: 2_000_000_000,

@@ -1,0 +1,354 @@
+import { join } from "node:path";
+import { type Address, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import type { Log } from "../../lib/log.ts";
+import { addressOf } from "../../lib/secp256k1.ts";
+import { rpcClient } from "../../rpc/client.ts";
+import { MAX_LOG_BLOCKS } from "../../rpc/logs.ts";
+import { HUB_EVENTS } from "../../vm/market/abi.ts";
+import { resultHashOf } from "../../vm/market/contribution.ts";
+import { taskId } from "../../vm/market/deal.ts";
+import { CONTRIBUTION_RATIO } from "../../vm/market/lot.ts";
+import { resultsOf } from "../../vm/market/result.ts";
+import { CONTRIBUTION_STATUS, MAX_CONTRIBUTORS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
+import { HUB } from "../../vm/tables.ts";
+import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
+import { writeSecret } from "../folder.ts";
+import {
+  type DealView,
+  hubFunction,
+  hubStakeOf,
+  secondsOfCategory,
+  type TaskView,
+  viewContributions,
+  viewDeal,
+  viewTasks,
+} from "../market-client.ts";
+import { send } from "../wallet.ts";
+import { type CrewMember, createCrew } from "./crew.ts";
+import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
+import { type OpenTask, openPoolStore } from "./store.ts";
+import { isEnough } from "./trust.ts";
+
+export interface SchedulerOptions {
+  /** Of the pool's owner, whose account pays for the messages. */
+  readonly privateKey: Hex;
+  readonly pool: Address;
+  /** RPC of the node that the chain is followed through. */
+  readonly node: string;
+  readonly datadir: string;
+  /** Workers that are let in; empty: all that have the stake. */
+  readonly workers: readonly Address[];
+  /** Tasks that ask for an enclave are done without one: the worker's own key signs in its place. */
+  readonly noEnclave: boolean;
+  readonly log: Log;
+}
+
+/** What `rolec pool status` shows. */
+export interface SchedulerStatus {
+  readonly pid: number;
+  readonly pool: Address;
+  readonly owner: Address;
+  readonly node: string;
+  readonly writtenAt: string;
+  readonly seenBlock: number;
+  readonly workers: number;
+  readonly deals: number;
+  readonly tasks: number;
+  readonly completed: number;
+  readonly failed: number;
+  /** "no enclave: worker keys sign in its place", or what becomes of tasks that ask for one. */
+  readonly enclave: string;
+  readonly lastError: string | null;
+}
+
+export interface Scheduler {
+  readonly pool: Address;
+  readonly owner: Address;
+  start(): void;
+  stop(): Promise<void>;
+  /** Hears a worker, and gives the tasks that it is asked for. Throws an Error with the reason where it is not heard. */
+  ask(ask: Ask): Assignments;
+}
+
+const TICK_MS = 500;
+const MAX_TASKS = 256;
+/** A message that has had no effect after so many blocks is sent again. */
+const RESEND_BLOCKS = 4;
+/** A worker that is there has twice the category's seconds, and these at least, before another is asked too. */
+const LEAST_PATIENCE_SECONDS = 10;
+const MAX_RECEIPTS = 8;
+const ENCLAVE_BIT = 1n;
+export const NO_ENCLAVE = "no enclave: worker keys sign in its place";
+
+/** Makes the scheduler of an owner-scheduled pool: initializes its tasks, authorizes workers, finalizes, reopens and claims. */
+export const createScheduler = (options: SchedulerOptions): Scheduler => {
+  const { privateKey, pool, node, datadir, noEnclave, log } = options;
+  const owner = addressOf(privateKey);
+  const client = rpcClient(node);
+  const store = openPoolStore(datadir, pool);
+  const crew = createCrew();
+  const deals = new Map<Hash, DealView>();
+  const seconds = new Map<bigint, number>();
+  const receipts = new Map<Hash, Map<Hash, Uint8Array>>();
+  /** By task and kind, the block at which a message was sent. */
+  const sent = new Map<string, number>();
+  /** Tasks that take contributions, with those who contributed. */
+  const active = new Map<Hash, ReadonlySet<Address>>();
+  let [completed, failed, seenBlock] = [0, 0, 0];
+  let lastError: string | null = null;
+  let [timer, running]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
+  let stopped = false;
+
+  const dealOf = async (id: Hash): Promise<DealView> => {
+    const known = deals.get(id);
+    if (known) return known;
+    const deal = await viewDeal(client, id);
+    if (deals.size >= 1_000) deals.clear();
+    deals.set(id, deal);
+    return deal;
+  };
+  const secondsOf = async (category: bigint): Promise<number> => {
+    const found = seconds.get(category) ?? (await secondsOfCategory(client, category));
+    seconds.set(category, found);
+    return found;
+  };
+  const message = async (id: Hash, kind: string, data: Uint8Array): Promise<void> => {
+    const key = `${id} ${kind}`;
+    if (seenBlock < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
+    sent.set(key, seenBlock);
+    await send(client, privateKey, { to: HUB, data });
+    log.info({ task: id, kind }, "sent");
+  };
+
+  /** Looks for deals of the pool in the blocks that were not final yet. */
+  const findDeals = async (head: number): Promise<void> => {
+    const topics = [HUB_EVENTS.SchedulerNotice!.topic, `0x${pool.slice(2).padStart(64, "0")}`];
+    for (let from = store.scanned + 1; from <= head; from += MAX_LOG_BLOCKS) {
+      const to = Math.min(head, from + MAX_LOG_BLOCKS - 1);
+      const [fromBlock, toBlock] = [from, to].map((block) => `0x${block.toString(16)}`);
+      const logs = (await client.call("eth_getLogs", [{ address: HUB, topics, fromBlock, toBlock }])) as {
+        data: Hex;
+        blockNumber: Hex;
+      }[];
+      for (const { data, blockNumber } of logs) {
+        const dealid = data.slice(0, 66) as Hash;
+        if (store.deals.has(dealid)) continue;
+        const deal = await dealOf(dealid);
+        const isRefused = BigInt(deal.tag) % 2n === ENCLAVE_BIT && !noEnclave;
+        if (isRefused) log.warn({ deal: dealid }, "the deal asks for an enclave, and there is none: it is left alone");
+        else log.info({ deal: dealid, tasks: deal.botSize }, "a deal");
+        store.deals.set(dealid, { block: Number(blockNumber), next: deal.botFirst, over: isRefused });
+      }
+    }
+    const final = (await client.call("eth_getBlockByNumber", ["finalized", false])) as { number: Hex };
+    store.scanned = Math.max(store.scanned, Number(final.number));
+    // Those above may be seen again.
+    for (const [id, deal] of store.deals) if (deal.over && deal.block <= store.scanned) store.deals.delete(id);
+  };
+
+  const openTasks = async (): Promise<void> => {
+    for (const [dealid, open] of store.deals) {
+      if (open.over) continue;
+      const { botFirst, botSize } = await dealOf(dealid);
+      while (open.next < botFirst + botSize && store.tasks.size < MAX_TASKS) {
+        const index = open.next++;
+        store.tasks.set(taskId(dealid, index), { dealid, index, assigned: new Map(), refused: new Set() });
+      }
+      const isUnderWay = [...store.tasks.values()].some((task) => task.dealid === dealid);
+      open.over = open.next === botFirst + botSize && !isUnderWay;
+    }
+  };
+
+  const scoreOf = async (id: Hash, worker: Address): Promise<bigint> =>
+    (await viewContributions(client, id, [worker]))[0]!.score;
+
+  /** Finds a worker that may be asked and has the stake. */
+  const choose = async (task: OpenTask, stake: bigint): Promise<CrewMember | undefined> => {
+    for (const member of crew.free()) {
+      if (task.assigned.has(member.address) || task.refused.has(member.address)) continue;
+      const have = await hubStakeOf(client, member.address);
+      if (have >= stake) return member;
+      member.note = `a task binds ${stake} nRLC, and ${have} lie free in the hub: rolec account deposit`;
+    }
+    return undefined;
+  };
+
+  /** Asks workers until the result would have the deal's trust, should they all agree. */
+  const assign = async (id: Hash, task: OpenTask, view: TaskView, deal: DealView): Promise<void> => {
+    const patience = 1000 * Math.max(LEAST_PATIENCE_SECONDS, 2 * view.timeref);
+    const given = new Set(view.contributors);
+    active.set(id, given);
+    const asked = [...task.assigned].filter(
+      ([worker, since]) => !given.has(worker) && crew.isAlive(worker) && Date.now() - since < patience,
+    );
+    const workers = [...view.contributors, ...asked.map(([worker]) => worker)];
+    const found = workers.length === 0 ? [] : await viewContributions(client, id, workers);
+    const words = found.slice(0, given.size).filter(({ status }) => status !== CONTRIBUTION_STATUS.rejected);
+    const pending = found.slice(given.size).map(({ score }) => score);
+    while (!isEnough(deal.trust, words, pending) && given.size + pending.length < MAX_CONTRIBUTORS) {
+      const member = await choose(task, deal.workerStakeNrlc);
+      if (!member) return;
+      member.credit -= 1;
+      member.note = null;
+      task.assigned.set(member.address, Date.now());
+      pending.push(await scoreOf(id, member.address));
+      log.info({ task: id, worker: member.address }, "asked");
+    }
+  };
+
+  const digestOfDeal = (deal: DealView, receipt: Uint8Array): Hash =>
+    deal.callback === ZERO_ADDRESS ? digestOf(receipt) : keccak256(decodeReceipt(receipt)?.callbackData ?? receipt);
+
+  const finalize = async (id: Hash, view: TaskView, deal: DealView, time: number): Promise<void> => {
+    const receipt = [...(receipts.get(id)?.values() ?? [])].find(
+      (each) => resultHashOf(id, digestOfDeal(deal, each)) === view.consensus,
+    );
+    // Nobody brought the receipt: the workers are paid all the same, once there is no more time to wait.
+    const isLate = time >= view.revealDeadline + view.timeref && deal.callback === ZERO_ADDRESS;
+    if (!receipt && !isLate) return;
+    const results = receipt ? resultsOf(receipt) : new Uint8Array(0);
+    const callback =
+      receipt && deal.callback !== ZERO_ADDRESS ? decodeReceipt(receipt)!.callbackData : new Uint8Array(0);
+    await message(id, "finalize", hubFunction("finalize").encode(id, results, callback));
+  };
+
+  const drop = (id: Hash): void => {
+    store.tasks.delete(id);
+    receipts.delete(id);
+    active.delete(id);
+  };
+
+  const step = async (id: Hash, task: OpenTask, view: TaskView, time: number): Promise<void> => {
+    const deal = await dealOf(task.dealid);
+    if (view.status !== TASK_STATUS.active) active.delete(id);
+    if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) {
+      if (view.status === TASK_STATUS.completed) completed += 1;
+      else failed += 1;
+      log.info({ task: id, status: view.status === TASK_STATUS.completed ? "COMPLETED" : "FAILED" }, "a task is over");
+      return drop(id);
+    }
+    if (view.status === TASK_STATUS.unset) {
+      const isLate = time >= deal.startTime + CONTRIBUTION_RATIO * (await secondsOf(deal.category));
+      if (isLate || deal.pool !== pool) {
+        failed += Number(isLate);
+        return drop(id);
+      }
+      if (crew.hasFree())
+        await message(id, "initialize", hubFunction("initialize").encode(task.dealid, BigInt(task.index)));
+      return;
+    }
+    if (time >= view.finalDeadline) return message(id, "claim", hubFunction("claim").encode(id));
+    if (view.status === TASK_STATUS.active) {
+      if (time < view.contributionDeadline) await assign(id, task, view, deal);
+      return;
+    }
+    const isOver = time >= view.revealDeadline;
+    if (isOver && view.reveals === 0) return message(id, "reopen", hubFunction("reopen").encode(id));
+    if (view.reveals > 0 && (isOver || view.reveals === view.winners)) await finalize(id, view, deal, time);
+  };
+
+  const writeStatus = (): void => {
+    const status: SchedulerStatus = {
+      pid: process.pid,
+      pool,
+      owner,
+      node,
+      writtenAt: new Date().toISOString(),
+      seenBlock,
+      workers: crew.size,
+      deals: [...store.deals.values()].filter(({ over }) => !over).length,
+      tasks: store.tasks.size,
+      completed,
+      failed,
+      enclave: noEnclave ? NO_ENCLAVE : "tasks that ask for an enclave are left alone",
+      lastError,
+    };
+    writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+  };
+
+  const tick = async (): Promise<void> => {
+    const head = (await client.call("eth_getBlockByNumber", ["latest", false])) as { number: Hex; timestamp: Hex };
+    seenBlock = Number(head.number);
+    await findDeals(seenBlock);
+    await openTasks();
+    const entries = [...store.tasks];
+    const views =
+      entries.length === 0
+        ? []
+        : await viewTasks(
+            client,
+            entries.map(([id]) => id),
+          );
+    for (const [i, [id, task]] of entries.entries()) {
+      try {
+        await step(id, task, views[i]!, Number(head.timestamp));
+      } catch (error) {
+        lastError = (error as Error).message;
+        log.warn({ task: id, error: lastError }, "a step failed, and is tried again");
+      }
+    }
+    if (sent.size > 10_000) sent.clear();
+    store.save();
+    writeStatus();
+  };
+
+  const schedule = (): void => {
+    if (stopped) return;
+    timer = setTimeout(() => {
+      running = tick()
+        .catch((error: Error) => {
+          lastError = error.message;
+          log.warn({ error: lastError }, "the node does not answer");
+        })
+        .then(schedule);
+    }, TICK_MS);
+  };
+
+  const takeResults = ({ worker, results }: Ask): void => {
+    for (const { taskid, receipt } of results) {
+      if (!store.tasks.get(taskid)?.assigned.has(worker)) continue;
+      const kept = receipts.get(taskid) ?? new Map<Hash, Uint8Array>();
+      receipts.set(taskid, kept);
+      const bytes = fromHex(receipt);
+      if (kept.size < MAX_RECEIPTS && decodeReceipt(bytes)) kept.set(digestOf(bytes), bytes);
+    }
+  };
+
+  return {
+    pool,
+    owner,
+    start: schedule,
+    stop: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      await running;
+      store.save();
+    },
+    ask: (ask) => {
+      const { worker } = ask;
+      if (ask.pool !== pool) throw new Error(`this is the scheduler of pool ${pool}`);
+      if (options.workers.length > 0 && !options.workers.includes(worker))
+        throw new Error(`worker ${worker} is not let in`);
+      const member = crew.hear(worker, ask.time, ask.free);
+      for (const id of ask.declined) {
+        const task = store.tasks.get(id);
+        if (task?.assigned.delete(worker)) task.refused.add(worker);
+      }
+      takeResults(ask);
+      const mine = [...store.tasks].filter(
+        ([id, { assigned }]) => assigned.has(worker) && active.get(id)?.has(worker) === false,
+      );
+      for (const id of member.told) if (!store.tasks.has(id)) member.told.delete(id);
+      // Places of tasks that it was not told of until now are taken.
+      member.credit = Math.max(0, ask.free - mine.filter(([id]) => !member.told.has(id)).length);
+      const tasks = mine.slice(0, MAX_LISTED).map(([taskid, { dealid }]) => {
+        member.told.add(taskid);
+        const asksForEnclave = BigInt(deals.get(dealid)?.tag ?? "0x0") % 2n === ENCLAVE_BIT;
+        const enclaveChallenge = asksForEnclave ? worker : ZERO_ADDRESS;
+        return { taskid, enclaveChallenge, authorization: signMessage(privateKey, worker, taskid, enclaveChallenge) };
+      });
+      return { tasks, note: member.note };
+    },
+  };
+};
