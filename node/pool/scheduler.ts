@@ -337,14 +337,15 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       }
       takeResults(ask);
       const mine = [...store.tasks].filter(
-        ([id, { assigned }]) => assigned.has(worker) && active.get(id)?.has(worker) === false,
+        ([id, { assigned, dealid }]) =>
+          assigned.has(worker) && active.get(id)?.has(worker) === false && deals.has(dealid),
       );
       for (const id of member.told) if (!store.tasks.has(id)) member.told.delete(id);
       // Places of tasks that it was not told of until now are taken.
       member.credit = Math.max(0, ask.free - mine.filter(([id]) => !member.told.has(id)).length);
       const tasks = mine.slice(0, MAX_LISTED).map(([taskid, { dealid }]) => {
         member.told.add(taskid);
-        const asksForEnclave = BigInt(deals.get(dealid)?.tag ?? "0x0") % 2n === ENCLAVE_BIT;
+        const asksForEnclave = BigInt(deals.get(dealid)!.tag) % 2n === ENCLAVE_BIT;
         const enclaveChallenge = asksForEnclave ? worker : ZERO_ADDRESS;
         return { taskid, enclaveChallenge, authorization: signMessage(privateKey, worker, taskid, enclaveChallenge) };
       });

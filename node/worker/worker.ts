@@ -19,6 +19,7 @@ import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import type { WorkerPolicy } from "./policy.ts";
+import { createScheduled, type PoolAccess } from "./scheduled.ts";
 import { NotAsked } from "./web.ts";
 
 export interface WorkerOptions {
@@ -27,6 +28,8 @@ export interface WorkerOptions {
   readonly node: string;
   readonly datadir: string;
   readonly policy: WorkerPolicy;
+  /** Where tasks of an owner-scheduled pool are asked for too. */
+  readonly pool?: PoolAccess | undefined;
   /** Left out: the machine that this runs on. */
   readonly machine?: Machine;
   readonly log: Log;
@@ -46,6 +49,8 @@ export interface WorkerStatus {
   readonly seated: readonly Hash[];
   readonly computed: number;
   readonly declined: number;
+  /** The scheduler that tasks are asked for too, and what it says. */
+  readonly pool: (PoolAccess & { readonly note: string | null }) | null;
   /** Why nothing is started now; null where lots are welcome. */
   readonly paused: string | null;
   readonly lastDecline: string | null;
@@ -87,7 +92,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const journal = openJournal(join(datadir, "lots"));
   const pool = createProcessPool(Math.min(policy.cores, MAX_WARM));
   const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls });
-  const gate = createGate(client, policy, options.machine ?? thisMachine());
+  const machine = options.machine ?? thisMachine();
+  const gate = createGate(client, policy, machine);
   let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
   /** Lots that are declined, and why. */
@@ -109,7 +115,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const ended = new Promise<string>((resolve) => {
     end = resolve;
   });
-  let [timer, running]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
+  let [timer, ticking]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
 
   const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
     const key = `${lot.id} ${kind} ${lot.round}`;
@@ -126,6 +132,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
   };
 
   const means = { client, node, pool, inputs, signal: abort.signal };
+  const { pool: access, tamper } = options;
+  const scheduled = access && createScheduled({ access, privateKey, datadir, means, policy, machine, log, tamper });
+  /** All that is computed now. */
+  const running = (): number => computing.size + (scheduled?.computing.size ?? 0);
   const computeLot = async (lot: LotView, serveSeconds: number): Promise<Computed> => {
     const { gasLimit, vmVersion } = await viewJob(client, lot.dealid);
     return compute(means, {
@@ -179,7 +189,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       const fault = cannot.get(lot.id);
       if (fault !== undefined) return decline(lot, block, fault);
       figures ??= await readFigures(client);
-      const state = { jobs: computing.size, done: computed, burnQ16: figures.burnQ16 };
+      const state = { jobs: running(), done: computed, burnQ16: figures.burnQ16 };
       const verdict = await gate.judge(lot, state);
       if (verdict.kind === "compute") start(lot, figures);
       else if (verdict.kind === "decline") await decline(lot, block, verdict.reason);
@@ -247,7 +257,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   /** Gives the slots back where the policy says so, and ends an idle program once none is left: a silent seat is fined. */
   const leaveOrEnd = async (seated: number): Promise<void> => {
-    if (seated > 0 || computing.size > 0 || unpublished.size > 0) idleSince = Date.now();
+    if (seated > 0 || running() > 0 || unpublished.size > 0) idleSince = Date.now();
     const { maxLots, leaveAfterDeclines, exitWhenIdleSeconds } = policy;
     const isIdle = exitWhenIdleSeconds > 0 && Date.now() - idleSince >= exitWhenIdleSeconds * 1000;
     const isDone = maxLots > 0 && computed >= maxLots;
@@ -273,6 +283,15 @@ export const createWorker = (options: WorkerOptions): Worker => {
         log.warn({ lot: id, error: lastError }, "a step failed, and is tried again");
       }
     }
+    if (scheduled) {
+      try {
+        figures ??= await readFigures(client);
+        await scheduled.tick(block, gate.places - running(), figures.serveSeconds);
+      } catch (error) {
+        lastError = `pool: ${(error as Error).message}`;
+        log.warn(lastError);
+      }
+    }
     await leaveOrEnd(lots.length).catch((error: Error) => {
       lastError = `slots are not given back: ${error.message}`;
       log.warn(lastError);
@@ -286,11 +305,12 @@ export const createWorker = (options: WorkerOptions): Worker => {
       startedAt,
       writtenAt: new Date().toISOString(),
       seenBlock: block,
-      computing: [...computing.keys()],
+      computing: [...computing.keys(), ...(scheduled?.computing.keys() ?? [])],
       seated: lots,
-      computed,
+      computed: computed + (scheduled?.computed ?? 0),
       declined,
-      paused: gate.pause(computing.size) ?? null,
+      pool: access ? { ...access, note: scheduled?.note ?? null } : null,
+      paused: gate.pause(running()) ?? null,
       lastDecline: lastDecline ?? null,
       policy,
       lastError,
@@ -302,7 +322,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const schedule = (): void => {
     if (abort.signal.aborted) return;
     timer = setTimeout(() => {
-      running = tick()
+      ticking = tick()
         .catch((error: Error) => {
           lastError = error.message;
           log.warn({ error: lastError }, "the node does not answer");
@@ -322,8 +342,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
       abort.abort();
       clearTimeout(timer);
       pool.close();
-      await running;
-      await Promise.all(computing.values());
+      await ticking;
+      await Promise.all([...computing.values(), ...(scheduled?.computing.values() ?? [])]);
     },
   };
 };

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { ZERO_HASH } from "../../lib/bytes.ts";
 import type { DealView, JobView } from "../../node/market-client.ts";
 import { openJournal } from "../../node/worker/journal.ts";
 import { isOnMains, type Machine, thisMachine } from "../../node/worker/machine.ts";

@@ -1,0 +1,216 @@
+import { join } from "node:path";
+import { type Address, fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { keccak256 } from "../../lib/keccak.ts";
+import type { Log } from "../../lib/log.ts";
+import { addressOf } from "../../lib/secp256k1.ts";
+import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
+import { CONTRIBUTION_STATUS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
+import { CAP_GAS_PER_SECOND } from "../../vm/market/standing-order.ts";
+import { HUB } from "../../vm/tables.ts";
+import { VM_VERSION } from "../../vm/wasm/host.ts";
+import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
+import { type DealView, hubFunction, type TaskView, viewContributions, viewDeal, viewTasks } from "../market-client.ts";
+import {
+  type Ask,
+  type Assignment,
+  type Assignments,
+  MAX_LISTED,
+  SIGNATURE_HEADER,
+  signAsk,
+  signMessage,
+} from "../pool/messages.ts";
+import { send } from "../wallet.ts";
+import { type Computed, compute, type Means } from "./compute.ts";
+import { openJournal } from "./journal.ts";
+import type { Machine } from "./machine.ts";
+import { pauseOf, refusalOf, type WorkerPolicy } from "./policy.ts";
+
+/** The scheduler whose pool a worker works in. */
+export interface PoolAccess {
+  readonly url: string;
+  /** The worker's key may sign where a task asks for an enclave, and there is none. */
+  readonly noEnclave: boolean;
+}
+
+export interface ScheduledOptions {
+  readonly access: PoolAccess;
+  readonly privateKey: Hex;
+  readonly datadir: string;
+  readonly means: Means;
+  readonly policy: WorkerPolicy;
+  readonly machine: Machine;
+  readonly log: Log;
+  /** Test networks alone: changes each receipt, so that this worker lies. */
+  readonly tamper?: ((receipt: Uint8Array) => Uint8Array) | undefined;
+}
+
+/** Tasks of an owner-scheduled pool that a worker does. */
+export interface Scheduled {
+  /** Tasks that are computed now. */
+  readonly computing: ReadonlyMap<Hash, Promise<void>>;
+  readonly computed: number;
+  readonly note: string | null;
+  /** Asks the scheduler and does what is due; `places` more tasks may be computed, results are kept `serveSeconds`. */
+  tick(block: number, places: number, serveSeconds: number): Promise<void>;
+}
+
+const ASK_TIMEOUT_MS = 5_000;
+const MAX_ANSWER_BYTES = 64 * 1024;
+const RESEND_BLOCKS = 4;
+const PERCENT = 100n;
+
+/** Makes what a worker does for the scheduler of a pool: computes what it is asked for, contributes, reveals, brings receipts. */
+export const createScheduled = (options: ScheduledOptions): Scheduled => {
+  const { access, privateKey, means, policy, machine, log } = options;
+  const { client } = means;
+  const address = addressOf(privateKey);
+  const journal = openJournal(join(options.datadir, "tasks"));
+  const computing = new Map<Hash, Promise<void>>();
+  const declined = new Set<Hash>();
+  const sent = new Map<string, number>();
+  let pool: { pool: Address; owner: Address } | undefined;
+  let [computed, note]: [number, string | null] = [0, null];
+
+  const request = async (path: string, init: RequestInit): Promise<unknown> => {
+    const response = await fetch(`${access.url}${path}`, {
+      ...init,
+      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
+    }).catch((error: Error) => {
+      throw new Error(`no answer from ${access.url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);
+    });
+    if (Number(response.headers.get("content-length") ?? 0) > MAX_ANSWER_BYTES)
+      throw new Error(`${access.url} answers too much`);
+    const answer = (await response.json()) as { error?: string };
+    if (!response.ok) throw new Error(`${access.url}: ${answer.error ?? response.status}`);
+    return answer;
+  };
+  const ask = async (free: number, results: Ask["results"]): Promise<Assignments> => {
+    pool ??= (await request("/pool", {})) as { pool: Address; owner: Address };
+    const said = [...declined].slice(0, MAX_LISTED);
+    const ask: Ask = { pool: pool.pool, worker: address, time: Date.now(), free, declined: said, results };
+    const body = utf8(JSON.stringify(ask));
+    const headers = { "content-type": "application/json", [SIGNATURE_HEADER]: signAsk(body, privateKey) };
+    const answer = (await request("/ask", { method: "POST", body, headers })) as Assignments;
+    for (const id of said) declined.delete(id);
+    return answer;
+  };
+  const message = async (id: Hash, kind: string, block: number, data: Uint8Array): Promise<void> => {
+    const key = `${id} ${kind}`;
+    if (block < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
+    sent.set(key, block);
+    await send(client, privateKey, { to: HUB, data });
+    log.info({ task: id, kind }, "sent");
+  };
+  const decline = (id: Hash, reason: string): void => {
+    log.info({ task: id, reason }, "declined");
+    declined.add(id);
+  };
+
+  const receiptOf = ({ receipts }: Computed): Uint8Array => options.tamper?.(receipts[0]!) ?? receipts[0]!;
+  /** What is agreed on: the callback's data where the deal has a callback, else the receipt. */
+  const digestFor = (deal: DealView, receipt: Uint8Array): Hash =>
+    deal.callback === ZERO_ADDRESS ? digestOf(receipt) : keccak256(decodeReceipt(receipt)?.callbackData ?? receipt);
+
+  const begin = (id: Hash, view: TaskView, deal: DealView, serveSeconds: number): void => {
+    const work = compute(means, {
+      dealid: view.dealid,
+      first: view.index,
+      count: 1,
+      gasLimit: view.timeref * CAP_GAS_PER_SECOND,
+      vmVersion: VM_VERSION,
+      end: view.contributionDeadline,
+      keepUntil: view.finalDeadline + serveSeconds,
+      holder: `worker:${id}`,
+    })
+      .then((found) => {
+        journal.put(id, found);
+        computed += 1;
+      })
+      .catch((error: Error) => {
+        if (!means.signal.aborted) decline(id, `${deal.app}: ${error.message}`);
+      })
+      .finally(() => computing.delete(id));
+    computing.set(id, work);
+  };
+
+  /** Says why a task is not this worker's. */
+  const refusal = ({ enclaveChallenge }: Assignment, view: TaskView, deal: DealView): string | undefined => {
+    if (deal.pool !== pool?.pool) return "it is another pool's";
+    if (enclaveChallenge !== ZERO_ADDRESS && !(access.noEnclave && enclaveChallenge === address))
+      return "it asks for an enclave";
+    const job = { requester: deal.requester, gasLimit: view.timeref * CAP_GAS_PER_SECOND, committee: 1 };
+    return refusalOf(policy, deal, job, (deal.ownerPercent << 16n) / PERCENT);
+  };
+
+  const contribute = async (given: Assignment, deal: DealView, found: Computed, block: number): Promise<void> => {
+    const { taskid, enclaveChallenge, authorization } = given;
+    const digest = digestFor(deal, receiptOf(found));
+    const [hash, seal] = [resultHashOf(taskid, digest), resultSealOf(address, taskid, digest)];
+    const enclaveSign = enclaveChallenge === ZERO_ADDRESS ? "0x" : signMessage(privateKey, hash, seal);
+    const data = hubFunction("contribute").encode(
+      taskid,
+      hash,
+      seal,
+      enclaveChallenge,
+      fromHex(enclaveSign),
+      fromHex(authorization),
+    );
+    await message(taskid, "contribute", block, data);
+  };
+
+  /** Follows the tasks that were computed: reveals, and forgets what is over. Gives the receipts that the scheduler needs. */
+  const follow = async (block: number): Promise<{ taskid: Hash; receipt: Hex }[]> => {
+    const ids = journal.ids();
+    const views = ids.length === 0 ? [] : await viewTasks(client, ids);
+    const results: { taskid: Hash; receipt: Hex }[] = [];
+    for (const [i, id] of ids.entries()) {
+      const view = views[i]!;
+      if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) journal.forget(id);
+      if (view.status !== TASK_STATUS.revealing) continue;
+      const [mine] = await viewContributions(client, id, [address]);
+      const found = journal.get(id);
+      if (!found || mine!.resultHash !== view.consensus) continue;
+      const receipt = receiptOf(found);
+      if (mine!.status === CONTRIBUTION_STATUS.contributed) {
+        const deal = await viewDeal(client, view.dealid);
+        await message(id, "reveal", block, hubFunction("reveal").encode(id, digestFor(deal, receipt)));
+      } else if (mine!.status === CONTRIBUTION_STATUS.proved && results.length < MAX_LISTED)
+        results.push({ taskid: id, receipt: toHex(receipt) });
+    }
+    return results;
+  };
+
+  const take = async (given: Assignment, block: number, serveSeconds: number): Promise<void> => {
+    const { taskid } = given;
+    if (computing.has(taskid) || declined.has(taskid)) return;
+    const [view] = await viewTasks(client, [taskid]);
+    const [mine] = await viewContributions(client, taskid, [address]);
+    if (view!.status !== TASK_STATUS.active || mine!.status !== CONTRIBUTION_STATUS.unset) return;
+    const deal = await viewDeal(client, view!.dealid);
+    const found = journal.get(taskid);
+    if (found) return contribute(given, deal, found, block);
+    const reason = refusal(given, view!, deal);
+    if (reason === undefined) begin(taskid, view!, deal, serveSeconds);
+    else decline(taskid, reason);
+  };
+
+  return {
+    computing,
+    get computed() {
+      return computed;
+    },
+    get note() {
+      return note;
+    },
+    tick: async (block, places, serveSeconds) => {
+      const results = await follow(block);
+      const isPaused = pauseOf(policy, machine, new Date(), computing.size) !== undefined;
+      const isDone = policy.maxLots > 0 && computed + computing.size >= policy.maxLots;
+      const answer = await ask(isPaused || isDone ? 0 : Math.max(0, places), results);
+      if (answer.note !== note && answer.note !== null) log.warn({ note: answer.note }, "the scheduler says");
+      ({ note } = answer);
+      for (const given of answer.tasks) await take(given, block, serveSeconds);
+      if (sent.size > 10_000) sent.clear();
+    },
+  };
+};
