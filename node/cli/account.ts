@@ -2,12 +2,16 @@ import { Command } from "commander";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
+import { HUB } from "../../vm/tables.ts";
+import { hubFunction, hubStakeOf } from "../market-client.ts";
 import { transact } from "../wallet.ts";
 import { address, DEFAULT_NODE, privateKey, url } from "./options.ts";
 import { parseRlc, print, printJson, rlc } from "./output.ts";
 
 export const accountCommand = (): Command => {
-  const command = new Command("account").description("make an account, look at its balance, send RLC");
+  const command = new Command("account").description(
+    "make an account, look at its balance, send RLC, put RLC into the hub",
+  );
   command
     .command("new")
     .description("make a private key and print it with its address")
@@ -38,6 +42,17 @@ export const accountCommand = (): Command => {
     .action(async (to: Address, value: bigint, flags: { key: Hex; node: string }) => {
       const receipt = await transact(rpcClient(flags.node), flags.key, { to, value });
       print(`${receipt.transactionHash}  in block ${Number(receipt.blockNumber)}`);
+    });
+  command
+    .command("deposit")
+    .description("put RLC into the hub, where orders, pools and workers' tasks bind them")
+    .argument("<amount>", "in RLC with at most 9 decimals", parseRlc)
+    .requiredOption("--key <key>", "private key of the account", privateKey)
+    .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
+    .action(async (value: bigint, flags: { key: Hex; node: string }) => {
+      const client = rpcClient(flags.node);
+      await transact(client, flags.key, { to: HUB, data: hubFunction("deposit").encode(), value });
+      print(`${rlc((await hubStakeOf(client, addressOf(flags.key))) * 10n ** 9n, 9)} RLC lie free in the hub`);
     });
   return command;
 };

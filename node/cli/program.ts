@@ -8,6 +8,7 @@ import { genesisCommand } from "./genesis.ts";
 import { jobCommand } from "./job.ts";
 import { minerCommand } from "./miner.ts";
 import { nodeCommand } from "./node.ts";
+import { poolCommand } from "./pool.ts";
 import { runCommand } from "./run.ts";
 import { signerCommand } from "./signer.ts";
 import { testnetCommand } from "./testnet.ts";
@@ -26,6 +27,7 @@ export const createProgram = (): Command => {
     devCommand,
     nodeCommand,
     workerCommand,
+    poolCommand,
     minerCommand,
     jobCommand,
     appCommand,

@@ -53,13 +53,17 @@ const describePolicy = (policy: WorkerPolicy): string =>
     ...(policy.maxLots > 0 ? [`${policy.maxLots} lots in all`] : []),
   ].join(", ");
 
+/** Says whose scheduler a worker asks. */
+const describePool = ({ url, noEnclave, note }: NonNullable<WorkerStatus["pool"]>): string =>
+  [url, ...(noEnclave ? ["no enclave: its key signs in its place"] : []), ...(note ? [note] : [])].join(", ");
+
 /** Says in one line whether a worker works. */
 const healthOf = (status: Status): string => {
   if (!status.running) return "stopped: start it with rolec worker start";
   if (status.silent) return "silent: it runs, but has written nothing for half a minute";
   if (!status.nodeAnswers) return `waits for its node, ${status.node}`;
-  if (status.slots === 0) return "has no slots: take some with rolec worker join";
-  if (status.leaving === status.slots) return "leaves: its slots are given back";
+  if (status.slots === 0 && status.pool === null) return "has no slots: take some with rolec worker join";
+  if (status.slots > 0 && status.leaving === status.slots) return "leaves: its slots are given back";
   if (status.paused !== null) return `pauses: ${status.paused}`;
   return status.computing.length > 0 ? "computes" : "waits to be drawn";
 };
@@ -78,6 +82,7 @@ export const statusPage = (status: Status): string =>
           ? `${status.slots}, staking ${rlc(status.stakeWei)} RLC${status.leaving > 0 ? `, ${status.leaving} leaving` : ""}`
           : "not known: the node does not answer",
       ],
+      ...(status.pool ? [["pool", describePool(status.pool)] as [string, string]] : []),
       ["policy", describePolicy(status.policy)],
       ["computing", status.computing.map(short).join(", ") || "nothing"],
       [

@@ -29,12 +29,15 @@ const start = (command: Command): Command =>
     .description("follow the chain through a node and compute, as far as the owner's policy allows")
     .requiredOption("--datadir <folder>", "folder of the worker; a key is made in a new one")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
-    .action(async (flags: PolicyFlags & { datadir: string; node: string }) => {
+    .option("--pool <url>", "compute for this scheduler too (rolec pool); tasks bind what lies in the hub", url)
+    .option("--no-enclave", "let this worker's key sign where the scheduler's tasks ask for an enclave")
+    .action(async (flags: PolicyFlags & { datadir: string; node: string; pool?: string; enclave: boolean }) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
       const policy = policyOf(flags, datadir);
       const { privateKey } = workerKey(datadir);
-      const worker = createWorker({ privateKey, node: flags.node, datadir, policy, log: createLog() });
+      const pool = flags.pool === undefined ? undefined : { url: flags.pool, noEnclave: !flags.enclave };
+      const worker = createWorker({ privateKey, node: flags.node, datadir, policy, pool, log: createLog() });
       worker.start();
       print(`worker ${worker.address} on ${flags.node}`);
       const reason = await Promise.race([stopped, worker.ended]);

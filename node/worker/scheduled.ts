@@ -88,8 +88,8 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     pool ??= (await request("/pool", {})) as { pool: Address; owner: Address };
     const said = [...declined].slice(0, MAX_LISTED);
     const ask: Ask = { pool: pool.pool, worker: address, time: Date.now(), free, declined: said, results };
-    const body = utf8(JSON.stringify(ask));
-    const headers = { "content-type": "application/json", [SIGNATURE_HEADER]: signAsk(body, privateKey) };
+    const body = JSON.stringify(ask);
+    const headers = { "content-type": "application/json", [SIGNATURE_HEADER]: signAsk(utf8(body), privateKey) };
     const answer = (await request("/ask", { method: "POST", body, headers })) as Assignments;
     for (const id of said) declined.delete(id);
     return answer;
