@@ -1,0 +1,162 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import t from "tap";
+import { type Address, type Hash, type Hex, utf8, word } from "../../lib/bytes.ts";
+import { addressOf, recoverCompact } from "../../lib/secp256k1.ts";
+import { createCrew } from "../../node/pool/crew.ts";
+import { type Ask, readAsk, SIGNATURE_HEADER, signAsk, signMessage } from "../../node/pool/messages.ts";
+import { createScheduler } from "../../node/pool/scheduler.ts";
+import { createPoolServer } from "../../node/pool/server.ts";
+import { openPoolStore } from "../../node/pool/store.ts";
+import { isEnough } from "../../node/pool/trust.ts";
+import { recoverSigner, signedMessageHash } from "../../vm/market/signature.ts";
+import { silent, testKey } from "../helpers/chain.ts";
+
+const KEY = testKey("pool worker");
+const WORKER = addressOf(KEY);
+const POOL: Address = `0x${"0d".repeat(20)}`;
+const ask = (changes: Partial<Record<keyof Ask, unknown>> = {}): string =>
+  JSON.stringify({ pool: POOL, worker: WORKER, time: Date.now(), free: 1, declined: [], results: [], ...changes });
+
+t.test("an ask is what its worker signed, or it is refused with the reason", async (t) => {
+  const body = utf8(ask({ declined: [word(1)], results: [{ taskid: word(2), receipt: "0x0102" }] }));
+  t.equal(readAsk(body, signAsk(body, KEY)).worker, WORKER);
+  t.throws(() => readAsk(body, signAsk(body, testKey("another"))), /signature/);
+  t.throws(() => readAsk(body, "0x"), /signature/);
+  const wrong: [Partial<Record<keyof Ask, unknown>>, RegExp][] = [
+    [{ pool: "0x1" }, /pool/],
+    [{ worker: 1 }, /worker/],
+    [{ time: "now" }, /time/],
+    [{ free: -1 }, /free/],
+    [{ free: 1e9 }, /free/],
+    [{ declined: [1] }, /declined/],
+    [{ declined: Array.from({ length: 17 }, () => word(1)) }, /declined/],
+    [{ results: [null] }, /results/],
+    [{ results: [{ taskid: word(1), receipt: "0x1" }] }, /results/],
+    [{ results: [{ taskid: word(1), receipt: `0x${"00".repeat(2_049)}` }] }, /results/],
+    [{ results: {} }, /results/],
+  ];
+  for (const [changes, reason] of wrong) {
+    const bytes = utf8(ask(changes));
+    t.throws(() => readAsk(bytes, signAsk(bytes, KEY)), reason);
+  }
+  for (const text of ["", "null", "[]", "{", "7"])
+    t.throws(() => readAsk(utf8(text), signAsk(utf8(text), KEY)), /ask's/, text);
+  fc.assert(
+    fc.property(fc.json(), fc.string(), (json, signature) => {
+      t.throws(() => readAsk(utf8(json), signature), /ask's/);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+t.test("what is signed for a contract is what the contract recovers", async (t) => {
+  const parts: Hash[] = [word(1), word(2)];
+  const signature = signMessage(KEY, ...parts);
+  t.equal(recoverSigner(signedMessageHash(...parts), Buffer.from(signature.slice(2), "hex")), WORKER);
+  t.equal(recoverCompact(signedMessageHash(...parts), signature), WORKER);
+});
+
+t.test("workers are asked until their agreement would have the deal's trust, by PoCo's own rule", async (t) => {
+  const word1 = word(1) as Hash;
+  const say = (result: Hash, score = 0n) => ({ resultHash: result, score });
+  t.notOk(isEnough(1n, [], []), "somebody has to say something");
+  t.ok(isEnough(1n, [], [0n]));
+  t.notOk(isEnough(3n, [], [0n]), "2 * 3 > 3 * 2 is false");
+  t.ok(isEnough(3n, [], [0n, 0n]));
+  t.ok(isEnough(3n, [say(word1)], [0n]), "one said it, one is asked");
+  t.notOk(isEnough(3n, [say(word1), say(word(2))], [0n]), "another word stands against it");
+  t.ok(isEnough(3n, [say(word1), say(word(2))], [0n, 0n]));
+  t.ok(isEnough(100n, [], [300n, 300n]), "scores weigh");
+  // Whatever was said: what is called enough is agreed once the pending all say it.
+  fc.assert(
+    fc.property(
+      fc.bigInt(1n, 10_000n),
+      fc.array(fc.record({ result: fc.nat(2), score: fc.bigInt(0n, 200n) }), { maxLength: 8 }),
+      fc.array(fc.bigInt(0n, 200n), { maxLength: 8 }),
+      (trust, said, pending) => {
+        const words = said.map(({ result, score }) => say(word(result), score));
+        if (!isEnough(trust, words, pending)) return;
+        const weight = (score: bigint) => (score / 3n > 3n ? score / 3n : 3n) - 1n;
+        const sums = new Map<Hash, bigint>();
+        for (const each of words) sums.set(each.resultHash, (sums.get(each.resultHash) ?? 1n) * weight(each.score));
+        const [top] = [...sums].sort(([, a], [, b]) => (a < b ? 1 : a > b ? -1 : 0));
+        const leader = top?.[0] ?? word(9);
+        for (const score of pending) sums.set(leader, (sums.get(leader) ?? 1n) * weight(score));
+        const total = [...sums.values()].reduce((sum, each) => sum + each, 1n);
+        if (!(sums.get(leader)! * trust > total * (trust - 1n))) throw new Error("not agreed");
+      },
+    ),
+  );
+});
+
+t.test("a crew hears each message once, in time, and forgets who is silent", async (t) => {
+  let now = 1_000_000;
+  const crew = createCrew(() => now);
+  t.notOk(crew.hasFree());
+  crew.hear(WORKER, now, 2);
+  t.ok(crew.hasFree());
+  t.same(
+    crew.free().map(({ address }) => address),
+    [WORKER],
+  );
+  t.throws(() => crew.hear(WORKER, now, 2), /older/);
+  t.throws(() => crew.hear(WORKER, now + 60_000, 2), /too far/);
+  now += 11_000;
+  t.notOk(crew.isAlive(WORKER));
+  t.notOk(crew.hasFree());
+  crew.hear(WORKER, now, 0);
+  t.ok(crew.isAlive(WORKER));
+  t.notOk(crew.hasFree(), "it is there, and busy");
+});
+
+t.test("a store remembers who was asked for what", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rolec-pool-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const store = openPoolStore(folder, POOL);
+  store.scanned = 7;
+  store.deals.set(word(1), { block: 5, next: 2, over: false });
+  const task = { dealid: word(1), index: 1, assigned: new Map([[WORKER, 99]]), refused: new Set([POOL]) };
+  store.tasks.set(word(2), task);
+  store.save();
+  const again = openPoolStore(folder, POOL);
+  t.equal(again.scanned, 7);
+  t.same(again.deals, store.deals);
+  t.same(again.tasks, store.tasks);
+});
+
+t.test("the service answers wrong requests with the reason, and goes on", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rolec-pool-"));
+  const owner: Hex = testKey("pool owner");
+  const only: Address = `0x${"0e".repeat(20)}`;
+  const options = { privateKey: owner, pool: POOL, node: "http://127.0.0.1:1", datadir: folder, noEnclave: false };
+  const make = (workers: readonly Address[]) => createScheduler({ ...options, workers, log: silent });
+  const server = createPoolServer({ scheduler: make([]), host: "127.0.0.1", port: 0, log: silent });
+  const closed = createPoolServer({ scheduler: make([only]), host: "127.0.0.1", port: 0, log: silent });
+  const [{ port }, strict] = [await server.start(), await closed.start()];
+  t.teardown(async () => {
+    await server.stop();
+    await closed.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const post = async (body: string, signature?: string, at = port): Promise<[number, { error?: string }]> => {
+    const headers = { [SIGNATURE_HEADER]: signature ?? signAsk(utf8(body), KEY) };
+    const response = await fetch(`http://127.0.0.1:${at}/ask`, { method: "POST", body, headers });
+    return [response.status, (await response.json()) as { error?: string }];
+  };
+  t.same(await (await fetch(`http://127.0.0.1:${port}/pool`)).json(), { pool: POOL, owner: addressOf(owner) });
+  t.equal((await fetch(`http://127.0.0.1:${port}/else`)).status, 404);
+  t.equal((await fetch(`http://127.0.0.1:${port}/ask`)).status, 405);
+  const first = ask();
+  t.same(await post(first), [200, { tasks: [], note: null }]);
+  t.match(await post(first), [403, { error: /older than the last/ }], "a message counts once");
+  t.match(await post(ask({ time: 1 })), [403, { error: /too far/ }]);
+  t.match(await post(ask({ pool: WORKER })), [403, { error: /scheduler of pool/ }]);
+  t.match(await post(ask(), "0x00"), [400, { error: /signature/ }]);
+  t.match(await post("{"), [400, { error: /JSON/ }]);
+  t.equal((await post("x".repeat(70_000)))[0], 413);
+  t.match(await post(ask(), undefined, strict.port), [403, { error: /not let in/ }]);
+  t.match((await post(ask({ time: Date.now() + 5 })))[0], 200, "and it goes on");
+});
