@@ -5,6 +5,7 @@ import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
 import { genesisCommand } from "./genesis.ts";
+import { iexecConfigCommand } from "./iexec-config.ts";
 import { jobCommand } from "./job.ts";
 import { minerCommand } from "./miner.ts";
 import { nodeCommand } from "./node.ts";
@@ -37,6 +38,7 @@ export const createProgram = (): Command => {
     signerCommand,
     accountCommand,
     genesisCommand,
+    iexecConfigCommand,
   ])
     program.addCommand(command());
   return program;

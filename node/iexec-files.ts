@@ -1,0 +1,118 @@
+import { type Address, type Hash, type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
+import { RpcCallError, type RpcClient } from "../rpc/client.ts";
+import { type AbiValue, encodeAbi } from "../vm/abi.ts";
+import { firstCommittee } from "../vm/market/committee.ts";
+import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "../vm/market/order.ts";
+import { CAP_GAS_PER_SECOND } from "../vm/market/standing-order.ts";
+import { HUB, MARKET } from "../vm/tables.ts";
+import { hubFunction, marketFunction, view } from "./market-client.ts";
+
+/** The name of the chain in the files of iExec's tools. */
+const CHAIN_NAME = "rolec";
+/** Nothing listens at the port of the discard service: a secret that is pushed by mistake does not leave the machine. */
+const NO_SERVICE = "http://127.0.0.1:9";
+const GGAS = 10n ** 9n;
+
+/** How iExec's tools see RLC: as the chain's coin, or as the token at 0x…1005. Both are the same balance. */
+export type RlcMode = "native" | "token";
+
+/** The document chain.json of iExec's CLI. Its schemas refuse a key that they do not know. */
+export interface ChainFile {
+  readonly default: string;
+  readonly chains: Readonly<Record<string, Readonly<Record<string, string | boolean>>>>;
+}
+
+/**
+ * Makes chain.json for the chain behind a node's RPC. Versions from 9 on have no native mode and refuse its key. Throws
+ * where the node does not answer, or its chain has no hub.
+ */
+export const chainFile = async (client: RpcClient, host: string, mode: RlcMode): Promise<ChainFile> => {
+  const [id, code] = await Promise.all([client.call("eth_chainId", []), client.call("eth_getCode", [HUB, "latest"])]);
+  if (code === "0x") throw new Error(`the chain of ${host} has no hub at ${HUB}: it is none of rolec`);
+  const chain = {
+    id: Number(id).toString(),
+    host,
+    hub: HUB,
+    sms: NO_SERVICE,
+    ipfsGateway: host.replace(/\/+$/, ""),
+    ...(mode === "native" ? { native: true, useGas: true } : {}),
+  };
+  return { default: CHAIN_NAME, chains: { [CHAIN_NAME]: chain } };
+};
+
+/** An order as orders.json of iExec's CLI holds it: numbers are decimal texts. */
+export type OrderJson = Readonly<Record<string, string>>;
+/** The document orders.json: by chain id, by kind of order. */
+export type OrdersFile = Readonly<Record<string, Readonly<Record<string, OrderJson>>>>;
+
+interface GenesisJson {
+  readonly genesisTime: number;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly upgrades: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** Reads a parameter in force at a time, as genesis and its upgrades have it. */
+const paramAt = ({ genesisTime, params, upgrades }: GenesisJson, name: string, time: number): bigint => {
+  const [slot, epoch, era] = [params.slotSeconds, params.slotsPerEpoch, params.epochsPerEra].map(Number);
+  const now = Math.floor((time - genesisTime) / (slot! * epoch! * era!));
+  const changes = upgrades.filter((upgrade) => Number(upgrade.era) <= now && upgrade[name] !== undefined);
+  return BigInt(String((changes.at(-1) ?? params)[name]));
+};
+
+export interface PoolOrderOptions {
+  readonly category: bigint;
+  readonly trust: bigint;
+  /** Tasks. */
+  readonly volume: bigint;
+  /** Makes an order another than one of the same terms that was used up. */
+  readonly salt: Hash;
+}
+
+/**
+ * Makes an order of the public pool at its standing price, whose signature is the order itself (spec section 10), and asks
+ * the chain whether it stands. Throws where there is no such category, or the pool does not go so far in trust.
+ */
+export const publicPoolOrder = async (client: RpcClient, options: PoolOrderOptions): Promise<WorkerpoolOrder> => {
+  const [id, genesis, head] = await Promise.all([
+    client.call("eth_chainId", []),
+    client.call("rolec_genesis", []) as Promise<GenesisJson>,
+    client.call("eth_getBlockByNumber", ["latest", false]) as Promise<{ timestamp: Hex }>,
+  ]);
+  const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
+  const [category] = await view(client, HUB, hubFunction("viewCategory"), options.category).catch((error: unknown) => {
+    if (!(error instanceof RpcCallError)) throw error;
+    throw new Error(`there is no category ${options.category} (${error.message})`);
+  });
+  const seconds = (category as readonly AbiValue[])[2] as bigint;
+  const time = Number(head.timestamp);
+  const maxTrust = paramAt(genesis, "maxTrust", time);
+  if (options.trust > maxTrust) throw new Error(`the public pool's trust ends at ${maxTrust}`);
+  const seats = BigInt(firstCommittee(options.trust < 1n ? 1n : options.trust));
+  const gas = seconds * BigInt(CAP_GAS_PER_SECOND);
+  const terms: Omit<WorkerpoolOrder, "sign"> = {
+    workerpool: pool as Address,
+    workerpoolprice: (paramAt(genesis, "pricePerGgasNrlc", time) * gas * seats + GGAS - 1n) / GGAS,
+    volume: options.volume,
+    tag: ZERO_HASH,
+    category: options.category,
+    trust: options.trust,
+    apprestrict: ZERO_ADDRESS,
+    datasetrestrict: ZERO_ADDRESS,
+    requesterrestrict: ZERO_ADDRESS,
+    salt: options.salt,
+  };
+  const sign = encodeAbi(WORKERPOOL_ORDER.signedTypes, Object.values(terms));
+  const order = { ...terms, sign };
+  const hash = orderHash(Number(id), WORKERPOOL_ORDER, order);
+  const [stands] = await view(client, HUB, hubFunction("verifySignature"), MARKET, hash, sign);
+  if (stands !== true) throw new Error("the public pool does not stand by this order");
+  return order;
+};
+
+/** Puts an order of a workerpool into orders.json, beside what stands there. */
+export const withPoolOrder = (file: OrdersFile, chainId: string, order: WorkerpoolOrder): OrdersFile => {
+  const workerpoolorder = Object.fromEntries(
+    Object.entries(order).map(([name, value]) => [name, value instanceof Uint8Array ? toHex(value) : String(value)]),
+  );
+  return { ...file, [chainId]: { ...file[chainId], workerpoolorder } };
+};
