@@ -28,9 +28,6 @@ import { removeFromRing } from "./ring.ts";
 import { failLot } from "./round.ts";
 import { anyBytes, HUB_TABLE, tableOf } from "./tables.ts";
 
-/** Share of a lot's price that is burned where too many declined: whoever asks for what cannot be had pays for the tries. */
-const DECLINED_DIVISOR = 8n;
-
 /** A task of a lot of several, once it was settled. */
 const tasks = tableOf(HUB, HUB_TABLE.task, record({ lot: hash, idx: uint, receipt: anyBytes }));
 export type SettledTask = NonNullable<ReturnType<typeof tasks.get>>;
@@ -51,7 +48,8 @@ export const claim = (env: Env, id: Hash): void => {
 const refund = (env: Env, id: Hash, lot: Lot): void => {
   const deal = dealOf(env.state, lot.dealid)!;
   const count = BigInt(lot.count);
-  const lost = lot.overDeclined ? (deal.price * count) / DECLINED_DIVISOR : 0n;
+  // Who asks for what cannot be had burns what a result would have burned: a try at it is never cheaper than a success.
+  const lost = lot.overDeclined ? (deal.price * count * env.block.params.burnQ16) >> 16n : 0n;
   if (lost > 0n) {
     seize(env, deal.sponsor, lost, id);
     burnSeized(env, lost);

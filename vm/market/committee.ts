@@ -9,6 +9,15 @@ export const firstCommittee = (trust: bigint): number => {
   return Math.max(MIN_SEATS, seats);
 };
 
+/** Declines that a lot outlives; one more fails it. */
+export const toleratedDeclines = (trust: bigint): number => Math.max(MIN_SEATS, firstCommittee(trust));
+
+/**
+ * Declines with which a lot still earns credit: so few that withholding inputs from all but one's own seats never buys
+ * credit for less than computing in the open does (spec section 8).
+ */
+export const creditedDeclines = (trust: bigint): number => firstCommittee(trust) - MIN_SEATS;
+
 /**
  * Tells whether a group of `size` seats has proved its result against groups of other sizes: PoCo's
  * group * trust > total * (trust - 1) with total = 1 + the sum of the groups' weights, and at least two seats.

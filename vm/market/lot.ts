@@ -75,7 +75,7 @@ export interface Lot {
   readonly gasUsed: number;
   /** When it failed; 0 else. */
   readonly failTime: number;
-  /** More declines than the rules allow: an eighth of the price is burned. */
+  /** More declines than the rules allow: the burned share of the price is due. */
   readonly overDeclined: boolean;
   /** Rounds whose draw was logged. */
   readonly loggedRounds: number;
@@ -136,6 +136,9 @@ export const setReceipt = (state: State, id: Hash, receipt: Uint8Array): void =>
 /** When a lot can be claimed: when it failed, else ten units after its first draw. */
 export const finalDeadline = (lot: Lot): number =>
   lot.status === LOT_STATUS.failed ? lot.failTime : lot.drawTime + FINAL_RATIO * lot.timeref;
+
+/** Counts the seats that declined. */
+export const declinesOf = ({ seats }: Lot): number => seats.filter(({ status }) => status === SEAT.declined).length;
 
 /** A lot whose seats are bound. */
 export const isLive = ({ status }: Lot): boolean =>

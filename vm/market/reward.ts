@@ -5,11 +5,23 @@ import { isJailed, validators } from "../validator-store.ts";
 import { decodeReceipt } from "../wasm/receipt.ts";
 import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
+import { creditedDeclines, toleratedDeclines } from "./committee.ts";
 import { type Deal, dealOf } from "./deal.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
-import { bringIn, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
+import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
-import { finalDeadline, LOT_STATUS, type Lot, logPending, lotOf, receiptOf, SEAT, type Seat, setLot } from "./lot.ts";
+import {
+  declinesOf,
+  finalDeadline,
+  LOT_STATUS,
+  type Lot,
+  logPending,
+  lotOf,
+  receiptOf,
+  SEAT,
+  type Seat,
+  setLot,
+} from "./lot.ts";
 import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
 import { countEnd } from "./round.ts";
@@ -94,6 +106,16 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
   emitAt(env, HUB, HUB_EVENTS.AccurateContribution!, seat.worker, id);
 };
 
+/**
+ * Computes the wei that a seat pays for declining what was agreed after all: at most silence's penalty, and so little that all
+ * who declined lose no more than the lot burned. Whoever withholds inputs cannot cost the others more than itself.
+ */
+const declinePenalty = (env: Env, { trust }: Lot, burned: bigint): bigint => {
+  const share = burned / BigInt(toleratedDeclines(trust));
+  const { silencePenaltyNrlc } = env.block.params;
+  return (share < silencePenaltyNrlc ? share : silencePenaltyNrlc) * NRLC;
+};
+
 const credit = (env: Env, { validator: address }: Seat, wei: bigint): void => {
   const validator = validators.find(env.state, address);
   if (!validator || isJailed(validator, env.block.epoch, env.block.params.evidenceEpochs)) return;
@@ -113,7 +135,8 @@ export const finalize = (env: Env, id: Hash): void => {
   const { metered, burned, pay, creditWei } = meter(deal, lot.gasUsed, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
-  if (burned > 0n) burnSeizedFee(env, burned);
+  const isOpen = declinesOf(lot) <= creditedDeclines(lot.trust);
+  if (burned > 0n) (isOpen ? burnSeizedFee : burnSeized)(env, burned);
   // A lot of one shows its task's status; of several, each task's comes with `settle`, and what it owes with it.
   if (lot.count === 1) payOwners(env, deal, 1, decodeReceipt(receipt)!.status === STATUS.invalid, id);
 
@@ -127,7 +150,7 @@ export const finalize = (env: Env, id: Hash): void => {
       return rejected;
     }
     if (seat.status === SEAT.declined && slot) {
-      const after = burnStake(env, slot, block.params.silencePenaltyNrlc * NRLC);
+      const after = burnStake(env, slot, declinePenalty(env, lot, burned));
       logFault(env, seat, id, after.burned);
       releaseSlot(env, after.slot);
     }
@@ -139,7 +162,7 @@ export const finalize = (env: Env, id: Hash): void => {
   for (const seat of proved) paySeat(env, id, seat, share);
   reward(env, deal.poolOwner, total - share * BigInt(proved.length), id);
   unlock(env, deal.sponsor, deal.price * tasks - metered);
-  const earnsCredit = poolOf(state, lot.pool)!.isGenesis;
+  const earnsCredit = isOpen && poolOf(state, lot.pool)!.isGenesis;
   if (earnsCredit) for (const seat of proved) credit(env, seat, creditWei);
 
   countEnd(state, lot, "completed");

@@ -3,11 +3,11 @@ import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
 import { MARKET, numberId } from "../tables.ts";
 import { schedule } from "./agenda.ts";
-import { firstCommittee, isAgreed, seatsToSettle } from "./committee.ts";
+import { isAgreed, seatsToSettle, toleratedDeclines } from "./committee.ts";
 import { jobOf, setJob } from "./deal.ts";
 import { type Env, NRLC } from "./env.ts";
 import { logFault } from "./fault.ts";
-import { LAST_ROUND_RATIO, LOT_STATUS, type Lot, REVEAL_RATIO, SEAT, type Seat } from "./lot.ts";
+import { declinesOf, LAST_ROUND_RATIO, LOT_STATUS, type Lot, REVEAL_RATIO, SEAT, type Seat } from "./lot.ts";
 import { burnStake, releaseSlot, removeSlot, slotOf } from "./slot.ts";
 import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
@@ -110,8 +110,7 @@ const punishSilence = (env: Env, id: Hash, seat: Seat): Seat => {
 
 /** Ends a round once every seat has answered, or the lot once too many declined; before that, gives the lot as it is. */
 export const endRoundIfAnswered = (env: Env, id: Hash, lot: Lot): Lot => {
-  const declines = lot.seats.filter(({ status }) => status === SEAT.declined).length;
-  if (declines > Math.max(2, firstCommittee(lot.trust))) return failLot(env, id, { ...lot, overDeclined: true });
+  if (declinesOf(lot) > toleratedDeclines(lot.trust)) return failLot(env, id, { ...lot, overDeclined: true });
   return lot.seats.some(({ status }) => status === SEAT.drawn) ? lot : judge(env, id, lot);
 };
 

@@ -50,6 +50,9 @@ const balanced = (t: Test, world: World): void => {
   for (const [name, [owed, has]] of Object.entries(world.books([]))) t.equal(owed, has, `${name} owes what it has`);
 };
 
+const pendingCredit = ({ state, validators: all }: World): bigint =>
+  all.reduce((sum, validator) => sum + validators.find(state, validator)!.pendingContribution, 0n);
+
 t.test("a lot that all agree on pays seats, burns its share, credits validators and unlocks the rest", (t) => {
   const world = fresh();
   const { state, requester, developer } = world;
@@ -70,8 +73,7 @@ t.test("a lot that all agree on pays seats, burns its share, credits validators 
   const paid = world.lot(id).seats.reduce((sum, { worker }) => sum.add(worker), new Set<Address>());
   const earned = [...paid].reduce((sum, worker) => sum + world.account(worker).stake, 0n);
   t.equal(earned, price / 2n - burned);
-  const pending = world.validators.reduce((sum, v) => sum + validators.find(state, v)!.pendingContribution, 0n);
-  t.equal(pending, burned * NRLC, "at the standing price, credit is what was burned");
+  t.equal(pendingCredit(world), burned * NRLC, "at the standing price, credit is what was burned");
   t.ok(world.lot(id).seats.every(({ slot }) => slotOf(state, slot)!.drawable));
   const task = world.call(requester, HUB, hub("viewTask"), [id]).values[0] as AbiValue[];
   t.equal(task[0], 3n);
@@ -281,24 +283,27 @@ t.test("open disagreement without end unlocks commitments and gives the money ba
   t.end();
 });
 
-t.test("a declined seat is replaced; too many declines fail the lot and burn an eighth of its price", (t) => {
+t.test("a declined seat is replaced; too many declines fail the lot and burn the burned share of its price", (t) => {
   const { world, id } = drawnApart();
+  const receipt = receiptFor(500_000_000);
   const { state } = world;
   const [a, b] = workersOf(world, id) as [Address, Address];
   world.call(a, MARKET, market("decline"), [id]);
   t.equal(world.lot(id).status, LOT_STATUS.computing);
-  world.contribute(b, id, receiptFor(5));
+  world.contribute(b, id, receipt);
   t.equal(world.lot(id).status, LOT_STATUS.escalating);
   t.equal(world.lot(id).wanted, 1);
   world.advance(2);
   const third = world.lot(id).seats[2]!.worker;
-  world.contribute(third, id, receiptFor(5));
+  world.contribute(third, id, receipt);
   const slot = world.lot(id).seats.find(({ status }) => status === SEAT.declined)!.slot;
   const before = slotOf(state, slot)!.stake;
-  for (const worker of new Set([b, third])) world.reveal(worker, id, receiptFor(5));
+  for (const worker of new Set([b, third])) world.reveal(worker, id, receipt);
   world.finalize(id);
-  const penalty = world.genesis.params.silencePenaltyNrlc * NRLC;
-  t.equal(slotOf(state, slot)!.stake, before - penalty, "it was agreed after all: who declined pays for silence");
+  const burned = 20_000_000n / 2n / 4n;
+  t.equal(slotOf(state, slot)!.stake, before - (burned / 2n) * NRLC, "agreed after all: who declined pays its share");
+  t.equal(pendingCredit(world), 0n, "what could not be had by all gives no credit");
+  t.equal(burnedOfEra(state, 0), 0n);
   balanced(t, world);
 
   const other = fresh();
@@ -312,9 +317,35 @@ t.test("a declined seat is replaced; too many declines fail the lot and burn an 
   t.ok(other.lot(next.id).seats.filter(({ status }) => status === SEAT.declined).length > 2);
   const stake = other.account(other.requester).stake;
   other.call(other.requester, MARKET, market("claim"), [next.id]);
-  t.equal(other.account(other.requester).stake - stake, 20_000_000n + 100n - 2_500_000n);
+  t.equal(other.account(other.requester).stake - stake, 20_000_000n + 100n - 5_000_000n);
   t.equal(burnedOfEra(other.state, 0), 0n, "burned without credit");
   balanced(t, other);
+  t.end();
+});
+
+t.test("a lot with no more than k - 2 declines gives its credit", (t) => {
+  for (const declines of [2, 3]) {
+    const { world, id } = drawnApart({ trust: 16n });
+    const declining = workersOf(world, id).slice(0, declines);
+    for (const worker of declining) world.call(worker, MARKET, market("decline"), [id]);
+    const receipt = receiptFor(500_000_000);
+    const seated = (status: number) =>
+      new Set(
+        world
+          .lot(id)
+          .seats.filter((seat) => seat.status === status)
+          .map(({ worker }) => worker),
+      );
+    while (world.lot(id).status !== LOT_STATUS.revealing) {
+      for (const worker of seated(SEAT.drawn)) world.contribute(worker, id, receipt);
+      world.advance(1);
+    }
+    for (const worker of seated(SEAT.committed)) world.reveal(worker, id, receipt);
+    world.finalize(id);
+    t.equal(pendingCredit(world) > 0n, declines === 2);
+    t.equal(burnedOfEra(world.state, 0) > 0n, declines === 2, "nor is it counted for issuance");
+    balanced(t, world);
+  }
   t.end();
 });
 
