@@ -1,0 +1,72 @@
+/** What contribution credit costs who buys jobs of its own, and what that costs the others. */
+import { SEAT } from "../../../vm/market/lot.ts";
+import { bestDealer } from "./best-dealer.ts";
+import {
+  COMPUTED,
+  createPool,
+  genesis,
+  PATIENCE,
+  type Play,
+  playLots,
+  type Round,
+  type Sums,
+  TRUTH,
+  WORKERS,
+} from "./pool.ts";
+
+const own = { side: "colluders", slots: COMPUTED, receipt: TRUTH } as const;
+/** Inputs are anybody's. */
+const open: Play = () => [own, { side: "others", slots: COMPUTED, receipt: TRUTH }];
+/** Inputs are for the dealer's seats alone: all others decline. */
+const closed: Play = ({ slots }) => [own, { side: "others", slots: slots - PATIENCE }];
+/** Nobody is served, and the dealer's seats decline too. */
+const dead: Play = ({ slots }) => [
+  { side: "colluders", slots: COMPUTED },
+  { side: "others", slots: slots - PATIENCE },
+];
+
+/** The part of a fee that is burned. */
+export const BURN = Number(genesis.params.burnQ16) / 65_536;
+/** Section 8's price of a unit of credit. */
+export const formula = (share: number): number => (1 - share * (1 - BURN)) / (share * BURN);
+
+/** What a lot costs that nobody serves, in parts of its price: measured. */
+export const failureOf = (trust: bigint): number => -playLots(createPool(0.1, "dead"), trust, 1, dead).requester;
+
+/** Serves a round's inputs to all or to its own seats alone, whichever buys credit for less. */
+const choosy = (share: number, trust: bigint): Play => {
+  const { serves } = bestDealer(share, trust, BURN, failureOf(trust));
+  return (round: Round) => {
+    const { seats } = round.lot;
+    const committed = seats.filter(
+      ({ worker, status }) => worker === WORKERS.colluders && status === SEAT.committed,
+    ).length;
+    const declines = seats.filter(({ status }) => status === SEAT.declined).length;
+    return serves(committed + round.drawn.colluders, round.drawn.others, declines) ? open(round) : closed(round);
+  };
+};
+
+const DEALERS: Record<string, (share: number, trust: bigint) => Play> = {
+  open: () => open,
+  closed: () => closed,
+  choosy,
+};
+
+/** Deals with lots one at a time, or (`playBusy`) many at once. */
+export const dealing = (
+  kind: string,
+  share: number,
+  trust: bigint,
+  lots: number,
+  seed: number,
+  play = playLots,
+): Sums => play(createPool(share, `${kind} ${seed}`), trust, lots, DEALERS[kind]!(share, trust));
+/** RLC that a dealer's account, workers and slots lost for each RLC of credit that its validator got; infinite without any. */
+export const creditPrice = ({ requester, colluders, colludersCredit }: Sums): number =>
+  -(requester + colluders) / colludersCredit;
+
+/** Colluders decline jobs of others, so that those fail or give no credit. */
+export const spite: Play = () => [
+  { side: "colluders", slots: 0 },
+  { side: "others", slots: COMPUTED, receipt: TRUTH },
+];

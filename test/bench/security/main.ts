@@ -1,0 +1,17 @@
+/**
+ * What the market's rules promise, measured on the real state machine (draw, agreement, faults, pay, credit) with genesis.json's
+ * parameters, in a pool of 300 slots that two sides share:
+ *   node test/bench/security/main.ts [wrong] [prices] [grief] [issuance] [--tasks 10000] [--seed n]
+ * Without names it prints all tables: wrong results accepted; the price of contribution credit for who buys its own jobs; what
+ * withheld inputs and spiteful declines cost; what bought credit earns at issuance.
+ */
+import "./hooks.ts";
+import { parseArgs } from "node:util";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { tasks: { type: "string", default: "10000" }, seed: { type: "string", default: "1" } },
+});
+// After the hooks: they are for what is imported later.
+const { run } = await import("./run.ts");
+run(positionals, { tasks: Number(values.tasks), seed: Number(values.seed) });

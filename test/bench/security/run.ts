@@ -1,0 +1,181 @@
+/** The tables of main.ts. */
+import { bestDealer } from "./best-dealer.ts";
+import { BURN, creditPrice, dealing, failureOf, formula, spite } from "./dealing.ts";
+import { returnsOf } from "./issuance.ts";
+import { createPool, genesis, playBusy, playLots, type Sums } from "./pool.ts";
+import { LIARS, wrongResults } from "./wrong-results.ts";
+
+const percent = (value: number, digits = 0): string => `${(100 * value).toFixed(digits)} %`;
+const figure = (value: number): string =>
+  Number.isFinite(value) ? (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)) : "-";
+const row = (...cells: readonly (string | number | bigint)[]): void => console.log(`| ${cells.join(" | ")} |`);
+const head = (title: string, ...cells: readonly string[]): void => {
+  console.log(`\n${title}\n`);
+  row(...cells);
+  row(...cells.map(() => "---"));
+};
+
+/** How many lots each table plays, and what their draws depend on. */
+export interface Options {
+  readonly tasks: number;
+  readonly seed: number;
+}
+
+const COLLUDERS = [0.1, 0.2, 0.3, 1 / 3, 0.4];
+const TRUSTS = [2n, 10n, 100n, 10_000n];
+const DEALERS = [0.05, 0.1, 0.2, 1 / 3, 0.5, 0.75, 1];
+
+const wrong = ({ tasks, seed }: Options): void => {
+  for (const [name, part] of [
+    ["always", 1],
+    ["stalling", 5],
+    ["whole", 5],
+  ] as const) {
+    const lots = Math.ceil(tasks / part);
+    head(
+      `Wrong results of ${lots} tasks, colluders lie: ${name}`,
+      ...["slots", "trust", "wrong", "times trust", "runs a task", "failed", "slots lost a wrong result"],
+    );
+    for (const trust of TRUSTS)
+      for (const share of COLLUDERS) {
+        const sums = wrongResults(LIARS[name]!, share, trust, lots, seed);
+        const rate = sums.wrong / lots;
+        const lost = sums.wrong === 0 ? "-" : figure(sums.lostSlots / sums.wrong);
+        const runs = (sums.seats / lots).toFixed(1);
+        row(
+          percent(share),
+          trust,
+          percent(rate, 2),
+          figure(rate * Number(trust)),
+          runs,
+          percent(sums.failed / lots, 1),
+          lost,
+        );
+      }
+  }
+};
+
+const prices = ({ tasks, seed }: Options): void => {
+  for (const trust of [2n, 100n, 10_000n]) {
+    const lots = Math.ceil(tasks / (trust === 2n ? 1 : 5));
+    const failure = failureOf(trust);
+    head(
+      `What a unit of credit costs, trust ${trust}, ${lots} lots; a lot that nobody serves costs ${failure} of its price`,
+      ...[
+        "slots",
+        "formula",
+        "open",
+        "withheld",
+        "served by choice",
+        "its optimum",
+        "busy: withheld",
+        "busy: by choice",
+      ],
+      "busy: share drawn",
+    );
+    for (const share of DEALERS) {
+      const alone = ["open", "closed", "choosy"].map((kind) => dealing(kind, share, trust, lots, seed));
+      const busy = ["closed", "choosy"].map((kind) => dealing(kind, share, trust, Math.ceil(lots / 2), seed, playBusy));
+      const drawn = busy[1]!.ownFirstSeats / busy[1]!.firstSeats;
+      const optimum = bestDealer(share, trust, BURN, failure).price;
+      const [open, closed, choosy, busyClosed, busyChoosy] = [...alone, ...busy].map((sums) =>
+        figure(creditPrice(sums)),
+      );
+      row(
+        percent(share),
+        figure(formula(share)),
+        open!,
+        closed!,
+        choosy!,
+        figure(optimum),
+        busyClosed!,
+        busyChoosy!,
+        percent(drawn),
+      );
+    }
+  }
+};
+
+const grief = ({ tasks, seed }: Options): void => {
+  const lots = Math.ceil(tasks / 5);
+  const a = (sum: number): string => (sum / lots).toFixed(4);
+  for (const trust of [2n, 10_000n]) {
+    head(
+      `Inputs withheld, trust ${trust}, ${lots} lots, in units of a lot's price`,
+      ...[
+        "slots",
+        "failed",
+        "declines a lot",
+        "dealer loses",
+        "others lose",
+        "lost by others for each lost by the dealer",
+      ],
+    );
+    for (const share of DEALERS.slice(0, -1)) {
+      const sums = dealing("closed", share, trust, lots, seed);
+      const dealer = -(sums.requester + sums.colluders);
+      const declines = (sums.declines / lots).toFixed(1);
+      row(
+        percent(share),
+        percent(sums.failed / lots, 1),
+        declines,
+        a(dealer),
+        a(-sums.others),
+        figure(-sums.others / dealer),
+      );
+    }
+    head(
+      `Jobs of others declined, trust ${trust}, ${lots} lots, in units of a lot's price`,
+      ...["slots", "failed", "decliners lose stake", "pay forgone", "requesters lose", "credit that nobody gets"],
+    );
+    for (const share of COLLUDERS) {
+      const sums: Sums = playLots(createPool(share, `spite ${seed}`), trust, lots, spite);
+      const credit = BURN - (sums.colludersCredit + sums.othersCredit) / lots;
+      const forgone = (share * (1 - BURN)).toFixed(4);
+      // A result is worth its price: what is lost is what is burned for none.
+      const requesters = a(sums.failed * failureOf(trust));
+      row(
+        percent(share),
+        percent(sums.failed / lots, 1),
+        a(-sums.colluders),
+        forgone,
+        requesters,
+        percent(credit / BURN, 1),
+      );
+    }
+  }
+};
+
+const RATES = [1, 2, 4, 8, 16, 64];
+const issuance = (): void => {
+  head(
+    "Issuance for each RLC of credit bought, beyond what the bond gets",
+    ...["phase", "others burn an era", ...RATES.map((rate) => `buying ${rate} RLC an era`), "best"],
+    "slots from which that is the price of credit: open",
+    "served by choice",
+  );
+  for (const [phase, { era }] of genesis.params.schedule.entries())
+    for (const others of [0, 1, 2, 4, 8, 16, 64, 256]) {
+      const returns = returnsOf(era, others, RATES);
+      const best = Math.max(...returns);
+      const failures = failureOf(2n);
+      const isReached = (price: (share: number) => number): string => {
+        const shares = Array.from({ length: 100 }, (_, i) => (i + 1) / 100);
+        const least = shares.find((share) => price(share) <= best);
+        return least === undefined ? "never" : percent(least);
+      };
+      const choice = (share: number): number => bestDealer(share, 2n, BURN, failures).price;
+      row(phase + 1, others, ...returns.map(figure), figure(best), isReached(formula), isReached(choice));
+    }
+};
+
+const SCENARIOS: Record<string, (options: Options) => void> = { wrong, prices, grief, issuance };
+
+/** Prints the tables of scenarios, of all without names. */
+export const run = (names: readonly string[], options: Options): void => {
+  for (const name of names.length > 0 ? names : Object.keys(SCENARIOS)) {
+    const scenario = SCENARIOS[name];
+    if (!scenario) throw new Error(`no scenario ${name}: ${Object.keys(SCENARIOS).join(", ")}`);
+    scenario(options);
+  }
+};
