@@ -20,6 +20,8 @@ export const MAX_ORDERS = 4_096;
 export const MAX_OF_SIGNER = 64;
 /** Orders that are checked again at each head: the whole book comes up within 128 blocks, what a block names at once. */
 const SWEEP = 32;
+/** Orders of one block's broadcasts that are looked at. */
+const MAX_SHOWN = 64;
 const PREFIX = utf8("order ");
 
 /** An order in the book. */
@@ -44,9 +46,9 @@ export interface OrderFilter {
 
 /** Signed orders that can be filled at the head, as far as a node knows. */
 export interface OrderBook {
-  /** Takes an order that the head's state lets stand. Throws RuleError. */
+  /** Takes an order of this node's own that the head's state lets stand, and announces it. Throws RuleError. */
   add(order: SignedOrder): Promise<BookEntry>;
-  /** As `add`, of an order as it comes from a peer. */
+  /** Takes an order as it comes from a peer, which has told others. Throws RuleError. */
   addEncoded(bytes: Uint8Array): Promise<BookEntry>;
   has(hash: Hash): boolean;
   /** Gives an order that stands. */
@@ -55,7 +57,7 @@ export interface OrderBook {
   list(filter: OrderFilter): BookEntry[];
   hashes(): Hash[];
   readonly size: number;
-  /** Calls for each order that joins the book. */
+  /** Calls for each order that is to be told to others. */
   onOrder(listener: (order: SignedOrder) => void): () => void;
   stop(): void;
 }
@@ -152,9 +154,8 @@ export const openOrderBook = async (options: {
     keep(entry);
     return entry;
   };
-  const add = async (signed: SignedOrder): Promise<BookEntry> => {
+  const take = async (signed: SignedOrder): Promise<BookEntry> => {
     const entry = admit(signed, now());
-    for (const listener of listeners) listener(signed);
     await db.batch([{ key: keyOf(entry.hash), value: encodeOrder(signed) }]);
     return entry;
   };
@@ -177,8 +178,8 @@ export const openOrderBook = async (options: {
     for (const block of joined) {
       const { touched, shown } = orderNews(block, () => engine.store.receipts(block.hash) ?? []);
       for (const hash of touched) again.add(hash);
-      for (const order of shown)
-        add(order).catch((error: Error) => log.debug({ error: error.message }, "an order that was broadcast"));
+      for (const order of shown.slice(0, MAX_SHOWN))
+        take(order).catch((error: Error) => log.debug({ error: error.message }, "an order that was broadcast"));
     }
     if (sweep.length === 0) sweep = [...entries.keys()];
     for (const hash of sweep.splice(0, SWEEP)) again.add(hash);
@@ -190,7 +191,11 @@ export const openOrderBook = async (options: {
   const unsubscribe = engine.on("head", (_head, _left, joined) => onHead(joined));
 
   return {
-    add,
+    add: async (signed) => {
+      const entry = await take(signed);
+      for (const listener of listeners) listener(signed);
+      return entry;
+    },
     addEncoded: async (bytes) => {
       if (bytes.length > MAX_ORDER_BYTES) failOrder("order-bytes", { got: bytes.length, most: MAX_ORDER_BYTES });
       let order: SignedOrder;
@@ -199,7 +204,7 @@ export const openOrderBook = async (options: {
       } catch (error) {
         return failOrder("order-malformed", (error as Error).message);
       }
-      return add(order);
+      return take(order);
     },
     has: (hash) => entries.has(hash),
     get: (hash) => {
