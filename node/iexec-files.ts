@@ -1,4 +1,4 @@
-import { type Address, type Hash, type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
+import { type Address, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { type AbiValue, encodeAbi } from "../vm/abi.ts";
 import { firstCommittee } from "../vm/market/committee.ts";
@@ -40,11 +40,6 @@ export const chainFile = async (client: RpcClient, host: string, mode: RlcMode):
   return { default: CHAIN_NAME, chains: { [CHAIN_NAME]: chain } };
 };
 
-/** An order as orders.json of iExec's CLI holds it: numbers are decimal texts. */
-export type OrderJson = Readonly<Record<string, string>>;
-/** The document orders.json: by chain id, by kind of order. */
-export type OrdersFile = Readonly<Record<string, Readonly<Record<string, OrderJson>>>>;
-
 interface GenesisJson {
   readonly genesisTime: number;
   readonly params: Readonly<Record<string, unknown>>;
@@ -68,6 +63,10 @@ export interface PoolOrderOptions {
   readonly salt: Hash;
 }
 
+/** Gives the public pool. */
+export const publicPool = async (client: RpcClient): Promise<Address> =>
+  (await view(client, MARKET, marketFunction("genesisPool")))[0] as Address;
+
 /**
  * Makes an order of the public pool at its standing price, whose signature is the order itself (spec section 10), and asks
  * the chain whether it stands. Throws where there is no such category, or the pool does not go so far in trust.
@@ -78,7 +77,7 @@ export const publicPoolOrder = async (client: RpcClient, options: PoolOrderOptio
     client.call("rolec_genesis", []) as Promise<GenesisJson>,
     client.call("eth_getBlockByNumber", ["latest", false]) as Promise<{ timestamp: Hex }>,
   ]);
-  const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
+  const pool = await publicPool(client);
   const [category] = await view(client, HUB, hubFunction("viewCategory"), options.category).catch((error: unknown) => {
     if (!(error instanceof RpcCallError)) throw error;
     throw new Error(`there is no category ${options.category} (${error.message})`);
@@ -90,7 +89,7 @@ export const publicPoolOrder = async (client: RpcClient, options: PoolOrderOptio
   const seats = BigInt(firstCommittee(options.trust < 1n ? 1n : options.trust));
   const gas = seconds * BigInt(CAP_GAS_PER_SECOND);
   const terms: Omit<WorkerpoolOrder, "sign"> = {
-    workerpool: pool as Address,
+    workerpool: pool,
     workerpoolprice: (paramAt(genesis, "pricePerGgasNrlc", time) * gas * seats + GGAS - 1n) / GGAS,
     volume: options.volume,
     tag: ZERO_HASH,
@@ -107,12 +106,4 @@ export const publicPoolOrder = async (client: RpcClient, options: PoolOrderOptio
   const [stands] = await view(client, HUB, hubFunction("verifySignature"), MARKET, hash, sign);
   if (stands !== true) throw new Error("the public pool does not stand by this order");
   return order;
-};
-
-/** Puts an order of a workerpool into orders.json, beside what stands there. */
-export const withPoolOrder = (file: OrdersFile, chainId: string, order: WorkerpoolOrder): OrdersFile => {
-  const workerpoolorder = Object.fromEntries(
-    Object.entries(order).map(([name, value]) => [name, value instanceof Uint8Array ? toHex(value) : String(value)]),
-  );
-  return { ...file, [chainId]: { ...file[chainId], workerpoolorder } };
 };

@@ -7,8 +7,10 @@ import type { Log } from "../lib/log.ts";
 import { openDataStore } from "../p2p/data/store.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
 import { createNetwork } from "../p2p/network.ts";
+import { openOrderBook } from "../p2p/orders/book.ts";
 import { dataRoute } from "../rpc/data.ts";
 import { lotMethods } from "../rpc/lots.ts";
+import { orderMethods } from "../rpc/orders.ts";
 import { pinMethods } from "../rpc/pins.ts";
 import { createRpcServer } from "../rpc/server.ts";
 import { createStratum } from "../rpc/stratum.ts";
@@ -78,15 +80,9 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const failed = new Promise<Error>((resolve) => engine.on("fatal", resolve));
   const dataDb = await openDb(join(datadir, "data"));
   const data = await openDataStore(dataDb, options.data);
+  const orders = await openOrderBook({ db: dataDb, engine, now: Date.now, log });
   const network = options.p2p
-    ? await createNetwork({
-        engine,
-        datadir,
-        ...options.p2p,
-        data,
-        dataDb,
-        log,
-      })
+    ? await createNetwork({ engine, datadir, ...options.p2p, data, dataDb, orders, log })
     : undefined;
   // RPC before the duties: a node that cannot be asked should not sign.
   const lots = network?.lots ?? openLotReceipts(dataDb, engine);
@@ -99,7 +95,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     port: options.rpc.port,
     log,
     routes: [dataRoute(ownData)],
-    methods: { ...lotMethods(lots), ...pinMethods(ownData), ...desk.methods },
+    methods: { ...lotMethods(lots), ...pinMethods(ownData), ...orderMethods(orders), ...desk.methods },
   });
   const expiry = setInterval(() => void data.expire(Math.floor(Date.now() / 1000)), EXPIRY_MS);
   const { port } = await rpc.start();
@@ -148,6 +144,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
       doubles.stop();
       await rpc.stop();
       await network?.stop();
+      orders.stop();
       await engine.stop();
       await protection?.close();
       await dataDb.close();

@@ -9,6 +9,9 @@ import { decodeVote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import type { Host } from "./host.ts";
+import type { OrderBook } from "./orders/book.ts";
+import { failOrder } from "./orders/check.ts";
+import { createLimiter } from "./streams.ts";
 import { KINDS, type Kind, MAX_MESSAGE_BYTES, topicOf } from "./topics.ts";
 
 const RESULTS = {
@@ -21,12 +24,14 @@ const RESULTS = {
 export const startGossip = (options: {
   readonly host: Host;
   readonly engine: Engine;
+  readonly orders: OrderBook;
   readonly log: Log;
   /** A block came whose parent is not known here. */
   readonly onMissingParent: (peer: PeerId) => void;
 }): { publish(kind: Kind, bytes: Uint8Array): void } => {
-  const { host, engine, log } = options;
+  const { host, engine, orders, log } = options;
   const { pubsub } = host.services;
+  const mayOrder = createLimiter();
 
   const take: Record<Kind, (bytes: Uint8Array, peer: PeerId) => Promise<void>> = {
     block: async (bytes, peer) => {
@@ -42,6 +47,11 @@ export const startGossip = (options: {
     vote: async (bytes) => engine.addVote(decodeVote(bytes)),
     evidence: async (bytes) => engine.addEvidence(decodeEvidence(bytes)),
     share: (bytes) => engine.addShare(decodeShare(bytes)),
+    order: async (bytes, peer) => {
+      // What is one too many comes by the exchange of books.
+      if (!mayOrder(peer)) failOrder("order-rate", "too many orders from one peer");
+      await orders.addEncoded(bytes);
+    },
   };
 
   for (const kind of KINDS) {

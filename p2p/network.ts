@@ -9,12 +9,15 @@ import { encodeEvidence } from "../consensus/evidence.ts";
 import { encodeShare } from "../consensus/shares.ts";
 import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
+import { encodeOrder } from "../vm/market/signed-order.ts";
 import { createExchange } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
 import { startDiscovery } from "./discovery.ts";
 import { startGossip } from "./gossip.ts";
 import { createHost } from "./host.ts";
 import { type LotReceipts, openLotReceipts } from "./lots.ts";
+import type { OrderBook } from "./orders/book.ts";
+import { startOrderExchange } from "./orders/exchange.ts";
 import { createSync } from "./sync.ts";
 
 export interface NetworkOptions {
@@ -28,6 +31,8 @@ export interface NetworkOptions {
   readonly data: DataStore;
   /** Where the receipts of lots are kept. */
   readonly dataDb: Database;
+  /** The node's book of orders. */
+  readonly orders: OrderBook;
   readonly log: Log;
 }
 
@@ -59,6 +64,7 @@ export const createNetwork = async ({
   announce = [],
   data,
   dataDb,
+  orders,
   log,
 }: NetworkOptions): Promise<Network> => {
   const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash });
@@ -69,6 +75,7 @@ export const createNetwork = async ({
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe: (() => void)[] = [];
   let stopDiscovery: (() => void) | undefined;
+  let stopOrders: (() => void) | undefined;
 
   // Peers outlive a restart: a node that comes back finds the network without its bootstrap.
   const peersFile = join(datadir, "peers.json");
@@ -123,15 +130,17 @@ export const createNetwork = async ({
     start: async () => {
       await host.start();
       stopDiscovery = startDiscovery(host, log);
-      gossip = startGossip({ host, engine, log, onMissingParent: sync.poke });
+      gossip = startGossip({ host, engine, orders, log, onMissingParent: sync.poke });
       await sync.start();
       await exchange.start();
       await lots.start();
+      stopOrders = await startOrderExchange({ host, genesisHash: engine.genesisHash, book: orders, log });
       // A message that came by gossip is known there as published: it does not go out twice.
       unsubscribe = [
         engine.on("transaction", (tx) => gossip?.publish("tx", tx.raw)),
         engine.on("evidence", (evidence) => gossip?.publish("evidence", encodeEvidence(evidence))),
         engine.on("share", (share) => gossip?.publish("share", encodeShare(share))),
+        orders.onOrder((order) => gossip?.publish("order", encodeOrder(order))),
       ];
       await redial();
       timer = setInterval(() => void redial(), REDIAL_MS);
@@ -139,6 +148,7 @@ export const createNetwork = async ({
     stop: async () => {
       clearInterval(timer);
       stopDiscovery?.();
+      stopOrders?.();
       for (const stop of unsubscribe) stop();
       sync.stop();
       await exchange.stop();

@@ -1,11 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { existsSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
-import { toHex } from "../../lib/bytes.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { makeFolder, readJson } from "../folder.ts";
-import { chainFile, type OrdersFile, publicPoolOrder, type RlcMode, withPoolOrder } from "../iexec-files.ts";
+import { chainFile, publicPoolOrder, type RlcMode } from "../iexec-files.ts";
+import { freshSalt, type OrdersFile, withOrder } from "../orders.ts";
 import { DEFAULT_NODE, url, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
 
@@ -71,14 +70,15 @@ export const iexecConfigCommand = (): Command =>
             category: BigInt(flags.category),
             trust: BigInt(flags.trust),
             volume: BigInt(flags.volume),
-            salt: toHex(randomBytes(32)),
+            salt: freshSalt(),
           })
         : undefined;
       makeFolder(folder);
       write(chainPath, chain, flags.force);
       if (order) {
-        const chainId = Number(await client.call("eth_chainId", [])).toString();
-        write(ordersPath, withPoolOrder(readJson<OrdersFile>(ordersPath) ?? {}, chainId, order), flags.force);
+        const chainId = Number(await client.call("eth_chainId", []));
+        const before = readJson<OrdersFile>(ordersPath) ?? {};
+        write(ordersPath, withOrder(before, chainId, { kind: "workerpool", order }), flags.force);
         print(`the public pool takes ${order.workerpoolprice} nRLC a task`);
       }
       print(`\n${USAGE[mode]}\n${HINTS}`);

@@ -30,6 +30,13 @@ export const address = (text: string): Hex => {
   return lower;
 };
 
+/** Parses a hash of 32 bytes. */
+export const hash = (text: string): Hex => {
+  const lower = text.toLowerCase();
+  if (!isHex(lower, 32)) throw new InvalidArgumentError("a hash is expected: 0x and 64 hex digits");
+  return lower;
+};
+
 /** Parses a private key of 32 bytes. */
 export const privateKey = (text: string): Hex => {
   const lower = text.toLowerCase();

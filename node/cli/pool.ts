@@ -1,13 +1,14 @@
 import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { type Address, type Hex, toHex } from "../../lib/bytes.ts";
+import type { Address, Hex } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { functionsOf, WORKERPOOL_ABI } from "../../vm/market/abi.ts";
 import { readJson } from "../folder.ts";
 import { view } from "../market-client.ts";
+import { withOrder } from "../orders.ts";
 import { createPool, signPoolOrder } from "../pool/owner.ts";
 import { createScheduler, NO_ENCLAVE, type SchedulerStatus } from "../pool/scheduler.ts";
 import { createPoolServer } from "../pool/server.ts";
@@ -69,10 +70,7 @@ const order = (command: Command): Command =>
         tag: flags.tee ? 3n : 0n,
         trust: BigInt(flags.trust),
       });
-      const workerpoolorder = Object.fromEntries(
-        Object.entries(signed).map(([name, value]) => [name, value instanceof Uint8Array ? toHex(value) : `${value}`]),
-      );
-      printJson({ [chainId]: { workerpoolorder } });
+      printJson(withOrder({}, chainId, { kind: "workerpool", order: signed }));
     });
 
 interface StartFlags {

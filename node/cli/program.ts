@@ -9,6 +9,7 @@ import { iexecConfigCommand } from "./iexec-config.ts";
 import { jobCommand } from "./job.ts";
 import { minerCommand } from "./miner.ts";
 import { nodeCommand } from "./node.ts";
+import { orderCommand } from "./order.ts";
 import { poolCommand } from "./pool.ts";
 import { runCommand } from "./run.ts";
 import { signerCommand } from "./signer.ts";
@@ -28,6 +29,7 @@ export const createProgram = (): Command => {
     devCommand,
     nodeCommand,
     workerCommand,
+    orderCommand,
     poolCommand,
     minerCommand,
     jobCommand,

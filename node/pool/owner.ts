@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
-import { type Address, fromHex, type Hash, type Hex, toHex, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
-import { addressOf, signCompact } from "../../lib/secp256k1.ts";
+import { type Address, EMPTY, type Hex, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { addressOf } from "../../lib/secp256k1.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { functionsOf, WORKERPOOL_ABI, WORKERPOOL_REGISTRY_ABI } from "../../vm/market/abi.ts";
-import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "../../vm/market/order.ts";
+import type { WorkerpoolOrder } from "../../vm/market/order.ts";
 import { WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
+import { freshSalt, signOrder } from "../orders.ts";
 import { transact } from "../wallet.ts";
 
 const registry = functionsOf(WORKERPOOL_REGISTRY_ABI);
@@ -52,10 +52,8 @@ export const signPoolOrder = (chainId: number, key: Hex, terms: PoolTerms): Work
     apprestrict: ZERO_ADDRESS,
     datasetrestrict: ZERO_ADDRESS,
     requesterrestrict: ZERO_ADDRESS,
-    salt: toHex(randomBytes(32)) as Hash,
-    sign: new Uint8Array(0),
+    salt: freshSalt(),
+    sign: EMPTY,
   };
-  const sign = fromHex(signCompact(orderHash(chainId, WORKERPOOL_ORDER, order), key));
-  sign[64]! += 27;
-  return { ...order, sign };
+  return signOrder(chainId, key, { kind: "workerpool", order }).order;
 };

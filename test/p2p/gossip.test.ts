@@ -17,6 +17,7 @@ import { signCompact } from "../../lib/secp256k1.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { createHost } from "../../p2p/host.ts";
 import { createNetwork, type Network } from "../../p2p/network.ts";
+import { openOrderBook } from "../../p2p/orders/book.ts";
 import { serve } from "../../p2p/streams.ts";
 import { protocolOf, topicOf } from "../../p2p/topics.ts";
 import { accountOf, memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
@@ -43,7 +44,17 @@ const startNode = async (t: Teardown, now: () => number, bootstrap: readonly str
   const engine = await createEngine({ db: memoryDb(), genesis, now, log: silent });
   const dataDb = memoryDb();
   const data = await openDataStore(dataDb);
-  const network = await createNetwork({ engine, datadir, listen: LISTEN, bootstrap, data, dataDb, log: silent });
+  const orders = await openOrderBook({ db: dataDb, engine, now, log: silent });
+  const network = await createNetwork({
+    engine,
+    datadir,
+    listen: LISTEN,
+    bootstrap,
+    data,
+    dataDb,
+    orders,
+    log: silent,
+  });
   await network.start();
   t.teardown(async () => {
     await network.stop();

@@ -13,6 +13,7 @@ import { openDataStore } from "../../p2p/data/store.ts";
 import { startGossip } from "../../p2p/gossip.ts";
 import { createHost } from "../../p2p/host.ts";
 import { createNetwork } from "../../p2p/network.ts";
+import { openOrderBook } from "../../p2p/orders/book.ts";
 import { MAX_MESSAGE_BYTES, topicOf } from "../../p2p/topics.ts";
 import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 import { EASY_WORK, forgeShare, mineShare } from "../helpers/mining.ts";
@@ -33,6 +34,7 @@ t.test("a share that a miner gives to one node is in a block that another one ma
       bootstrap,
       data: await openDataStore(dataDb),
       dataDb,
+      orders: await openOrderBook({ db: dataDb, engine, now: () => nowMs, log: silent }),
       log: silent,
     });
     await network.start();
@@ -80,7 +82,8 @@ t.test("gossip passes on good shares, and tells bad ones from those that are onl
   const { genesisHash } = engine;
   const host = await createHost({ datadir, listen: ["/ip4/127.0.0.1/tcp/0"], genesisHash });
   await host.start();
-  startGossip({ host, engine, log: silent, onMissingParent: () => undefined });
+  const orders = await openOrderBook({ db: memoryDb(), engine, now, log: silent });
+  startGossip({ host, engine, orders, log: silent, onMissingParent: () => undefined });
   const validate = host.services.pubsub.topicValidators.get(topicOf(genesisHash, "share"))!;
   const verdict = (data: Uint8Array) => validate(host.peerId, { data } as Parameters<typeof validate>[1]);
   const beneficiary = keys[0]!.address;

@@ -9,7 +9,7 @@ import { MARKET_GAS } from "./gas.ts";
 import { acting, viewing } from "./handlers.ts";
 import { assertDatasetDealCompatibility, dealVolume, matchOrders, readOrders } from "./match.ts";
 import { DATASET_ORDER, DOMAIN_NAME, DOMAIN_VERSION, domainSeparator } from "./order.ts";
-import { appOrders, datasetOrders, requestOrders, workerpoolOrders } from "./order-book.ts";
+import { appOrders, datasetOrders, requestOrders, workerpoolOrders } from "./order-management.ts";
 import { consumedOf, presignedBy } from "./order-state.ts";
 import { verifyPresignature, verifyPresignatureOrSignature, verifySignature } from "./signature.ts";
 

@@ -59,11 +59,13 @@ export interface RequestOrder {
   readonly sign: Uint8Array;
 }
 
-type FieldType = "address" | "uint256" | "bytes32" | "string";
+export type FieldType = "address" | "uint256" | "bytes32" | "string";
 
 /** One kind of order: its ABI and its EIP-712 type, both from one list of fields. */
 export interface OrderKind<T> {
   readonly name: string;
+  /** The signed fields in order. */
+  readonly fields: readonly (readonly [name: string, type: FieldType])[];
   /** ABI type of the signed fields alone, without names. */
   readonly signedTypes: string;
   /** ABI type of an order. */
@@ -103,6 +105,7 @@ const orderKind = <T extends { readonly sign: Uint8Array }>(
   };
   return {
     name,
+    fields: entries,
     signedTypes: entries.map(([, type]) => type).join(","),
     tuple,
     operationTuple: `(${tuple} order, uint8 operation, bytes sign)`,

@@ -1,0 +1,78 @@
+import type { State } from "../../chain/state.ts";
+import type { Address, Hash } from "../../lib/bytes.ts";
+import { type Rule, thrower } from "../../lib/rule-error.ts";
+import { categoryAt } from "../../vm/market/category.ts";
+import { NRLC } from "../../vm/market/env.ts";
+import { hubAccount } from "../../vm/market/escrow.ts";
+import { WORKERPOOL_STAKE_RATIO } from "../../vm/market/match.ts";
+import { consumedOf } from "../../vm/market/order-state.ts";
+import { poolOf } from "../../vm/market/pool.ts";
+import { encodeOrder, hashOfOrder, isSignedBy, type SignedOrder, signerOfOrder } from "../../vm/market/signed-order.ts";
+
+const RULES = {
+  "order-malformed": { verdict: "reject", section: "10.8" },
+  "order-bytes": { verdict: "reject", section: "10.8" },
+  "order-known": { verdict: "ignore", section: "10.8" },
+  "order-rate": { verdict: "ignore", section: "10.8" },
+  // What follows depends on the state: another node may be ahead, or behind.
+  "order-entry": { verdict: "ignore", section: "10.8" },
+  "order-category": { verdict: "ignore", section: "10.8" },
+  "order-signature": { verdict: "ignore", section: "10.8" },
+  "order-consumed": { verdict: "ignore", section: "10.8" },
+  "order-unfunded": { verdict: "ignore", section: "10.8" },
+  "order-means": { verdict: "ignore", section: "10.8" },
+  "order-book-full": { verdict: "ignore", section: "10.8" },
+} satisfies Record<string, Rule>;
+/** Throws RuleError: an order breaks a rule of the book (spec section 10.8). */
+export const failOrder: (code: keyof typeof RULES, detail?: unknown) => never = thrower(RULES);
+
+/** Bytes of an encoded order: programs take what is long from their inputs. */
+export const MAX_ORDER_BYTES = 16 * 1024;
+/** What a signer must have, free, bound or in the balance, so that names cost something. */
+export const MIN_MEANS_NRLC = 10_000_000n;
+
+/** What a state says of an order. */
+export interface Standing {
+  readonly hash: Hash;
+  readonly signer: Address;
+  /** Tasks that are left of its volume. */
+  readonly remaining: bigint;
+  /** nRLC that the signer has in all. */
+  readonly means: bigint;
+}
+
+/** nRLC that the signer has to have free for one task. */
+const boundByATask = (state: State, { kind, order }: SignedOrder): bigint => {
+  if (kind === "request") return order.appmaxprice + order.datasetmaxprice + order.workerpoolmaxprice;
+  // The owner of a pool that it schedules itself answers with a part of the price.
+  if (kind === "workerpool" && !poolOf(state, order.workerpool))
+    return (order.workerpoolprice * WORKERPOOL_STAKE_RATIO) / 100n;
+  return 0n;
+};
+
+/**
+ * Checks an order against a state; with `signer`, one who signed it and must still be the one to. Throws RuleError. About
+ * 100 us, most of it the signature.
+ */
+export const checkOrder = (state: State, chainId: number, signed: SignedOrder, signer?: Address): Standing => {
+  const size = encodeOrder(signed).length;
+  if (size > MAX_ORDER_BYTES) failOrder("order-bytes", { got: size, most: MAX_ORDER_BYTES });
+  const { order } = signed;
+  const owner = signerOfOrder(state, signed) ?? failOrder("order-entry", "no such entry is registered");
+  if (signer !== undefined && signer !== owner) failOrder("order-signature", `${owner} owns the entry now`);
+  if (state.code(owner).length > 0)
+    failOrder("order-signature", `${owner} is a contract: its orders stand without a book`);
+  if ("category" in order && !categoryAt(state, order.category))
+    failOrder("order-category", `there is no category ${order.category}`);
+  const hash = hashOfOrder(chainId, signed);
+  const remaining = order.volume - consumedOf(state, hash);
+  if (remaining <= 0n) failOrder("order-consumed", "nothing is left of it, or it was cancelled");
+  const { stake, locked } = hubAccount(state, owner);
+  const bound = boundByATask(state, signed);
+  if (stake < bound) failOrder("order-unfunded", { signer: owner, stake, needed: bound });
+  const means = stake + locked + state.balance(owner) / NRLC;
+  if (means < MIN_MEANS_NRLC) failOrder("order-means", { signer: owner, means, needed: MIN_MEANS_NRLC });
+  if (signer === undefined && !isSignedBy(state, owner, hash, order.sign))
+    failOrder("order-signature", `${owner} has not signed it`);
+  return { hash, signer: owner, remaining, means };
+};
