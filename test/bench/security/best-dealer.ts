@@ -19,8 +19,8 @@ interface Found {
   readonly serves: Choice;
 }
 
-/** The chance that `hits` of `draws` are the dealer's. */
-const chance = (draws: number, hits: number, share: number): number => {
+/** The chance that `hits` of `draws` are of those who have a share of the slots. */
+export const chance = (draws: number, hits: number, share: number): number => {
   let ways = 1;
   for (let i = 0; i < hits; i++) ways = (ways * (draws - i)) / (i + 1);
   return ways * share ** hits * (1 - share) ** (draws - hits);

@@ -4,8 +4,8 @@ import { bestDealer } from "./best-dealer.ts";
 import {
   COMPUTED,
   createPool,
+  DECLINED,
   genesis,
-  PATIENCE,
   type Play,
   playLots,
   type Round,
@@ -18,11 +18,16 @@ const own = { side: "colluders", slots: COMPUTED, receipt: TRUTH } as const;
 /** Inputs are anybody's. */
 const open: Play = () => [own, { side: "others", slots: COMPUTED, receipt: TRUTH }];
 /** Inputs are for the dealer's seats alone: all others decline. */
-const closed: Play = ({ slots }) => [own, { side: "others", slots: slots - PATIENCE }];
+const closed: Play = () => [own, { side: "others", slots: DECLINED }];
+/** The same, but the dealer's seats answer in a round's last slot: a lot whose time runs out burns nothing. */
+const late: Play = ({ slots }) => [
+  { side: "others", slots: DECLINED },
+  { ...own, slots: slots - 1 },
+];
 /** Nobody is served, and the dealer's seats decline too. */
-const dead: Play = ({ slots }) => [
-  { side: "colluders", slots: COMPUTED },
-  { side: "others", slots: slots - PATIENCE },
+const dead: Play = () => [
+  { side: "colluders", slots: DECLINED },
+  { side: "others", slots: DECLINED },
 ];
 
 /** The part of a fee that is burned. */
@@ -49,6 +54,7 @@ const choosy = (share: number, trust: bigint): Play => {
 const DEALERS: Record<string, (share: number, trust: bigint) => Play> = {
   open: () => open,
   closed: () => closed,
+  late: () => late,
   choosy,
 };
 

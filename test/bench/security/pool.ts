@@ -56,8 +56,8 @@ export type Play = (round: Round) => readonly Move[];
 
 /** Slots after the draw at which ordinary code has answered: a fifth of the category's time. */
 export const COMPUTED = 1;
-/** Slots before a round's end at which whoever waits for inputs declines: half a unit of time, as `node/worker/gate.ts` does. */
-export const PATIENCE = 3;
+/** Slots after the draw at which who cannot get the inputs declines. In longer categories it is a smaller part of the time. */
+export const DECLINED = 3;
 
 const countOf = (lot: Lot, side: Side, status: number): number =>
   lot.seats.filter((seat) => seat.worker === WORKERS[side] && seat.status === status).length;

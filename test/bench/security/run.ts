@@ -3,11 +3,11 @@ import { bestDealer } from "./best-dealer.ts";
 import { BURN, creditPrice, dealing, failureOf, formula, spite } from "./dealing.ts";
 import { returnsOf } from "./issuance.ts";
 import { createPool, genesis, playBusy, playLots, type Sums } from "./pool.ts";
-import { LIARS, wrongResults } from "./wrong-results.ts";
+import { LIARS, wrongChance, wrongResults } from "./wrong-results.ts";
 
 const percent = (value: number, digits = 0): string => `${(100 * value).toFixed(digits)} %`;
 const figure = (value: number): string =>
-  Number.isFinite(value) ? (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)) : "-";
+  !Number.isFinite(value) ? "-" : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 const row = (...cells: readonly (string | number | bigint)[]): void => console.log(`| ${cells.join(" | ")} |`);
 const head = (title: string, ...cells: readonly string[]): void => {
   console.log(`\n${title}\n`);
@@ -30,27 +30,28 @@ const wrong = ({ tasks, seed }: Options): void => {
     ["always", 1],
     ["stalling", 5],
     ["whole", 5],
+    ["withheld", 5],
   ] as const) {
     const lots = Math.ceil(tasks / part);
     head(
       `Wrong results of ${lots} tasks, colluders lie: ${name}`,
-      ...["slots", "trust", "wrong", "times trust", "runs a task", "failed", "slots lost a wrong result"],
+      ...[
+        "slots",
+        "trust",
+        "wrong",
+        "computed, times trust",
+        "runs a task",
+        "failed",
+        "slots lost for each wrong result",
+      ],
     );
     for (const trust of TRUSTS)
       for (const share of COLLUDERS) {
         const sums = wrongResults(LIARS[name]!, share, trust, lots, seed);
-        const rate = sums.wrong / lots;
-        const lost = sums.wrong === 0 ? "-" : figure(sums.lostSlots / sums.wrong);
+        const computed = name === "always" ? figure(wrongChance(share, trust) * Number(trust)) : "";
         const runs = (sums.seats / lots).toFixed(1);
-        row(
-          percent(share),
-          trust,
-          percent(rate, 2),
-          figure(rate * Number(trust)),
-          runs,
-          percent(sums.failed / lots, 1),
-          lost,
-        );
+        const each = figure(sums.lostSlots / sums.wrong);
+        row(percent(share), trust, sums.wrong, computed, runs, percent(sums.failed / lots, 1), each);
       }
   }
 };
@@ -61,37 +62,19 @@ const prices = ({ tasks, seed }: Options): void => {
     const failure = failureOf(trust);
     head(
       `What a unit of credit costs, trust ${trust}, ${lots} lots; a lot that nobody serves costs ${failure} of its price`,
-      ...[
-        "slots",
-        "formula",
-        "open",
-        "withheld",
-        "served by choice",
-        "its optimum",
-        "busy: withheld",
-        "busy: by choice",
-      ],
-      "busy: share drawn",
+      ...["slots", "formula", "open", "withheld", "withheld, late", "served by choice", "its optimum"],
+      ...["busy: withheld", "busy: served by choice", "busy: seats drawn"],
     );
     for (const share of DEALERS) {
-      const alone = ["open", "closed", "choosy"].map((kind) => dealing(kind, share, trust, lots, seed));
-      const busy = ["closed", "choosy"].map((kind) => dealing(kind, share, trust, Math.ceil(lots / 2), seed, playBusy));
-      const drawn = busy[1]!.ownFirstSeats / busy[1]!.firstSeats;
+      const price = (kind: string): string => figure(creditPrice(dealing(kind, share, trust, lots, seed)));
       const optimum = bestDealer(share, trust, BURN, failure).price;
-      const [open, closed, choosy, busyClosed, busyChoosy] = [...alone, ...busy].map((sums) =>
-        figure(creditPrice(sums)),
-      );
-      row(
-        percent(share),
-        figure(formula(share)),
-        open!,
-        closed!,
-        choosy!,
-        figure(optimum),
-        busyClosed!,
-        busyChoosy!,
-        percent(drawn),
-      );
+      const alone = [price("open"), price("closed"), price("late"), price("choosy"), figure(optimum)];
+      const [busyClosed, busyChoosy] = ["closed", "choosy"].map((kind) =>
+        dealing(kind, share, trust, Math.ceil(lots / 2), seed, playBusy),
+      ) as [Sums, Sums];
+      const drawn = percent(busyChoosy.ownFirstSeats / busyChoosy.firstSeats);
+      const busy = [figure(creditPrice(busyClosed)), figure(creditPrice(busyChoosy)), drawn];
+      row(percent(share), figure(formula(share)), ...alone, ...busy);
     }
   }
 };
@@ -100,29 +83,31 @@ const grief = ({ tasks, seed }: Options): void => {
   const lots = Math.ceil(tasks / 5);
   const a = (sum: number): string => (sum / lots).toFixed(4);
   for (const trust of [2n, 10_000n]) {
-    head(
-      `Inputs withheld, trust ${trust}, ${lots} lots, in units of a lot's price`,
-      ...[
-        "slots",
-        "failed",
-        "declines a lot",
-        "dealer loses",
-        "others lose",
-        "lost by others for each lost by the dealer",
-      ],
-    );
-    for (const share of DEALERS.slice(0, -1)) {
-      const sums = dealing("closed", share, trust, lots, seed);
-      const dealer = -(sums.requester + sums.colluders);
-      const declines = (sums.declines / lots).toFixed(1);
-      row(
-        percent(share),
-        percent(sums.failed / lots, 1),
-        declines,
-        a(dealer),
-        a(-sums.others),
-        figure(-sums.others / dealer),
+    for (const kind of ["closed", "late"]) {
+      head(
+        `Inputs withheld (${kind}), trust ${trust}, ${lots} lots, in units of a lot's price`,
+        ...[
+          "slots",
+          "failed",
+          "declines a lot",
+          "dealer loses",
+          "others lose",
+          "others' loss for each of the dealer's",
+        ],
       );
+      for (const share of DEALERS.slice(0, -1)) {
+        const sums = dealing(kind, share, trust, lots, seed);
+        const dealer = -(sums.requester + sums.colluders);
+        const declines = (sums.declines / lots).toFixed(1);
+        row(
+          percent(share),
+          percent(sums.failed / lots, 1),
+          declines,
+          a(dealer),
+          a(-sums.others),
+          figure(-sums.others / dealer),
+        );
+      }
     }
     head(
       `Jobs of others declined, trust ${trust}, ${lots} lots, in units of a lot's price`,
@@ -146,16 +131,16 @@ const grief = ({ tasks, seed }: Options): void => {
   }
 };
 
-const RATES = [1, 2, 4, 8, 16, 64];
+const RATES = [1, 4, 16, 64];
 const issuance = (): void => {
   head(
     "Issuance for each RLC of credit bought, beyond what the bond gets",
-    ...["phase", "others burn an era", ...RATES.map((rate) => `buying ${rate} RLC an era`), "best"],
+    ...["phase", "others burn an era", ...RATES.map((rate) => `buying ${rate}`), "best"],
     "slots from which that is the price of credit: open",
     "served by choice",
   );
   for (const [phase, { era }] of genesis.params.schedule.entries())
-    for (const others of [0, 1, 2, 4, 8, 16, 64, 256]) {
+    for (const others of [0, 2, 4, 8, 16, 64, 256]) {
       const returns = returnsOf(era, others, RATES);
       const best = Math.max(...returns);
       const failures = failureOf(2n);
