@@ -35,23 +35,22 @@ const wrong = ({ tasks, seed }: Options): void => {
     const lots = Math.ceil(tasks / part);
     head(
       `Wrong results of ${lots} tasks, colluders lie: ${name}`,
-      ...[
-        "slots",
-        "trust",
-        "wrong",
-        "computed, times trust",
-        "runs a task",
-        "failed",
-        "slots lost for each wrong result",
-      ],
+      ...["slots", "trust", "wrong", "computed, times trust", "runs a task", "failed", "colluders' slots lost a task"],
     );
     for (const trust of TRUSTS)
       for (const share of COLLUDERS) {
         const sums = wrongResults(LIARS[name]!, share, trust, lots, seed);
         const computed = name === "always" ? figure(wrongChance(share, trust) * Number(trust)) : "";
         const runs = (sums.seats / lots).toFixed(1);
-        const each = figure(sums.lostSlots / sums.wrong);
-        row(percent(share), trust, sums.wrong, computed, runs, percent(sums.failed / lots, 1), each);
+        row(
+          percent(share),
+          trust,
+          sums.wrong,
+          computed,
+          runs,
+          percent(sums.failed / lots, 1),
+          figure(sums.lostSlots / lots),
+        );
       }
   }
 };
