@@ -98,6 +98,16 @@ const toLot = (fields: readonly AbiValue[]): LotView => ({
 /** The lot of this id. */
 export const viewLotById = async (client: RpcClient, id: Hash): Promise<LotView> =>
   toLot((await view(client, MARKET, marketFunction("viewLotById"), id))[0] as AbiValue[]);
+/** The lots of these ids. */
+export const viewLotsById = async (client: RpcClient, ids: readonly Hash[]): Promise<LotView[]> => {
+  const views = await viewAll(
+    client,
+    MARKET,
+    marketFunction("viewLotById"),
+    ids.map((id) => [id]),
+  );
+  return views.map(([lot]) => toLot(lot as AbiValue[]));
+};
 /** The lots of a deal by their numbers. */
 export const viewLots = async (client: RpcClient, dealid: Hash, indices: readonly number[]): Promise<LotView[]> => {
   const lists = indices.map((index): AbiValue[] => [dealid, BigInt(index)]);

@@ -11,9 +11,18 @@ import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
 import { writeSecret } from "../folder.ts";
-import { type LotView, lotsOfWorker, marketFunction, slotsOfWorker, viewJob, viewLotById } from "../market-client.ts";
+import {
+  type LotView,
+  lotsOfWorker,
+  marketFunction,
+  slotsOfWorker,
+  viewJob,
+  viewLotById,
+  viewLotsById,
+} from "../market-client.ts";
 import { send, transact } from "../wallet.ts";
 import { type Computed, compute } from "./compute.ts";
+import { createDealRooms } from "./deals.ts";
 import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
@@ -116,6 +125,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
     end = resolve;
   });
   let [timer, ticking]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
+  /** A tick runs; another is wanted after it. */
+  let [isTicking, isAwaited] = [false, false];
 
   const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
     const key = `${lot.id} ${kind} ${lot.round}`;
@@ -131,7 +142,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
     return options.tamper ? options.tamper(receipt) : receipt;
   };
 
-  const means = { client, node, pool, inputs, signal: abort.signal };
+  const rooms = createDealRooms({ client, node, pool, inputs });
+  const means = { client, node, rooms, signal: abort.signal };
   const { pool: access, tamper } = options;
   const scheduled = access && createScheduled({ access, privateKey, datadir, means, policy, machine, log, tamper });
   /** All that is computed now. */
@@ -168,7 +180,11 @@ export const createWorker = (options: WorkerOptions): Worker => {
           cannot.set(lot.id, error.message);
         else retries.set(lot.id, { tries, at: Date.now() + RETRY_MS * 2 ** (tries - 1) });
       })
-      .finally(() => computing.delete(lot.id));
+      .finally(() => {
+        computing.delete(lot.id);
+        // What was found is sent, and the next lot begun, without waiting for the clock.
+        schedule(0);
+      });
     computing.set(lot.id, work);
   };
 
@@ -237,8 +253,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       await message(lot, "finalize", block, marketFunction("finalize").encode(lot.id));
   };
 
-  const step = async (id: Hash, block: number): Promise<void> => {
-    const lot = await viewLotById(client, id);
+  const step = async (lot: LotView, block: number): Promise<void> => {
     const mine = lot.seats.filter((seat) => seat.worker === address);
     if (lot.status === LOT_STATUS.computing && mine.some((seat) => seat.status === SEAT.drawn))
       await contribute(lot, block);
@@ -274,10 +289,13 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
     const lots = await lotsOfWorker(client, address);
-    const steps = [...lots.map((id) => [id, step] as const), ...[...unpublished].map((id) => [id, publish] as const)];
+    const steps = [
+      ...(await viewLotsById(client, lots)).map((lot) => [lot.id, () => step(lot, block)] as const),
+      ...[...unpublished].map((id) => [id, () => publish(id)] as const),
+    ];
     for (const [id, run] of steps) {
       try {
-        await run(id, block);
+        await run();
       } catch (error) {
         lastError = (error as Error).message;
         log.warn({ lot: id, error: lastError }, "a step failed, and is tried again");
@@ -319,16 +337,27 @@ export const createWorker = (options: WorkerOptions): Worker => {
     writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
   };
 
-  const schedule = (): void => {
+  /** Runs the next tick after so many milliseconds, or at once after the one that runs. */
+  const schedule = (ms: number): void => {
+    clearTimeout(timer);
     if (abort.signal.aborted) return;
     timer = setTimeout(() => {
+      if (isTicking) {
+        isAwaited = true;
+        return;
+      }
+      isTicking = true;
+      isAwaited = false;
       ticking = tick()
         .catch((error: Error) => {
           lastError = error.message;
           log.warn({ error: lastError }, "the node does not answer");
         })
-        .then(schedule);
-    }, TICK_MS);
+        .then(() => {
+          isTicking = false;
+          schedule(isAwaited ? 0 : TICK_MS);
+        });
+    }, ms);
   };
 
   return {
@@ -336,11 +365,12 @@ export const createWorker = (options: WorkerOptions): Worker => {
     ended,
     start: () => {
       journal.prune(KEEP_MS);
-      schedule();
+      schedule(TICK_MS);
     },
     stop: async () => {
       abort.abort();
       clearTimeout(timer);
+      rooms.close();
       pool.close();
       await ticking;
       await Promise.all([...computing.values(), ...(scheduled?.computing.values() ?? [])]);

@@ -33,7 +33,7 @@ import { encodeReceipt, itemsRootOf, lotReceiptOf, merkleProof } from "../../vm/
 import { memoryProtection, RLC, silent } from "../helpers/chain.ts";
 
 const LOTS = Number(process.argv[2] ?? 60);
-const POOLS = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [1_000, 100_000, 1_000_000];
+const POOLS = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [16, 1_000, 100_000, 1_000_000];
 const ROUNDS = 3;
 const TRUST = 4n;
 const LOT_TASKS = 256;
@@ -79,9 +79,16 @@ interface Marked {
   readonly block: Uint8Array;
 }
 
+/** Lots that go through a pool at once: their seats are a quarter of its slots at most, since half must be free. */
+const lotsOf = (slots: number): { lots: number; full: number } => {
+  const lots = Math.min(LOTS, Math.floor(slots / 8));
+  return { lots, full: Math.max(1, Math.floor(lots / 4)) };
+};
+
 /** Makes a chain with a pool of so many slots, and blocks of each kind of call. */
 const makeChain = async (slots: number) => {
   const workerKeys = workersOf(slots);
+  const { lots: perBlock, full: fullPerBlock } = lotsOf(slots);
   const read = readGenesis(
     devGenesis({
       genesisTime: 1_700_000_000,
@@ -271,15 +278,15 @@ const makeChain = async (slots: number) => {
     await make("empty block", []);
     await make(
       "one: submit",
-      Array.from({ length: LOTS }, () => submit(1, 1)),
+      Array.from({ length: perBlock }, () => submit(1, 1)),
     );
     await live("one", dealsOf(), [receipt]);
-    await make("one: matchOrders", Array.from({ length: LOTS }, matchOrders));
+    await make("one: matchOrders", Array.from({ length: perBlock }, matchOrders));
     await live("matched", dealsOf(), [receipt]);
     const full = Array.from({ length: LOT_TASKS }, () => receipt);
     await make(
       "full: submit",
-      Array.from({ length: LOTS / 4 }, () => submit(LOT_TASKS, LOT_TASKS)),
+      Array.from({ length: fullPerBlock }, () => submit(LOT_TASKS, LOT_TASKS)),
     );
     await live("full", dealsOf(), full);
   }
@@ -315,6 +322,7 @@ const timeImport = async ({ genesis, marked }: Awaited<ReturnType<typeof makeCha
 console.log(`${LOTS} lots a block, trust ${TRUST}; load ${loadavg()[0]!.toFixed(1)}`);
 for (const slots of POOLS) {
   const times = await timeImport(await makeChain(slots));
+  const { lots: perBlock, full: fullPerBlock } = lotsOf(slots);
   const empty = median(times.get("empty block")!.ms);
   const beyond = (label: string): number => median(times.get(label)!.ms) - empty;
   console.log(`\npool of ${slots} slots: empty block ${empty.toFixed(1)} ms`);
@@ -331,10 +339,12 @@ for (const slots of POOLS) {
       `${label.split(": ")[1]!.padEnd(12)} ${String(gas).padStart(9)} gas ${((1000 * beyond(label)) / calls).toFixed(0).padStart(6)} us`,
     );
   }
-  console.log(`draw         ${((1000 * beyond("one: draw")) / LOTS).toFixed(0).padStart(20)} us a lot of two seats`);
+  console.log(
+    `draw         ${((1000 * beyond("one: draw")) / perBlock).toFixed(0).padStart(20)} us a lot of two seats`,
+  );
   for (const [name, lots, tasks] of [
-    ["one", LOTS, 1],
-    ["full", LOTS / 4, LOT_TASKS],
+    ["one", perBlock, 1],
+    ["full", fullPerBlock, LOT_TASKS],
   ] as const) {
     const parts = ["submit", "draw", "contribute", "reveal", "finalize"].map((part) => `${name}: ${part}`);
     const ms = parts.reduce((sum, part) => sum + Math.max(0, beyond(part)), 0);

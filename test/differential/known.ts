@@ -45,8 +45,12 @@ for (const contract of Object.keys(ABIS) as Contract[])
 const called = (message: Message): { name: string; args: readonly unknown[] } => {
   const item = functionsBySelector.get(selectorOf(message));
   if (!item) return { name: "", args: [] };
-  const { functionName, args } = decodeFunctionData({ abi: [item], data: message.data });
-  return { name: functionName, args: args ?? [] };
+  try {
+    const { functionName, args } = decodeFunctionData({ abi: [item], data: message.data });
+    return { name: functionName, args: args ?? [] };
+  } catch {
+    return { name: "", args: [] }; // calldata that was cut off
+  }
 };
 
 /**

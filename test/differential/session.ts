@@ -142,6 +142,10 @@ export class Session {
     );
   }
 
+  /** Compares what a call would do, without keeping anything. */
+  probe(message: Message): Promise<Outcome> {
+    return this.compare(message, true);
+  }
   /** Makes a call in both worlds. Gives what the reference answered; throws Difference where rolec answers otherwise. */
   send(from: Actor | Address, to: Address, data: Hex, value = 0n): Promise<Outcome> {
     const sender = typeof from === "string" ? from : from.address;

@@ -11,8 +11,9 @@ import { hubFunction, viewDeal } from "../../node/market-client.ts";
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
+import { HUB, WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
 import { chainOf, iexecConfig, iexecProject, installIexec, worked } from "../helpers/iexec-cli.ts";
+import { deployAll } from "../helpers/iexec-steps.ts";
 
 const VERSION = "8.24.0";
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -126,30 +127,7 @@ t.test(`iexec ${VERSION}, unmodified, with RLC as the chain's coin`, { skip }, a
   });
 
   await t.test("app, dataset, workerpool: deploy, show, count", async (t) => {
-    for (const [kind, registry] of [
-      ["app", APP_REGISTRY],
-      ["dataset", DATASET_REGISTRY],
-      ["workerpool", WORKERPOOL_REGISTRY],
-    ] as const) {
-      worked(t, await iexec(kind, "init"));
-      const answer = worked(t, await iexec(kind, "deploy"));
-      t.equal(lower(answer.address), deployed(kind));
-      t.equal(await chain.ownerOf(registry, deployed(kind)), user!.address);
-      const [shown, counted] = await Promise.all([iexec(kind, "show", "0"), iexec(kind, "count")]);
-      t.equal(lower(shown.address), deployed(kind));
-      t.equal(lower(worked(t, shown)[kind].owner), user!.address);
-      t.equal(Number(worked(t, counted).count), await chain.countOf(registry, user!.address));
-      t.equal(Number(counted.count), 1);
-    }
-    const conf = project.read("iexec.json");
-    const [owner, name, type, multiaddr, checksum] = await chain.entry("App", deployed("app"));
-    t.same(
-      [owner, name, type, Buffer.from(multiaddr as Uint8Array).toString(), checksum],
-      [user!.address, conf.app.name, "DOCKER", conf.app.multiaddr, conf.app.checksum],
-    );
-    const twice = await iexec("app", "deploy");
-    t.match(twice.error, /already deployed at address/);
-    t.equal(await chain.countOf(APP_REGISTRY, user!.address), 1);
+    await deployAll(t, { iexec, project, chain, owner: user!.address, chainId });
   });
 
   await t.test("orders: init, sign, fill; deal show, task show", async (t) => {

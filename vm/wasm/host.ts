@@ -1,9 +1,9 @@
 import type { Hash } from "../../lib/bytes.ts";
 import type { Outcome } from "./instance.ts";
 import { TASK_LIMITS } from "./limits.ts";
-import { packTasks, type Tier } from "./messages.ts";
+import { createPacker, type Tier } from "./messages.ts";
 import { type Block, outputRoot } from "./output.ts";
-import { ComputeFault, startProcess } from "./process.ts";
+import { ComputeFault, type JobProcess, startProcess } from "./process.ts";
 import type { ProcessPool } from "./process-pool.ts";
 import { digestOf, encodeReceipt, invalidReceipt, type JobReceipt } from "./receipt.ts";
 import { WasmRefused } from "./refusal.ts";
@@ -12,17 +12,35 @@ import { checkTask, type Task } from "./task.ts";
 /** The version of these rules, which a deal's snapshot names (spec section 10). */
 export const VM_VERSION = 1;
 
-/** A lot to run: the tasks share the module and one process. */
-export interface Lot {
+/** What a process is opened for: a module, and the files that its tasks may have. */
+export interface SessionOptions {
   readonly vmVersion: number;
   readonly module: Uint8Array;
-  readonly tasks: readonly Task[];
-  /** Milliseconds for the whole lot. */
+  readonly tier?: Tier;
+  /** Where the process comes from; without, one is started. */
+  readonly pool?: ProcessPool;
+}
+/** How long tasks may take. */
+export interface Patience {
+  /** Milliseconds for all of them. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
-  readonly tier?: Tier;
-  /** Where its process comes from; without, one is started. */
-  readonly pool?: ProcessPool;
+}
+/** A lot to run: the tasks share the module and one process. */
+export interface Lot extends SessionOptions, Patience {
+  readonly tasks: readonly Task[];
+}
+
+/** A process that has a module, and runs tasks that share their files, one lot after another. */
+export interface Session {
+  /**
+   * Runs tasks one after another and yields a result for each, in order. Given the same task it yields the same on every
+   * machine. Throws as runTasks does, and the session is over then, as when the caller stops early.
+   */
+  run(tasks: readonly Task[], patience: Patience): AsyncGenerator<TaskResult, void, undefined>;
+  /** False once its process has ended. */
+  readonly isOpen: boolean;
+  close(): void;
 }
 
 /** A task's receipt, and what it stands for. */
@@ -58,7 +76,7 @@ const resultOf = (taskid: Hash, receipt: JobReceipt, more: Partial<TaskResult>):
   };
 };
 
-const invalid = (lot: Lot, task: Task, reason: string): TaskResult =>
+const invalid = (lot: SessionOptions, task: Task, reason: string): TaskResult =>
   resultOf(task.taskid, invalidReceipt(lot.module.length, task.gasLimit), { reason });
 
 /** Gives what a callback receives: `/out/callback`, or nothing where it is larger than a callback may be. */
@@ -88,6 +106,70 @@ const refusalOf = (task: Task): string | undefined => {
   }
 };
 
+/** Opens a session. No process is taken before there is a task that needs one. */
+export const openSession = (options: SessionOptions): Session => {
+  const { vmVersion, module, pool, tier = "optimizing" } = options;
+  if (vmVersion !== VM_VERSION) throw new ComputeFault(`unknown vmVersion ${vmVersion}, known: ${VM_VERSION}`);
+  const packer = createPacker();
+  let job: JobProcess | undefined;
+  /** Why the module is refused; "" where it is taken. */
+  let refused: string | undefined;
+  let isOpen = true;
+  const close = (reason: unknown = new ComputeFault("closed")): void => {
+    isOpen = false;
+    job?.end(reason);
+  };
+
+  async function* run(tasks: readonly Task[], { timeoutMs, signal }: Patience) {
+    const refusals = tasks.map(refusalOf);
+    if (refusals.every((reason) => reason !== undefined)) {
+      for (const [i, task] of tasks.entries()) yield invalid(options, task, refusals[i]!);
+      return;
+    }
+    signal?.throwIfAborted();
+    if (!isOpen) throw new ComputeFault("the session is closed");
+    job ??= await (pool?.take() ?? startProcess());
+    const timer = setTimeout(
+      () => close(new ComputeFault(`no result within ${timeoutMs} ms`)),
+      Math.min(timeoutMs, MAX_TIMER_MS),
+    );
+    const abort = (): void => close(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
+    let isDone = false;
+    try {
+      const { files, sent } = packer.pack(tasks.filter((_, i) => refusals[i] === undefined));
+      if (refused === undefined) {
+        const started = await job.ask({ kind: "start", module, files, tier });
+        refused = started.kind === "refused" ? started.reason : "";
+      } else if (files.length > 0) throw new TypeError("the tasks of a session share their files");
+      let next = 0;
+      for (const [i, task] of tasks.entries()) {
+        const refusal = refusals[i] ?? (refused || undefined);
+        if (refusal !== undefined) {
+          yield invalid(options, task, refusal);
+          continue;
+        }
+        const answer = await job.ask({ kind: "task", task: sent[next++]! });
+        if (answer.kind !== "outcome") throw new ComputeFault(`unexpected answer ${answer.kind}`);
+        yield await completed(task, answer.outcome);
+      }
+      isDone = true;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      if (!isDone) close();
+    }
+  }
+  return {
+    run,
+    get isOpen() {
+      return isOpen && !job?.isOver;
+    },
+    close: () => close(),
+  };
+};
+
 /**
  * Runs the tasks of a lot one after another in a process of their own, at the lowest priority, and yields a result for
  * each, in order. Given the same lot it yields the same on every machine. Throws ComputeFault where this machine
@@ -95,40 +177,11 @@ const refusalOf = (task: Task): string | undefined => {
  * process is killed in every case, also when the caller stops early.
  */
 export async function* runTasks(lot: Lot): AsyncGenerator<TaskResult, void, undefined> {
-  if (lot.vmVersion !== VM_VERSION) throw new ComputeFault(`unknown vmVersion ${lot.vmVersion}, known: ${VM_VERSION}`);
-  const refusals = lot.tasks.map(refusalOf);
-  if (refusals.every((reason) => reason !== undefined)) {
-    for (const [i, task] of lot.tasks.entries()) yield invalid(lot, task, refusals[i]!);
-    return;
-  }
-  const { timeoutMs, signal } = lot;
-  signal?.throwIfAborted();
-  const job = await (lot.pool?.take() ?? startProcess());
-  const timer = setTimeout(
-    () => job.end(new ComputeFault(`no result within ${timeoutMs} ms`)),
-    Math.min(timeoutMs, MAX_TIMER_MS),
-  );
-  const abort = (): void => job.end(signal?.reason);
-  signal?.addEventListener("abort", abort);
-  if (signal?.aborted) abort();
+  const session = openSession(lot);
   try {
-    const { files, sent } = packTasks(lot.tasks.filter((_, i) => refusals[i] === undefined));
-    const started = await job.ask({ kind: "start", module: lot.module, files, tier: lot.tier ?? "optimizing" });
-    let next = 0;
-    for (const [i, task] of lot.tasks.entries()) {
-      const refusal = refusals[i] ?? (started.kind === "refused" ? started.reason : undefined);
-      if (refusal !== undefined) {
-        yield invalid(lot, task, refusal);
-        continue;
-      }
-      const answer = await job.ask({ kind: "task", task: sent[next++]! });
-      if (answer.kind !== "outcome") throw new ComputeFault(`unexpected answer ${answer.kind}`);
-      yield await completed(task, answer.outcome);
-    }
+    yield* session.run(lot.tasks, lot);
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", abort);
-    job.end(new ComputeFault("closed"));
+    session.close();
   }
 }
 

@@ -27,20 +27,26 @@ export type FromChild =
   | { readonly kind: "outcome"; readonly outcome: Outcome }
   | { readonly kind: "fault"; readonly reason: string };
 
-/** Splits the tasks of a lot from their files, each of which is sent once, however many tasks have it. */
-export const packTasks = (tasks: readonly Task[]): { files: Uint8Array[]; sent: SentTask[] } => {
+/** Splits tasks from their files, each of which is sent once, however many tasks have it. */
+export const createPacker = () => {
   const places = new Map<Uint8Array, number>();
   const pack = ({ name, bytes }: InputFile): SentFile => {
     const file = places.get(bytes) ?? places.size;
     places.set(bytes, file);
     return { name, file };
   };
-  const sent = tasks.map(({ inputs, dataset, ...task }) => ({
-    ...task,
-    inputs: inputs.map(pack),
-    ...(dataset ? { dataset: { ...pack(dataset), address: dataset.address } } : {}),
-  }));
-  return { files: [...places.keys()], sent };
+  return {
+    /** Gives the tasks as they are sent, and the files that were not sent before. */
+    pack: (tasks: readonly Task[]): { files: Uint8Array[]; sent: SentTask[] } => {
+      const before = places.size;
+      const sent = tasks.map(({ inputs, dataset, ...task }) => ({
+        ...task,
+        inputs: inputs.map(pack),
+        ...(dataset ? { dataset: { ...pack(dataset), address: dataset.address } } : {}),
+      }));
+      return { files: [...places.keys()].slice(before), sent };
+    },
+  };
 };
 
 /** Puts a task and its files together again. */

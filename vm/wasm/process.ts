@@ -14,13 +14,15 @@ export class ComputeFault extends Error {
   }
 }
 
-/** A process for one lot. It answers each message; whatever ends it early rejects what is waited for. */
+/** A process for the lots of one deal. It answers each message; whatever ends it early rejects what is waited for. */
 export interface JobProcess {
   readonly pid: number | undefined;
   /** Resolves when it takes a module, or has ended. */
   readonly ready: Promise<void>;
   /** Resolves when it has ended. */
   readonly ended: Promise<void>;
+  /** True once it has ended, or was told to. */
+  readonly isOver: boolean;
   ask(message: ToChild): Promise<FromChild>;
   /** Kills it. What is waited for, and all that is asked later, is rejected with the reason. */
   end(reason: unknown): void;
@@ -34,7 +36,12 @@ const MAX_ERROR_BYTES = 4_096;
 const RUN_FILE = fileURLToPath(new URL(`./run${extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 
 /** Barriers that every system has: those around the process are findSandbox's. */
-export const BARRIERS = ["a process a lot", "Node's permission model", "empty environment", "lowest priority"] as const;
+export const BARRIERS = [
+  "a process a deal",
+  "Node's permission model",
+  "empty environment",
+  "lowest priority",
+] as const;
 
 /** Lowers the priority of all threads: on Linux each has its own, and compilers run in several. */
 const lowerPriority = (pid: number): void => {
@@ -114,6 +121,9 @@ export const startProcess = async (): Promise<JobProcess> => {
     pid: child.pid,
     ready: ready.promise,
     ended: ended.promise,
+    get isOver() {
+      return reason !== undefined;
+    },
     ask: (message) =>
       new Promise((resolve, reject) => {
         if (reason !== undefined) {

@@ -1,4 +1,4 @@
-/** The thread that runs a lot's tasks, started by run.ts: it compiles the module that comes first, then runs tasks. */
+/** The thread that runs the tasks of a deal, started by run.ts: it compiles the module that comes first, then runs tasks. */
 import { setFlagsFromString } from "node:v8";
 import { parentPort } from "node:worker_threads";
 import { type Compiled, compileModule, runInstance } from "./instance.ts";
@@ -14,7 +14,7 @@ let files: readonly Uint8Array[] = [];
 
 const answerTo = (message: ToChild): FromChild => {
   if (message.kind === "start") {
-    if (compiled) return { kind: "fault", reason: "a process serves one lot" };
+    if (compiled) return { kind: "fault", reason: "a process has one module" };
     // Only now: Node's own WebAssembly (it strips types) was compiled by the fast compiler before.
     setFlagsFromString(TIER_FLAGS[message.tier]);
     files = message.files;

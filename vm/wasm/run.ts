@@ -1,5 +1,5 @@
 /**
- * The process of one lot, started by host.ts. Its main thread passes messages on; the job runs in a worker thread,
+ * The process of a deal's lots, started by host.ts. Its main thread passes messages on; the job runs in a worker thread,
  * whose stack is far larger than what the stack meter lets a job use.
  */
 import { setPriority } from "node:os";

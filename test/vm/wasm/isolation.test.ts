@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import t from "tap";
 import { runTask } from "../../../vm/wasm/host.ts";
-import { packTasks } from "../../../vm/wasm/messages.ts";
+import { createPacker } from "../../../vm/wasm/messages.ts";
 import { ComputeFault, nodeFlags, startProcess } from "../../../vm/wasm/process.ts";
 import { createProcessPool } from "../../../vm/wasm/process-pool.ts";
 import { findSandbox, NODE } from "../../../vm/wasm/sandbox.ts";
@@ -90,15 +90,15 @@ t.test("behind it the system hides the network, the files and new privileges, wh
   t.equal(await behind("fs.existsSync(process.execPath)"), "true");
 });
 
-t.test("a process serves one lot, at the lowest priority, and a pool replaces it", async (t) => {
+t.test("a process has one module, runs at the lowest priority, and a pool replaces it", async (t) => {
   const pool = createProcessPool(1);
   t.teardown(() => pool.close());
   const first = await pool.take();
   await first.ready;
   const start = { kind: "start", module: ENDLESS, files: [], tier: "optimizing" } as const;
   t.equal((await first.ask(start)).kind, "ready");
-  await t.rejects(first.ask(start), /serves one lot/);
-  const spin = first.ask({ kind: "task", task: packTasks([{ ...TASK, gasLimit: 2 ** 52 }]).sent[0]! });
+  await t.rejects(first.ask(start), /has one module/);
+  const spin = first.ask({ kind: "task", task: createPacker().pack([{ ...TASK, gasLimit: 2 ** 52 }]).sent[0]! });
   if (isLinux) {
     const threads = readdirSync(`/proc/${first.pid}/task`);
     t.ok(threads.length > 2);

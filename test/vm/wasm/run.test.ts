@@ -2,7 +2,7 @@ import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { toHex } from "../../../lib/bytes.ts";
 import { startGas } from "../../../vm/wasm/gas.ts";
-import { type Lot, runTask, runTasks, type TaskResult } from "../../../vm/wasm/host.ts";
+import { type Lot, openSession, runTask, runTasks, type TaskResult } from "../../../vm/wasm/host.ts";
 import { decodeReceipt } from "../../../vm/wasm/receipt.ts";
 import { prepareModule } from "../../../vm/wasm/rewrite.ts";
 import { STATUS, TRAP } from "../../../vm/wasm/status.ts";
@@ -320,4 +320,40 @@ t.test("time-out and abort reject and kill, and are no results", async (t) => {
   const signal = AbortSignal.timeout(500);
   await t.rejects(runTask({ ...lot(endless), signal }, task), { name: "TimeoutError" });
   await t.rejects(runTask({ ...lot(endless), vmVersion: 9 }, task), /unknown vmVersion/);
+});
+
+t.test("a session runs lot after lot as if each had a process of its own", async (t) => {
+  const module = build(HELLO);
+  const session = openSession({ vmVersion: 1, module });
+  const patience = { timeoutMs: 60_000 };
+  const gather = async (tasks: Task[]): Promise<TaskResult[]> => {
+    const found: TaskResult[] = [];
+    for await (const result of session.run(tasks, patience)) found.push(result);
+    return found;
+  };
+  const bytes = Uint8Array.of(1, 2, 3);
+  const tasks = [1, 2, 3].map(
+    (i): Task => ({
+      ...TASK,
+      taskid: `0x${`${i}`.repeat(64)}`,
+      inputs: [{ name: "a", bytes }],
+    }),
+  );
+  const [first, ...rest] = tasks;
+  const results = [...(await gather([first!])), ...(await gather(rest))];
+  for (const [i, { receipt }] of results.entries())
+    t.strictSame(receipt, (await runTask(lot(module), tasks[i]!)).receipt, `task ${i + 1}`);
+  t.ok(session.isOpen);
+  const other = { ...TASK, inputs: [{ name: "a", bytes: Uint8Array.of(4) }] };
+  await t.rejects(gather([other]), /share their files/);
+  t.notOk(session.isOpen, "what fails ends it");
+  await t.rejects(gather([first!]), { name: "ComputeFault" });
+
+  const endless = openSession({ vmVersion: 1, module: build({ functions: [{ code: [op.loop(op.br(0))] }] }) });
+  const late = endless.run([{ ...TASK, gasLimit: 2 ** 52 }], { timeoutMs: 300 });
+  await t.rejects(late.next(), { name: "ComputeFault", message: /no result within/ });
+  t.notOk(endless.isOpen);
+  const stopped = openSession({ vmVersion: 1, module });
+  for await (const _ of stopped.run(tasks, patience)) break;
+  t.notOk(stopped.isOpen, "a caller that stops early ends it");
 });
