@@ -91,8 +91,8 @@ export const TESTNET_PARAMS = {
   contributionDecayQ64: "18444218556011281372",
   mintDivisor: "3072",
   mintFloorWei: (10n * RLC).toString(),
-  // More than an includer's eighth brings to all contribution while a credit lasts: 10,518 RLC in phase 2.
-  contributionFloorWei: (20_000n * RLC).toString(),
+  // Three times what an includer's eighth brings to all contribution while a credit lasts (docs/adr/0007).
+  contributionFloorWei: (30_000n * RLC).toString(),
   // An hour of ten graphics cards at 30 million hashes a second.
   workFloorHashes: "1080000000000",
   leverageBondCeilingWei: (1_000_000n * RLC).toString(),
