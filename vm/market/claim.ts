@@ -49,7 +49,7 @@ const refund = (env: Env, id: Hash, lot: Lot): void => {
   const deal = dealOf(env.state, lot.dealid)!;
   const count = BigInt(lot.count);
   // Who asks for what cannot be had burns what a result would have burned: a try at it is never cheaper than a success.
-  const lost = lot.overDeclined ? (deal.price * count * env.block.params.burnQ16) >> 16n : 0n;
+  const lost = lot.isUnserved ? (deal.price * count * env.block.params.burnQ16) >> 16n : 0n;
   if (lost > 0n) {
     seize(env, deal.sponsor, lost, id);
     burnSeized(env, lost);

@@ -9,9 +9,6 @@ export const firstCommittee = (trust: bigint): number => {
   return Math.max(MIN_SEATS, seats);
 };
 
-/** Declines that a lot outlives; one more fails it. */
-export const toleratedDeclines = (trust: bigint): number => Math.max(MIN_SEATS, firstCommittee(trust));
-
 /**
  * Declines with which a lot still earns credit: so few that withholding inputs from all but one's own seats never buys
  * credit for less than computing in the open does (spec section 8).

@@ -75,8 +75,8 @@ export interface Lot {
   readonly gasUsed: number;
   /** When it failed; 0 else. */
   readonly failTime: number;
-  /** More declines than the rules allow: the burned share of the price is due. */
-  readonly overDeclined: boolean;
+  /** It failed, and no result had more seats than declined: the burned share of the price is due. */
+  readonly isUnserved: boolean;
   /** Rounds whose draw was logged. */
   readonly loggedRounds: number;
   readonly consensusLogged: boolean;
@@ -119,7 +119,7 @@ const lots = tableOf(
     digest: hash,
     gasUsed: uint,
     failTime: uint,
-    overDeclined: bool,
+    isUnserved: bool,
     loggedRounds: uint,
     consensusLogged: bool,
     seats: list(seatCoder, MAX_SEATS),
@@ -174,7 +174,7 @@ export const newLot = (dealid: Hash, job: Job, index: number): Lot => ({
   digest: ZERO_HASH,
   gasUsed: 0,
   failTime: 0,
-  overDeclined: false,
+  isUnserved: false,
   loggedRounds: 0,
   consensusLogged: false,
   seats: [],

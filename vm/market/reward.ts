@@ -5,7 +5,7 @@ import { isJailed, validators } from "../validator-store.ts";
 import { decodeReceipt } from "../wasm/receipt.ts";
 import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
-import { creditedDeclines, toleratedDeclines } from "./committee.ts";
+import { creditedDeclines, firstCommittee } from "./committee.ts";
 import { type Deal, dealOf } from "./deal.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
@@ -110,8 +110,8 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
  * Computes the wei that a seat pays for declining what was agreed after all: at most silence's penalty, and so little that all
  * who declined lose no more than the lot burned. Whoever withholds inputs cannot cost the others more than itself.
  */
-const declinePenalty = (env: Env, { trust }: Lot, burned: bigint): bigint => {
-  const share = burned / BigInt(toleratedDeclines(trust));
+const declinePenalty = (env: Env, lot: Lot, burned: bigint): bigint => {
+  const share = burned / BigInt(Math.max(firstCommittee(lot.trust), declinesOf(lot)));
   const { silencePenaltyNrlc } = env.block.params;
   return (share < silencePenaltyNrlc ? share : silencePenaltyNrlc) * NRLC;
 };

@@ -3,7 +3,7 @@ import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
 import { MARKET, numberId } from "../tables.ts";
 import { schedule } from "./agenda.ts";
-import { isAgreed, seatsToSettle, toleratedDeclines } from "./committee.ts";
+import { isAgreed, seatsToSettle } from "./committee.ts";
 import { jobOf, setJob } from "./deal.ts";
 import { type Env, NRLC } from "./env.ts";
 import { logFault } from "./fault.ts";
@@ -66,7 +66,10 @@ export const failLot = (env: Env, id: Hash, lot: Lot): Lot => {
     } else releaseSlot(env, slot);
   }
   countEnd(env.state, lot, "failed");
-  return { ...lot, status: LOT_STATUS.failed, failTime: env.block.timestamp };
+  const declines = declinesOf(lot);
+  const most = Math.max(0, ...groupsOf(lot).map(([, size]) => size));
+  const isUnserved = declines > 0 && declines >= most;
+  return { ...lot, status: LOT_STATUS.failed, failTime: env.block.timestamp, isUnserved };
 };
 
 /** Lists result hashes with how many open commitments each has, in the order of their first. */
@@ -77,12 +80,17 @@ const groupsOf = (lot: Lot): [hash: Hash, size: number][] => {
   return [...sizes];
 };
 
-/** Judges a lot of which no answer is awaited: agreed, or another round, or failed. */
+/**
+ * Judges a lot of which no answer is awaited: agreed, or another round, or failed. Who declines says that there is no result: a
+ * group like any other, so that withholding inputs from others makes one's own word no truer than it is.
+ */
 const judge = (env: Env, id: Hash, lot: Lot): Lot => {
-  const groups = groupsOf(lot);
+  const declined: [Hash, number] = [ZERO_HASH, declinesOf(lot)];
+  const groups = [...groupsOf(lot), declined].filter(([, size]) => size > 0);
   const [winner, size] = groups.reduce((best, each) => (each[1] > best[1] ? each : best), [ZERO_HASH, 0]);
   const others = groups.filter(([hash]) => hash !== winner).map((group) => group[1]);
   if (isAgreed(size, others, lot.trust)) {
+    if (winner === ZERO_HASH) return failLot(env, id, lot);
     const revealDeadline = env.block.timestamp + REVEAL_RATIO * lot.timeref;
     schedule(env, revealDeadline, { lot: id, round: lot.round });
     return { ...lot, status: LOT_STATUS.revealing, consensus: winner, revealDeadline, consensusLogged: false };
@@ -108,11 +116,9 @@ const punishSilence = (env: Env, id: Hash, seat: Seat): Seat => {
   return silent;
 };
 
-/** Ends a round once every seat has answered, or the lot once too many declined; before that, gives the lot as it is. */
-export const endRoundIfAnswered = (env: Env, id: Hash, lot: Lot): Lot => {
-  if (declinesOf(lot) > toleratedDeclines(lot.trust)) return failLot(env, id, { ...lot, overDeclined: true });
-  return lot.seats.some(({ status }) => status === SEAT.drawn) ? lot : judge(env, id, lot);
-};
+/** Ends a round once every seat has answered; before that, gives the lot as it is. */
+export const endRoundIfAnswered = (env: Env, id: Hash, lot: Lot): Lot =>
+  lot.seats.some(({ status }) => status === SEAT.drawn) ? lot : judge(env, id, lot);
 
 /** Ends a round whose time is over: who has not answered is out. */
 export const endRound = (env: Env, id: Hash, lot: Lot): Lot => {

@@ -43,11 +43,12 @@ const choosy = (share: number, trust: bigint): Play => {
   const { serves } = bestDealer(share, trust, BURN, failureOf(trust));
   return (round: Round) => {
     const { seats } = round.lot;
-    const committed = seats.filter(
-      ({ worker, status }) => worker === WORKERS.colluders && status === SEAT.committed,
-    ).length;
-    const declines = seats.filter(({ status }) => status === SEAT.declined).length;
-    return serves(committed + round.drawn.colluders, round.drawn.others, declines) ? open(round) : closed(round);
+    const said = (wanted: number, of = ""): number =>
+      seats.filter(({ worker, status }) => status === wanted && (of === "" || worker === of)).length;
+    const own = said(SEAT.committed, WORKERS.colluders) + round.drawn.colluders;
+    const others = said(SEAT.committed, WORKERS.others);
+    const isServed = serves({ own, others, declines: said(SEAT.declined) }, round.drawn.others);
+    return isServed ? open(round) : closed(round);
   };
 };
 
