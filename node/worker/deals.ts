@@ -33,8 +33,9 @@ export interface DealRooms {
 
 /** A deal of which no lot came for so long is put away. */
 const IDLE_MS = 20_000;
-/** Rooms at a time: each holds its deal's files in memory. */
+/** Rooms at a time, and bytes of their deals' files in memory; those in use stay whatever they hold. */
 const MAX_ROOMS = 8;
+const MAX_BYTES = 512 * 1024 * 1024;
 
 const sha256 = (bytes: Uint8Array): Hash => toHex(createHash("sha256").update(bytes).digest());
 
@@ -110,6 +111,7 @@ export const createDealRooms = (options: {
     /** Sessions that wait for another lot. */
     readonly idle: Session[];
     taken: number;
+    bytes: number;
     usedAt: number;
   }
   /** The longest unused first. */
@@ -120,8 +122,13 @@ export const createDealRooms = (options: {
     rooms.delete(dealid);
   };
   const sweep = (): void => {
-    for (const [dealid, { taken, usedAt }] of rooms)
-      if (taken === 0 && (Date.now() - usedAt > IDLE_MS || rooms.size > MAX_ROOMS)) putAway(dealid);
+    let held = [...rooms.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const [dealid, { taken, bytes, usedAt }] of rooms) {
+      const isOld = Date.now() - usedAt > IDLE_MS || rooms.size > MAX_ROOMS || held > MAX_BYTES;
+      if (taken > 0 || usedAt === Number.POSITIVE_INFINITY || !isOld) continue;
+      held -= bytes;
+      putAway(dealid);
+    }
   };
   const timer = setInterval(sweep, IDLE_MS / 4).unref();
   /** A process of another deal that does nothing makes way. */
@@ -133,26 +140,33 @@ export const createDealRooms = (options: {
     const kept: Kept = {
       idle: [],
       taken: 0,
-      usedAt: Date.now(),
-      room: furnish(client, node, source, dealid, signal).then(({ module, ...room }) => ({
-        ...room,
-        take: () => {
-          let session = kept.idle.pop();
-          while (session && !session.isOpen) session = kept.idle.pop();
-          if (!session) {
-            makeWay();
-            session = openSession({ vmVersion, module, pool });
-          }
-          kept.taken += 1;
-          return session;
-        },
-        give: (session) => {
-          kept.taken -= 1;
-          kept.usedAt = Date.now();
-          if (session.isOpen && rooms.get(dealid) === kept) kept.idle.push(session);
-          else session.close();
-        },
-      })),
+      bytes: 0,
+      // Never old while it is furnished.
+      usedAt: Number.POSITIVE_INFINITY,
+      room: furnish(client, node, source, dealid, signal).then(({ module, ...room }) => {
+        const files = [...room.inputs, ...(room.dataset ? [room.dataset] : [])];
+        kept.bytes = files.reduce((sum, { bytes }) => sum + bytes.length, module.length);
+        kept.usedAt = Date.now();
+        return {
+          ...room,
+          take: () => {
+            let session = kept.idle.pop();
+            while (session && !session.isOpen) session = kept.idle.pop();
+            if (!session) {
+              makeWay();
+              session = openSession({ vmVersion, module, pool });
+            }
+            kept.taken += 1;
+            return session;
+          },
+          give: (session) => {
+            kept.taken -= 1;
+            kept.usedAt = Date.now();
+            if (session.isOpen && rooms.get(dealid) === kept) kept.idle.push(session);
+            else session.close();
+          },
+        };
+      }),
     };
     return kept;
   };
@@ -161,7 +175,7 @@ export const createDealRooms = (options: {
       const kept = rooms.get(dealid) ?? open(dealid, vmVersion, signal);
       rooms.delete(dealid);
       rooms.set(dealid, kept);
-      kept.usedAt = Date.now();
+      if (kept.usedAt !== Number.POSITIVE_INFINITY) kept.usedAt = Date.now();
       sweep();
       try {
         return await kept.room;

@@ -183,7 +183,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       .finally(() => {
         computing.delete(lot.id);
         // What was found is sent, and the next lot begun, without waiting for the clock.
-        schedule(0);
+        poke();
       });
     computing.set(lot.id, work);
   };
@@ -337,15 +337,11 @@ export const createWorker = (options: WorkerOptions): Worker => {
     writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
   };
 
-  /** Runs the next tick after so many milliseconds, or at once after the one that runs. */
+  /** Runs the next tick after so many milliseconds; none runs now. */
   const schedule = (ms: number): void => {
     clearTimeout(timer);
     if (abort.signal.aborted) return;
     timer = setTimeout(() => {
-      if (isTicking) {
-        isAwaited = true;
-        return;
-      }
       isTicking = true;
       isAwaited = false;
       ticking = tick()
@@ -358,6 +354,11 @@ export const createWorker = (options: WorkerOptions): Worker => {
           schedule(isAwaited ? 0 : TICK_MS);
         });
     }, ms);
+  };
+  /** Runs a tick at once, or right after the one that runs. */
+  const poke = (): void => {
+    if (isTicking) isAwaited = true;
+    else schedule(0);
   };
 
   return {
