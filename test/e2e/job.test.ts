@@ -130,7 +130,8 @@ t.test(
       datadir,
       validators: 4,
       workers: 4,
-      slotsPerWorker: 8,
+      // Half of the slots stay free for more rounds: each lot needs some four seats more where two lie.
+      slotsPerWorker: 16,
       accounts: 2,
       rpcPort: 19_645,
       p2pPort: 19_845,
