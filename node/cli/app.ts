@@ -4,7 +4,7 @@ import { Command } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { deployApp } from "../jobs.ts";
-import { DEFAULT_NODE, privateKey, url } from "./options.ts";
+import { amount, DEFAULT_NODE, privateKey, url } from "./options.ts";
 import { fail, parseRlc, print, printJson } from "./output.ts";
 
 export const appCommand = (): Command => {
@@ -15,7 +15,7 @@ export const appCommand = (): Command => {
     .argument("<file>", "the module, a .wasm file")
     .requiredOption("--key <key>", "private key of the owner", privateKey)
     .option("--name <name>", "name (default: the file's)")
-    .option("--price <rlc>", "price of a task, in RLC with at most 9 decimals", parseRlc, 0n)
+    .addOption(amount("--price <rlc>", "price of a task, in RLC with at most 9 decimals", parseRlc))
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .option("--json", "print JSON")
     .action(async (file: string, flags: { key: Hex; name?: string; price: bigint; node: string; json?: boolean }) => {

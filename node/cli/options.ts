@@ -1,5 +1,5 @@
 import { multiaddr } from "@multiformats/multiaddr";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
 import { isHex } from "../../lib/bytes.ts";
 
@@ -43,6 +43,10 @@ export const privateKey = (text: string): Hex => {
   if (!isHex(lower, 32)) throw new InvalidArgumentError("a private key is expected: 0x and 64 hex digits");
   return lower;
 };
+
+/** Makes an option of an amount that is nothing when left out: commander cannot show a bigint by itself. */
+export const amount = (flags: string, description: string, parse: (text: string) => bigint): Option =>
+  new Option(flags, description).argParser(parse).default(0n, "0");
 
 /** Gathers the values of an option that may be given several times. */
 export const several = (value: string, before: string[] = []): string[] => [...before, value];

@@ -20,7 +20,7 @@ import {
   signOrder,
 } from "../orders.ts";
 import { stopping, stopSignal } from "../stop.ts";
-import { address, DEFAULT_NODE, hash, privateKey, url, whole } from "./options.ts";
+import { address, amount, DEFAULT_NODE, hash, privateKey, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, rlc, short, table } from "./output.ts";
 
 const NRLC = 10n ** 9n;
@@ -114,10 +114,10 @@ const place = (command: Command): Command =>
     .addArgument(kindArgument())
     .argument("<entry>", "app, dataset or pool that is offered; of a request the app that is asked for", address)
     .requiredOption("--key <key>", "private key of the entry's owner, or of the requester", privateKey)
-    .option("--price <rlc>", "of a task; of a request the most for the pool", price, 0n)
-    .option("--app-price <rlc>", "of a request, the most for the app", price, 0n)
+    .addOption(amount("--price <rlc>", "of a task; of a request the most for the pool", price))
+    .addOption(amount("--app-price <rlc>", "of a request, the most for the app", price))
     .option("--dataset <address>", "of a request, the dataset", address, ZERO_ADDRESS)
-    .option("--dataset-price <rlc>", "of a request, the most for the dataset", price, 0n)
+    .addOption(amount("--dataset-price <rlc>", "of a request, the most for the dataset", price))
     .option("--volume <n>", "tasks", whole(1, Number.MAX_SAFE_INTEGER), 1)
     .option("--category <n>", "category, of pools and requests", count, 0)
     .option("--trust <n>", "of a pool the most, of a request the least", count, 1)

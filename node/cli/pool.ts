@@ -13,7 +13,7 @@ import { createPool, signPoolOrder } from "../pool/owner.ts";
 import { createScheduler, NO_ENCLAVE, type SchedulerStatus } from "../pool/scheduler.ts";
 import { createPoolServer } from "../pool/server.ts";
 import { stopSignal } from "../stop.ts";
-import { address, DEFAULT_NODE, port, privateKey, url, whole } from "./options.ts";
+import { address, amount, DEFAULT_NODE, port, privateKey, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, table } from "./output.ts";
 
 const NRLC = 10n ** 9n;
@@ -53,7 +53,7 @@ const order = (command: Command): Command =>
     .description("sign an order of your pool, and print it as orders.json of iExec's tools has it")
     .argument("<pool>", "the pool", address)
     .requiredOption("--key <key>", "private key of the owner", privateKey)
-    .option("--price <rlc>", "of a task, in RLC with at most 9 decimals", parseRlc, 0n)
+    .addOption(amount("--price <rlc>", "of a task, in RLC with at most 9 decimals", parseRlc))
     .option("--volume <n>", "tasks", whole(1, Number.MAX_SAFE_INTEGER), 1)
     .option("--category <n>", "category", whole(0, Number.MAX_SAFE_INTEGER), 0)
     .option("--trust <n>", "the most that a deal may ask for", whole(0, Number.MAX_SAFE_INTEGER), 1)
