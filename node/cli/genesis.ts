@@ -4,7 +4,7 @@ import { Command, Option } from "commander";
 import { devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { PROFILES } from "../../chain/profiles.ts";
 import { genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
-import { whole } from "./options.ts";
+import { amount, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson } from "./output.ts";
 
 export const genesisCommand = (): Command => {
@@ -15,7 +15,7 @@ export const genesisCommand = (): Command => {
     .requiredOption("--out <folder>", "where the folders go")
     .addOption(new Option("--profile <name>", "parameters").choices(Object.keys(PROFILES)).default("testnet"))
     .option("--validators <n>", "validators", whole(1, 64), 4)
-    .option("--bond <rlc>", "bond of each validator", parseRlc, 10_000n * 10n ** 18n)
+    .addOption(amount("--bond <rlc>", "bond of each validator, in RLC", parseRlc, "10000"))
     .option("--start <seconds>", "seconds from now until slot 0", whole(0, 31_536_000), 60)
     .action(
       (flags: { out: string; profile: keyof typeof PROFILES; validators: number; bond: bigint; start: number }) => {

@@ -44,9 +44,9 @@ export const privateKey = (text: string): Hex => {
   return lower;
 };
 
-/** Makes an option of an amount that is nothing when left out: commander cannot show a bigint by itself. */
-export const amount = (flags: string, description: string, parse: (text: string) => bigint): Option =>
-  new Option(flags, description).argParser(parse).default(0n, "0");
+/** Makes an option of an amount, `text` when it is left out: commander cannot show a bigint by itself. */
+export const amount = (flags: string, description: string, parse: (text: string) => bigint, text = "0"): Option =>
+  new Option(flags, description).argParser(parse).default(parse(text), text);
 
 /** Gathers the values of an option that may be given several times. */
 export const several = (value: string, before: string[] = []): string[] => [...before, value];
