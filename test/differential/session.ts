@@ -153,9 +153,13 @@ export class Session {
   registry(kind: EntryKind, from: Actor, name: string, args: readonly unknown[]): Promise<Outcome> {
     return this.send(from, REGISTRY[kind], encode(kind, name, args));
   }
-  /** Compares what a view answers, without keeping anything. */
+  /** Compares what a call would do, without keeping anything. */
+  probe(message: Message): Promise<Outcome> {
+    return this.compare(message, true);
+  }
+  /** Compares what a view answers. */
   look(to: Address, contract: Contract, name: string, args: readonly unknown[]): Promise<Outcome> {
-    return this.compare({ from: ACTORS[0]!.address, to, data: encode(contract, name, args), value: 0n }, true);
+    return this.probe({ from: ACTORS[0]!.address, to, data: encode(contract, name, args), value: 0n });
   }
   /** Asks rolec only, which is the faster of the two; what the answer leads to is compared. */
   async ask<T>(to: Address, contract: Contract, name: string, args: readonly unknown[]): Promise<T | undefined> {
