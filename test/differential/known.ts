@@ -22,7 +22,11 @@ const ERRORS = parseAbi([
   "error ERC721InvalidApprover(address approver)",
   "error ERC721InvalidOperator(address operator)",
   "error ERC721OutOfBoundsIndex(address owner, uint256 index)",
+  "error OwnableInvalidOwner(address owner)",
+  "error UnsupportedOperation(bytes4 selector)",
 ]);
+/** What the reference's diamond says to a stranger: NotContractOwner(address user, address owner). */
+const NOT_OWNER = "0xff4127cb";
 const error = (errorName: (typeof ERRORS)[number]["name"], ...args: readonly unknown[]): Hex =>
   encodeErrorResult({ abi: ERRORS, errorName, args } as never);
 const reason = (text: string): Hex => error("Error", text);
@@ -41,7 +45,7 @@ const selectorOf = ({ data }: Message): Hex => data.slice(0, 10) as Hex;
 const functionsBySelector = new Map<Hex, AbiFunction>();
 for (const contract of Object.keys(ABIS) as Contract[])
   for (const item of functionsOf(contract)) functionsBySelector.set(toFunctionSelector(item), item);
-/** Name and arguments of a call to a registry, whose ERC-721 part is the same in all three. */
+/** Name and arguments of a call to a registry, whose ERC-721 part is the same in all three; no name where they do not decode. */
 const called = (message: Message): { name: string; args: readonly unknown[] } => {
   const item = functionsBySelector.get(selectorOf(message));
   if (!item) return { name: "", args: [] };
@@ -49,7 +53,7 @@ const called = (message: Message): { name: string; args: readonly unknown[] } =>
     const { functionName, args } = decodeFunctionData({ abi: [item], data: message.data });
     return { name: functionName, args: args ?? [] };
   } catch {
-    return { name: "", args: [] }; // calldata that was cut off
+    return { name: "", args: [] };
   }
 };
 
@@ -59,6 +63,8 @@ const called = (message: Message): { name: string; args: readonly unknown[] } =>
  */
 const erc721Error = (message: Message, before: Hex, got: Hex): boolean => {
   const { name, args } = called(message);
+  if (name === "transferOwnership")
+    return before === reason("Ownable: new owner is the zero address") && got === error("OwnableInvalidOwner", args[0]);
   const isTransfer = name === "transferFrom" || name === "safeTransferFrom";
   const id = (isTransfer ? args[2] : args[name === "approve" ? 1 : 0]) as bigint;
   const to = isTransfer ? (args[1] as Address) : ZERO;
@@ -88,7 +94,7 @@ const ZERO_WORD: Hex = `0x${"00".repeat(32)}`;
 
 const TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
 const TRUE: Hex = `0x${"1".padStart(64, "0")}`;
-const DEPOSITS = ["deposit", "depositFor", "depositForArray"];
+const DEPOSITS = ["deposit", "depositFor", "depositForArray", "receiveApproval"];
 const REFUSALS = [reason("ERC20: insufficient allowance"), reason("ERC20: transfer amount exceeds balance")];
 
 /** In token mode, where RLC of the reference are a contract's and those of rolec the chain's coin. */
@@ -111,6 +117,35 @@ const TOKEN_DIFFERENCES: readonly KnownDifference[] = [
       const { name } = called(message);
       if (message.to === TOKEN) return name === "approveAndCall" || REFUSALS.includes(got.data);
       return message.to === HUB && DEPOSITS.includes(name) && REFUSALS.includes(got.data);
+    },
+  },
+  {
+    id: "RLC sent to the hub is a deposit",
+    // The reference's hub has RLC then that only its owner can recover.
+    holds: (message, expected, got) =>
+      message.to === TOKEN &&
+      expected.ok &&
+      got.ok &&
+      got.logs.length === expected.logs.length + 1 &&
+      called(message).args.some((arg) => (arg as unknown) === HUB) &&
+      got.logs.at(-1)!.address === HUB &&
+      JSON.stringify(expected.logs) === JSON.stringify(got.logs.slice(0, -1)),
+  },
+  {
+    id: "the token guards against loss",
+    holds: (message, expected, got) =>
+      message.to === TOKEN &&
+      expected.ok &&
+      [reason("ERC20: a contract cannot hold RLC"), reason("ERC20: approve to the zero address")].includes(got.data),
+  },
+  {
+    id: "an approval of the token may carry a match in 6.2.0",
+    // 6.1.0 does not look at what it carries.
+    holds: (message, expected, got) => {
+      const { name, args } = called(message);
+      if (!["receiveApproval", "approveAndCall"].includes(name) || !expected.ok || got.ok) return false;
+      const data = args.at(-1) as Hex;
+      return got.data === (data.length < 10 ? "0x" : error("UnsupportedOperation", data.slice(0, 10)));
     },
   },
   {
@@ -139,6 +174,23 @@ export const KNOWN: readonly KnownDifference[] = [
         .toString()
         .replace(/\0+$/, "")
         .endsWith(`${called(message).name} takes no value`),
+  },
+  {
+    id: "only the hub's owner gives it away",
+    holds: (message, expected, got) =>
+      message.to === HUB &&
+      called(message).name === "transferOwnership" &&
+      expected.data.startsWith(NOT_OWNER) &&
+      got.data === reason("Ownable: caller is not the owner"),
+  },
+  {
+    id: "receiveApproval answers in native mode too",
+    // The reference's hub takes it for a deposit of nothing, as a registry's question below.
+    holds: (message, expected, got) =>
+      message.to === HUB &&
+      called(message).name === "approveAndCall" &&
+      expected.data === reason("native-transfer-failed") &&
+      got.data === reason("wrong-token"),
   },
   {
     id: "RLC logs what the hub pays out",

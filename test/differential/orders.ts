@@ -109,8 +109,8 @@ const TYPE_OF = {
 const domain = { name: "iExecODB", version: "5.0.0", chainId: GENESIS.chainId, verifyingContract: HUB } as const;
 
 /** Computes the EIP-712 hash of an order, which is what is signed, consumed and presigned. */
-export const orderHash = (kind: Kind, order: Order): Hash =>
-  hashTypedData({ domain, types: TYPES, primaryType: TYPE_OF[kind], message: order } as never);
+export const orderHash = (kind: Kind, order: Order, chainId: number = GENESIS.chainId): Hash =>
+  hashTypedData({ domain: { ...domain, chainId }, types: TYPES, primaryType: TYPE_OF[kind], message: order } as never);
 
 /** Computes the EIP-712 hash of an operation on an order: 0 signs it, 1 closes it. */
 export const operationHash = (kind: Kind, order: Order, operation: number): Hash => {

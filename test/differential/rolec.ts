@@ -80,6 +80,7 @@ export const createRolecWorld = (): World => {
     call,
     view: (message, timestamp) => isolated(() => call(message, timestamp)),
     balance: async (address) => state.balance(address),
+    root: () => state.commit().root,
     isolated,
   };
 };

@@ -142,10 +142,6 @@ export class Session {
     );
   }
 
-  /** Compares what a call would do, without keeping anything. */
-  probe(message: Message): Promise<Outcome> {
-    return this.compare(message, true);
-  }
   /** Makes a call in both worlds. Gives what the reference answered; throws Difference where rolec answers otherwise. */
   send(from: Actor | Address, to: Address, data: Hex, value = 0n): Promise<Outcome> {
     const sender = typeof from === "string" ? from : from.address;
@@ -157,9 +153,13 @@ export class Session {
   registry(kind: EntryKind, from: Actor, name: string, args: readonly unknown[]): Promise<Outcome> {
     return this.send(from, REGISTRY[kind], encode(kind, name, args));
   }
-  /** Compares what a view answers, without keeping anything. */
+  /** Compares what a call would do, without keeping anything. */
+  probe(message: Message): Promise<Outcome> {
+    return this.compare(message, true);
+  }
+  /** Compares what a view answers. */
   look(to: Address, contract: Contract, name: string, args: readonly unknown[]): Promise<Outcome> {
-    return this.compare({ from: ACTORS[0]!.address, to, data: encode(contract, name, args), value: 0n }, true);
+    return this.probe({ from: ACTORS[0]!.address, to, data: encode(contract, name, args), value: 0n });
   }
   /** Asks rolec only, which is the faster of the two; what the answer leads to is compared. */
   async ask<T>(to: Address, contract: Contract, name: string, args: readonly unknown[]): Promise<T | undefined> {

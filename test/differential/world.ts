@@ -31,6 +31,8 @@ export interface World {
   view(message: Message, timestamp: number): Promise<Outcome>;
   /** Wei. */
   balance(address: Address): Promise<bigint>;
+  /** The root of the state, where there is one. */
+  root?(): Hash;
   /** Marks a point, runs, and comes back to the point. */
   isolated<T>(run: () => Promise<T>): Promise<T>;
 }

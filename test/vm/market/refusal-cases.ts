@@ -16,7 +16,7 @@ const NO_ID = keccak256(utf8("no such thing"));
 const OWNER = "Ownable: caller is not the owner";
 const NOTHING = "reverted";
 
-/** A write that succeeds, and what each of its arguments wrong in turn reverts with; argument -1 is who sends it. */
+/** A write that succeeds, and what each of its arguments wrong in turn reverts with; -1 is who sends it, -2 its value. */
 export interface Case {
   readonly name: string;
   setUp(scene: Scene): {
@@ -24,6 +24,8 @@ export interface Case {
     readonly to: Address;
     readonly fn: AbiFunction;
     readonly args: AbiValue[];
+    /** Wei. */
+    readonly value?: bigint;
     readonly wrong: readonly (readonly [argument: number, value: AbiValue, reason: string])[];
   };
 }
