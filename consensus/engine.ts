@@ -10,7 +10,7 @@ import { blsVerify } from "../lib/bls.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
-import { slotPayer } from "../vm/market/messages.ts";
+import { isPaidBySlot } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
@@ -196,7 +196,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       gasLimit: block.header.gasLimit,
       paidByOther: (tx, sender) => {
         next ??= nextContext(block);
-        return slotPayer(next.state, next.context, tx, sender) !== undefined;
+        return isPaidBySlot(next.state, next.context, tx, sender);
       },
     };
   };

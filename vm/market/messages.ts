@@ -82,3 +82,9 @@ export const slotPayer = (
     },
   };
 };
+
+/** Tells whether a slot pays a transaction's gas, and has enough for all that it may use: what a pool asks. */
+export const isPaidBySlot = (state: State, block: BlockContext, tx: Transaction, sender: Address): boolean => {
+  const payer = slotPayer(state, block, tx, sender);
+  return payer !== undefined && payer.available() >= BigInt(tx.gasLimit) * tx.maxFeePerGas;
+};

@@ -1,5 +1,5 @@
-import t, { type Test } from "tap";
-import { type Address, EMPTY, type Hash, utf8 } from "../../../lib/bytes.ts";
+import t from "tap";
+import { type Address, EMPTY, utf8 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
 import { burnedOfEra, burnedTotal } from "../../../vm/market/burned.ts";
@@ -11,44 +11,8 @@ import { slotOf } from "../../../vm/market/slot.ts";
 import { HUB, MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
 import { digestOf, merkleProof } from "../../../vm/wasm/receipt.ts";
-import {
-  addressBy,
-  computeHonestly,
-  createWorld,
-  eventNames,
-  hub,
-  type JobOptions,
-  lotReceipt,
-  market,
-  receiptFor,
-  type World,
-} from "./world.ts";
-
-const WORKERS = [
-  ["w0", 4],
-  ["w1", 4],
-  ["w2", 4],
-  ["w3", 4],
-] as const;
-const fresh = () => createWorld({ workers: WORKERS });
-/** Submits a job and draws its first lot. */
-const drawn = (world: World, job: JobOptions = {}): { dealid: Hash; id: Hash } => {
-  const dealid = world.submit(job);
-  world.advance(2);
-  return { dealid, id: world.lotIdOf(dealid) };
-};
-const workersOf = (world: World, id: Hash): Address[] => [...new Set(world.lot(id).seats.map(({ worker }) => worker))];
-/** A job whose first committee has seats of this many workers, each one seat. */
-const drawnApart = (job: JobOptions = {}) => {
-  for (let i = 0; ; i++) {
-    const world = createWorld({ workers: WORKERS, seed: `apart ${i}` });
-    const deal = drawn(world, job);
-    if (workersOf(world, deal.id).length === world.lot(deal.id).seats.length) return { world, ...deal };
-  }
-};
-const balanced = (t: Test, world: World): void => {
-  for (const [name, [owed, has]] of Object.entries(world.books([]))) t.equal(owed, has, `${name} owes what it has`);
-};
+import { balanced, drawn, drawnApart, fresh, workersOf } from "./drawn.ts";
+import { addressBy, computeHonestly, eventNames, hub, lotReceipt, market, receiptFor, type World } from "./world.ts";
 
 const pendingCredit = ({ state, validators: all }: World): bigint =>
   all.reduce((sum, validator) => sum + validators.find(state, validator)!.pendingContribution, 0n);
