@@ -52,6 +52,8 @@ export interface EngineOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
+  /** First blocks of chains that exclude this one, of which the operator knows; see RivalWatch. */
+  readonly settled?: readonly Hash[];
   /** Where Ethash is computed; left out: in threads of the engine's own. It ends with the engine. */
   readonly ethash?: Ethash;
 }
@@ -224,6 +226,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       return { present, epochs: paramsAt(genesis, eraOf(genesis, present)).evidenceEpochs };
     },
     onVerified: desk.watchVote,
+    settled: options.settled ?? [],
     onConflict: stop,
   });
   const admission = createAdmission({
