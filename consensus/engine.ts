@@ -3,9 +3,9 @@ import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
 import { epochOf, firstSlot, type Genesis, slotOf } from "../chain/params.ts";
 import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
-import { openState, type State } from "../chain/state.ts";
+import { changedAccounts, openState, type State } from "../chain/state.ts";
 import { openStore, type Store } from "../chain/store.ts";
-import { decodeTransaction, senderOf, type Transaction } from "../chain/transaction.ts";
+import { decodeTransaction, type Transaction } from "../chain/transaction.ts";
 import { blsVerify } from "../lib/bls.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
@@ -46,6 +46,8 @@ const NOT_OF_THE_HASH: ReadonlySet<string> = new Set([
   "header-transactions-root",
 ]);
 const MAX_QUEUE = 4_096;
+/** Blocks that left the head's chain whose transactions wait again. */
+const MAX_READDED_BLOCKS = 64;
 
 export interface EngineEvents {
   /** A block joined the tree. */
@@ -189,11 +191,14 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     const state = stateOf(block);
     // Made when the first transaction asks whose sender cannot pay: few blocks need it.
     let next: ReturnType<typeof nextContext> | undefined;
+    const { stateRoot } = block.header;
     return {
+      stateRoot,
       nonce: (address) => state.nonce(address),
       balance: (address) => state.balance(address),
       baseFee: nextBaseFee(block.header),
       gasLimit: block.header.gasLimit,
+      changedSince: (before) => changedAccounts(db, before, stateRoot),
       paidByOther: (tx, sender) => {
         next ??= nextContext(block);
         return isPaidBySlot(next.state, next.context, tx, sender);
@@ -259,11 +264,10 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     const written = db.batch([...ops, ...(moved?.ops ?? [])], sync);
     if (moved) {
       head = best;
-      pool.reset(
-        poolView(best),
-        moved.joined.flatMap((each) => [...each.body.transactions]),
-      );
-      for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
+      pool.reset(poolView(best));
+      // The lowest first, as their nonces follow each other; what stood deep on another branch may be sent again (as in geth).
+      for (const gone of moved.left.slice(-MAX_READDED_BLOCKS).reverse())
+        for (const tx of gone.body.transactions) readd(tx);
     }
     await written.catch(die);
     if (!moved) return;
@@ -388,7 +392,6 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       }),
     addTransaction: (raw) => {
       const tx = raw instanceof Uint8Array ? decodeTransaction(raw) : raw;
-      senderOf(tx);
       pool.add(tx);
       emit("transaction", tx);
       return tx.hash;

@@ -122,6 +122,8 @@ export const createProducer = ({
       evidence: engine.evidence().slice(0, MAX_EVIDENCE),
       onRefused: (tx, error) => {
         refused.add(tx.hash);
+        // Its money went in this block already: at the next head it would go too.
+        if (error instanceof RuleError && error.code === "tx-funds") engine.pool.removeUnpaid(tx);
         if (error instanceof RuleError) return;
         // One transaction that meets a bug must not stop the chain.
         log.error({ tx: tx.hash, error: error.stack }, "a transaction met a bug of ours and is dropped");

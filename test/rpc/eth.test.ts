@@ -1,5 +1,14 @@
 import t from "tap";
-import { createPublicClient, createWalletClient, defineChain, http, parseAbi, parseEther, webSocket } from "viem";
+import {
+  createPublicClient,
+  createWalletClient,
+  defineChain,
+  http,
+  parseAbi,
+  parseEther,
+  toRlp,
+  webSocket,
+} from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { signTransaction, type TransactionFields } from "../../chain/transaction.ts";
 import { blsKeygen, blsProve, blsPublicKey } from "../../lib/bls.ts";
@@ -186,11 +195,23 @@ t.test("a transaction that is refused says why, in words that wallets know", asy
     /max priority fee per gas higher than max fee per gas/,
   );
   await refused(signed(99_999), /nonce too high/);
-  await refused("0x", /.+/);
-  await refused("0x02c0", /.+/);
-  await refused(`0x02f8${"ff".repeat(40)}`, /.+/);
-  await refused(`0x${"c1".repeat(30_000)}`, /.+/);
+  for (const type of ["00", "03", "04", "50"]) await refused(`0x${type}c0`, "transaction type not supported");
+  await refused(`0x03${"00".repeat(131_000)}`, "transaction type not supported");
+  await refused(`0x02${"00".repeat(131_072)}`, "oversized data: got 131073 max 131072");
+  const without = ["0x01", "0x03e8", "0x5208", bob.address, "0x01", "0x", "0x1b", "0x01", "0x01"] as const;
+  await refused(toRlp([...without]), "only replay-protected (EIP-155) transactions allowed over RPC");
+  await refused("0x", "typed transaction too short");
+  await refused("0x02c0", /^rlp: /);
+  await refused(`${ok}00`, "rlp: bytes behind the item");
+  await refused(ok.slice(0, -2) as Hex, "rlp: an item runs past its end");
+  await refused(`0x02f8${"ff".repeat(40)}`, /^rlp: /);
+  await refused(`0x${"c1".repeat(30_000)}`, /^rlp: /);
+  const raised = { maxFeePerGas: 11n * 10n ** 9n, maxPriorityFeePerGas: 11n * 10n ** 8n };
+  for (const [name, fee] of Object.entries(raised))
+    await refused(signed(1, { ...raised, [name]: fee - 1n }), /replacement transaction underpriced/);
+  const faster = (await client.call("eth_sendRawTransaction", [signed(1, raised)])) as Hex;
   await node.mine();
+  t.ok(await client.call("eth_getTransactionReceipt", [faster]), "exactly 10 % more is what wallets send");
 });
 
 t.test("what is not there is null, and what was there is found every way", async (t) => {
