@@ -276,7 +276,12 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   };
 
   /** Keeps an outcome: block, state, receipts, pointers in one batch. */
-  const keep = async ({ block, finality: final, ...outcome }: Outcome): Promise<void> => {
+  const keep = async ({ block, finality: final, bugs, ...outcome }: Outcome): Promise<void> => {
+    if (bugs.length > 0)
+      log.error(
+        { block: block.hash, count: bugs.length, error: bugs[0]!.stack },
+        "the market's step met a bug of ours and is undone",
+      );
     const ops: Op[] = [...outcome.ops, ...store.putBlock(block, outcome.receipts, outcome.peaks)];
     const newlyFinal = final.finalizedEpoch > finalEpoch;
     if (newlyFinal) {

@@ -6,6 +6,7 @@ import {
   receiptsRoot,
   transactionsRoot,
 } from "../chain/block.ts";
+import { DatabaseError } from "../chain/db.ts";
 import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
 import { type Mmr, mmrAppend, mmrRoot, mmrRootOf } from "../chain/mmr.ts";
 import { epochOf, eraOf, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
@@ -43,6 +44,8 @@ export interface Outcome {
   readonly peaks: Mmr;
   /** What is justified and final in the block's state. */
   readonly finality: Finality;
+  /** Bugs of ours that the market's step met and undid. */
+  readonly bugs: readonly Error[];
 }
 
 /** A block's parent and what is needed to build on it. `state` is the parent's post-state and becomes the block's. */
@@ -149,14 +152,13 @@ export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
   };
 };
 
-/** Runs the market's system step, then transactions one after the other; `onFailure` decides what one that cannot stand in a block means. */
+/** Runs transactions one after the other; `onFailure` decides what one that cannot stand in a block means. */
 const runTransactions = (
   state: State,
   context: BlockContext,
   transactions: Iterable<Transaction>,
   onFailure: (tx: Transaction, error: Error) => void,
 ): { transactions: Transaction[]; receipts: Receipt[]; gasUsed: number } => {
-  marketSystemStep(state, context);
   const done: Transaction[] = [];
   const receipts: Receipt[] = [];
   let gasUsed = 0;
@@ -181,6 +183,7 @@ const runTransactions = (
         logsBloom: bloomOf(result.logs),
       });
     } catch (error) {
+      if (error instanceof DatabaseError) throw error;
       state.revert(before);
       onFailure(tx, error as Error);
     }
@@ -252,9 +255,29 @@ export const importBlock = (
   block: Block,
   isEthash: (share: WorkShare) => boolean,
 ): Outcome => {
-  const { header, body } = block;
   const prepared = checkBlock(chain, base, block);
-  const context = prepared.context(header.mixHash, header.beneficiary);
+  const context = prepared.context(block.header.mixHash, block.header.beneficiary);
+  const bugs = marketSystemStep(base.state, context);
+  try {
+    return { ...runBlock(chain, base, block, prepared, context, isEthash), bugs };
+  } catch (error) {
+    // Whoever made the block may not have met the bug: it is not to blame for what follows.
+    if (bugs.length > 0 && error instanceof RuleError)
+      throw new Error(`a bug of ours came before what looks like a bad block: ${error.message}`, { cause: bugs[0] });
+    throw error;
+  }
+};
+
+/** Runs what a block holds, and compares what comes out with its header. */
+const runBlock = (
+  chain: Chain,
+  base: Base,
+  block: Block,
+  prepared: Prepared,
+  context: BlockContext,
+  isEthash: (share: WorkShare) => boolean,
+): Omit<Outcome, "bugs"> => {
+  const { header, body } = block;
   const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
   const { registered } = prepared;
   includeShares(base.state, { ...context, registered }, body.workShares, isEthash, refuse);
@@ -308,6 +331,7 @@ export const buildBlock = (
   const prepared = prepare(chain, base, proposal.slot);
   const mixHash = mixReveal(base.header.mixHash, proposal.randaoReveal);
   const context = prepared.context(mixHash, proposal.beneficiary);
+  const bugs = marketSystemStep(base.state, context);
   const { transactions, receipts, gasUsed } = runTransactions(
     base.state,
     context,
@@ -355,5 +379,5 @@ export const buildBlock = (
     randaoReveal: proposal.randaoReveal,
   };
   const final = must(finality.get(base.state, ONLY), "finality");
-  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks, finality: final };
+  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks, finality: final, bugs };
 };
