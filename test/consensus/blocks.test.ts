@@ -78,6 +78,7 @@ t.test("a block holds so many bytes of transactions and no more", async (t) => {
     certificates: [],
     evidence: [],
     onRefused: (_, error) => refused.push((error as RuleError).code),
+    onBug: (error) => t.fail(error.message),
   });
   t.equal(body.transactions.length, 17, "17 of 120 kB in 2 MiB");
   t.equal(refused[0], "block-size");
