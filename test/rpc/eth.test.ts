@@ -4,6 +4,7 @@ import {
   createWalletClient,
   defineChain,
   http,
+  keccak256,
   parseAbi,
   parseEther,
   toRlp,
@@ -237,11 +238,31 @@ t.test("what is not there is null, and what was there is found every way", async
     t.ok(await client.call("eth_getBlockByNumber", [tag, false]), tag);
 });
 
+t.test("what can be mined is pending, and what lacks a nonce before it is queued", async (t) => {
+  const [ready, gapped] = [signed(2), signed(5)];
+  for (const raw of [ready, gapped]) await client.call("eth_sendRawTransaction", [raw]);
+  t.same(await client.call("txpool_status"), { pending: "0x1", queued: "0x1" });
+  const whole = (raw: Hex) => client.call("eth_getTransactionByHash", [keccak256(raw)]);
+  const mine = { pending: { 2: await whole(ready) }, queued: { 5: await whole(gapped) } };
+  t.match(mine.pending[2], { from: bob.address, nonce: "0x2", gas: "0x5208", type: "0x2", blockHash: null });
+  t.same(await client.call("txpool_contentFrom", [bob.address]), mine);
+  t.same(await client.call("txpool_contentFrom", [alice.address]), { pending: {}, queued: {} });
+  t.same(await client.call("txpool_content"), {
+    pending: { [bob.address]: mine.pending },
+    queued: { [bob.address]: mine.queued },
+  });
+  await node.mine();
+  t.same(await client.call("txpool_status"), { pending: "0x0", queued: "0x1" });
+  for (const nonce of [3, 4]) await client.call("eth_sendRawTransaction", [signed(nonce)]);
+  t.same(await client.call("txpool_status"), { pending: "0x3", queued: "0x0" });
+  await node.mine();
+});
+
 t.test("filters give what came since they were asked last", async (t) => {
   const blocks = await client.call("eth_newBlockFilter");
   const pending = await client.call("eth_newPendingTransactionFilter");
   const logs = await client.call("eth_newFilter", [{ address: VALIDATORS }]);
-  const hash = await client.call("eth_sendRawTransaction", [signed(2)]);
+  const hash = await client.call("eth_sendRawTransaction", [signed(6)]);
   await node.mine(2);
   t.equal(((await client.call("eth_getFilterChanges", [blocks])) as unknown[]).length, 2);
   t.strictSame(await client.call("eth_getFilterChanges", [blocks]), []);
