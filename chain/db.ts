@@ -6,9 +6,20 @@ export interface Op {
   readonly value: Uint8Array | undefined;
 }
 
+/**
+ * The disk fails, or does not hold what was written. It says nothing about a block or a transaction: nobody may judge by it, or
+ * go on past it.
+ */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+}
+
 /** An ordered key-value store that reads at once and writes batches whole or not at all. */
 export interface Database {
-  /** Reads a value; what a batch under way writes is seen already. 2 to 10 us from disk. Values must not be changed. */
+  /**
+   * Reads a value; what a batch under way writes is seen already. 2 to 10 us from disk. Values must not be changed. Throws
+   * DatabaseError.
+   */
   get(key: Uint8Array): Uint8Array | undefined;
   /**
    * Writes atomically, after every batch before it: after a crash the disk holds the first n batches. With `sync`, resolves
@@ -90,7 +101,12 @@ export const openDb = async (path: string): Promise<Database> => {
   return {
     get: (key) => {
       const written = pending.size > 0 ? pending.get(nameOf(key)) : undefined;
-      return written ? written.value : level.getSync(key);
+      if (written) return written.value;
+      try {
+        return level.getSync(key);
+      } catch (error) {
+        throw new DatabaseError(`database ${path} is not read: ${(error as Error).message}`, { cause: error });
+      }
     },
     batch: (ops, sync = false) => {
       const batch = ++batches;
