@@ -144,21 +144,28 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
   let clearAt = 0;
   /** Drops all that nothing pins, and has the disk get its room back. */
   const clear = async (): Promise<void> => {
-    clearAt = Date.now() + CLEAR_AGAIN_MS;
     const ops = evict(0);
     if (ops.length === 0) return;
+    clearAt = Date.now() + CLEAR_AGAIN_MS;
     await db.batch(ops);
     await db.compact?.(BLOCK);
   };
-  /** Asks for room on the disk; the cache gives way first. */
-  const makeRoom = async (bytes: number): Promise<void> => {
-    if (disk.left() < bytes && cachedBytes > 0 && (clearing || Date.now() >= clearAt)) {
+  let writing = 0;
+  /** Does what writes so many bytes, once the disk has room beside what is on its way; the cache gives way first. */
+  const withRoom = async (bytes: number, write: () => Promise<void>): Promise<void> => {
+    if (disk.left() < bytes + writing && (clearing || (cachedBytes > 0 && Date.now() >= clearAt))) {
       clearing ??= clear().finally(() => {
         clearing = undefined;
       });
       await clearing;
     }
-    disk.check(bytes);
+    disk.check(bytes + writing);
+    writing += bytes;
+    try {
+      await write();
+    } finally {
+      writing -= bytes;
+    }
   };
   /** Changes a block's count of pins by one. */
   const countPin = (cid: CID, by: 1 | -1): Op[] => {
@@ -255,48 +262,53 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
       if (bytes.length > MAX_BLOCK_BYTES) failData("data-limit", `a block of ${bytes.length} bytes`);
       by?.keep(cid);
       const name = cid.toString();
-      if (!index.has(name)) await makeRoom(bytes.length);
-      const entry = index.get(name);
-      // A copy: what is given may be a part of something much larger.
-      const ops: Op[] = [{ key: concat(BLOCK, cid.bytes), value: new Uint8Array(bytes) }];
-      if (!entry) {
-        index.set(name, { size: bytes.length, pins: 0 });
-        toCache(name, bytes.length);
-        ops.push({ key: concat(META, cid.bytes), value: metaOf(bytes.length, 0, sequence++) });
-      } else {
-        const kept = db.get(concat(BLOCK, cid.bytes));
-        if (kept && isBlockOf(cid, kept)) return;
-        entry.isSpoilt = false;
-      }
-      ops.push(...evict());
-      await db.batch(ops);
+      const write = async (): Promise<void> => {
+        const entry = index.get(name);
+        // A copy: what is given may be a part of something much larger.
+        const ops: Op[] = [{ key: concat(BLOCK, cid.bytes), value: new Uint8Array(bytes) }];
+        if (!entry) {
+          index.set(name, { size: bytes.length, pins: 0 });
+          toCache(name, bytes.length);
+          ops.push({ key: concat(META, cid.bytes), value: metaOf(bytes.length, 0, sequence++) });
+        } else {
+          const kept = db.get(concat(BLOCK, cid.bytes));
+          if (kept && isBlockOf(cid, kept)) return;
+          entry.isSpoilt = false;
+        }
+        ops.push(...evict());
+        await db.batch(ops);
+      };
+      return index.has(name) ? write() : withRoom(bytes.length, write);
     },
     hold,
     pin: (root, holder, until, blocksOf) =>
-      inTurn(async () => {
+      inTurn(() => {
         const name = root.toString();
         const holders = roots.get(name)?.holders;
-        if (holders?.has(holder) !== true) await makeRoom(PIN_BYTES);
-        if (holders) {
-          if (!holders.has(holder) && holders.size >= MAX_HOLDERS)
+        const join = async (others: Map<string, number>): Promise<void> => {
+          if (!others.has(holder) && others.size >= MAX_HOLDERS)
             failData("data-limit", `${root} has ${MAX_HOLDERS} holders already`);
-          holders.set(holder, until);
-          return db.batch([pinRecord(root, holders)], true);
-        }
-        const blocks = [...new Map((await blocksOf()).map((cid) => [cid.toString(), cid])).values()];
-        let [bytes, count] = [pinnedBytes, pinnedBlocks];
-        for (const cid of blocks) {
-          const entry = index.get(cid.toString()) ?? failData("data-missing", cid.toString());
-          if (entry.pins > 0) continue;
-          bytes += cost(entry.size);
-          count += 1;
-        }
-        if (bytes > maxPinnedBytes) failData("data-limit", `${bytes} bytes pinned, at most ${maxPinnedBytes}`);
-        if (count > MAX_PINNED) failData("data-limit", `${count} blocks pinned, at most ${MAX_PINNED}`);
-        const first = new Map([[holder, until]]);
-        roots.set(name, { cid: root, holders: first });
-        const list = { key: concat(PINNED_BLOCKS, root.bytes), value: concat(...blocks.map((cid) => cid.bytes)) };
-        return db.batch([pinRecord(root, first), list, ...blocks.flatMap((cid) => countPin(cid, 1))], true);
+          others.set(holder, until);
+          await db.batch([pinRecord(root, others)], true);
+        };
+        const begin = async (): Promise<void> => {
+          const blocks = [...new Map((await blocksOf()).map((cid) => [cid.toString(), cid])).values()];
+          let [bytes, count] = [pinnedBytes, pinnedBlocks];
+          for (const cid of blocks) {
+            const entry = index.get(cid.toString()) ?? failData("data-missing", cid.toString());
+            if (entry.pins > 0) continue;
+            bytes += cost(entry.size);
+            count += 1;
+          }
+          if (bytes > maxPinnedBytes) failData("data-limit", `${bytes} bytes pinned, at most ${maxPinnedBytes}`);
+          if (count > MAX_PINNED) failData("data-limit", `${count} blocks pinned, at most ${MAX_PINNED}`);
+          const first = new Map([[holder, until]]);
+          roots.set(name, { cid: root, holders: first });
+          const list = { key: concat(PINNED_BLOCKS, root.bytes), value: concat(...blocks.map((cid) => cid.bytes)) };
+          await db.batch([pinRecord(root, first), list, ...blocks.flatMap((cid) => countPin(cid, 1))], true);
+        };
+        if (holders?.has(holder)) return join(holders);
+        return withRoom(PIN_BYTES, () => (holders ? join(holders) : begin()));
       }),
     unpin: (root, holder) => inTurn(() => forget(root, [holder])),
     expire: (nowSeconds) =>
