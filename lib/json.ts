@@ -1,4 +1,4 @@
-import { concat, utf8 } from "./bytes.ts";
+import { utf8 } from "./bytes.ts";
 
 /** What foreign JSON may be made of. */
 export interface JsonLimits {
@@ -79,20 +79,4 @@ export const parseChecked = (text: Uint8Array | string): unknown => {
 export const parseJson = (text: Uint8Array | string, limits: JsonLimits = JSON_LIMITS): unknown => {
   checkJson(typeof text === "string" ? utf8(text) : text, limits);
   return parseChecked(text);
-};
-
-/** Gathers at most `maxBytes` and parses them as JSON. Throws JsonError. */
-export const readJson = async (
-  pieces: AsyncIterable<Uint8Array>,
-  maxBytes: number,
-  limits: JsonLimits = JSON_LIMITS,
-): Promise<unknown> => {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of pieces) {
-    size += piece.length;
-    if (size > maxBytes) throw new JsonError(`more than ${maxBytes} bytes`);
-    parts.push(piece);
-  }
-  return parseJson(concat(...parts), limits);
 };
