@@ -108,6 +108,20 @@ export const untilAllowed = async (account: Account, maxWaitMs: number): Promise
 export const createDispatch = (options: DispatchOptions) => {
   const { methods, log, turns, maxResponse } = options;
 
+  /** Waits for a turn that its account may have. Gives the milliseconds that are too long to wait, 0 where it has come. */
+  const begin = async (account: Account, meter: Meter): Promise<number> => {
+    for (let waitedMs = 0; ; ) {
+      await meter.turn();
+      // Others of the account may have spent meanwhile: they may have come all at once.
+      const waitMs = account.waitMs();
+      if (waitMs === 0) return 0;
+      meter.stop();
+      waitedMs += waitMs;
+      if (waitedMs > options.maxWaitMs) return waitMs;
+      await sleep(waitMs, undefined, { ref: false });
+    }
+  };
+
   const one = async (request: unknown, caller: Caller, meter: Meter): Promise<string | undefined> => {
     if (typeof request !== "object" || request === null || Array.isArray(request))
       return error(null, new RpcError(INVALID_REQUEST, "invalid request: not an object"));
@@ -126,9 +140,8 @@ export const createDispatch = (options: DispatchOptions) => {
       if (params !== undefined && params !== null && !Array.isArray(params)) invalidParams("non-array args");
       if (!caller.mayStore && STORING_METHODS.includes(name))
         throw new RpcError(REFUSED, `${name} is not for pages of an origin that is not named by --rpc-origin`);
-      const waitMs = await untilAllowed(caller.account, options.maxWaitMs);
+      const waitMs = await begin(caller.account, meter);
       if (waitMs > 0) return isNotification ? undefined : limitExceeded(waitMs, id);
-      await meter.turn();
       const call = { connection: caller.connection, turn: meter.turn };
       const result = await meter.run(() => found.run((params as unknown[] | undefined | null) ?? [], call));
       if (isNotification) return undefined;
@@ -152,7 +165,8 @@ export const createDispatch = (options: DispatchOptions) => {
     const meter = createMeter(turns, caller.account);
     let request: unknown;
     try {
-      await meter.turn();
+      const waitMs = await begin(caller.account, meter);
+      if (waitMs > 0) return limitExceeded(waitMs);
       checkJson(body);
       await meter.turn();
       request = parseChecked(body);

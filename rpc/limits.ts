@@ -16,6 +16,8 @@ export const RPC_LIMITS = {
   maxBytesInFlight: 256 * 1024 * 1024,
   /** Of one client: two of the largest answers. */
   maxBytesOfClient: 64 * 1024 * 1024,
+  /** What a request takes beside its bytes, so that many small ones are bounded too. */
+  requestBytes: 4_096,
   /** What is larger leaves a quarter of all for what is not: slow readers of large answers stop no small request. */
   smallBytes: 64 * 1024,
   /** Requests of one WebSocket that wait for the one that runs; it is not read meanwhile. */

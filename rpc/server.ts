@@ -128,6 +128,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
     }
     const holding = hold();
     try {
+      if (!holding.take(limits.requestBytes)) throw new HttpError(503, "too much is under way, try again");
       const body = await readBody(request, limits.maxBodyBytes, limits.requestTimeoutMs, holding.take);
       const caller = { account, hold: holding.take, mayStore: mayStore(request.headers.origin) };
       const answer = await dispatch(body, caller);

@@ -14,6 +14,8 @@ import { type Job, nonce as nonceOf, packJob, rate as rateOf, type WorkDesk } fr
 /** Bounds of the Stratum server. */
 export const STRATUM_LIMITS = {
   maxConnections: 256,
+  maxConnectionsOfAddress: 64,
+  maxConnectionsOfLoopback: 192,
   maxLineBytes: 4_096,
   linesPerSecond: 64,
   idleMs: 600_000,

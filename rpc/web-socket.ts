@@ -106,7 +106,8 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
     client.on("message", (data: Buffer, isBinary) => {
       if (isBinary || queued >= limits.maxBatch) return client.close(1008, "too many requests, or not text");
       const holding = hold();
-      if (!holding.take(data.length)) return client.close(1013, "too much is under way, try again");
+      if (!holding.take(limits.requestBytes + data.length))
+        return client.close(1013, "too much is under way, try again");
       queued += 1;
       queuedBytes += data.length;
       if (queuedBytes >= limits.maxQueuedBytes) client.pause();
