@@ -20,7 +20,7 @@ export const normalOrigin = (text: string): string | undefined => {
   const lower = text.trim().toLowerCase();
   const isOfAnyPort = lower.endsWith(ANY_PORT);
   const url = URL.parse(isOfAnyPort ? lower.slice(0, -ANY_PORT.length) : lower);
-  if (!url || url.host === "" || url.username !== "" || url.password !== "") return undefined;
+  if (!url || url.host === "" || url.host.includes(ANY) || url.username !== "" || url.password !== "") return undefined;
   if (!["", "/"].includes(url.pathname) || url.search !== "" || url.hash !== "") return undefined;
   if (isOfAnyPort && /:\d+:\*$/.test(lower)) return undefined;
   return `${url.protocol}//${url.host}${isOfAnyPort ? ANY_PORT : ""}`;

@@ -54,15 +54,24 @@ export const amount = (flags: string, description: string, parse: (text: string)
 /** Gathers the values of an option that may be given several times. */
 export const several = (value: string, before: string[] = []): string[] => [...before, value];
 
+/** What an address of a node may begin with. */
+const PLACES: readonly string[] = ["ip4", "ip6", "dns", "dns4", "dns6"];
+const isMultiaddr = (text: string): boolean => {
+  try {
+    const [place, transport] = multiaddr(text).getComponents();
+    if (place?.name === "dnsaddr") return true;
+    return PLACES.includes(place?.name ?? "") && transport?.name === "tcp";
+  } catch {
+    return false;
+  }
+};
+
 /** Gathers addresses of libp2p. */
 export const multiaddrs = (text: string, before: string[] = []): string[] => {
-  try {
-    multiaddr(text);
-  } catch {
+  if (!isMultiaddr(text))
     throw new InvalidArgumentError(
-      `"${text}" is no address of a node, like /ip4/192.0.2.1/tcp/30303/p2p/12D3KooW… or /ip6/2001:db8::1/tcp/30303/p2p/12D3KooW…`,
+      "an address of a node is expected, like /ip4/192.0.2.1/tcp/30303/p2p/12D3KooW… or /ip6/2001:db8::1/tcp/30303/p2p/12D3KooW…",
     );
-  }
   return several(text, before);
 };
 
