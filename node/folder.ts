@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join, resolve } from "node:path";
 import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
 import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
+import { checkJson, JSON_OF_ANY_LENGTH } from "../lib/json.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { addressOf, randomPrivateKey } from "../lib/secp256k1.ts";
 
@@ -43,7 +44,9 @@ export const writeSecret = (path: string, text: string): void => {
 export const readJson = <T>(path: string): T | undefined => {
   if (!existsSync(path)) return undefined;
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as T;
+    const text = readFileSync(path);
+    checkJson(text, JSON_OF_ANY_LENGTH);
+    return JSON.parse(text.toString("utf8")) as T;
   } catch (error) {
     throw new Error(`${path} is not JSON: ${(error as Error).message}`);
   }

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Database } from "../../chain/db.ts";
 import type { Hash } from "../../lib/bytes.ts";
+import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
 import { writeSecret } from "../folder.ts";
 import { openGenesis } from "../genesis-file.ts";
 import { exportInterchange, importInterchange, type NamedValidator, readInterchange } from "../slashing-interchange.ts";
@@ -46,9 +47,9 @@ const readDocument = (path: string): unknown => {
   if (statSync(path).size > MAX_INTERCHANGE_BYTES)
     throw new Error(`${path} is larger than ${MAX_INTERCHANGE_BYTES} bytes`);
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    throw new Error(`${path} is not JSON`);
+    return parseJson(readFileSync(path), JSON_OF_ANY_LENGTH);
+  } catch (error) {
+    throw new Error(`${path} is ${(error as Error).message}`);
   }
 };
 
