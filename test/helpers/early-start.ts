@@ -32,7 +32,8 @@ const until = async <T>(
   seconds: number,
   probe: () => Promise<T | undefined> | T | undefined,
 ): Promise<T> => {
-  for (let i = 0; i < seconds * 4; i++) {
+  const deadline = Date.now() + seconds * 1000;
+  while (Date.now() < deadline) {
     const value = await probe();
     if (value !== undefined) return value;
     await sleep(250);
