@@ -149,7 +149,7 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
     const isAlone = contacts.count() === 0;
     hadPeers ||= !isAlone;
     const isKnown = hadPeers || contacts.called() > 0;
-    const tried = contacts.called() === 0 ? "" : `: none of ${contacts.called()} known addresses answers as one`;
+    const tried = contacts.called() === 0 ? "" : `: none of ${contacts.called()} known addresses leads to one`;
     alarms.check(
       NO_PEERS,
       isAlone && isKnown ? (lastedMs) => `no peers of this network since ${span(lastedMs)}${tried}` : undefined,
