@@ -69,6 +69,8 @@ export interface Producer {
 
 /** How much of a slot may go into running transactions before a block has to leave. */
 const BUILD_SHARE = 0.6;
+/** The longest timer: Node's hold 24 days at most, and they stand still while the machine sleeps. */
+const MAX_WAIT_MS = 10_000;
 
 /** Makes the producer of a node. */
 export const createProducer = ({
@@ -236,6 +238,10 @@ export const createProducer = ({
     const sinceGenesis = engine.now() - genesis.genesisTime * 1000;
     const next = Math.max(1, Math.floor(sinceGenesis / slotMs) + 1);
     const waitMs = Math.max(0, next * slotMs - sinceGenesis);
+    if (waitMs > MAX_WAIT_MS) {
+      timer = setTimeout(schedule, MAX_WAIT_MS);
+      return;
+    }
     halfTimer = setTimeout(() => onHalfSlot(next), waitMs + slotMs / 2);
     timer = setTimeout(() => {
       running = onSlot(next).then(schedule);

@@ -40,6 +40,16 @@ export const writeSecret = (path: string, text: string): void => {
   renameSync(`${path}.tmp`, path);
 };
 
+/**
+ * Writes a secret that a slip must not lose: a file that exists with other contents is replaced by force alone. Throws where it
+ * exists; `isForced` left out: the command has no --force.
+ */
+export const writeNewSecret = (path: string, text: string, isForced?: boolean): void => {
+  if (!isForced && existsSync(path) && readFileSync(path, "utf8") !== text)
+    throw new Error(`${path} exists${isForced === undefined ? " and is not replaced" : "; --force replaces it"}`);
+  writeSecret(path, text);
+};
+
 /** Reads a JSON file; undefined where there is none. Throws with the path where it is not JSON. */
 export const readJson = <T>(path: string): T | undefined => {
   if (!existsSync(path)) return undefined;
@@ -67,9 +77,12 @@ export const makeFolder = (path: string): void => {
   }
 };
 
-/** Lays out the folder of a node: genesis.json, and validator.json where it validates. */
-export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: ValidatorKeys): void => {
+/**
+ * Lays out the folder of a node: genesis.json, and validator.json where it validates. Throws where that one exists with other
+ * keys, and was not to be replaced.
+ */
+export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: ValidatorKeys, isForced?: boolean): void => {
   makeFolder(datadir);
+  if (keys) writeNewSecret(join(datadir, "validator.json"), `${JSON.stringify(keys, null, 2)}\n`, isForced);
   writeFileSync(join(datadir, "genesis.json"), `${JSON.stringify(genesis, null, 2)}\n`, { flush: true });
-  if (keys) writeSecret(join(datadir, "validator.json"), `${JSON.stringify(keys, null, 2)}\n`);
 };

@@ -24,6 +24,7 @@ import { watchForDoubles } from "./doppelganger.ts";
 import { writeSecret } from "./folder.ts";
 import { openGenesis } from "./genesis-file.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
+import { createStatus, freeBytesOf } from "./status.ts";
 import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
 export interface NodeOptions {
@@ -56,6 +57,8 @@ export interface NodeOptions {
   readonly stratum?: { readonly host: string; readonly port: number } | undefined;
   /** The validator that miners work for; left out: this node's own, if it validates. */
   readonly beneficiary?: Address | undefined;
+  /** Bytes that should stay free on the disk; fewer are told. */
+  readonly reserveBytes?: number | undefined;
   readonly log: Log;
 }
 
@@ -160,14 +163,29 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     epochs: (protection && options.doppelgangerEpochs) ?? 0,
     onDouble: (double) => log.fatal(double, DOUBLE),
   });
+  const status = createStatus({
+    engine,
+    network,
+    bootstrap: options.p2p?.bootstrap ?? [],
+    duties: protection && doubles,
+    freeBytes: () => freeBytesOf(datadir),
+    reserveBytes: options.reserveBytes,
+    log,
+  });
   const producer = protection
     ? createProducer({
         engine,
         signers,
         protection,
         mayWork: doubles.mayWork,
-        publishBlock: (block) => network?.publishBlock(block),
-        publishVote: (vote) => network?.publishVote(vote),
+        publishBlock: (block) => {
+          status.signed("block");
+          network?.publishBlock(block);
+        },
+        publishVote: (vote) => {
+          status.signed("vote");
+          network?.publishVote(vote);
+        },
         log,
       })
     : undefined;
@@ -175,10 +193,11 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
   const rpcUrl = httpUrl(options.rpc.host, port);
   const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
   writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
-  engine.on("finalized", ({ epoch, hash }) => log.info({ epoch, hash }, "finalized"));
+  engine.on("finalized", ({ epoch, hash }) => log.debug({ epoch, hash }, "finalized"));
   if (doubles.firstSlot > 0)
     log.info({ firstSlot: doubles.firstSlot }, "listens for doubles of its validators before it signs");
   log.info({ rpcUrl, validators: addresses, head: engine.head().header.number }, "node started");
+  status.start();
   return {
     rpcUrl,
     stratumPort,
@@ -186,6 +205,7 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     failed,
     stop: async () => {
       clearInterval(expiry);
+      status.stop();
       await stratum?.stop();
       await producer?.stop();
       doubles.stop();

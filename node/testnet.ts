@@ -13,8 +13,8 @@ import {
   makeFolder,
   readJson,
   validatorKeys,
+  writeNewSecret,
   writeNodeFolder,
-  writeSecret,
 } from "./folder.ts";
 import type { NodeInfo } from "./node.ts";
 import { freePorts } from "./ports.ts";
@@ -211,7 +211,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
     for (const [i, key] of workers.entries()) {
       const folder = join(datadir, `worker-${i + 1}`);
       makeFolder(folder);
-      writeSecret(join(folder, "worker.json"), `${JSON.stringify({ address: addressOf(key), privateKey: key })}\n`);
+      writeNewSecret(join(folder, "worker.json"), `${JSON.stringify({ address: addressOf(key), privateKey: key })}\n`);
       const member: Member = {
         name: `worker-${i + 1}`,
         role: "worker",
