@@ -24,7 +24,7 @@ import { watchForDoubles } from "./doppelganger.ts";
 import { writeSecret } from "./folder.ts";
 import { openGenesis } from "./genesis-file.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
-import { createStatus, freeBytesOf } from "./status.ts";
+import { createStatus } from "./status.ts";
 import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
 export interface NodeOptions {
@@ -57,8 +57,6 @@ export interface NodeOptions {
   readonly stratum?: { readonly host: string; readonly port: number } | undefined;
   /** The validator that miners work for; left out: this node's own, if it validates. */
   readonly beneficiary?: Address | undefined;
-  /** Bytes that should stay free on the disk; fewer are told. */
-  readonly reserveBytes?: number | undefined;
   readonly log: Log;
 }
 
@@ -168,8 +166,7 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     network,
     bootstrap: options.p2p?.bootstrap ?? [],
     duties: protection && doubles,
-    freeBytes: () => freeBytesOf(datadir),
-    reserveBytes: options.reserveBytes,
+    disk,
     log,
   });
   const producer = protection

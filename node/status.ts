@@ -1,6 +1,7 @@
-import { statfs } from "node:fs/promises";
 import { epochOf, slotOf } from "../chain/params.ts";
-import { type Engine, FUTURE_TOLERANCE_MS } from "../consensus/engine.ts";
+import { FUTURE_TOLERANCE_MS } from "../consensus/admission.ts";
+import type { Engine } from "../consensus/engine.ts";
+import type { Disk } from "../lib/disk.ts";
 import type { Log } from "../lib/log.ts";
 import { span } from "../lib/span.ts";
 import type { Network } from "../p2p/network.ts";
@@ -16,25 +17,21 @@ export interface StatusOptions {
   readonly bootstrap?: readonly string[];
   /** When the node's validators may sign; left out: it has none. */
   readonly duties?: Pick<Doppelganger, "firstSlot" | "mayWork"> | undefined;
-  /** Tells how many bytes are free where the node keeps its data. */
-  readonly freeBytes: () => Promise<number>;
-  /** Fewer free bytes than these are told. */
-  readonly reserveBytes?: number | undefined;
+  /** The disk that the node keeps its data on. */
+  readonly disk: Pick<Disk, "shortage">;
   readonly log: Log;
 }
 
 /** Tells a node's operator what the node does, and what is wrong. */
 export interface NodeStatus {
   /** Looks around; called by a timer, or by a test with a clock of its own. */
-  tick(): Promise<void>;
+  tick(): void;
   /** Counts a block or a vote of this node's validators. */
   signed(what: "block" | "vote"): void;
   start(): void;
   stop(): void;
 }
 
-const MIB = 1024 * 1024;
-export const DEFAULT_RESERVE_BYTES = 256 * MIB;
 const TICK_MS = 5_000;
 const LINE_MS = 60_000;
 /** A head that is older by more slots is not in step. */
@@ -52,7 +49,7 @@ const CLOCK: Condition = { key: "clock", afterMs: 10_000, over: "this machine's 
 
 /** Makes the status of a node. */
 export const createStatus = (options: StatusOptions): NodeStatus => {
-  const { engine, network, bootstrap = [], duties, freeBytes, reserveBytes = DEFAULT_RESERVE_BYTES, log } = options;
+  const { engine, network, bootstrap = [], duties, disk, log } = options;
   const { genesis } = engine.chain;
   const { now } = engine;
   const slotMs = genesis.params.slotSeconds * 1000;
@@ -185,15 +182,12 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
     log.info({ firstSlot: duties.firstSlot }, "no double of its validators was heard: they sign from now on");
   };
 
-  let looking: Promise<void> | undefined;
-  const lookAtDisk = async (): Promise<void> => {
-    const free = await freeBytes();
-    const say = (): string =>
-      `the disk is nearly full: ${Math.floor(free / MIB)} MiB are left, fewer than ${Math.floor(reserveBytes / MIB)}; a full one stops this node`;
-    alarms.check(DISK, free < reserveBytes ? say : undefined, { freeBytes: free });
+  const lookAtDisk = (): void => {
+    const shortage = disk.shortage();
+    alarms.check(DISK, shortage === undefined ? undefined : () => `${shortage}; a full one stops this node`);
   };
 
-  const tick = async (): Promise<void> => {
+  const tick = (): void => {
     lookAtPause();
     const isDue = now() >= nextLineMs;
     if (isDue) {
@@ -204,17 +198,8 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
     lookAtClock();
     lookAtFinality();
     lookAtDuties();
-    if (!isDue) return;
-    // A disk that does not answer holds up no line.
-    looking ??= lookAtDisk().finally(() => {
-      looking = undefined;
-    });
-    await looking;
+    if (isDue) lookAtDisk();
   };
-  const tickAlone = (): void => {
-    tick().catch((error: Error) => log.error({ error: error.message }, "the node's status is not known"));
-  };
-
   return {
     tick,
     signed: (what) => {
@@ -222,18 +207,12 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
     },
     start: () => {
       unsubscribe = network?.onStatus(reports.add);
-      tickAlone();
-      timer = setInterval(tickAlone, TICK_MS);
+      tick();
+      timer = setInterval(tick, TICK_MS);
     },
     stop: () => {
       clearInterval(timer);
       unsubscribe?.();
     },
   };
-};
-
-/** Tells how many bytes a user may still write where a folder lies. */
-export const freeBytesOf = async (folder: string): Promise<number> => {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 };

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import t from "tap";
 import type { Engine } from "../../consensus/engine.ts";
+import { createDisk } from "../../lib/disk.ts";
 import { createStatus, type StatusOptions } from "../../node/status.ts";
 import type { StatusReport } from "../../p2p/sync.ts";
 import { createTestNetwork } from "../helpers/chain.ts";
@@ -41,7 +42,7 @@ const setUp = async (given: { alone?: boolean; duties?: StatusOptions["duties"];
         }),
     bootstrap: given.bootstrap ?? [],
     duties: given.duties,
-    freeBytes: async () => world.free,
+    disk: createDisk(() => world.free),
     log: pino({ base: null }, { write: (text) => lines.push(JSON.parse(text)) }),
   });
   status.start();
@@ -196,7 +197,9 @@ t.test("a disk below its reserve is told with what is left", async (t) => {
   t.same(told("warn"), []);
   world.free = 255 * MIB;
   await pass(120);
-  t.match(told("warn"), [/^the disk is nearly full: 255 MiB are left, fewer than 256; a full one stops this node$/]);
+  t.match(told("warn"), [
+    /^the disk has 255 MiB left, and keeps 256 MiB for what cannot wait; a full one stops this node$/,
+  ]);
   told("info");
   world.free = 300 * MIB;
   await pass(60);
