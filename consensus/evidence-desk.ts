@@ -33,7 +33,7 @@ export const createEvidenceDesk = (options: {
 }): EvidenceDesk => {
   const { chain, now, head, stateOf, onEvidence, log } = options;
   const { genesis } = chain;
-  const slasher = createSlasher();
+  const slasher = createSlasher(genesis.params);
   const pool = createEvidencePool();
 
   const check = (evidence: Evidence, block: Block): void => {

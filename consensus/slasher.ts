@@ -1,4 +1,5 @@
 import type { Block, Evidence } from "../chain/block.ts";
+import type { Params } from "../chain/params.ts";
 import type { Address } from "../lib/bytes.ts";
 import {
   type Attestation,
@@ -11,7 +12,7 @@ import {
 import type { Link } from "./finality.ts";
 
 /** How far back offences are looked for, and how much is remembered at most. */
-const WATCHED_EPOCHS = 64;
+const WATCHED_SECONDS = 1_024;
 const WATCHED_SLOTS = 256;
 const MAX_LINKS = 2_048;
 const MAX_FOUND = 8;
@@ -32,7 +33,11 @@ interface Watched {
 }
 
 /** Makes a slasher that has seen nothing. */
-export const createSlasher = (): Slasher => {
+export const createSlasher = ({
+  slotSeconds,
+  slotsPerEpoch,
+}: Pick<Params, "slotSeconds" | "slotsPerEpoch">): Slasher => {
+  const watchedEpochs = Math.ceil(WATCHED_SECONDS / (slotSeconds * slotsPerEpoch));
   const links = new Map<string, Watched>();
   const proposals = new Map<number, Map<Address, { hash: string } & SignedHeader>>();
   let newest = 0;
@@ -41,7 +46,7 @@ export const createSlasher = (): Slasher => {
   /** Forgets targets and slots that are too old, then the oldest beyond the bound. */
   const forget = (): void => {
     for (const [key, { link }] of links) {
-      if (link.targetEpoch + WATCHED_EPOCHS >= newest && links.size <= MAX_LINKS) break;
+      if (link.targetEpoch + watchedEpochs >= newest && links.size <= MAX_LINKS) break;
       links.delete(key);
     }
     for (const slot of proposals.keys()) {

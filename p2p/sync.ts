@@ -133,7 +133,7 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
       await serve(host, protocolOf(genesisHash, "status"), allow, statusNow);
       await serve(host, protocolOf(genesisHash, "blocks"), allow, blocksFrom);
       await serve(host, protocolOf(genesisHash, "votes"), allow, () =>
-        engine.votes.all().slice(0, MAX_VOTES).map(encodeVote),
+        engine.votes.all().slice(-MAX_VOTES).map(encodeVote),
       );
       host.addEventListener("peer:connect", onConnect);
       timer = setInterval(() => {
