@@ -69,7 +69,9 @@ const joinPool = (command: Command): Command =>
 
 const leave = (command: Command): Command =>
   command
-    .description("give all slots back; their stake comes home after `membershipEpochs` epochs, and after the lots that they sit in")
+    .description(
+      "give all slots back; their stake comes home after `membershipEpochs` epochs, and after the lots that they sit in",
+    )
     .requiredOption("--datadir <folder>", "folder of the worker")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (flags: { datadir: string; node: string }) => {
