@@ -12,7 +12,7 @@ import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { isPaidBySlot } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
-import { validators } from "../vm/validator-store.ts";
+import { type Validator, validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
 import { conflictOf } from "./conflict.ts";
 import { KEPT_EPOCHS } from "./epochs.ts";
@@ -27,6 +27,7 @@ import { failConsensus } from "./rules.ts";
 import { createShareIntake } from "./share-intake.ts";
 import type { SharePool } from "./share-pool.ts";
 import { type Base, checkShares, importBlock, type Outcome, prepare } from "./transition.ts";
+import { createVoteVerifier } from "./vote-verifier.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 import { createWaitingRoom } from "./waiting-room.ts";
 
@@ -46,6 +47,7 @@ const NOT_OF_THE_HASH: ReadonlySet<string> = new Set([
   "header-transactions-root",
 ]);
 const MAX_QUEUE = 4_096;
+const MAX_VOTE_WAIT_MS = 50;
 
 export interface EngineEvents {
   /** A block joined the tree. */
@@ -99,7 +101,10 @@ export interface Engine {
   /** Takes the outcome of a block that this node built itself. */
   adopt(outcome: Outcome): Promise<void>;
   addTransaction(raw: Uint8Array | Transaction): Hash;
-  addVote(vote: Vote): void;
+  /** Takes a vote that came from elsewhere, `from` a peer. Rejects with RuleError. */
+  addVote(vote: Vote, from?: string): Promise<void>;
+  /** Takes a vote of a validator of this node's, at once. Throws RuleError. */
+  castVote(vote: Vote): void;
   /** Keeps evidence that slashes somebody on the head. Throws RuleError. */
   addEvidence(evidence: Evidence): void;
   /** Lists evidence that waits to be included. */
@@ -202,6 +207,10 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   };
   const pool = createPool(genesis.chainId, poolView(head), { now });
   const votes = createVotePool();
+  /** Where many vote, it is worth while to wait for some of them. */
+  const verifier = createVoteVerifier(chain.genesisHash, () =>
+    Math.min(MAX_VOTE_WAIT_MS, validators.activeSet(stateOf(head)).length >> 3),
+  );
   const desk = createEvidenceDesk({
     chain,
     now,
@@ -364,6 +373,43 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     return done;
   };
 
+  /** What a vote is checked for before its signature, and what it needs then; undefined where it is known. Throws RuleError. */
+  const judgeVote = (vote: Vote): { state: State; target: Block; voter: Validator } | undefined => {
+    const { targetEpoch, targetHash } = vote.link;
+    const present = epochOf(genesis, Math.floor(slotOf(genesis, (now() + FUTURE_TOLERANCE_MS) / 1000)));
+    if (targetEpoch > present) failConsensus("vote-future", { got: targetEpoch, present });
+    const state = stateOf(head);
+    if (targetEpoch < must(finality.get(state, ONLY), "finality").finalizedEpoch)
+      failConsensus("vote-stale", targetEpoch);
+    const kept = votes.signature(vote);
+    if (kept === vote.signature) return undefined;
+    // Signatures are unique: other bytes for a vote that is known are no vote, and not worth a verification.
+    if (kept !== undefined) failConsensus("vote-known", vote.index);
+    const target = store.block(targetHash) ?? failConsensus("vote-unknown-target", targetHash);
+    const empty = targetEpoch - epochOf(genesis, slotOf(genesis, target.header.timestamp));
+    if (empty < 0 || targetEpoch + KEPT_EPOCHS < present || !forkChoice.descends(target, mustBlock(finalHash)))
+      failConsensus("vote-stale", targetEpoch);
+    // The signature before the state that the target needs: only a validator can make this node look.
+    const voter = validators.get(state, vote.index) ?? failConsensus("vote-member", vote.index);
+    return { state, target, voter };
+  };
+  /** Keeps a vote whose signature is verified. Throws RuleError. */
+  const takeVote = (vote: Vote, { state, target }: { state: State; target: Block }): void => {
+    const { link } = vote;
+    desk.watchVote({ indices: [vote.index], link, signature: vote.signature });
+    const isNamed = checkpoints.get(state, link.targetEpoch)?.hash === target.hash;
+    votes.add(isNamed ? state : viewFrom(target, link.targetEpoch), vote);
+    emit("vote", vote);
+    // A quorum counts as soon as it is seen, before a block carries it.
+    const isNew =
+      votes.isQuorum(target.hash, link.targetEpoch) &&
+      forkChoice.justify({ epoch: link.targetEpoch, hash: target.hash });
+    if (isNew)
+      enqueue(() => write([], false)).catch((error: Error) =>
+        log.error({ error: error.stack }, "the head did not move"),
+      );
+  };
+
   return {
     chain,
     genesisHash: chain.genesisHash,
@@ -396,36 +442,24 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       emit("transaction", tx);
       return tx.hash;
     },
-    addVote: (vote) => {
-      const { targetEpoch, targetHash } = vote.link;
-      const present = epochOf(genesis, Math.floor(slotOf(genesis, (now() + FUTURE_TOLERANCE_MS) / 1000)));
-      if (targetEpoch > present) failConsensus("vote-future", { got: targetEpoch, present });
-      const state = stateOf(head);
-      if (targetEpoch < must(finality.get(state, ONLY), "finality").finalizedEpoch)
-        failConsensus("vote-stale", targetEpoch);
-      const kept = votes.signature(vote);
-      if (kept === vote.signature) return;
-      // Signatures are unique: other bytes for a vote that is known are no vote, and not worth a verification.
-      if (kept !== undefined) failConsensus("vote-known", vote.index);
-      const target = store.block(targetHash) ?? failConsensus("vote-unknown-target", targetHash);
-      const empty = targetEpoch - epochOf(genesis, slotOf(genesis, target.header.timestamp));
-      if (empty < 0 || targetEpoch + KEPT_EPOCHS < present || !forkChoice.descends(target, mustBlock(finalHash)))
-        failConsensus("vote-stale", targetEpoch);
-      // The signature before the state that the target needs: only a validator can make this node look.
-      const voter = validators.get(state, vote.index) ?? failConsensus("vote-member", vote.index);
-      if (!blsVerify(voter.blsPublicKey, voteMessage(chain.genesisHash, vote.link), vote.signature))
+    addVote: async (vote, from) => {
+      const asked = judgeVote(vote);
+      if (!asked) return;
+      const { blsPublicKey } = asked.voter;
+      const judgement = await verifier.verify(blsPublicKey, vote.link, vote.signature, from);
+      if (judgement === "left") failConsensus("vote-busy", vote.index);
+      if (judgement === "bad") failConsensus("vote-signature", vote.index);
+      // The head may have moved, and the same vote may have come, while others were waited for.
+      const judged = judgeVote(vote);
+      if (judged && judged.voter.blsPublicKey !== blsPublicKey) failConsensus("vote-member", vote.index);
+      if (judged) takeVote(vote, judged);
+    },
+    castVote: (vote) => {
+      const judged = judgeVote(vote);
+      if (!judged) return;
+      if (!blsVerify(judged.voter.blsPublicKey, voteMessage(chain.genesisHash, vote.link), vote.signature))
         failConsensus("vote-signature", vote.index);
-      desk.watchVote({ indices: [vote.index], link: vote.link, signature: vote.signature });
-      const isNamed = checkpoints.get(state, targetEpoch)?.hash === target.hash;
-      votes.add(isNamed ? state : viewFrom(target, targetEpoch), vote);
-      emit("vote", vote);
-      // A quorum counts as soon as it is seen, before a block carries it.
-      const isNew =
-        votes.isQuorum(targetHash, targetEpoch) && forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
-      if (isNew)
-        enqueue(() => write([], false)).catch((error: Error) =>
-          log.error({ error: error.stack }, "the head did not move"),
-        );
+      takeVote(vote, judged);
     },
     addEvidence: desk.add,
     evidence: desk.all,
@@ -436,6 +470,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     },
     stop: async () => {
       waiting.stop();
+      await verifier.stop();
       await queue;
       await ethash.stop();
     },

@@ -195,7 +195,7 @@ export const createProducer = ({
     await protection.allowVote(signer.address, link.sourceEpoch, link.targetEpoch, link.targetHash);
     const cast: Vote = { index, link, signature: await signer.vote(chain.genesisHash, link) };
     try {
-      engine.addVote(cast);
+      engine.castVote(cast);
     } catch (error) {
       // Not (or no longer) a member of the electorate: nothing to vote for.
       if (error instanceof RuleError && error.code === "vote-member") return;

@@ -57,6 +57,7 @@ export const CONSENSUS_RULES = {
   "vote-known": { verdict: "ignore", section: "6" },
   "vote-source": { verdict: "reject", section: "6" },
   "vote-member": { verdict: "reject", section: "6" },
+  "vote-busy": { verdict: "retry", section: "6" },
   "vote-signature": { verdict: "reject", section: "6" },
 } as const;
 

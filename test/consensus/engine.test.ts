@@ -5,6 +5,8 @@ import { nativeAt } from "../../vm/native-table.ts";
 import { validators } from "../../vm/validator-store.ts";
 import { accountOf, createTestNetwork, EPOCHS, RLC } from "../helpers/chain.ts";
 
+t.setTimeout(180_000);
+
 const alice = accountOf("alice");
 const bob = accountOf("bob");
 const transfer = (nonce: number, value: bigint) =>

@@ -6,6 +6,8 @@ import { VALIDATORS } from "../../vm/tables.ts";
 import { VALIDATORS_ABI, validators } from "../../vm/validators.ts";
 import { accountOf, createTestNetwork, EPOCHS, RLC } from "../helpers/chain.ts";
 
+t.setTimeout(180_000);
+
 const alice = accountOf("alice");
 const call = (signature: string, ...args: string[]): Uint8Array =>
   abiFunction(VALIDATORS_ABI.find((each) => each.startsWith(`function ${signature}`))!).encode(...args);

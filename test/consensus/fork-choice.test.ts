@@ -3,6 +3,8 @@ import { finality, ONLY, sets } from "../../consensus/records.ts";
 import { prepare } from "../../consensus/transition.ts";
 import { createTestNetwork, EPOCHS } from "../helpers/chain.ts";
 
+t.setTimeout(180_000);
+
 t.test("a quorum of votes justifies as soon as it is seen, before a block carries it", async (t) => {
   const { nodes, keys, run } = await createTestNetwork(4);
   await run(4);

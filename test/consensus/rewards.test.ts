@@ -9,6 +9,8 @@ import { VALIDATORS } from "../../vm/tables.ts";
 import { validators } from "../../vm/validator-store.ts";
 import { createTestNetwork, EPOCHS, RLC, testGenesis } from "../helpers/chain.ts";
 
+t.setTimeout(180_000);
+
 const INCLUDER: Address = "0x00000000000000000000000000000000000000aa";
 const { genesis } = testGenesis(1);
 const shares = { work: BigInt(PHASE_1.work), contribution: BigInt(PHASE_1.contribution) };

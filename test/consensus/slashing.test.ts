@@ -21,6 +21,8 @@ import { signCompact } from "../../lib/secp256k1.ts";
 import { validators } from "../../vm/validator-store.ts";
 import { createTestNetwork, EPOCHS, RLC, type TestParams } from "../helpers/chain.ts";
 
+t.setTimeout(180_000);
+
 const hashOf = (byte: string): Hash => `0x${byte.repeat(32)}`;
 const REPORTER: Address = "0x00000000000000000000000000000000000000fe";
 
