@@ -47,7 +47,8 @@ const NOT_OF_THE_HASH: ReadonlySet<string> = new Set([
   "header-transactions-root",
 ]);
 const MAX_QUEUE = 4_096;
-const MAX_VOTE_WAIT_MS = 50;
+const VOTE_WAIT_MS = 30;
+const MANY_VOTERS = 32;
 
 export interface EngineEvents {
   /** A block joined the tree. */
@@ -209,7 +210,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   const votes = createVotePool();
   /** Where many vote, it is worth while to wait for some of them. */
   const verifier = createVoteVerifier(chain.genesisHash, () =>
-    Math.min(MAX_VOTE_WAIT_MS, validators.activeSet(stateOf(head)).length >> 3),
+    validators.activeSet(stateOf(head)).length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
   );
   const desk = createEvidenceDesk({
     chain,
