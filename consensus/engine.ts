@@ -24,6 +24,7 @@ import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
+import { activeSets } from "./sets.ts";
 import { createShareIntake } from "./share-intake.ts";
 import type { SharePool } from "./share-pool.ts";
 import { type Base, checkShares, importBlock, type Outcome, prepare } from "./transition.ts";
@@ -210,7 +211,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   const votes = createVotePool();
   /** Where many vote, it is worth while to wait for some of them. */
   const verifier = createVoteVerifier(chain.genesisHash, () =>
-    validators.activeSet(stateOf(head)).length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
+    activeSets(stateOf(head)).members.length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
   );
   const desk = createEvidenceDesk({
     chain,
@@ -403,6 +404,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     emit("vote", vote);
     // A quorum counts as soon as it is seen, before a block carries it.
     const isNew =
+      link.targetEpoch > forkChoice.justified().epoch &&
       votes.isQuorum(target.hash, link.targetEpoch) &&
       forkChoice.justify({ epoch: link.targetEpoch, hash: target.hash });
     if (isNew)
