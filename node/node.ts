@@ -20,7 +20,7 @@ import { watchForDoubles } from "./doppelganger.ts";
 import { writeSecret } from "./folder.ts";
 import { openGenesis } from "./genesis-file.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
-import { createStatus, freeBytesOf } from "./status.ts";
+import { createStatus, freeSpaceOf } from "./status.ts";
 import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
 export interface NodeOptions {
@@ -121,7 +121,7 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     network,
     bootstrap: options.p2p?.bootstrap ?? [],
     duties: protection && doubles,
-    freeBytes: () => freeBytesOf(datadir),
+    freeBytes: () => freeSpaceOf(datadir),
     reserveBytes: options.reserveBytes,
     log,
   });
