@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { Block } from "../../../chain/block.ts";
+import type { Block, Evidence } from "../../../chain/block.ts";
 import { type Database, memoryDb, type Op } from "../../../chain/db.ts";
 import { devGenesis, readGenesis } from "../../../chain/genesis.ts";
 import { firstSlot, type Genesis, timestampOf } from "../../../chain/params.ts";
@@ -15,8 +15,8 @@ import { createClock, randomFrom } from "./clock.ts";
 const RLC = 10n ** 18n;
 const GENESIS_TIME = 1_700_000_000;
 
-/** What a message carries; evidence is found again by whoever sees both halves. */
-export type Message = { readonly block: Block } | { readonly vote: Vote };
+/** What a message carries. */
+export type Message = { readonly block: Block } | { readonly vote: Vote } | { readonly evidence: Evidence };
 /** Sends a message to a node, after a delay of the network and `laterMs` more. */
 export type Send = (to: number, message: Message, laterMs?: number) => void;
 
@@ -46,6 +46,8 @@ export interface Options {
   readonly offlineShare?: number;
   /** Slots in which the nodes fall into two halves. */
   readonly partition?: readonly [from: number, to: number];
+  /** Slots in which nobody's block comes, though all vote. */
+  readonly gap?: readonly [from: number, to: number];
   readonly seed: number;
   /** Changes of the development profile's parameters. */
   readonly params?: Record<string, unknown>;
@@ -81,6 +83,10 @@ export interface World {
   /** The attacker's node comes last. */
   readonly attacker: SimNode | undefined;
   readonly random: () => number;
+  /** When the first honest node knew an epoch to be final, in ms since 1970. */
+  readonly finalAt: ReadonlyMap<number, number>;
+  /** Milliseconds since 1970, simulated. */
+  now(): number;
   run(slots: number): Promise<void>;
   measure(): Measured;
   stop(): void;
@@ -102,14 +108,17 @@ const overlay = (shared: Database): Database => {
   };
 };
 
-const protection = (isHonest: boolean): SlashingProtection => {
+const protection = (isHonest: boolean, isGap: (slot: number) => boolean): SlashingProtection => {
   const last = new Map<string, number>();
   const rise = (key: string, next: number): void => {
     if (isHonest && next <= (last.get(key) ?? -1)) throw new Error(`${key} ${next}`);
     last.set(key, next);
   };
   return {
-    allowProposal: async (validator, slot) => rise(`slot ${validator}`, slot),
+    allowProposal: async (validator, slot) => {
+      if (isGap(slot)) throw new Error(`slot ${slot} stays empty`);
+      rise(`slot ${validator}`, slot);
+    },
     allowVote: async (validator, _, target) => rise(`target ${validator}`, target),
   };
 };
@@ -139,6 +148,8 @@ export const createWorld = async (options: Options): Promise<World> => {
   const attackerAt = ofAttacker > 0 ? groups.length - 1 : -1;
   const offline = new Set(honest.slice(0, Math.round(options.validators * (options.offlineShare ?? 0))));
 
+  const [gapFrom, gapTo] = options.gap ?? [0, 0];
+  const isGap = (slot: number): boolean => slot >= gapFrom && slot < gapTo;
   const nodes: SimNode[] = [];
   let slotNow = 0;
   const isCut = (from: number, to: number): boolean => {
@@ -151,7 +162,8 @@ export const createWorld = async (options: Options): Promise<World> => {
     const { engine } = nodes[to]!;
     try {
       if ("block" in message) await engine.importBlock(message.block, "gossip");
-      else engine.addVote(message.vote);
+      else if ("vote" in message) engine.addVote(message.vote);
+      else engine.addEvidence(message.evidence);
     } catch {
       // What a node refuses is that node's to judge.
     }
@@ -176,6 +188,8 @@ export const createWorld = async (options: Options): Promise<World> => {
       missing.unshift(block);
     for (const block of missing) await mine.importBlock(block).catch(() => undefined);
     for (const vote of theirs.votes.all()) {
+      const isStale = vote.link.targetEpoch < mine.finalized().epoch;
+      if (isStale || mine.votes.signature(vote) !== undefined) continue;
       try {
         mine.addVote(vote);
       } catch {
@@ -199,11 +213,12 @@ export const createWorld = async (options: Options): Promise<World> => {
     const producer = createProducer({
       engine,
       signers: joins(i).map(localSigner),
-      protection: protection(i !== attackerAt),
+      protection: protection(i !== attackerAt, isGap),
       publishBlock: (block) => publish({ block }),
       publishVote: (vote) => publish({ vote }),
       log,
     });
+    engine.on("evidence", (evidence) => publish({ evidence }));
     if (i !== attackerAt) {
       engine.on("block", (block) => forks.add(block.hash));
       engine.on("head", (_, left) => {
@@ -221,6 +236,8 @@ export const createWorld = async (options: Options): Promise<World> => {
     nodes,
     attacker: nodes[attackerAt],
     random,
+    finalAt: reached,
+    now: clock.now,
     run: async (slots) => {
       for (let i = 0; i < slots; i++) {
         slotNow += 1;
