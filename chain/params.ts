@@ -118,5 +118,11 @@ export const timestampOf = (genesis: Genesis, slot: number): number =>
 export const epochOf = (genesis: Genesis, slot: number): number => Math.floor(slot / genesis.params.slotsPerEpoch);
 /** The era of an epoch. */
 export const eraOf = (genesis: Genesis, epoch: number): number => Math.floor(epoch / genesis.params.epochsPerEra);
+/** Slots after its epoch in which a vote may be included, at least: one of them has an honest proposer. */
+const INCLUSION_SLOTS = 8;
+/** Epochs after its own in which a vote may be included and counts as cast. */
+export const inclusionEpochs = ({ params }: Genesis): number => Math.ceil(INCLUSION_SLOTS / params.slotsPerEpoch);
+/** The oldest epoch that is open in an epoch: its votes are taken, and nobody is paid or leaks for it yet. */
+export const oldestOpen = (genesis: Genesis, epoch: number): number => epoch - inclusionEpochs(genesis);
 /** The first slot of an epoch. */
 export const firstSlot = (genesis: Genesis, epoch: number): number => epoch * genesis.params.slotsPerEpoch;

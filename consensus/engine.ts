@@ -1,7 +1,7 @@
 import type { Block, Evidence, WorkShare } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
-import { epochOf, firstSlot, type Genesis, slotOf } from "../chain/params.ts";
+import { epochOf, firstSlot, type Genesis, oldestOpen, slotOf } from "../chain/params.ts";
 import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { openStore, type Store } from "../chain/store.ts";
@@ -294,7 +294,8 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     forkChoice.prune(mustBlock(finalHash));
-    votes.prune(finalEpoch);
+    const headEpoch = epochOf(genesis, slotOf(genesis, head.header.timestamp));
+    votes.prune(Math.min(finalEpoch, oldestOpen(genesis, headEpoch)));
     desk.onFinal(mustBlock(finalHash));
     emit("finalized", { epoch: finalEpoch, hash: finalHash });
   };

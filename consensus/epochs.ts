@@ -1,5 +1,14 @@
 import type { Header } from "../chain/header.ts";
-import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
+import {
+  epochOf,
+  eraOf,
+  firstSlot,
+  type Genesis,
+  inclusionEpochs,
+  oldestOpen,
+  paramsAt,
+  slotOf,
+} from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import type { Hash } from "../lib/bytes.ts";
 import { burnedOfEra } from "../vm/market/burned.ts";
@@ -63,6 +72,7 @@ const activate = (state: State, genesis: Genesis, boundary: number, anchorSlot: 
 
 /** Closes an epoch: those who did not vote leak, then those who did are paid (spec sections 6 and 9). */
 const closeEpoch = (state: State, genesis: Genesis, epoch: number, epochNow: number): void => {
+  if (epoch < 0) return;
   const tally = tallies.get(state, epoch);
   if (!tally) return;
   tallies.set(state, epoch, undefined);
@@ -109,11 +119,13 @@ export const crossBoundaries = (
   if (epoch > parentEpoch)
     tallies.set(state, parentEpoch, { inclusions: tallies.get(state, parentEpoch)?.inclusions ?? [], held: true });
   let eras = 0;
+  /** The boundary that closes the last epoch with a block. */
+  const closing = parentEpoch + 1 + inclusionEpochs(genesis);
   /** The first epoch after a standstill whose checkpoint and anchor are kept: nobody votes for those before it any more. */
-  const resumed = Math.max(parentEpoch + 3, epoch - KEPT_EPOCHS);
+  const resumed = Math.max(closing + 1, epoch - KEPT_EPOCHS);
   const { finalizedSlot, finalizedMix } = must(finality.get(state, ONLY), "finality");
   for (let boundary = parentEpoch + 1; boundary <= epoch; boundary++) {
-    if (boundary <= parentEpoch + 2 || boundary >= resumed) crossOne(boundary);
+    if (boundary <= closing || boundary >= resumed) crossOne(boundary);
     if (boundary % genesis.params.epochsPerEra !== 0) continue;
     const anchorSlot =
       boundary - 2 >= parentEpoch
@@ -128,11 +140,11 @@ export const crossBoundaries = (
     const params = paramsAt(genesis, eraOf(genesis, boundary));
     anchors.set(state, boundary - 1, { slot: finalizedSlot, mixHash: finalizedMix });
     if (boundary >= 4) anchors.set(state, boundary - 4, undefined);
-    if (boundary >= 2) closeEpoch(state, genesis, boundary - 2, boundary);
+    closeEpoch(state, genesis, oldestOpen(genesis, boundary) - 1, boundary);
     penalizeSlashed(state, params, boundary);
     beginUnbonding(state, boundary);
     silenceSlashed(state, boundary);
-    const before = boundary === resumed ? parentEpoch + 2 : boundary - 1;
+    const before = boundary === resumed ? closing : boundary - 1;
     if (slot > firstSlot(genesis, boundary)) recordCheckpoint(state, boundary, before, block);
   }
 };

@@ -123,12 +123,13 @@ const checkBitmap = (bitmap: Uint8Array, count: number): void => {
 
 /**
  * Includes a certificate into the state: adds its bits to its checkpoint's, and justifies and finalizes what they carry
- * (spec section 6). Throws RuleError where it may not be included; the signature, which costs most, is checked last.
+ * (spec section 6). `openEpoch` is the oldest that is not closed. Throws RuleError where it may not be included; the signature,
+ * which costs most, is checked last.
  */
 export const includeCertificate = (
   state: State,
   genesisHash: Hash,
-  currentEpoch: number,
+  openEpoch: number,
   includer: Address,
   certificate: Certificate,
 ): void => {
@@ -148,22 +149,39 @@ export const includeCertificate = (
   const was = must(finality.get(state, ONLY), "finality");
   const isQuorum = electorate.isQuorum(bits);
   const justifies = isQuorum && targetEpoch > was.justifiedEpoch;
-  if (targetEpoch + 1 < currentEpoch && !justifies) failConsensus("certificate-target", { targetEpoch, currentEpoch });
+  if (targetEpoch < openEpoch && !justifies) failConsensus("certificate-target", { targetEpoch, openEpoch });
   if (!verifyVotes(electorate, genesisHash, certificate, bitmap, signature)) failConsensus("certificate-signature");
-  // An epoch is closed two later: what comes after that tells the chain, but is not paid.
-  if (targetEpoch + 1 >= currentEpoch) {
+  // What comes after its epoch is closed tells the chain, but is not paid.
+  if (targetEpoch >= openEpoch) {
     const tally = tallies.get(state, targetEpoch) ?? { held: false, inclusions: [] };
     const fresh = bits.map((byte, i) => byte & ~(checkpoint.bits[i] ?? 0));
     tallies.set(state, targetEpoch, { ...tally, inclusions: [...tally.inclusions, { includer, bits: fresh }] });
   }
   checkpoints.set(state, targetEpoch, { ...checkpoint, bits, justified: checkpoint.justified || isQuorum });
   if (justifies) finality.set(state, ONLY, { ...was, justifiedEpoch: targetEpoch, justifiedHash: targetHash });
-  // A link from a justified epoch to the next one finalizes its source, whatever later target was justified before.
-  if (isQuorum && sourceEpoch + 1 === targetEpoch && sourceEpoch > was.finalizedEpoch) finalize(state, sourceEpoch);
+  if (isQuorum && !checkpoint.justified) finalizeFrom(state, targetEpoch, openEpoch);
 };
 
-/** Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints and sets before it. */
-const finalize = (state: State, epoch: number): void => {
+/**
+ * Finalizes the source of each link that spans justified epochs alone, from the one with a new quorum on. Later links are looked
+ * at too, since a quorum may come after those that it stands between.
+ */
+const finalizeFrom = (state: State, from: number, openEpoch: number): void => {
+  const isJustified = (epoch: number): boolean => checkpoints.get(state, epoch)?.justified ?? false;
+  for (let target = from; isJustified(target); target++) {
+    const { sourceEpoch } = must(checkpoints.get(state, target), `checkpoint ${target}`);
+    let between = target - 1;
+    while (between > sourceEpoch && isJustified(between)) between--;
+    if (between <= sourceEpoch && sourceEpoch > must(finality.get(state, ONLY), "finality").finalizedEpoch)
+      finalize(state, sourceEpoch, openEpoch);
+  }
+};
+
+/**
+ * Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints and sets before it, but for
+ * those of epochs that are open still.
+ */
+const finalize = (state: State, epoch: number, openEpoch: number): void => {
   const was = must(finality.get(state, ONLY), "finality");
   const source = must(checkpoints.get(state, epoch), `checkpoint ${epoch}`);
   finality.set(state, ONLY, {
@@ -177,11 +195,17 @@ const finalize = (state: State, epoch: number): void => {
   const originOf = (set: number): number => setAt(state, set).origin;
   if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set))
     active.set(state, ONLY, { ...current, setBefore: 0 });
-  let old = source.before;
-  for (let gone = checkpoints.get(state, old); gone && old < epoch; gone = checkpoints.get(state, old)) {
-    checkpoints.set(state, old, undefined);
-    old = gone.before;
+  let oldest = source;
+  let at = epoch;
+  // The first checkpoint names itself as the one before.
+  for (let next = source; next.before < at; ) {
+    at = next.before;
+    const before = checkpoints.get(state, at);
+    if (!before) break;
+    if (at >= openEpoch) oldest = before;
+    else checkpoints.set(state, at, undefined);
+    next = before;
   }
-  const kept = source.setBefore === 0 ? source.set : Math.min(source.set, source.setBefore);
+  const kept = oldest.setBefore === 0 ? oldest.set : Math.min(oldest.set, oldest.setBefore);
   for (let set = kept - 1; set > 0 && sets.raw(state, set); set--) sets.set(state, set, undefined);
 };

@@ -1,6 +1,6 @@
 import { type Block, MAX_CERTIFICATES, MAX_EVIDENCE } from "../chain/block.ts";
 import { type Header, hashHeader } from "../chain/header.ts";
-import { epochOf, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, firstSlot, oldestOpen, slotOf, timestampOf } from "../chain/params.ts";
 import { blsSign } from "../lib/bls.ts";
 import type { Address, Hash, Hex } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
@@ -118,7 +118,7 @@ export const createProducer = ({
       randaoReveal,
       transactions: inTime(slot),
       workShares: engine.shares.best(workWindow(base.state)),
-      certificates: engine.votes.certificates(base.state, epoch, MAX_CERTIFICATES),
+      certificates: engine.votes.certificates(base.state, oldestOpen(genesis, epoch), MAX_CERTIFICATES),
       evidence: engine.evidence().slice(0, MAX_EVIDENCE),
       onRefused: (tx, error) => {
         refused.add(tx.hash);

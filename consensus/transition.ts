@@ -8,7 +8,7 @@ import {
 } from "../chain/block.ts";
 import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
 import { type Mmr, mmrAppend, mmrRoot, mmrRootOf } from "../chain/mmr.ts";
-import { epochOf, eraOf, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, eraOf, type Genesis, oldestOpen, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
 import { bloomOf, joinBlooms, type Receipt } from "../chain/receipt.ts";
 import type { State } from "../chain/state.ts";
 import type { Transaction } from "../chain/transaction.ts";
@@ -256,10 +256,11 @@ export const importBlock = (
   const prepared = checkBlock(chain, base, block);
   const context = prepared.context(header.mixHash, header.beneficiary);
   const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
+  const openEpoch = oldestOpen(chain.genesis, prepared.epoch);
   const { registered } = prepared;
   includeShares(base.state, { ...context, registered }, body.workShares, isEthash, refuse);
   for (const certificate of body.certificates)
-    includeCertificate(base.state, chain.genesisHash, prepared.epoch, header.beneficiary, certificate);
+    includeCertificate(base.state, chain.genesisHash, openEpoch, header.beneficiary, certificate);
   for (const evidence of body.evidence)
     includeEvidence(chain, base.state, prepared.epoch, context.params.evidenceEpochs, header.beneficiary, evidence);
   advanceDrift(base.state, context.params, body.workShares.length);
@@ -322,8 +323,9 @@ export const buildBlock = (
     () => true,
     () => undefined,
   );
+  const openEpoch = oldestOpen(chain.genesis, prepared.epoch);
   const certificates = including(base.state, proposal.certificates, (certificate) =>
-    includeCertificate(base.state, chain.genesisHash, prepared.epoch, proposal.beneficiary, certificate),
+    includeCertificate(base.state, chain.genesisHash, openEpoch, proposal.beneficiary, certificate),
   );
   const { evidenceEpochs } = context.params;
   const evidence = including(base.state, proposal.evidence, (item) =>

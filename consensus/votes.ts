@@ -4,7 +4,7 @@ import { blsAggregate } from "../lib/bls.ts";
 import type { Hash, Hex } from "../lib/bytes.ts";
 import { decodeWith, encodeWith, hexOf, record, uint } from "../lib/codec.ts";
 import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, linkCoder } from "./finality.ts";
-import { type Checkpoint, checkpoints } from "./records.ts";
+import { type Checkpoint, checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 
 /** One validator's vote for a link. */
@@ -38,7 +38,7 @@ export interface VotePool {
   /** The signature of the vote for this link by this validator, where it is known. */
   signature(vote: Pick<Vote, "index" | "link">): Hex | undefined;
   /** Makes a certificate for each link whose votes tell a state something new, oldest target first, at most `max`. */
-  certificates(state: State, currentEpoch: number, max: number): Certificate[];
+  certificates(state: State, openEpoch: number, max: number): Certificate[];
   /** Tells whether the votes for a link are a quorum. */
   isQuorum(targetHash: Hash, targetEpoch: number): boolean;
   /** Forgets targets before an epoch. */
@@ -72,17 +72,19 @@ export const createVotePool = (): VotePool => {
       const tally = tallies.get(keyOf(link));
       return tally?.signatures.get(tally.electorate.voters.findIndex((voter) => voter.index === index));
     },
-    certificates: (state, currentEpoch, max) => {
+    certificates: (state, openEpoch, max) => {
       const made: Certificate[] = [];
       for (const { link, electorate, signatures } of [...tallies.values()].sort(
-        (a, b) => a.link.targetEpoch - b.link.targetEpoch,
+        (a, b) => b.link.targetEpoch - a.link.targetEpoch,
       )) {
         if (made.length >= max) break;
         const checkpoint = checkpoints.get(state, link.targetEpoch);
         if (!checkpoint || checkpoint.hash !== link.targetHash || checkpoint.sourceHash !== link.sourceHash) continue;
         const fresh = [...signatures.keys()].some((place) => !hasBit(checkpoint.bits, place));
         const bitmap = bitmapOf(signatures.keys(), electorate.voters.length);
-        const timely = link.targetEpoch + 1 >= currentEpoch || (!checkpoint.justified && electorate.isQuorum(bitmap));
+        const { justifiedEpoch } = must(finality.get(state, ONLY), "finality");
+        const timely =
+          link.targetEpoch >= openEpoch || (link.targetEpoch > justifiedEpoch && electorate.isQuorum(bitmap));
         if (fresh && timely) made.push({ ...link, bitmap, signature: blsAggregate([...signatures.values()]) });
       }
       return made;

@@ -34,10 +34,10 @@ t.test("who asks to leave is unbonded when a confirmed set is without it, and ge
     );
     for (const node of nodes) node.engine.addTransaction(tx.raw);
   };
-  await run(12); // it has earned what gas costs
+  await run(16); // it has earned what gas costs
   send(leaver, call("exit()"));
   await run(2);
-  t.equal(validator().exitEpoch, 3);
+  t.equal(validator().exitEpoch, 4);
   t.same(validators.exiting(state()), [3]);
   t.equal(validator().unbondingEpoch, undefined, "it still proposes and votes");
   await run(3 * slotsPerEpoch * epochsPerEra + 2 * slotsPerEpoch);
