@@ -1,6 +1,8 @@
 import type { Block, Body, Certificate, Evidence, WorkShare } from "../chain/block.ts";
 import {
   consensusRoot,
+  MAX_CERTIFICATES,
+  MAX_EVIDENCE,
   MAX_TRANSACTION_BYTES_IN_BLOCK,
   MAX_TRANSACTIONS,
   receiptsRoot,
@@ -200,12 +202,12 @@ export const checkHeader = (chain: Chain, parent: Header, header: Header): numbe
   if (slot <= slotOf(genesis, parent.timestamp))
     failConsensus("header-slot", { got: slot, parent: slotOf(genesis, parent.timestamp) });
   const params = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));
+  equal("header-upgrades", header.nonce, params.upgradesInForce);
   equal("header-number", header.number, parent.number + 1);
   equal("header-ommers", header.ommersHash, EMPTY_OMMERS);
   equal("header-gas-limit", header.gasLimit, params.gasLimit);
   if (header.gasUsed > header.gasLimit) failConsensus("header-gas-used", { got: header.gasUsed, max: header.gasLimit });
   equal("header-base-fee", header.baseFeePerGas, nextBaseFee(parent));
-  equal("header-upgrades", header.nonce, params.upgradesInForce);
   return slot;
 };
 
@@ -280,25 +282,28 @@ export interface Proposal {
   readonly transactions: Iterable<Transaction>;
   /** Best first; their mixes are Ethash's. Those that this block cannot include are left out. */
   readonly workShares: Iterable<WorkShare>;
-  readonly certificates: readonly Certificate[];
-  readonly evidence: readonly Evidence[];
+  /** Best first. Those that this block cannot include take no place. */
+  readonly certificates: Iterable<Certificate>;
+  readonly evidence: Iterable<Evidence>;
   /** Told of each transaction that cannot be in this block: by a rule, or (any other Error) by a bug of ours that it met. */
   readonly onRefused: (tx: Transaction, error: Error) => void;
 }
 
-/** Includes what breaks no rule, and gives that. */
-const including = <T>(state: State, items: readonly T[], include: (item: T) => void): T[] =>
-  items.filter((item) => {
+/** Includes what breaks no rule until a block has as many as it takes, and gives those. */
+const including = <T>(state: State, items: Iterable<T>, max: number, include: (item: T) => void): T[] => {
+  const included: T[] = [];
+  for (const item of items) {
     const before = state.snapshot();
     try {
       include(item);
-      return true;
+      if (included.push(item) === max) break;
     } catch (error) {
       if (!(error instanceof RuleError)) throw error;
       state.revert(before);
-      return false;
     }
-  });
+  }
+  return included;
+};
 
 /** Builds an unsigned block on a base: the same steps as importBlock, filling in what that compares. */
 export const buildBlock = (
@@ -324,11 +329,11 @@ export const buildBlock = (
     () => undefined,
   );
   const openEpoch = oldestOpen(chain.genesis, prepared.epoch);
-  const certificates = including(base.state, proposal.certificates, (certificate) =>
+  const certificates = including(base.state, proposal.certificates, MAX_CERTIFICATES, (certificate) =>
     includeCertificate(base.state, chain.genesisHash, openEpoch, proposal.beneficiary, certificate),
   );
   const { evidenceEpochs } = context.params;
-  const evidence = including(base.state, proposal.evidence, (item) =>
+  const evidence = including(base.state, proposal.evidence, MAX_EVIDENCE, (item) =>
     includeEvidence(chain, base.state, prepared.epoch, evidenceEpochs, proposal.beneficiary, item),
   );
   advanceDrift(base.state, context.params, workShares.length);

@@ -77,7 +77,7 @@ const choose = (world: World, plan: Plan, held: () => readonly Held[], slotNow: 
   };
   Object.assign(votes, {
     certificates: (state: State, openEpoch: number) => {
-      const made = [...all(state, openEpoch, Infinity)];
+      const made = [...all(state, openEpoch)];
       const isOver = slotNow() >= plan.stop && !plan.stays;
       return slotNow() < plan.from || isOver ? made.slice(0, MAX_CERTIFICATES) : pick(plan.choice, state, made);
     },
