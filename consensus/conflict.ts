@@ -95,13 +95,24 @@ export const createRivalWatch = (options: {
   const isKnown = ({ bits }: Tally, bitmap: Uint8Array): boolean =>
     bits.length !== bitmap.length || bitmap.every((byte, i) => (byte & ~bits[i]!) === 0);
 
-  /** Tells whether a quorum for a link makes a checkpoint final that is not on this node's final chain. */
-  const excludes = ({ link, electorate, bits }: Tally): boolean => {
-    if (link.sourceEpoch + 1 !== link.targetEpoch || !electorate.isQuorum(bits)) return false;
+  const isQuorum = ({ electorate, bits }: Tally): boolean => electorate.isQuorum(bits);
+  const isJustified = (epoch: number): boolean =>
+    [...tallies.values()].some((each) => each.link.targetEpoch === epoch && isQuorum(each));
+  /** Tells whether a link makes its source final, and that is not on this node's final chain. */
+  const excludes = (tally: Tally): boolean => {
+    const { link } = tally;
+    if (!isQuorum(tally)) return false;
+    for (let between = link.targetEpoch - 1; between > link.sourceEpoch; between--)
+      if (!isJustified(between)) return false;
     const source = store.head(link.sourceHash);
     if (source && isOnChain(source)) return false;
     return link.sourceEpoch <= final().epoch || rivals.has(link.sourceHash);
   };
+  /** The link of a rival that new votes for an epoch complete: theirs, or one that spans it. */
+  const completedBy = ({ link: { targetEpoch } }: Tally): Link | undefined =>
+    [...tallies.values()].find(
+      (each) => each.link.sourceEpoch < targetEpoch && targetEpoch <= each.link.targetEpoch && excludes(each),
+    )?.link;
 
   return {
     has: (hash) => rivals.has(hash),
@@ -110,15 +121,14 @@ export const createRivalWatch = (options: {
       if (rivals.size > MAX_HEADERS) rivals.delete(rivals.keys().next().value!);
       for (const certificate of block.body.certificates) {
         const tally = count(certificate);
-        if (!tally || !excludes(tally)) continue;
-        const theirs = [...tallies.values()]
-          .filter(({ electorate, bits }) => electorate.isQuorum(bits))
-          .flatMap((each) => each.certificates);
-        const ours = certificatesFor(store, head(), final().block);
-        const { sourceHash } = tally.link;
+        const completed = tally && completedBy(tally);
+        if (!completed) continue;
+        const theirs = [...tallies.values()].filter(isQuorum).flatMap((each) => each.certificates);
+        const ours = certificatesFor(store, head(), final());
+        const { sourceHash } = completed;
         onConflict(
           new ConflictError(
-            `two conflicting final checkpoints: ${final().block.hash} of epoch ${final().epoch} here, and ${sourceHash} of epoch ${tally.link.sourceEpoch} on another chain`,
+            `two conflicting final checkpoints: ${final().block.hash} of epoch ${final().epoch} here, and ${sourceHash} of epoch ${completed.sourceEpoch} on another chain`,
             ours,
             theirs,
           ),
@@ -128,10 +138,17 @@ export const createRivalWatch = (options: {
   };
 };
 
-/** The certificates on the chain of a tip that link a final block to what follows: the proof that it is final. O(distance). */
-const certificatesFor = (store: Store, tip: Block, final: BlockHead): Certificate[] => {
+/**
+ * The certificates on the chain of a tip that link a final block to what follows, and those for the epochs that such links span:
+ * the proof that it is final. O(distance).
+ */
+const certificatesFor = (
+  store: Store,
+  tip: Block,
+  { epoch, block }: { readonly epoch: number; readonly block: BlockHead },
+): Certificate[] => {
   const links: Certificate[] = [];
-  for (let at = tip; at.header.number > final.header.number; at = must(store.block(at.header.parentHash), "a parent"))
-    links.unshift(...at.body.certificates.filter((each) => each.sourceHash === final.hash));
+  for (let at = tip; at.header.number > block.header.number; at = must(store.block(at.header.parentHash), "a parent"))
+    links.unshift(...at.body.certificates.filter((each) => each.sourceEpoch <= epoch && each.targetEpoch > epoch));
   return links;
 };

@@ -3,7 +3,7 @@
  *   node --import ./test/bench/sim/hooks.ts test/bench/sim/main.ts [scenario …] [--slots n] [--validators n] [--seed n]
  * Without names it runs all. Scenarios: honest, partition, offline, silence, late, withheld, equivocation, balancing, censorship,
  * fork, longrange, randao, rented, selfdealing; and recovery, which takes hours and runs when it is named alone:
- *   … main.ts recovery [--seeds n] [--validators n] [--profiles slotsPerEpoch/epochsPerEra,…] [--out file]
+ *   … main.ts recovery [--seeds n] [--validators n] [--profiles slotsPerEpoch/epochsPerEra,…] [--shares percent,…] [--out file]
  * Prints a line for each attacker's share: finality in epochs (median and longest
  * stall), missed slots, forks, deepest reorganisation on honest nodes, the attacker's share of blocks, and whether safety held.
  */
@@ -17,7 +17,7 @@ import { genesisValidator, validatorKeys } from "../../../node/folder.ts";
 import * as attacks from "./attacks.ts";
 import { randomFrom } from "./clock.ts";
 import { randaoBias, rentedHash, selfDealing } from "./economy.ts";
-import { recoveryTable } from "./recovery-table.ts";
+import { SHARES as ATTACKERS, recoveryTable } from "./recovery-table.ts";
 import { type Attack, createWorld, type Measured, type Options } from "./world.ts";
 
 const { values, positionals } = parseArgs({
@@ -29,6 +29,7 @@ const { values, positionals } = parseArgs({
     seeds: { type: "string" },
     profiles: { type: "string" },
     out: { type: "string" },
+    shares: { type: "string" },
   },
 });
 const slots = Number(values.slots ?? 400);
@@ -147,8 +148,15 @@ const recovery = (): void => {
     return [slotsPerEpoch!, epochsPerEra!] as const;
   });
   const out = values.out ?? join(mkdtempSync(join(tmpdir(), "recovery-")), "lines.jsonl");
+  const shares = values.shares?.split(",").map(Number) ?? ATTACKERS;
   console.log(`lines go to ${out}`);
-  recoveryTable({ seeds: Number(values.seeds ?? 20), validators: Number(values.validators ?? 30), out, profiles });
+  recoveryTable({
+    seeds: Number(values.seeds ?? 20),
+    validators: Number(values.validators ?? 30),
+    out,
+    profiles,
+    shares,
+  });
 };
 
 for (const name of positionals.length > 0 ? positionals : Object.keys(SCENARIOS)) {

@@ -19,7 +19,8 @@ export const CASES: Readonly<Record<string, Case>> = {
   "empty epochs, newest alone, then honest": { late: "none", choice: "newest", stays: false, gap: true },
 };
 const FLOOD = "evidence flood";
-const SHARES = [0.1, 0.2, 0.31, 1 / 3, 0.35, 0.4, 0.45];
+/** Percent of power; of 30 validators 33.3 is a third exactly, which leaves the others two thirds. */
+export const SHARES = [10, 20, 31, 33.3, 35, 40, 45];
 /** Epochs measured: while proposers choose, finality is a matter of luck, and the mean wants more of them. */
 const AFTER = { stays: 30, honest: 10 };
 
@@ -30,6 +31,7 @@ interface Job {
   readonly validators: number;
   readonly out: string;
   readonly cases: readonly string[];
+  readonly shares: readonly number[];
 }
 type Line = { readonly name: string; readonly share: number } & Pick<Job, "seed" | "slotsPerEpoch"> &
   Partial<Recovery & Flooded>;
@@ -41,16 +43,16 @@ const readLines = (path: string): Line[] =>
     .map((line) => JSON.parse(line) as Line);
 
 /** Runs what a file has no line of yet: a run that was stopped goes on. */
-const runSeed = async ({ out, cases, ...job }: Job): Promise<void> => {
+const runSeed = async ({ out, cases, shares, ...job }: Job): Promise<void> => {
   const keyOf = ({ name, share, seed, slotsPerEpoch }: Line) => `${name} ${share} ${seed} ${slotsPerEpoch}`;
   const known = new Set(readLines(out).map(keyOf));
   setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
   for (const name of cases)
-    for (const share of SHARES) {
+    for (const share of shares) {
       const attack = CASES[name];
       const at = { name, share, seed: job.seed, slotsPerEpoch: job.slotsPerEpoch };
       if (known.has(keyOf(at))) continue;
-      const setting = { ...job, share, after: attack?.stays ? AFTER.stays : AFTER.honest };
+      const setting = { ...job, share: share / 100, after: attack?.stays ? AFTER.stays : AFTER.honest };
       const got = attack ? await recover(attack, setting) : await flood(setting);
       appendFileSync(out, `${JSON.stringify({ ...at, ...got })}\n`);
     }
@@ -59,7 +61,7 @@ const runSeed = async ({ out, cases, ...job }: Job): Promise<void> => {
 const mean = (of: readonly number[]): number => of.reduce((sum, each) => sum + each, 0) / of.length;
 const percent = (part: number): string => (part === 0 ? "0" : `${(100 * part).toFixed(part < 0.001 ? 3 : 2)} %`);
 /** Epochs until finality on average while only honest proposers include votes, with a quarter for what the network does. */
-const bound = (share: number): number => (1.25 * (2 - share)) / (1 - share) ** 2;
+const bound = (share: number): number => (1.25 * (2 - share / 100)) / (1 - share / 100) ** 2;
 
 const cell = (lines: readonly Line[], stays: boolean): string => {
   const never = lines.filter((each) => each.back === undefined).length;
@@ -87,7 +89,7 @@ export const summarise = (path: string): void => {
     console.log(
       `\n${slotsPerEpoch} slots an epoch, ${seeds} seeds, ${ofProfile.length} runs, ${unsafe} of them not safe\n`,
     );
-    console.log(`| | ${SHARES.map((share) => `${(100 * share).toFixed(0)} %`).join(" | ")} |`);
+    console.log(`| | ${SHARES.map((share) => `${share} %`).join(" | ")} |`);
     console.log(`|---|${SHARES.map(() => "---").join("|")}|`);
     for (const name of [...Object.keys(CASES), FLOOD]) {
       const row = ofProfile.filter((each) => each.name === name);
@@ -99,7 +101,7 @@ export const summarise = (path: string): void => {
       });
       console.log(`| ${name} | ${cells.join(" | ")} |`);
     }
-    const during = ofProfile.filter((each) => each.finalDuring !== undefined && each.share > 1 / 3);
+    const during = ofProfile.filter((each) => each.finalDuring !== undefined && each.share > 34);
     for (const name of ["votes of odd epochs two late", "all votes one late"]) {
       const of = during.filter((each) => each.name === name);
       if (of.length === 0) continue;
@@ -119,12 +121,13 @@ export const recoveryTable = (options: {
   readonly out: string;
   readonly profiles: readonly (readonly [slotsPerEpoch: number, epochsPerEra: number])[];
   readonly cases?: readonly string[];
+  readonly shares?: readonly number[];
 }): void => {
-  const { seeds, validators, out, profiles, cases = [...Object.keys(CASES), FLOOD] } = options;
+  const { seeds, validators, out, profiles, cases = [...Object.keys(CASES), FLOOD], shares = SHARES } = options;
   if (!existsSync(out)) writeFileSync(out, "");
   for (let seed = 1; seed <= seeds; seed++)
     for (const [slotsPerEpoch, epochsPerEra] of profiles) {
-      const job: Job = { seed, slotsPerEpoch, epochsPerEra, validators, out, cases };
+      const job: Job = { seed, slotsPerEpoch, epochsPerEra, validators, out, cases, shares };
       const hooks = fileURLToPath(new URL("hooks.ts", import.meta.url));
       const args = ["--import", hooks, fileURLToPath(import.meta.url), JSON.stringify(job)];
       const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
