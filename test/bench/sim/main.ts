@@ -152,7 +152,6 @@ const recovery = (): void => {
   console.log(`lines go to ${out}`);
   recoveryTable({
     seeds: Number(values.seeds ?? 20),
-    validators: Number(values.validators ?? 30),
     out,
     profiles,
     shares,

@@ -10,12 +10,12 @@ import { type Choice, following } from "./selective.ts";
 import { createWorld, type World } from "./world.ts";
 
 const RLC = 10n ** 18n;
-const PEACE = 4;
+const PEACE = 3;
 /** Enough for more stale quorums than a block has places. */
 const ATTACK = 2 * (MAX_CERTIFICATES + 1);
 /** Epochs that a run ends with, whose votes may still be underway. */
 const TAIL = 4;
-const NETWORK = { nodes: 3, delayMs: [40, 60], lossShare: 0.02, skewMs: 100 } as const;
+const NETWORK = { nodes: 2, delayMs: [40, 60], lossShare: 0.02, skewMs: 100 } as const;
 
 /** One attack: which votes are late, what its proposers include, and whether they go on to choose. */
 export interface Case {
