@@ -73,7 +73,15 @@ export const recover = async (attack: Case, setting: Setting): Promise<Recovery>
   const { slotsPerEpoch, epochsPerEra, share: attackerShare } = setting;
   const from = PEACE * slotsPerEpoch;
   const stop = from + ATTACK * slotsPerEpoch;
-  const plan = { name: "", late: LATE[attack.late], choice: attack.choice, from, stop, stays: attack.stays };
+  const plan = {
+    name: "",
+    late: LATE[attack.late],
+    choice: attack.choice,
+    from,
+    stop,
+    stays: attack.stays,
+    gap: attack.gap ?? false,
+  };
   const world = await createWorld({
     ...NETWORK,
     validators: setting.validators,
@@ -86,8 +94,12 @@ export const recover = async (attack: Case, setting: Setting): Promise<Recovery>
   try {
     const epochMs = slotsPerEpoch * world.genesis.params.slotSeconds * 1000;
     const beginOf = (epoch: number): number => timestampOf(world.genesis, firstSlot(world.genesis, epoch)) * 1000;
-    const first = PEACE + ATTACK;
     await world.run(stop - 1);
+    let slot = stop - 1;
+    const number = (): number => world.nodes[0]!.engine.head().header.number;
+    for (const before = number(); attack.gap && number() === before; slot++) await world.run(1);
+    const first = Math.floor(slot / slotsPerEpoch) + 1;
+    await world.run(first * slotsPerEpoch - 1 - slot);
     const finalBefore = Math.max(0, ...world.finalAt.keys());
     const before = bondsOf(world);
     // Until what came before is closed.

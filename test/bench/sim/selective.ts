@@ -1,6 +1,6 @@
 /** Attackers that hold votes and certificates back, and at some slot stop: what is left of it then (`recovery.ts`). */
 import { type Certificate, MAX_CERTIFICATES } from "../../../chain/block.ts";
-import { firstSlot, type Genesis } from "../../../chain/params.ts";
+import { firstSlot, type Genesis, slotOf } from "../../../chain/params.ts";
 import type { State } from "../../../chain/state.ts";
 import { bitmapOf, electorateOf } from "../../../consensus/finality.ts";
 import { checkpoints } from "../../../consensus/records.ts";
@@ -21,6 +21,8 @@ export interface Plan {
   readonly stop: number;
   /** Whether the proposers choose on after the votes come in time again. */
   readonly stays: boolean;
+  /** Whether they choose for one block more: the first after epochs without any. */
+  readonly gap: boolean;
 }
 
 /** Of a slot, how long after its start late votes leave: its block has been made without them. */
@@ -78,7 +80,8 @@ const choose = (world: World, plan: Plan, held: () => readonly Held[], slotNow: 
   Object.assign(votes, {
     certificates: (state: State, openEpoch: number) => {
       const made = [...all(state, openEpoch)];
-      const isOver = slotNow() >= plan.stop && !plan.stays;
+      const headSlot = slotOf(world.genesis, node.engine.head().header.timestamp);
+      const isOver = (plan.gap ? headSlot : slotNow()) >= plan.stop && !plan.stays;
       return slotNow() < plan.from || isOver ? made.slice(0, MAX_CERTIFICATES) : pick(plan.choice, state, made);
     },
   });

@@ -46,7 +46,7 @@ export interface Options {
   readonly offlineShare?: number;
   /** Slots in which the nodes fall into two halves. */
   readonly partition?: readonly [from: number, to: number];
-  /** Slots in which nobody's block comes, though all vote. */
+  /** Slots in which nobody's block comes, though all vote; the attacker's is the first after them. */
   readonly gap?: readonly [from: number, to: number];
   readonly seed: number;
   /** Changes of the development profile's parameters. */
@@ -108,7 +108,7 @@ const overlay = (shared: Database): Database => {
   };
 };
 
-const protection = (isHonest: boolean, isGap: (slot: number) => boolean): SlashingProtection => {
+const protection = (isHonest: boolean, isGap: (slot: number, isHonest: boolean) => boolean): SlashingProtection => {
   const last = new Map<string, number>();
   const rise = (key: string, next: number): void => {
     if (isHonest && next <= (last.get(key) ?? -1)) throw new Error(`${key} ${next}`);
@@ -116,10 +116,15 @@ const protection = (isHonest: boolean, isGap: (slot: number) => boolean): Slashi
   };
   return {
     allowProposal: async (validator, slot) => {
-      if (isGap(slot)) throw new Error(`slot ${slot} stays empty`);
+      if (isGap(slot, isHonest)) throw new Error(`slot ${slot} stays empty`);
       rise(`slot ${validator}`, slot);
     },
-    allowVote: async (validator, _, target) => rise(`target ${validator}`, target),
+    allowVote: async (validator, source, target) => {
+      const sourceKey = `source ${validator}`;
+      if (isHonest && source < (last.get(sourceKey) ?? 0)) throw new Error(`${sourceKey} ${source}`);
+      rise(`target ${validator}`, target);
+      last.set(sourceKey, source);
+    },
   };
 };
 
@@ -149,7 +154,12 @@ export const createWorld = async (options: Options): Promise<World> => {
   const offline = new Set(honest.slice(0, Math.round(options.validators * (options.offlineShare ?? 0))));
 
   const [gapFrom, gapTo] = options.gap ?? [0, 0];
-  const isGap = (slot: number): boolean => slot >= gapFrom && slot < gapTo;
+  let isGapOver = gapTo === 0;
+  const isGap = (slot: number, isHonest: boolean): boolean => {
+    if (slot < gapFrom || isGapOver) return false;
+    isGapOver = slot >= gapTo && !isHonest;
+    return !isGapOver;
+  };
   const nodes: SimNode[] = [];
   let slotNow = 0;
   const isCut = (from: number, to: number): boolean => {
