@@ -10,11 +10,14 @@ import { active, checkpoints, must, ONLY } from "./records.ts";
 /** Two checkpoints that exclude each other are final: a third of the power signed for both, and these certificates prove it. */
 export class ConflictError extends Error {
   override readonly name = "ConflictError";
+  /** The first block of the other chain that is not on ours. */
+  readonly branch: Hash;
   readonly proofs: { readonly ours: readonly Certificate[]; readonly theirs: readonly Certificate[] };
 
-  constructor(message: string, ours: readonly Certificate[], theirs: readonly Certificate[]) {
+  constructor(message: string, branch: Hash, proofs: ConflictError["proofs"]) {
     super(message);
-    this.proofs = { ours, theirs };
+    this.branch = branch;
+    this.proofs = proofs;
   }
 }
 
@@ -39,6 +42,7 @@ interface Tally {
   readonly certificates: Certificate[];
   readonly electorate: Electorate;
   bits: Uint8Array;
+  isQuorum: boolean;
 }
 
 /** Makes the watch of an engine. */
@@ -53,11 +57,14 @@ export const createRivalWatch = (options: {
   /** The present epoch, and how far back what is signed can be punished: older keys prove nothing. */
   readonly window: () => { readonly present: number; readonly epochs: number };
   readonly onVerified: (attestation: Attestation) => void;
+  /** Branches that the operator has settled: they stop nobody again. */
+  readonly settled: readonly Hash[];
   readonly onConflict: (error: ConflictError) => void;
 }): RivalWatch => {
-  const { chain, store, head, final, stateOf, isOnChain, window, onVerified, onConflict } = options;
+  const { chain, store, head, final, stateOf, isOnChain, window, onVerified, settled, onConflict } = options;
   const { genesisHash } = chain;
-  const rivals = new Set<Hash>();
+  /** Blocks of other chains, each with the first of its branch. */
+  const rivals = new Map<Hash, Hash>();
   const tallies = new Map<string, Tally>();
 
   /** The electorates that a certificate may be of: those named here for its epoch, or in force now, whose bitmap it has. */
@@ -85,8 +92,15 @@ export const createRivalWatch = (options: {
     if (!electorate) return undefined;
     const indices = electorate.voters.filter((_, place) => hasBit(bitmap, place)).map(({ index }) => index);
     onVerified({ indices: indices.sort((a, b) => a - b), link, signature });
-    const tally = known ?? { link, certificates: [], electorate, bits: bitmapOf([], electorate.voters.length) };
+    const tally = known ?? {
+      link,
+      certificates: [],
+      electorate,
+      bits: bitmapOf([], electorate.voters.length),
+      isQuorum: false,
+    };
     tally.bits = tally.bits.map((byte, i) => byte | bitmap[i]!);
+    tally.isQuorum = electorate.isQuorum(tally.bits);
     tally.certificates.push(certificate);
     tallies.set(key, tally);
     if (tallies.size > MAX_LINKS) tallies.delete(tallies.keys().next().value!);
@@ -95,13 +109,11 @@ export const createRivalWatch = (options: {
   const isKnown = ({ bits }: Tally, bitmap: Uint8Array): boolean =>
     bits.length !== bitmap.length || bitmap.every((byte, i) => (byte & ~bits[i]!) === 0);
 
-  const isQuorum = ({ electorate, bits }: Tally): boolean => electorate.isQuorum(bits);
   const isJustified = (epoch: number): boolean =>
-    [...tallies.values()].some((each) => each.link.targetEpoch === epoch && isQuorum(each));
+    [...tallies.values()].some((each) => each.isQuorum && each.link.targetEpoch === epoch);
   /** Tells whether a link makes its source final, and that is not on this node's final chain. */
-  const excludes = (tally: Tally): boolean => {
-    const { link } = tally;
-    if (!isQuorum(tally)) return false;
+  const excludes = ({ link, isQuorum }: Tally): boolean => {
+    if (!isQuorum) return false;
     for (let between = link.targetEpoch - 1; between > link.sourceEpoch; between--)
       if (!isJustified(between)) return false;
     const source = store.head(link.sourceHash);
@@ -117,22 +129,19 @@ export const createRivalWatch = (options: {
   return {
     has: (hash) => rivals.has(hash),
     add: (block) => {
-      rivals.add(block.hash);
+      const branch = rivals.get(block.header.parentHash) ?? block.hash;
+      rivals.set(block.hash, branch);
       if (rivals.size > MAX_HEADERS) rivals.delete(rivals.keys().next().value!);
+      if (settled.includes(branch)) return;
       for (const certificate of block.body.certificates) {
         const tally = count(certificate);
         const completed = tally && completedBy(tally);
         if (!completed) continue;
-        const theirs = [...tallies.values()].filter(isQuorum).flatMap((each) => each.certificates);
-        const ours = certificatesFor(store, head(), final());
-        const { sourceHash } = completed;
-        onConflict(
-          new ConflictError(
-            `two conflicting final checkpoints: ${final().block.hash} of epoch ${final().epoch} here, and ${sourceHash} of epoch ${completed.sourceEpoch} on another chain`,
-            ours,
-            theirs,
-          ),
-        );
+        const theirs = [...tallies.values()].filter((each) => each.isQuorum).flatMap((each) => each.certificates);
+        const { epoch, block: ours } = final();
+        const { sourceEpoch, sourceHash } = completed;
+        const message = `two conflicting final checkpoints: ${ours.hash} of epoch ${epoch} here, ${sourceHash} of epoch ${sourceEpoch} on another chain`;
+        onConflict(new ConflictError(message, branch, { ours: certificatesFor(store, head(), final()), theirs }));
       }
     },
   };

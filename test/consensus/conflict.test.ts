@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import t from "tap";
 import { decodeBlock, encodeBlock } from "../../chain/block.ts";
 import { memoryDb } from "../../chain/db.ts";
@@ -7,6 +10,7 @@ import { createEngine } from "../../consensus/engine.ts";
 import { createProducer, localSigner } from "../../consensus/producer.ts";
 import { decodeVote, encodeVote, type Vote } from "../../consensus/votes.ts";
 import type { RuleError } from "../../lib/rule-error.ts";
+import { settledConflicts, writeConflict } from "../../node/conflict-file.ts";
 import { validators } from "../../vm/validator-store.ts";
 import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 
@@ -16,7 +20,8 @@ const twoWorlds = async (count: number, ours: readonly number[], theirs: readonl
   const clock = { slot: 0 };
   const now = () => timestampOf(genesis, clock.slot) * 1000;
   const world = async (members: readonly number[]) => {
-    const engine = await createEngine({ db: memoryDb(), genesis, now, log: silent });
+    const db = memoryDb();
+    const engine = await createEngine({ db, genesis, now, log: silent });
     const votes: Vote[] = [];
     const producer = createProducer({
       engine,
@@ -26,7 +31,7 @@ const twoWorlds = async (count: number, ours: readonly number[], theirs: readonl
       publishVote: (vote) => votes.push(vote),
       log: silent,
     });
-    return { engine, votes, producer };
+    return { db, engine, votes, producer };
   };
   const worlds = [await world(ours), await world(theirs)] as const;
   const run = async (until: number, some: readonly Awaited<ReturnType<typeof world>>[]): Promise<void> => {
@@ -39,13 +44,13 @@ const twoWorlds = async (count: number, ours: readonly number[], theirs: readonl
     }
   };
   await run(slots, worlds);
-  return { genesis, worlds, run };
+  return { genesis, worlds, run, now };
 };
 
 const codeOf = (error: unknown): string => (error as RuleError).code ?? (error as Error).name;
 
 t.test("two conflicting final checkpoints are noticed, proven, and stop the node", async (t) => {
-  const { worlds } = await twoWorlds(4, [0, 1, 2], [1, 2, 3], 40);
+  const { worlds, genesis, now } = await twoWorlds(4, [0, 1, 2], [1, 2, 3], 40);
   const [a, b] = worlds;
   t.ok(a.engine.finalized().epoch >= 6 && b.engine.finalized().epoch >= 6);
   t.not(a.engine.finalized().hash, b.engine.finalized().hash);
@@ -72,6 +77,22 @@ t.test("two conflicting final checkpoints are noticed, proven, and stop the node
   t.ok([...a.engine.evidenceFor(state)].length >= 2, "and will be slashed");
   const next = b.engine.store.block(b.engine.store.canonical(b.engine.head().header.number)!)!;
   await t.rejects(a.engine.importBlock(next), { name: "ConflictError" }, "it stays stopped");
+
+  const datadir = mkdtempSync(join(tmpdir(), "rolec-conflict-"));
+  const file = writeConflict(datadir, fatal[0] as ConflictError);
+  t.throws(() => settledConflicts(datadir), /another chain became final/);
+  const document = JSON.parse(readFileSync(file, "utf8"));
+  t.equal(document.proofs.theirs.length, proofs.theirs.length);
+  writeFileSync(file, JSON.stringify({ ...document, settled: true }));
+  t.same(settledConflicts(datadir), [(fatal[0] as ConflictError).branch], "once the operator has acted it starts");
+  const settled = await createEngine({ db: a.db, genesis, now, log: silent, settled: settledConflicts(datadir) });
+  let stops = 0;
+  settled.on("fatal", () => {
+    stops += 1;
+  });
+  for (let n = 1; n <= b.engine.head().header.number; n++)
+    await settled.importBlock(b.engine.store.block(b.engine.store.canonical(n)!)!).catch(() => undefined);
+  t.equal(stops, 0, "and what is settled stops it no more");
 });
 
 t.test("votes for a chain that is not here prove offences too", async (t) => {
