@@ -3,7 +3,7 @@
  * the time after it, and measures that alone.
  */
 import { MAX_CERTIFICATES } from "../../../chain/block.ts";
-import { firstSlot, oldestOpen, timestampOf } from "../../../chain/params.ts";
+import { firstSlot, oldestOpen, slotOf, timestampOf } from "../../../chain/params.ts";
 import { validators } from "../../../vm/validator-store.ts";
 import { evidenceFlood } from "./flood.ts";
 import { type Choice, following } from "./selective.ts";
@@ -59,10 +59,12 @@ const LATE: Record<Case["late"], (epoch: number) => number> = {
   "until the end": () => Infinity,
 };
 
-/** Bonds in parts of the first: the attacker's, and the others'. */
-const bondsOf = ({ nodes, attacker }: World): { attackers: number[]; honest: number[] } => {
+/** Bonds in parts of the first, after a slot of the chain as it is now: the attacker's, and the others'. */
+const bondsAt = ({ genesis, nodes, attacker }: World, slot: number): { attackers: number[]; honest: number[] } => {
   const { engine } = nodes[0]!;
-  const all = validators.all(engine.stateOf(engine.head())).map(({ bond }) => Number(bond) / Number(10_000n * RLC));
+  let block = engine.head();
+  while (slotOf(genesis, block.header.timestamp) > slot) block = engine.store.block(block.header.parentHash)!;
+  const all = validators.all(engine.stateOf(block)).map(({ bond }) => Number(bond) / Number(10_000n * RLC));
   const count = attacker!.keys.length;
   return { attackers: all.slice(0, count), honest: all.slice(count) };
 };
@@ -101,13 +103,12 @@ export const recover = async (attack: Case, setting: Setting): Promise<Recovery>
     const first = Math.floor(slot / slotsPerEpoch) + 1;
     await world.run(first * slotsPerEpoch - 1 - slot);
     const finalBefore = Math.max(0, ...world.finalAt.keys());
-    const before = bondsOf(world);
-    // Until what came before is closed.
-    const open = first - oldestOpen(world.genesis, first) + 1;
-    await world.run(open * slotsPerEpoch);
-    const closed = bondsOf(world);
-    await world.run((setting.after - open) * slotsPerEpoch);
-    const after = bondsOf(world);
+    await world.run(setting.after * slotsPerEpoch);
+    const before = bondsAt(world, first * slotsPerEpoch - 1);
+    // What came before is closed then.
+    const open = first - oldestOpen(world.genesis, first);
+    const closed = bondsAt(world, (first + open + 1) * slotsPerEpoch - 1);
+    const after = bondsAt(world, Infinity);
     const waits = Array.from({ length: setting.after - TAIL }, (_, i) => {
       const at = world.finalAt.get(first + i) ?? world.now();
       return (at - beginOf(first + i)) / epochMs;
