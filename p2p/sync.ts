@@ -19,11 +19,21 @@ const ROUND_MS = 60_000;
 const MAX_RUNNING = 3;
 
 /** What nodes tell each other of their chains. */
-interface Status {
+export interface Status {
   readonly genesisHash: Hash;
   readonly headNumber: number;
   readonly headHash: Hash;
   readonly finalizedNumber: number;
+  /** The node's clock in ms; nodes may leave it out. */
+  readonly clockMs?: number;
+}
+
+/** A peer's status, and this node's clock in ms before it was asked and after it answered. */
+export interface StatusReport {
+  readonly peer: PeerId;
+  readonly status: Status;
+  readonly askedAtMs: number;
+  readonly answeredAtMs: number;
 }
 
 const isStatus = (value: unknown): value is Status => {
@@ -34,7 +44,8 @@ const isStatus = (value: unknown): value is Status => {
     isHex(status.genesisHash, 32) &&
     isHex(status.headHash, 32) &&
     Number.isSafeInteger(status.headNumber) &&
-    Number.isSafeInteger(status.finalizedNumber)
+    Number.isSafeInteger(status.finalizedNumber) &&
+    (status.clockMs === undefined || Number.isSafeInteger(status.clockMs))
   );
 };
 
@@ -46,8 +57,16 @@ export interface Sync {
   poke(peer: PeerId): void;
 }
 
+export interface SyncOptions {
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly log: Log;
+  /** Called with each status that a peer gave. */
+  readonly onStatus?: (report: StatusReport) => void;
+}
+
 /** Makes the synchronizer of a node. */
-export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; log: Log }): Sync => {
+export const createSync = ({ host, engine, log, onStatus }: SyncOptions): Sync => {
   const { store, genesisHash } = engine;
   const statusNow = (): Status => {
     const head = engine.head();
@@ -56,6 +75,7 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
       headNumber: head.header.number,
       headHash: head.hash,
       finalizedNumber: engine.finalized().number,
+      clockMs: Math.round(engine.now()),
     };
   };
 
@@ -77,10 +97,13 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
 
   /** Imports a peer's chain from the last block that is final here, for a while: others may have a turn then. */
   const catchUp = async (peer: PeerId): Promise<void> => {
+    const askedAtMs = engine.now();
     const status = await ask(host, peer, protocolOf(genesisHash, "status"), {}, 1024);
-    const slotsSinceGenesis = slotOf(engine.chain.genesis, engine.now() / 1000) + 1;
+    // Before slot 0 too the head is block 0.
+    const slotsSinceGenesis = Math.max(0, slotOf(engine.chain.genesis, engine.now() / 1000) + 1);
     if (!isStatus(status) || status.genesisHash !== genesisHash || status.headNumber > slotsSinceGenesis)
       throw new RuleError("peer-status", { verdict: "reject", section: "12" });
+    onStatus?.({ peer, status, askedAtMs, answeredAtMs: engine.now() });
     let from = engine.finalized().number + 1;
     const deadline = Date.now() + ROUND_MS;
     while (from <= status.headNumber && !engine.has(status.headHash) && Date.now() < deadline) {
