@@ -192,7 +192,6 @@ export const createWorld = async (options: Options): Promise<World> => {
   const catchUp = async (at: number, from: number): Promise<void> => {
     if (isCut(from, at)) return;
     const [mine, theirs] = [nodes[at]!.engine, nodes[from]!.engine];
-    if (from === attackerAt && attack) return;
     const missing: Block[] = [];
     for (let block = theirs.head(); !mine.has(block.hash); block = theirs.store.block(block.header.parentHash)!)
       missing.unshift(block);
@@ -262,7 +261,9 @@ export const createWorld = async (options: Options): Promise<World> => {
           };
           clock.at(startMs - skewMs, act);
           clock.at(startMs - skewMs + slotMs / 2, () => producer.onHalfSlot(slot));
-          const other = Math.floor(random() * nodes.length);
+          const honest = nodes.length - (attackerAt === -1 ? 0 : 1);
+          const drawn = Math.floor(random() * honest);
+          const other = drawn === n ? (n + 1) % honest : drawn;
           if (other !== n) clock.at(startMs + random() * slotMs, () => catchUp(n, other));
         }
         await clock.until(startMs + slotMs - 1);
