@@ -6,7 +6,7 @@ import { encodeWith, hash, raw, record, uint } from "../lib/codec.ts";
 import type { Member } from "../vm/validator-store.ts";
 import { active, type Checkpoint, checkpoints, finality, must, ONLY, sets, tallies } from "./records.ts";
 import { failConsensus } from "./rules.ts";
-import { setAt, type Voter, votersOf, votersWithKeys } from "./sets.ts";
+import { confirmSet, setAt, type Voter, votersOf, votersWithKeys } from "./sets.ts";
 
 /** A link between checkpoints: what a vote is for. */
 export interface Link {
@@ -56,7 +56,8 @@ export const electorateOf = (state: State, checkpoint: Pick<Checkpoint, "set" | 
   };
   const quorum = (set: readonly Member[], bitmap: Uint8Array) => {
     const { signed, total } = weighSet(set, bitmap);
-    return 3n * signed >= 2n * total;
+    // A set in which nobody has a vote decides nothing.
+    return total > 0n && 3n * signed >= 2n * total;
   };
   return {
     voters: votersWithKeys(state, checkpoint),
@@ -123,7 +124,8 @@ const checkBitmap = (bitmap: Uint8Array, count: number): void => {
 
 /**
  * Includes a certificate into the state: adds its bits to its checkpoint's, and justifies and finalizes what they carry
- * (spec section 6). Throws RuleError where it may not be included; the signature, which costs most, is checked last.
+ * (spec section 6). `openEpoch` is the oldest that is not closed. Throws RuleError where it may not be included; the signature,
+ * which costs most, is checked last.
  */
 export const includeCertificate = (
   state: State,
@@ -164,8 +166,8 @@ export const includeCertificate = (
 };
 
 /**
- * Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints before it whose epochs are
- * closed, with their sets.
+ * Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints and sets before it, but for
+ * those of epochs that are open still.
  */
 const finalize = (state: State, epoch: number, openEpoch: number): void => {
   const was = must(finality.get(state, ONLY), "finality");
@@ -179,18 +181,17 @@ const finalize = (state: State, epoch: number, openEpoch: number): void => {
   });
   const current = must(active.get(state, ONLY), "the active set");
   const originOf = (set: number): number => setAt(state, set).origin;
-  if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set))
-    active.set(state, ONLY, { ...current, setBefore: 0 });
+  if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set)) confirmSet(state);
   let oldest = source;
-  let at = source.before;
-  let next = checkpoints.get(state, at);
-  while (next) {
-    if (at >= openEpoch) oldest = next;
+  let at = epoch;
+  // The first checkpoint names itself as the one before.
+  for (let next = source; next.before < at; ) {
+    at = next.before;
+    const before = checkpoints.get(state, at);
+    if (!before) break;
+    if (at >= openEpoch) oldest = before;
     else checkpoints.set(state, at, undefined);
-    const { before } = next;
-    // Epoch 0 names itself.
-    next = before < at ? checkpoints.get(state, before) : undefined;
-    at = before;
+    next = before;
   }
   const kept = oldest.setBefore === 0 ? oldest.set : Math.min(oldest.set, oldest.setBefore);
   for (let set = kept - 1; set > 0 && sets.raw(state, set); set--) sets.set(state, set, undefined);

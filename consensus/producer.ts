@@ -1,6 +1,6 @@
-import { type Block, MAX_CERTIFICATES, MAX_EVIDENCE } from "../chain/block.ts";
+import type { Block } from "../chain/block.ts";
 import { type Header, hashHeader } from "../chain/header.ts";
-import { epochOf, firstOpenEpoch, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, firstSlot, oldestOpen, slotOf, timestampOf } from "../chain/params.ts";
 import { blsSign } from "../lib/bls.ts";
 import type { Address, Hash, Hex } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
@@ -118,15 +118,19 @@ export const createProducer = ({
       randaoReveal,
       transactions: inTime(slot),
       workShares: engine.shares.best(workWindow(base.state)),
-      certificates: engine.votes.certificates(base.state, firstOpenEpoch(genesis, epoch), MAX_CERTIFICATES),
-      evidence: engine.evidence().slice(0, MAX_EVIDENCE),
+      certificates: engine.votes.certificates(base.state, oldestOpen(genesis, epoch)),
+      evidence: engine.evidenceFor(base.state),
       onRefused: (tx, error) => {
         refused.add(tx.hash);
+        // Its money went in this block already: at the next head it would go too.
+        if (error instanceof RuleError && error.code === "tx-funds") engine.pool.removeUnpaid(tx);
         if (error instanceof RuleError) return;
         // One transaction that meets a bug must not stop the chain.
         log.error({ tx: tx.hash, error: error.stack }, "a transaction met a bug of ours and is dropped");
         engine.pool.remove(tx);
       },
+      onBug: (error) =>
+        log.error({ error: error.stack }, "a certificate or evidence met a bug of ours and is left out"),
     });
     refused.clear();
     await protection.allowProposal(address, slot, built.hash);
