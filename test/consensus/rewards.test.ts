@@ -142,7 +142,10 @@ for (const [epochs, params] of EPOCHS)
   t.test(
     `with 40 % silent finality comes back, and the silent lose to the wei what the rule says (${epochs})`,
     async (t) => {
-      const { nodes, run, genesis } = await createTestNetwork(5, [], params);
+      const { nodes, run, genesis } = await createTestNetwork(5, [], {
+        ...params,
+        leakQuotient: (2n ** 12n).toString(),
+      });
       const { engine } = nodes[0]!;
       await run(12);
       const silent = new Set([3, 4]);
