@@ -25,8 +25,8 @@ export interface PoolOptions {
   readonly fairSlots?: number;
 }
 const MAX_SLOTS = 65_536;
-/** A 64th of the pool: a sender's nonces may be as far ahead. */
-const MAX_SLOTS_PER_SENDER = 1_024;
+/** What fits into one block's bytes, a 32nd of the pool: more of one sender cannot be mined at once. */
+const MAX_SLOTS_PER_SENDER = 2_048;
 /**
  * What one sender has beyond goes before what anybody has within: as with geth's 16 of 5,120, nobody fills the pool who does
  * not have a thousand purses.
