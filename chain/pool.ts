@@ -114,7 +114,10 @@ export const createPool = (chainId: number, first: PoolView, options: PoolOption
 
   /** Recovers a sender, once for all times that its transaction comes. */
   const recover = (tx: Transaction): Address => {
-    if (recovered.has(tx.hash)) tx.sender = recovered.get(tx.hash) ?? failChain("tx-signature");
+    if (recovered.has(tx.hash)) {
+      tx.sender = recovered.get(tx.hash) ?? failChain("tx-signature");
+      return tx.sender;
+    }
     if (recovered.size >= MAX_RECOVERED) recovered.delete(recovered.keys().next().value!);
     // Until it is known to be somebody's.
     recovered.set(tx.hash, undefined);
