@@ -1,4 +1,5 @@
 import { Level } from "level";
+import { diskFault } from "../lib/disk.ts";
 
 /** A write; `value` undefined deletes. */
 export interface Op {
@@ -28,6 +29,8 @@ export interface Database {
   batch(ops: readonly Op[], sync?: boolean): Promise<void>;
   /** Lists the entries whose keys start with `prefix`, in order of the keys, as they stand when it is called. */
   iterate(prefix: Uint8Array): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** Gives the room of deleted entries that start with `prefix` back to the disk, which else comes by and by: a rewrite. */
+  compact?(prefix: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -63,8 +66,11 @@ const afterPrefix = (prefix: Uint8Array): Uint8Array | undefined => {
   return end;
 };
 
-/** Opens (or makes) a LevelDB database in a folder. Throws where another process has it open. */
-export const openDb = async (path: string): Promise<Database> => {
+/**
+ * Opens (or makes) a LevelDB database in a folder. Throws where another process has it open. `onFailure` is told once, of the
+ * first batch that the disk does not take: the program has to stop then, and finds all before it when it starts again.
+ */
+export const openDb = async (path: string, onFailure: (error: Error) => void = () => {}): Promise<Database> => {
   const level = new Level<Uint8Array, Uint8Array>(path, {
     keyEncoding: "view",
     valueEncoding: "view",
@@ -79,7 +85,7 @@ export const openDb = async (path: string): Promise<Database> => {
     const cause = (error as Error).cause as (Error & { code?: string }) | undefined;
     if (cause?.code === "LEVEL_LOCKED")
       throw new Error(`database ${path} does not open: another process has it open; one folder is for one node`);
-    throw new Error(`database ${path} does not open: ${cause?.message ?? (error as Error).message}`);
+    throw diskFault(path, new Error(`database ${path} does not open: ${cause?.message ?? (error as Error).message}`));
   }
   // A batch is visible from the call on, so that the next block can be run while the disk writes this one.
   const pending = new Map<string, { readonly value: Uint8Array | undefined; readonly batch: number }>();
@@ -94,7 +100,11 @@ export const openDb = async (path: string): Promise<Database> => {
       if (value) chained.put(key, value);
       else chained.del(key);
     }
-    await chained.write({ sync });
+    await chained.write({ sync }).catch((error: Error) => {
+      const failure = diskFault(path, error);
+      onFailure(failure);
+      throw failure;
+    });
     for (const name of names) if (pending.get(name)?.batch === batch) pending.delete(name);
   };
 
@@ -119,6 +129,12 @@ export const openDb = async (path: string): Promise<Database> => {
       await last;
       const end = afterPrefix(prefix);
       yield* level.iterator(end ? { gte: prefix, lt: end } : { gte: prefix });
+    },
+    compact: async (prefix) => {
+      await last;
+      // Its types are those of every platform; a folder is always LevelDB's.
+      const { compactRange } = level as unknown as { compactRange(start: Uint8Array, end: Uint8Array): Promise<void> };
+      await compactRange.call(level, prefix, afterPrefix(prefix) ?? Uint8Array.of(0xff, 0xff));
     },
     close: async () => {
       await last.catch(() => {});

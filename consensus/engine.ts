@@ -1,7 +1,7 @@
 import type { Block, Evidence, WorkShare } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
-import { epochOf, eraOf, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
+import { epochOf, eraOf, firstOpenEpoch, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
 import type { TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { type BlockHead, openStore, type Store } from "../chain/store.ts";
@@ -23,13 +23,16 @@ import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
 import { createShareIntake } from "./share-intake.ts";
 import type { SharePool } from "./share-pool.ts";
-import { type Base, checkShares, importBlock, type Outcome, prepare } from "./transition.ts";
+import { type Base, beginImport, type Outcome, prepare } from "./transition.ts";
 import { createUpgradeWatch } from "./upgrade-watch.ts";
 import { createVoteIntake } from "./vote-intake.ts";
+import { createVoteVerifier } from "./vote-verifier.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 import { createWaitingRoom } from "./waiting-room.ts";
 
 const MAX_QUEUE = 4_096;
+const VOTE_WAIT_MS = 30;
+const MANY_VOTERS = 32;
 
 export interface EngineEvents {
   /** A block joined the tree. */
@@ -51,6 +54,8 @@ export interface EngineOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
+  /** First blocks of chains that exclude this one, of which the operator knows; see RivalWatch. */
+  readonly settled?: readonly Hash[];
   /** Where Ethash is computed; left out: in threads of the engine's own. It ends with the engine. */
   readonly ethash?: Ethash;
 }
@@ -88,7 +93,10 @@ export interface Engine {
   /** Takes the outcome of a block that this node built itself. */
   adopt(outcome: Outcome): Promise<void>;
   addTransaction(raw: Uint8Array | Transaction): Hash;
-  addVote(vote: Vote): void;
+  /** Takes a vote that came from elsewhere, `from` a peer. Rejects with RuleError. */
+  addVote(vote: Vote, from?: string): Promise<void>;
+  /** Takes a vote of a validator of this node's, at once. Throws RuleError. */
+  castVote(vote: Vote): void;
   /** Keeps evidence that slashes somebody on the head. Throws RuleError. */
   addEvidence(evidence: Evidence): void;
   /** Lists evidence that waits until what it proves is final. */
@@ -180,6 +188,10 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   };
   const { pool, onHead: movePool } = createPoolKeeper({ db, genesis, now, head, stateOf, nextContext, log });
   const votes = createVotePool();
+  /** Where many vote, it is worth while to wait for some of them. */
+  const verifier = createVoteVerifier(chain.genesisHash, () =>
+    activeSets(stateOf(head)).members.length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
+  );
   const desk = await openEvidenceDesk({
     db,
     chain,
@@ -208,6 +220,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       return { present, epochs: paramsAt(genesis, eraOf(genesis, present)).evidenceEpochs };
     },
     onVerified: desk.watchVote,
+    settled: options.settled ?? [],
     onConflict: stop,
   });
   const admission = createAdmission({
@@ -224,6 +237,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     chain,
     store,
     votes,
+    verifier,
     now,
     head: () => head,
     stateOf,
@@ -252,12 +266,6 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     await intake.add(share);
     emit("share", share);
   };
-  /** What the transition asks of a block's shares: found out before it runs, since it waits for nothing. */
-  const verdictsOf = async (parent: Block, block: Block): Promise<(share: WorkShare) => boolean> => {
-    if (block.body.workShares.length > 0) checkShares(chain, baseOf(parent), block);
-    return intake.verdicts(block);
-  };
-
   /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
   const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
     const left: Block[] = [];
@@ -321,7 +329,10 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     forkChoice.prune(mustBlock(finalHash));
-    votes.prune(finalEpoch);
+    // What is final is still to be rewarded until its epoch is closed.
+    votes.prune(
+      Math.min(finalEpoch, firstOpenEpoch(genesis, epochOf(genesis, slotOf(genesis, head.header.timestamp)))),
+    );
     desk.onFinal(mustBlock(finalHash));
     emit("finalized", { epoch: finalEpoch, hash: finalHash });
   };
@@ -330,7 +341,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     if (store.head(block.hash)) return "known";
     try {
       const signer = admission.screen(block, source);
-      const parent = store.block(block.header.parentHash);
+      const parent = store.head(block.header.parentHash);
       if (rivals.has(block.header.parentHash) || (parent && !isOnFinal(parent))) {
         rivals.add(block);
         return failConsensus("block-not-on-finalized", block.header.parentHash);
@@ -338,8 +349,8 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       if (!parent) return waiting.forParent(block, signer);
       const earlyMs = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
       if (earlyMs > 0) return waiting.forSlot(block, signer, earlyMs, () => importLater(block));
-      const isEthash = await verdictsOf(parent, block);
-      await keep(importBlock(chain, baseOf(parent), block, isEthash));
+      const run = beginImport(chain, baseOf(parent), block);
+      await keep(run(await intake.verdicts(block)));
     } catch (error) {
       admission.onRefused(block, error);
       throw error;
@@ -378,6 +389,20 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     return done;
   };
 
+  /** Tells of a vote that is kept; a quorum counts as soon as it is seen, before a block carries it. */
+  const takeVote = (vote: Vote): void => {
+    emit("vote", vote);
+    const { targetEpoch, targetHash } = vote.link;
+    const isNew =
+      targetEpoch > forkChoice.justified().epoch &&
+      votes.isQuorum(targetHash, targetEpoch) &&
+      forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
+    if (isNew)
+      enqueue(() => write([], false)).catch((error: Error) =>
+        log.error({ error: error.stack }, "the head did not move"),
+      );
+  };
+
   return {
     chain,
     genesisHash: chain.genesisHash,
@@ -393,7 +418,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       const { epoch, hash } = forkChoice.justified();
       return { epoch, hash, number: mustBlock(hash).header.number };
     },
-    has: (hash) => store.block(hash) !== undefined,
+    has: (hash) => store.head(hash) !== undefined,
     stateOf,
     baseOf,
     nextContext,
@@ -405,7 +430,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     adopt: (outcome) =>
       enqueue(async () => {
         if (dead) throw dead;
-        if (!store.block(outcome.block.hash)) await keep(outcome);
+        if (!store.head(outcome.block.hash)) await keep(outcome);
       }),
     addTransaction: (raw) => {
       const tx = raw instanceof Uint8Array ? decodeTransaction(raw) : raw;
@@ -413,17 +438,11 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       emit("transaction", tx);
       return tx.hash;
     },
-    addVote: (vote) => {
-      if (!voteIntake.add(vote)) return;
-      emit("vote", vote);
-      const { targetEpoch, targetHash } = vote.link;
-      // A quorum counts as soon as it is seen, before a block carries it.
-      const isNew =
-        votes.isQuorum(targetHash, targetEpoch) && forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
-      if (isNew)
-        enqueue(() => write([], false)).catch((error: Error) =>
-          log.error({ error: error.stack }, "the head did not move"),
-        );
+    addVote: async (vote, from) => {
+      if (await voteIntake.add(vote, from)) takeVote(vote);
+    },
+    castVote: (vote) => {
+      if (voteIntake.cast(vote)) takeVote(vote);
     },
     addEvidence: desk.add,
     evidence: desk.all,
@@ -435,6 +454,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     },
     stop: async () => {
       waiting.stop();
+      await verifier.stop();
       await queue;
       await ethash.stop();
     },

@@ -11,7 +11,7 @@ import {
 import { DatabaseError } from "../chain/db.ts";
 import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
 import { type Mmr, mmrAppend, mmrRoot, mmrRootOf } from "../chain/mmr.ts";
-import { epochOf, eraOf, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, eraOf, firstOpenEpoch, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
 import { bloomOf, joinBlooms, type Receipt } from "../chain/receipt.ts";
 import type { State } from "../chain/state.ts";
 import type { Transaction } from "../chain/transaction.ts";
@@ -237,37 +237,34 @@ const checkBlock = (chain: Chain, base: Base, block: Block): Prepared => {
 };
 
 /**
- * Checks a block's work shares as importBlock will, all but Ethash itself: who makes this node compute that has signed as
- * the slot's proposer, and paid for each share. Throws RuleError. `base.state` is to be thrown away.
+ * Checks all of a block that costs little, its work shares but for Ethash included: who makes this node compute that has signed as
+ * the slot's proposer, and paid for each share. Throws RuleError. Gives what runs the rest, once Ethash has said of each share
+ * whether it is its own, since that takes other threads' time; it throws RuleError likewise, and `base.state` is then to be
+ * thrown away. Costs most: signatures of transactions, certificates, state roots.
  */
-export const checkShares = (chain: Chain, base: Base, block: Block): void => {
-  const prepared = checkBlock(chain, base, block);
-  const context = prepared.context(block.header.mixHash, block.header.beneficiary);
-  includeShares(base.state, { ...context, registered: prepared.registered }, block.body.workShares, () => true, refuse);
-};
-
-/**
- * Checks and runs a block on its parent. `isEthash` tells of each of its shares what Ethash said before, since that takes
- * other threads' time. Throws RuleError where it breaks a rule; `base.state` is then to be thrown away.
- * Costs most: signatures of transactions, certificates, state roots.
- */
-export const importBlock = (
+export const beginImport = (
   chain: Chain,
   base: Base,
   block: Block,
-  isEthash: (share: WorkShare) => boolean,
-): Outcome => {
+): ((isEthash: (share: WorkShare) => boolean) => Outcome) => {
+  const { header, body } = block;
   const prepared = checkBlock(chain, base, block);
-  const context = prepared.context(block.header.mixHash, block.header.beneficiary);
-  const bugs = marketSystemStep(base.state, context);
-  try {
-    return { ...runBlock(chain, base, block, prepared, context, isEthash), bugs };
-  } catch (error) {
-    // Whoever made the block may not have met the bug: it is not to blame for what follows.
-    if (bugs.length > 0 && error instanceof RuleError)
-      throw new Error(`a bug of ours came before what looks like a bad block: ${error.message}`, { cause: bugs[0] });
-    throw error;
-  }
+  const context = prepared.context(header.mixHash, header.beneficiary);
+  const { registered } = prepared;
+  const before = base.state.snapshot();
+  includeShares(base.state, { ...context, registered }, body.workShares, () => true, refuse);
+  base.state.revert(before);
+  return (isEthash) => {
+    const bugs = marketSystemStep(base.state, context);
+    try {
+      return { ...runBlock(chain, base, block, prepared, context, isEthash), bugs };
+    } catch (error) {
+      // Whoever made the block may not have met the bug: it is not to blame for what follows.
+      if (bugs.length > 0 && error instanceof RuleError)
+        throw new Error(`a bug of ours came before what looks like a bad block: ${error.message}`, { cause: bugs[0] });
+      throw error;
+    }
+  };
 };
 
 /** Runs what a block holds, and compares what comes out with its header. */
@@ -283,8 +280,9 @@ const runBlock = (
   const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
   const { registered } = prepared;
   includeShares(base.state, { ...context, registered }, body.workShares, isEthash, refuse);
+  const openEpoch = firstOpenEpoch(chain.genesis, prepared.epoch);
   for (const certificate of body.certificates)
-    includeCertificate(base.state, chain.genesisHash, prepared.epoch, header.beneficiary, certificate);
+    includeCertificate(base.state, chain.genesisHash, openEpoch, header.beneficiary, certificate);
   for (const evidence of body.evidence)
     includeEvidence(chain, base.state, prepared.epoch, context.params.evidenceEpochs, header.beneficiary, evidence);
   advanceDrift(base.state, context.params, body.workShares.length);
@@ -295,6 +293,10 @@ const runBlock = (
   equal("header-state-root", header.stateRoot, root);
   return { block, receipts, ops, peaks: prepared.peaks, finality: must(finality.get(base.state, ONLY), "finality") };
 };
+
+/** Checks and runs a block whose shares' verdicts are at hand. Throws RuleError. */
+export const importBlock = (chain: Chain, base: Base, block: Block, isEthash: (share: WorkShare) => boolean): Outcome =>
+  beginImport(chain, base, block)(isEthash);
 
 /** What a producer puts into a block. */
 export interface Proposal {
@@ -360,8 +362,9 @@ export const buildBlock = (
     () => true,
     () => undefined,
   );
+  const openEpoch = firstOpenEpoch(chain.genesis, prepared.epoch);
   const certificates = including(proposal, base.state, proposal.certificates, MAX_CERTIFICATES, (certificate) =>
-    includeCertificate(base.state, chain.genesisHash, prepared.epoch, proposal.beneficiary, certificate),
+    includeCertificate(base.state, chain.genesisHash, openEpoch, proposal.beneficiary, certificate),
   );
   const { evidenceEpochs } = context.params;
   const evidence = including(proposal, base.state, proposal.evidence, MAX_EVIDENCE, (item) =>
