@@ -143,7 +143,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   const { blocks } = store;
   const limits: TreeLimits = { ...TREE_LIMITS, ...options.limits };
   const protocol = dataProtocol(options.genesisHash);
-  const providers = createProviders(host, log, () => blocks.pins().map(({ cid }) => cid));
+  const providers = createProviders(host, log, () => Array.from(blocks.pins(), ({ cid }) => cid));
   const gates = new Map<string, ReturnType<typeof createGate>>();
   const fetches = createGate(MAX_FETCHES);
   const running = new Map<string, Fetching>();
