@@ -143,14 +143,15 @@ export const createDispatch = (options: DispatchOptions) => {
       const waitMs = await begin(caller.account, meter);
       if (waitMs > 0) return isNotification ? undefined : limitExceeded(waitMs, id);
       const call = { connection: caller.connection, turn: meter.turn };
-      const result = await meter.run(() => found.run((params as unknown[] | undefined | null) ?? [], call));
+      const running = meter.run(() => found.run((params as unknown[] | undefined | null) ?? [], call));
+      const result = running instanceof Promise ? await running : running;
       if (isNotification) return undefined;
-      await meter.turn();
       const hold = (chars: number): void => {
         if (!caller.hold(chars)) throw new RpcError(TOO_LARGE, "too many answers wait to be taken: try again");
       };
-      const head = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`;
-      return `${head}${await writeJson(result ?? null, { turn: meter.turn, hold, maxChars: maxResponse })}}`;
+      const written = writeJson(result ?? null, { turn: meter.turn, hold, maxChars: maxResponse });
+      const text = typeof written === "string" ? written : await written;
+      return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`;
     } catch (thrown) {
       const known = toRpcError(thrown);
       if (known) return answer(known);

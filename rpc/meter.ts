@@ -6,10 +6,10 @@ export interface Meter {
   /** As Turns.turn; who has spent least goes first. */
   readonly turn: () => Promise<void>;
   /**
-   * Runs something that was given a turn. Where it gives a promise, what it does after its first turn is paid for up to the
-   * end, what it waits for before is not.
+   * Runs something that was given a turn. Where it gives a promise, what it does after a turn of its own is paid for up to
+   * the end, what it waits for before is not.
    */
-  run<T>(work: () => T | Promise<T>): Promise<T>;
+  run(work: () => unknown): unknown;
   /** Nothing more is done. */
   stop(): void;
 }
@@ -32,15 +32,12 @@ export const createMeter = (turns: Turns, account: Account): Meter => {
       // Not awaited here: the turn begins where the work is.
       return turns.turn(account.spent(), start);
     },
-    run: async (work) => {
+    run: (work) => {
       const before = turnsBegun;
-      try {
-        const result = work();
-        if (turnsBegun === before) stop();
-        return await result;
-      } finally {
-        stop();
-      }
+      const result = work();
+      if (!(result instanceof Promise)) return result;
+      if (turnsBegun === before) stop();
+      return result.finally(stop);
     },
     stop,
   };
