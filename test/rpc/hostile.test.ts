@@ -197,7 +197,7 @@ t.test("an address of the network has one account and one share of memory, a loc
 t.test("an account pays for what is computed, not for what is waited for", async (t) => {
   const spending = createSpending({ ...RPC_ALLOWANCES, nowMs: () => 0 });
   const account = spending.account(undefined, RPC_ALLOWANCES.local);
-  const meter = createMeter(createTurns(), account);
+  const meter = createMeter(createTurns(), account, 40);
   await meter.turn();
   await meter.run(async () => {
     spin(10);
@@ -205,14 +205,22 @@ t.test("an account pays for what is computed, not for what is waited for", async
   });
   t.ok(account.spent() >= 10 && account.spent() < 150, `${account.spent()}`);
   const before = account.spent();
+  const over = { code: -32000, message: /query timeout: more than 40 ms of work/ };
   await meter.turn();
-  await meter.run(async () => {
-    for (let i = 0; i < 5; i++) {
-      await meter.turn();
+  const long = async (turn: () => Promise<void>) => {
+    for (let i = 0; i < 100; i++) {
+      await turn();
       spin(10);
     }
-  });
-  t.ok(account.spent() - before >= 50, `${account.spent() - before}`);
+  };
+  await t.rejects(Promise.resolve(meter.run(long)), over);
+  t.ok(account.spent() - before >= 40, `${account.spent() - before}`);
+  await meter.turn();
+  t.equal(
+    meter.run(() => 7),
+    7,
+    "the next call has its own time",
+  );
 });
 
 t.test("a request that comes slowly ends with 408", async (t) => {
