@@ -123,7 +123,7 @@ const isCached = ({ request, response }: Place, tag: string): boolean => {
   // Foreign bytes are never run by a browser as a page of this node.
   response.setHeader(
     "content-security-policy",
-    "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-downloads",
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox allow-downloads",
   );
   if (!namesTag(request.headers["if-none-match"], tag)) return false;
   response.writeHead(304).end();
