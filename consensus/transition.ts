@@ -1,14 +1,17 @@
 import type { Block, Body, Certificate, Evidence, WorkShare } from "../chain/block.ts";
 import {
   consensusRoot,
+  MAX_CERTIFICATES,
+  MAX_EVIDENCE,
   MAX_TRANSACTION_BYTES_IN_BLOCK,
   MAX_TRANSACTIONS,
   receiptsRoot,
   transactionsRoot,
 } from "../chain/block.ts";
+import { DatabaseError } from "../chain/db.ts";
 import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
 import { type Mmr, mmrAppend, mmrRoot, mmrRootOf } from "../chain/mmr.ts";
-import { epochOf, eraOf, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, eraOf, firstOpenEpoch, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
 import { bloomOf, joinBlooms, type Receipt } from "../chain/receipt.ts";
 import type { State } from "../chain/state.ts";
 import type { Transaction } from "../chain/transaction.ts";
@@ -43,6 +46,8 @@ export interface Outcome {
   readonly peaks: Mmr;
   /** What is justified and final in the block's state. */
   readonly finality: Finality;
+  /** Bugs of ours that the market's step met and undid. */
+  readonly bugs: readonly Error[];
 }
 
 /** A block's parent and what is needed to build on it. `state` is the parent's post-state and becomes the block's. */
@@ -149,14 +154,13 @@ export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
   };
 };
 
-/** Runs the market's system step, then transactions one after the other; `onFailure` decides what one that cannot stand in a block means. */
+/** Runs transactions one after the other; `onFailure` decides what one that cannot stand in a block means. */
 const runTransactions = (
   state: State,
   context: BlockContext,
   transactions: Iterable<Transaction>,
   onFailure: (tx: Transaction, error: Error) => void,
 ): { transactions: Transaction[]; receipts: Receipt[]; gasUsed: number } => {
-  marketSystemStep(state, context);
   const done: Transaction[] = [];
   const receipts: Receipt[] = [];
   let gasUsed = 0;
@@ -181,6 +185,7 @@ const runTransactions = (
         logsBloom: bloomOf(result.logs),
       });
     } catch (error) {
+      if (error instanceof DatabaseError) throw error;
       state.revert(before);
       onFailure(tx, error as Error);
     }
@@ -200,12 +205,12 @@ export const checkHeader = (chain: Chain, parent: Header, header: Header): numbe
   if (slot <= slotOf(genesis, parent.timestamp))
     failConsensus("header-slot", { got: slot, parent: slotOf(genesis, parent.timestamp) });
   const params = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));
+  equal("header-upgrades", header.nonce, params.upgradesInForce);
   equal("header-number", header.number, parent.number + 1);
   equal("header-ommers", header.ommersHash, EMPTY_OMMERS);
   equal("header-gas-limit", header.gasLimit, params.gasLimit);
   if (header.gasUsed > header.gasLimit) failConsensus("header-gas-used", { got: header.gasUsed, max: header.gasLimit });
   equal("header-base-fee", header.baseFeePerGas, nextBaseFee(parent));
-  equal("header-upgrades", header.nonce, params.upgradesInForce);
   return slot;
 };
 
@@ -232,34 +237,52 @@ const checkBlock = (chain: Chain, base: Base, block: Block): Prepared => {
 };
 
 /**
- * Checks a block's work shares as importBlock will, all but Ethash itself: who makes this node compute that has signed as
- * the slot's proposer, and paid for each share. Throws RuleError. `base.state` is to be thrown away.
+ * Checks all of a block that costs little, its work shares but for Ethash included: who makes this node compute that has signed as
+ * the slot's proposer, and paid for each share. Throws RuleError. Gives what runs the rest, once Ethash has said of each share
+ * whether it is its own, since that takes other threads' time; it throws RuleError likewise, and `base.state` is then to be
+ * thrown away. Costs most: signatures of transactions, certificates, state roots.
  */
-export const checkShares = (chain: Chain, base: Base, block: Block): void => {
-  const prepared = checkBlock(chain, base, block);
-  const context = prepared.context(block.header.mixHash, block.header.beneficiary);
-  includeShares(base.state, { ...context, registered: prepared.registered }, block.body.workShares, () => true, refuse);
-};
-
-/**
- * Checks and runs a block on its parent. `isEthash` tells of each of its shares what Ethash said before, since that takes
- * other threads' time. Throws RuleError where it breaks a rule; `base.state` is then to be thrown away.
- * Costs most: signatures of transactions, certificates, state roots.
- */
-export const importBlock = (
+export const beginImport = (
   chain: Chain,
   base: Base,
   block: Block,
-  isEthash: (share: WorkShare) => boolean,
-): Outcome => {
+): ((isEthash: (share: WorkShare) => boolean) => Outcome) => {
   const { header, body } = block;
   const prepared = checkBlock(chain, base, block);
   const context = prepared.context(header.mixHash, header.beneficiary);
+  const { registered } = prepared;
+  const before = base.state.snapshot();
+  includeShares(base.state, { ...context, registered }, body.workShares, () => true, refuse);
+  base.state.revert(before);
+  return (isEthash) => {
+    const bugs = marketSystemStep(base.state, context);
+    try {
+      return { ...runBlock(chain, base, block, prepared, context, isEthash), bugs };
+    } catch (error) {
+      // Whoever made the block may not have met the bug: it is not to blame for what follows.
+      if (bugs.length > 0 && error instanceof RuleError)
+        throw new Error(`a bug of ours came before what looks like a bad block: ${error.message}`, { cause: bugs[0] });
+      throw error;
+    }
+  };
+};
+
+/** Runs what a block holds, and compares what comes out with its header. */
+const runBlock = (
+  chain: Chain,
+  base: Base,
+  block: Block,
+  prepared: Prepared,
+  context: BlockContext,
+  isEthash: (share: WorkShare) => boolean,
+): Omit<Outcome, "bugs"> => {
+  const { header, body } = block;
   const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
   const { registered } = prepared;
   includeShares(base.state, { ...context, registered }, body.workShares, isEthash, refuse);
+  const openEpoch = firstOpenEpoch(chain.genesis, prepared.epoch);
   for (const certificate of body.certificates)
-    includeCertificate(base.state, chain.genesisHash, prepared.epoch, header.beneficiary, certificate);
+    includeCertificate(base.state, chain.genesisHash, openEpoch, header.beneficiary, certificate);
   for (const evidence of body.evidence)
     includeEvidence(chain, base.state, prepared.epoch, context.params.evidenceEpochs, header.beneficiary, evidence);
   advanceDrift(base.state, context.params, body.workShares.length);
@@ -271,6 +294,10 @@ export const importBlock = (
   return { block, receipts, ops, peaks: prepared.peaks, finality: must(finality.get(base.state, ONLY), "finality") };
 };
 
+/** Checks and runs a block whose shares' verdicts are at hand. Throws RuleError. */
+export const importBlock = (chain: Chain, base: Base, block: Block, isEthash: (share: WorkShare) => boolean): Outcome =>
+  beginImport(chain, base, block)(isEthash);
+
 /** What a producer puts into a block. */
 export interface Proposal {
   readonly slot: number;
@@ -279,25 +306,37 @@ export interface Proposal {
   readonly transactions: Iterable<Transaction>;
   /** Best first; their mixes are Ethash's. Those that this block cannot include are left out. */
   readonly workShares: Iterable<WorkShare>;
-  readonly certificates: readonly Certificate[];
-  readonly evidence: readonly Evidence[];
+  /** Best first. Those that this block cannot include take no place. */
+  readonly certificates: Iterable<Certificate>;
+  readonly evidence: Iterable<Evidence>;
   /** Told of each transaction that cannot be in this block: by a rule, or (any other Error) by a bug of ours that it met. */
   readonly onRefused: (tx: Transaction, error: Error) => void;
+  /** Told of a bug of ours that a certificate or evidence met, which is left out. */
+  readonly onBug: (error: Error) => void;
 }
 
-/** Includes what breaks no rule, and gives that. */
-const including = <T>(state: State, items: readonly T[], include: (item: T) => void): T[] =>
-  items.filter((item) => {
+/** Includes what breaks no rule and meets no bug until a block has as many as it takes, and gives those. */
+const including = <T>(
+  { onBug }: Proposal,
+  state: State,
+  items: Iterable<T>,
+  max: number,
+  include: (item: T) => void,
+): T[] => {
+  const included: T[] = [];
+  for (const item of items) {
     const before = state.snapshot();
     try {
       include(item);
-      return true;
+      if (included.push(item) === max) break;
     } catch (error) {
-      if (!(error instanceof RuleError)) throw error;
+      if (error instanceof DatabaseError) throw error;
+      if (!(error instanceof RuleError)) onBug(error as Error);
       state.revert(before);
-      return false;
     }
-  });
+  }
+  return included;
+};
 
 /** Builds an unsigned block on a base: the same steps as importBlock, filling in what that compares. */
 export const buildBlock = (
@@ -308,6 +347,7 @@ export const buildBlock = (
   const prepared = prepare(chain, base, proposal.slot);
   const mixHash = mixReveal(base.header.mixHash, proposal.randaoReveal);
   const context = prepared.context(mixHash, proposal.beneficiary);
+  const bugs = marketSystemStep(base.state, context);
   const { transactions, receipts, gasUsed } = runTransactions(
     base.state,
     context,
@@ -322,11 +362,12 @@ export const buildBlock = (
     () => true,
     () => undefined,
   );
-  const certificates = including(base.state, proposal.certificates, (certificate) =>
-    includeCertificate(base.state, chain.genesisHash, prepared.epoch, proposal.beneficiary, certificate),
+  const openEpoch = firstOpenEpoch(chain.genesis, prepared.epoch);
+  const certificates = including(proposal, base.state, proposal.certificates, MAX_CERTIFICATES, (certificate) =>
+    includeCertificate(base.state, chain.genesisHash, openEpoch, proposal.beneficiary, certificate),
   );
   const { evidenceEpochs } = context.params;
-  const evidence = including(base.state, proposal.evidence, (item) =>
+  const evidence = including(proposal, base.state, proposal.evidence, MAX_EVIDENCE, (item) =>
     includeEvidence(chain, base.state, prepared.epoch, evidenceEpochs, proposal.beneficiary, item),
   );
   advanceDrift(base.state, context.params, workShares.length);
@@ -355,5 +396,5 @@ export const buildBlock = (
     randaoReveal: proposal.randaoReveal,
   };
   const final = must(finality.get(base.state, ONLY), "finality");
-  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks, finality: final };
+  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks, finality: final, bugs };
 };

@@ -13,8 +13,8 @@ import {
   makeFolder,
   readJson,
   validatorKeys,
+  writeNewSecret,
   writeNodeFolder,
-  writeSecret,
 } from "./folder.ts";
 import type { NodeInfo } from "./node.ts";
 import { freePorts } from "./ports.ts";
@@ -42,6 +42,8 @@ export interface TestnetOptions {
   /** The IP address that p2p listens on; left out: 127.0.0.1. */
   readonly p2pHost?: string;
   readonly p2pPort: number;
+  /** MiB of the disk that data may not fill. */
+  readonly diskReserveMib?: number;
 }
 
 /** One process of the network. */
@@ -138,6 +140,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
       })),
     });
 
+  const disk = options.diskReserveMib === undefined ? [] : ["--disk-reserve", String(options.diskReserveMib)];
   const members: Member[] = [];
   const startValidator = async (member: Member, index: number, bootstrap: readonly string[]): Promise<NodeInfo> => {
     const info = join(member.datadir, "node.json");
@@ -158,6 +161,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
         // Nobody else has these folders, and a network of seconds should not wait.
         "--doppelganger-epochs",
         "0",
+        ...disk,
         ...(options.hostNames ?? []).flatMap((name) => ["--rpc-host-name", name]),
         ...(options.origins ?? []).flatMap((origin) => ["--rpc-origin", origin]),
         ...bootstrap.flatMap((address) => ["--bootstrap", address]),
@@ -168,7 +172,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
   };
   const startWorker = (member: Member): void => {
     member.process = launch(
-      ["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl, "--cores", "1"],
+      ["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl, "--cores", "1", ...disk],
       member.log,
     );
   };
@@ -207,7 +211,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
     for (const [i, key] of workers.entries()) {
       const folder = join(datadir, `worker-${i + 1}`);
       makeFolder(folder);
-      writeSecret(join(folder, "worker.json"), `${JSON.stringify({ address: addressOf(key), privateKey: key })}\n`);
+      writeNewSecret(join(folder, "worker.json"), `${JSON.stringify({ address: addressOf(key), privateKey: key })}\n`);
       const member: Member = {
         name: `worker-${i + 1}`,
         role: "worker",

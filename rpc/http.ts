@@ -78,6 +78,13 @@ export const readBody = (
     else request.on("data", onData).on("end", onEnd).on("error", fail).on("close", onClose);
   });
 
+/** Bytes a second that a transfer has to reach in the long run, and the time that it has beside. */
+const MIN_BYTES_PER_SECOND = 16 * 1024;
+const SLACK_MS = 60_000;
+
+/** Tells whether a transfer is so slow that it only keeps a place from others. */
+export const isTooSlow = (ms: number, bytes: number): boolean => ms > SLACK_MS + (1_000 * bytes) / MIN_BYTES_PER_SECOND;
+
 /** Refuses a request and ends its connection: what is left of its body is not waited for. */
 export const refuse = (response: ServerResponse, { status, message }: HttpError): void => {
   if (response.headersSent || response.destroyed) return void response.destroy();

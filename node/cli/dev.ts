@@ -10,7 +10,7 @@ import { LOCAL_ORIGINS } from "../../rpc/origins.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
-import { type AccessFlags, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
+import { type AccessFlags, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 import { serve } from "./serve.ts";
 
@@ -22,11 +22,12 @@ interface DevFlags extends AccessFlags {
   datadir?: string;
   accounts: number;
   stratum?: number;
+  diskReserve: number;
   json?: boolean;
 }
 
 export const devCommand = (): Command =>
-  new Command("dev")
+  diskOption(new Command("dev"))
     .description("start one node with one validator, timed blocks and funded accounts")
     .option("--host <host>", "address that the RPC and Stratum listen on", host, "127.0.0.1")
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
@@ -65,6 +66,7 @@ export const devCommand = (): Command =>
             openOrigins: LOCAL_ORIGINS,
           },
           stratum: flags.stratum === undefined ? undefined : { host: flags.host, port: flags.stratum },
+          diskReserveMib: flags.diskReserve,
           log: createLog({ path: join(datadir, "node.log") }),
         }),
       );

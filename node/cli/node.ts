@@ -12,6 +12,7 @@ import {
   type AccessFlags,
   address,
   addressesToListen,
+  diskOption,
   host,
   multiaddrs,
   port,
@@ -37,6 +38,7 @@ interface NodeFlags extends AccessFlags {
   announce?: string[];
   dataCache: number;
   dataPinned: number;
+  diskReserve: number;
   keystores?: string;
   passwordFile?: string;
   remoteSigner?: string;
@@ -57,7 +59,7 @@ const sourceOf = ({ keystores, passwordFile, remoteSigner, tokenFile }: NodeFlag
 };
 
 export const nodeCommand = (): Command =>
-  new Command("node")
+  diskOption(new Command("node"))
     .description("start a node from its folder; it validates where the folder holds validator.json")
     .requiredOption("--datadir <folder>", "folder with genesis.json")
     .option("--genesis <file>", "genesis document to put into a new folder")
@@ -85,8 +87,8 @@ export const nodeCommand = (): Command =>
     .option(
       "--doppelganger-epochs <n>",
       "epochs to listen, before signing, for another program that signs with the same keys; 0: none",
-      whole(0, 100),
-      2,
+      whole(0, 1_000),
+      8,
     )
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
@@ -107,6 +109,7 @@ export const nodeCommand = (): Command =>
             announce: flags.announce ?? [],
           },
           data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
+          diskReserveMib: flags.diskReserve,
           stratum: flags.stratum === undefined ? undefined : { host: flags.stratumHost, port: flags.stratum },
           beneficiary: flags.beneficiary,
           log: createLog({ level: flags.logLevel }),

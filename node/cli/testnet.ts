@@ -4,12 +4,12 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { stopping, stopSignal } from "../stop.ts";
 import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
-import { type AccessFlags, addressToListen, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
+import { type AccessFlags, addressToListen, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 
 /** Adds the options of a local network to a command. */
 export const testnetOptions = (command: Command): Command =>
-  command
+  diskOption(command)
     .option("--validators <n>", "validators, each a process of its own", whole(1, 16), 4)
     .option("--workers <n>", "workers, each on a validator's RPC", whole(0, 16), 4)
     .option("--slots <n>", "slots that each worker holds in the genesis pool", whole(1, 64), 8)
@@ -35,6 +35,7 @@ export interface TestnetFlags extends AccessFlags {
   port: number;
   p2pHost: string;
   p2pPort: number;
+  diskReserve: number;
 }
 
 export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
@@ -50,6 +51,7 @@ export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
   origins: flags.rpcOrigin,
   p2pHost: flags.p2pHost,
   p2pPort: flags.p2pPort,
+  diskReserveMib: flags.diskReserve,
 });
 
 /** Prints the network as one table, with its accounts and the warning that goes with them. */

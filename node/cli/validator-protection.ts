@@ -4,7 +4,7 @@ import { Command } from "commander";
 import type { Database } from "../../chain/db.ts";
 import type { Hash } from "../../lib/bytes.ts";
 import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
-import { writeSecret } from "../folder.ts";
+import { writeNewSecret } from "../folder.ts";
 import { openGenesis } from "../genesis-file.ts";
 import { exportInterchange, importInterchange, type NamedValidator, readInterchange } from "../slashing-interchange.ts";
 import { openProtectionDb } from "../slashing-protection.ts";
@@ -64,10 +64,11 @@ export const protectionCommand = (): Command => {
   const command = new Command("protection").description("carry what was signed from one program to another (EIP-3076)");
   shared(command.command("export"))
     .description("write what this node's validators signed; then never sign with them here again")
-    .action(async (file: string, flags: Flags) =>
+    .option("--force", "replace the file")
+    .action(async (file: string, flags: Flags & { force?: boolean }) =>
       withProtection(flags, async (db, genesisHash, validators) => {
         const interchange = exportInterchange(db, genesisHash, validators);
-        writeSecret(file, `${JSON.stringify(interchange, null, 2)}\n`);
+        writeNewSecret(file, `${JSON.stringify(interchange, null, 2)}\n`, flags.force ?? false);
         print(`${interchange.data.length} validators in ${file}`);
       }),
     );

@@ -1,8 +1,8 @@
 import type { State } from "../../chain/state.ts";
-import { type Address, concat, type Hash, toHex, utf8, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, concat, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, record, uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
-import { recoverCompact } from "../../lib/secp256k1.ts";
+import { recoverOfWallet } from "../../lib/secp256k1.ts";
 import { encodeAbi } from "../abi.ts";
 import { revert } from "../revert.ts";
 import { MARKET, numberId } from "../tables.ts";
@@ -18,8 +18,6 @@ import { MARKET_TABLE, tableOf } from "./tables.ts";
 const CHANGES_PER_BLOCK = 1_024;
 const MAX_JOIN = 4_096n;
 const MAX_LEAVE = 256;
-/** Joins and leaves take effect so many epochs later, before the mixes of that epoch exist. */
-const DELAY_EPOCHS = 2;
 
 const JOIN = 0;
 const LEAVE = 1;
@@ -94,11 +92,11 @@ export const askToJoin = (env: Env, join: Join, value: bigint, signature?: Uint8
   if (value !== join.count * stake) revert(`the value must be ${join.count * stake} wei`);
   if (signature) {
     const { joins } = workerOf(state, join.worker);
-    if (recoverCompact(joinHash(block.genesisHash, join, joins), toHex(signature)) !== join.worker)
+    if (recoverOfWallet(joinHash(block.genesisHash, join, joins), signature) !== join.worker)
       revert("not the worker's signature");
     countJoin(state, join.worker);
   }
-  const epoch = block.epoch + DELAY_EPOCHS;
+  const epoch = block.epoch + block.params.membershipEpochs;
   push(state, { ...join, epoch, kind: JOIN, count: Number(join.count), stake, slot: 0 });
   const { pool: at, worker, validator, staker, count } = join;
   emitAt(env, MARKET, MARKET_EVENTS.JoinRequested!, at, worker, validator, staker, count, BigInt(epoch));
@@ -107,7 +105,7 @@ export const askToJoin = (env: Env, join: Join, value: bigint, signature?: Uint8
 /** Asks for slots to leave. Reverts unless they are the sender's, as worker or staker. */
 export const askToLeave = (env: Env, sender: Address, ids: readonly bigint[]): void => {
   if (ids.length > MAX_LEAVE) revert(`a leave takes at most ${MAX_LEAVE} slots`);
-  const epoch = env.block.epoch + DELAY_EPOCHS;
+  const epoch = env.block.epoch + env.block.params.membershipEpochs;
   for (const id of ids) {
     const slot = (id <= BigInt(Number.MAX_SAFE_INTEGER) && slotOf(env.state, Number(id))) || revert("no such slot");
     if (slot.worker !== sender && slot.staker !== sender) revert("not your slot");
