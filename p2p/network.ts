@@ -14,7 +14,7 @@ import { createExchange } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
 import { startDiscovery } from "./discovery.ts";
 import { startGossip } from "./gossip.ts";
-import { createHost } from "./host.ts";
+import { createHost, MAX_OUTBOUND } from "./host.ts";
 import { type LotReceipts, openLotReceipts } from "./lots.ts";
 import type { OrderBook } from "./orders/book.ts";
 import { startOrderExchange } from "./orders/exchange.ts";
@@ -67,7 +67,7 @@ export const createNetwork = async ({
   orders,
   log,
 }: NetworkOptions): Promise<Network> => {
-  const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash });
+  const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash, log });
   const sync = createSync({ host, engine, log });
   const exchange = createExchange({ host, genesisHash: engine.genesisHash, store: data, log });
   const lots = openLotReceipts(dataDb, engine, host);
@@ -114,16 +114,21 @@ export const createNetwork = async ({
     }
     // Written when it grows, so that a node that is killed knows its peers too.
     if (known.size > before) save();
-    const dial = async (address: string): Promise<void> => {
+    const free = MAX_OUTBOUND - host.getConnections().filter(({ direction }) => direction === "outbound").length;
+    const isNew = (address: string): boolean => {
       const id = address.split("/p2p/")[1];
-      if (id === host.peerId.toString() || (id && connected.has(id))) return;
+      return id !== host.peerId.toString() && !(id && connected.has(id));
+    };
+    const dial = async (address: string): Promise<void> => {
       try {
         await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) });
       } catch (error) {
         log.debug({ address, error: (error as Error).message }, "not reached");
       }
     };
-    await Promise.all([...known].map(dial));
+    // The bootstrap nodes come first.
+    const some = [...known].filter(isNew).slice(0, Math.max(0, free));
+    await Promise.all(some.map(dial));
   };
 
   return {

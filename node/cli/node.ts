@@ -7,7 +7,7 @@ import { adoptGenesis } from "../genesis-file.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
 import type { ValidatorSource } from "../validator-source.ts";
-import { address, checkMultiaddr, port, several, url, whole } from "./options.ts";
+import { address, checkMultiaddr, listenAddress, port, several, url, whole } from "./options.ts";
 import { fail, print } from "./output.ts";
 import { serve } from "./serve.ts";
 
@@ -16,7 +16,7 @@ interface NodeFlags {
   genesis?: string;
   host: string;
   port: number;
-  p2pHost: string;
+  p2pHost?: string[];
   p2pPort: number;
   bootstrap?: string[];
   stratum?: number;
@@ -51,7 +51,7 @@ export const nodeCommand = (): Command =>
     .option("--genesis <file>", "genesis document to put into a new folder")
     .option("--host <host>", "address that the RPC listens on", "127.0.0.1")
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
-    .option("--p2p-host <host>", "address that p2p listens on", "127.0.0.1")
+    .option("--p2p-host <host>", "an address that p2p listens on, IPv4 or IPv6; 127.0.0.1 if none is given", several)
     .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
     .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
     .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
@@ -85,7 +85,7 @@ export const nodeCommand = (): Command =>
           doppelgangerEpochs: flags.doppelgangerEpochs,
           rpc: { host: flags.host, port: flags.port },
           p2p: {
-            listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`],
+            listen: (flags.p2pHost ?? ["127.0.0.1"]).map((host) => listenAddress(host, flags.p2pPort)),
             bootstrap: flags.bootstrap ?? [],
             announce: flags.announce ?? [],
           },

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { multiaddr } from "@multiformats/multiaddr";
 import { InvalidArgumentError, Option } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
@@ -58,6 +59,12 @@ export const checkMultiaddr = (text: string): void => {
   } catch {
     throw new Error(`"${text}" is no address of a node, like /ip4/127.0.0.1/tcp/30303/p2p/12D3KooW…`);
   }
+};
+
+/** Makes libp2p's name of an IP address and a port. Throws where it is no IP address. */
+export const listenAddress = (host: string, port: number): string => {
+  if (isIP(host) === 0) throw new Error(`"${host}" is no IP address that a node can listen on`);
+  return `/ip${isIP(host)}/${host}/tcp/${port}`;
 };
 
 /** Where commands find a node when none is named. */

@@ -198,7 +198,7 @@ t.test(
     const hash = hashHeader(orphanHeader);
     const orphan: Block = { ...base, header: orphanHeader, hash, signature: signCompact(hash, keys[0]!.secp) };
     await t.rejects(engine.importBlock({ ...orphan, signature: signCompact(hash, alice.key) }), {
-      code: "block-parent-unknown",
+      code: "block-signer",
     });
     let came = 0;
     const importBlock = far.engine.importBlock;
