@@ -14,6 +14,8 @@ const MS_PER_NAME = 0.002;
 /** What a message costs that is known, or of no topic: it was decrypted, copied and hashed. */
 const MS_PER_REPEAT = 0.05;
 const MS_PER_REPEATED_BYTE = 3e-6;
+/** What a message costs at least that no honest peer can have sent. */
+const MS_PER_REJECT = 10;
 
 interface Message {
   readonly topic: string;
@@ -130,7 +132,7 @@ export const createGossipGate = (host: Host): GossipGate => {
       looking.get(data)?.();
       const { result, laterMs } = await judging;
       if (result === TopicValidatorResult.Accept) budget.reward(peer);
-      else budget.spend(peer, ms + laterMs);
+      else budget.spend(peer, ms + laterMs + (result === TopicValidatorResult.Reject ? MS_PER_REJECT : 0));
       return result;
     },
   };

@@ -65,9 +65,13 @@ export const createPlaces = (now: Clock = monotonic): Places => {
   const isResting = (peer: string): boolean => (records.get(peer)?.restUntil ?? 0) > now();
   const hasPlace = (claim: Claim): boolean => {
     const turns = [...running.values()];
-    if (claim === "poked") return turns.filter((turn) => turn.claim === "poked").length < POKED;
+    const same = turns.filter((turn) => turn.claim === claim);
+    if (claim === "poked") return same.length < POKED;
     const others = turns.filter((turn) => turn.claim !== "poked");
-    return others.filter(isBrisk).length < BRISK && others.length < RUNNING + (claim === "known" ? KEPT : 0);
+    // Strangers, who may be any number, keep no place from those that are known, however brisk they are.
+    return claim === "known"
+      ? same.filter(isBrisk).length < BRISK && others.length < RUNNING + KEPT
+      : others.filter(isBrisk).length < BRISK && others.length < RUNNING;
   };
   return {
     take: (peer, claim) => {

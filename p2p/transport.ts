@@ -74,8 +74,9 @@ const guardOf = (
       try {
         scan.push(data);
       } catch (error) {
-        connection.abort(error as Error);
+        return connection.abort(error as Error);
       }
+      if (connection.status !== "open") return;
       if (scan.frames !== frames) hold.set(0);
       frames = scan.frames;
       hold.set(scan.pendingBytes);
