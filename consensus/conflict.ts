@@ -10,11 +10,14 @@ import { active, checkpoints, must, ONLY } from "./records.ts";
 /** Two checkpoints that exclude each other are final: a third of the power signed for both, and these certificates prove it. */
 export class ConflictError extends Error {
   override readonly name = "ConflictError";
+  /** The first block of the other chain that is not on ours. */
+  readonly branch: Hash;
   readonly proofs: { readonly ours: readonly Certificate[]; readonly theirs: readonly Certificate[] };
 
-  constructor(message: string, ours: readonly Certificate[], theirs: readonly Certificate[]) {
+  constructor(message: string, branch: Hash, proofs: ConflictError["proofs"]) {
     super(message);
-    this.proofs = { ours, theirs };
+    this.branch = branch;
+    this.proofs = proofs;
   }
 }
 
@@ -53,11 +56,14 @@ export const createRivalWatch = (options: {
   /** The present epoch, and how far back what is signed can be punished: older keys prove nothing. */
   readonly window: () => { readonly present: number; readonly epochs: number };
   readonly onVerified: (attestation: Attestation) => void;
+  /** Branches that the operator has settled: they stop nobody again. */
+  readonly settled: readonly Hash[];
   readonly onConflict: (error: ConflictError) => void;
 }): RivalWatch => {
-  const { chain, store, head, final, stateOf, isOnChain, window, onVerified, onConflict } = options;
+  const { chain, store, head, final, stateOf, isOnChain, window, onVerified, settled, onConflict } = options;
   const { genesisHash } = chain;
-  const rivals = new Set<Hash>();
+  /** Blocks of other chains, each with the first of its branch. */
+  const rivals = new Map<Hash, Hash>();
   const tallies = new Map<string, Tally>();
 
   /** The electorates that a certificate may be of: those named here for its epoch, or in force now, whose bitmap it has. */
@@ -106,23 +112,20 @@ export const createRivalWatch = (options: {
   return {
     has: (hash) => rivals.has(hash),
     add: (block) => {
-      rivals.add(block.hash);
+      const branch = rivals.get(block.header.parentHash) ?? block.hash;
+      rivals.set(block.hash, branch);
       if (rivals.size > MAX_HEADERS) rivals.delete(rivals.keys().next().value!);
+      if (settled.includes(branch)) return;
       for (const certificate of block.body.certificates) {
         const tally = count(certificate);
         if (!tally || !excludes(tally)) continue;
         const theirs = [...tallies.values()]
           .filter(({ electorate, bits }) => electorate.isQuorum(bits))
           .flatMap((each) => each.certificates);
-        const ours = certificatesFor(store, head(), final().block);
-        const { sourceHash } = tally.link;
-        onConflict(
-          new ConflictError(
-            `two conflicting final checkpoints: ${final().block.hash} of epoch ${final().epoch} here, and ${sourceHash} of epoch ${tally.link.sourceEpoch} on another chain`,
-            ours,
-            theirs,
-          ),
-        );
+        const { epoch, block: ours } = final();
+        const { sourceEpoch, sourceHash } = tally.link;
+        const message = `two conflicting final checkpoints: ${ours.hash} of epoch ${epoch} here, ${sourceHash} of epoch ${sourceEpoch} on another chain`;
+        onConflict(new ConflictError(message, branch, { ours: certificatesFor(store, head(), ours), theirs }));
       }
     },
   };

@@ -24,7 +24,7 @@ import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
 import { createShareIntake } from "./share-intake.ts";
 import type { SharePool } from "./share-pool.ts";
-import { type Base, checkShares, importBlock, type Outcome, prepare } from "./transition.ts";
+import { type Base, beginImport, type Outcome, prepare } from "./transition.ts";
 import { createUpgradeWatch } from "./upgrade-watch.ts";
 import { createVoteIntake } from "./vote-intake.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
@@ -52,6 +52,8 @@ export interface EngineOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
+  /** First blocks of chains that exclude this one, of which the operator knows; see RivalWatch. */
+  readonly settled?: readonly Hash[];
   /** Where Ethash is computed; left out: in threads of the engine's own. It ends with the engine. */
   readonly ethash?: Ethash;
 }
@@ -224,6 +226,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       return { present, epochs: paramsAt(genesis, eraOf(genesis, present)).evidenceEpochs };
     },
     onVerified: desk.watchVote,
+    settled: options.settled ?? [],
     onConflict: stop,
   });
   const admission = createAdmission({
@@ -268,12 +271,6 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     await intake.add(share);
     emit("share", share);
   };
-  /** What the transition asks of a block's shares: found out before it runs, since it waits for nothing. */
-  const verdictsOf = async (parent: Block, block: Block): Promise<(share: WorkShare) => boolean> => {
-    if (block.body.workShares.length > 0) checkShares(chain, baseOf(parent), block);
-    return intake.verdicts(block);
-  };
-
   /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
   const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
     const left: Block[] = [];
@@ -352,7 +349,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     if (store.head(block.hash)) return "known";
     try {
       const signer = admission.screen(block, source);
-      const parent = store.block(block.header.parentHash);
+      const parent = store.head(block.header.parentHash);
       if (rivals.has(block.header.parentHash) || (parent && !isOnFinal(parent))) {
         rivals.add(block);
         return failConsensus("block-not-on-finalized", block.header.parentHash);
@@ -360,8 +357,8 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       if (!parent) return waiting.forParent(block, signer);
       const earlyMs = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
       if (earlyMs > 0) return waiting.forSlot(block, signer, earlyMs, () => importLater(block));
-      const isEthash = await verdictsOf(parent, block);
-      await keep(importBlock(chain, baseOf(parent), block, isEthash));
+      const run = beginImport(chain, baseOf(parent), block);
+      await keep(run(await intake.verdicts(block)));
     } catch (error) {
       admission.onRefused(block, error);
       throw error;
@@ -415,7 +412,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       const { epoch, hash } = forkChoice.justified();
       return { epoch, hash, number: mustBlock(hash).header.number };
     },
-    has: (hash) => store.block(hash) !== undefined,
+    has: (hash) => store.head(hash) !== undefined,
     stateOf,
     baseOf,
     nextContext,
@@ -427,7 +424,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     adopt: (outcome) =>
       enqueue(async () => {
         if (dead) throw dead;
-        if (!store.block(outcome.block.hash)) await keep(outcome);
+        if (!store.head(outcome.block.hash)) await keep(outcome);
       }),
     addTransaction: (raw) => {
       const tx = raw instanceof Uint8Array ? decodeTransaction(raw) : raw;

@@ -234,28 +234,34 @@ const checkBlock = (chain: Chain, base: Base, block: Block): Prepared => {
 };
 
 /**
- * Checks a block's work shares as importBlock will, all but Ethash itself: who makes this node compute that has signed as
- * the slot's proposer, and paid for each share. Throws RuleError. `base.state` is to be thrown away.
+ * Checks all of a block that costs little, its work shares but for Ethash included: who makes this node compute that has signed as
+ * the slot's proposer, and paid for each share. Throws RuleError. Gives what runs the rest, once Ethash has said of each share
+ * whether it is its own, since that takes other threads' time; it throws RuleError likewise, and `base.state` is then to be
+ * thrown away. Costs most: signatures of transactions, certificates, state roots.
  */
-export const checkShares = (chain: Chain, base: Base, block: Block): void => {
-  const prepared = checkBlock(chain, base, block);
-  const context = prepared.context(block.header.mixHash, block.header.beneficiary);
-  includeShares(base.state, { ...context, registered: prepared.registered }, block.body.workShares, () => true, refuse);
-};
-
-/**
- * Checks and runs a block on its parent. `isEthash` tells of each of its shares what Ethash said before, since that takes
- * other threads' time. Throws RuleError where it breaks a rule; `base.state` is then to be thrown away.
- * Costs most: signatures of transactions, certificates, state roots.
- */
-export const importBlock = (
+export const beginImport = (
   chain: Chain,
   base: Base,
   block: Block,
+): ((isEthash: (share: WorkShare) => boolean) => Outcome) => {
+  const { header, body } = block;
+  const prepared = checkBlock(chain, base, block);
+  const context = prepared.context(header.mixHash, header.beneficiary);
+  const { registered } = prepared;
+  const before = base.state.snapshot();
+  includeShares(base.state, { ...context, registered }, body.workShares, () => true, refuse);
+  base.state.revert(before);
+  return (isEthash) => runBlock(chain, base, block, prepared, isEthash);
+};
+
+const runBlock = (
+  chain: Chain,
+  base: Base,
+  block: Block,
+  prepared: Prepared,
   isEthash: (share: WorkShare) => boolean,
 ): Outcome => {
   const { header, body } = block;
-  const prepared = checkBlock(chain, base, block);
   const context = prepared.context(header.mixHash, header.beneficiary);
   const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
   const { registered } = prepared;
@@ -272,6 +278,10 @@ export const importBlock = (
   equal("header-state-root", header.stateRoot, root);
   return { block, receipts, ops, peaks: prepared.peaks, finality: must(finality.get(base.state, ONLY), "finality") };
 };
+
+/** Checks and runs a block whose shares' verdicts are at hand. Throws RuleError. */
+export const importBlock = (chain: Chain, base: Base, block: Block, isEthash: (share: WorkShare) => boolean): Outcome =>
+  beginImport(chain, base, block)(isEthash);
 
 /** What a producer puts into a block. */
 export interface Proposal {
