@@ -14,11 +14,12 @@ export interface FrameScan {
 
 /**
  * Makes a scan of frames that begin with a head. `bodyBytes` reads a head, and gives the bytes that follow it; undefined while
- * the head is not complete. What it throws ends the push.
+ * the head is not complete. `onBody` sees the pieces of bodies. What they throw ends the push.
  */
 export const createFrameScan = (
   maxHeadBytes: number,
   bodyBytes: (head: Uint8Array) => number | undefined,
+  onBody?: (piece: Uint8Array) => void,
 ): FrameScan => {
   const head = new Uint8Array(maxHeadBytes);
   let headBytes = 0;
@@ -36,6 +37,7 @@ export const createFrameScan = (
         if (left === undefined && headBytes === maxHeadBytes) throw new Error("the head of a frame does not end");
       } else {
         const taken = Math.min(left, piece.length - at);
+        onBody?.(piece.subarray(at, at + taken));
         at += taken;
         left -= taken;
         pending += taken;
@@ -59,3 +61,12 @@ export const createFrameScan = (
     },
   };
 };
+
+const MAX_VARINT_BYTES = 5;
+
+/** Makes a scan of frames with a varint of their length before them, as libp2p's own protocols have them. */
+export const createPrefixScan = (): FrameScan =>
+  createFrameScan(MAX_VARINT_BYTES, (head) => {
+    if ((head.at(-1)! & 0x80) !== 0) return undefined;
+    return head.reduceRight((length, byte) => length * 128 + (byte & 0x7f), 0);
+  });

@@ -21,6 +21,10 @@ const RESULTS = {
   retry: TopicValidatorResult.Ignore,
 };
 
+/** What these rules say rests on the head's state: a node that is behind does not know those that registered since. */
+const OF_THE_HEAD: ReadonlySet<string> = new Set(["evidence-signature", "vote-member"]);
+const BEHIND_MS = 60_000;
+
 /** What a message of no use cost beyond its first look: a block is run in the engine's queue, a share's Ethash in a thread. */
 const LATER_MS: Record<Kind, number> = { block: 50, tx: 0, vote: 0, share: 5, evidence: 0, order: 0 };
 
@@ -38,6 +42,7 @@ export const startGossip = (options: {
   const mayOrder = createLimiter();
 
   const gate = createGossipGate(host);
+  const isBehind = (): boolean => engine.now() - engine.head().header.timestamp * 1000 > BEHIND_MS;
 
   /** Judges what came. Throws RuleError; `later` is called before what is not done at once. */
   const take: Record<Kind, (bytes: Uint8Array, peer: PeerId, later: () => void) => Promise<void>> = {
@@ -90,7 +95,8 @@ export const startGossip = (options: {
           if (error instanceof RuleError) {
             log.debug({ kind, peer: peer.toString(), error: error.message }, "gossip refused");
             // A vote for a block that is still on its way is no fault, and comes again with the block's certificates.
-            return { result: RESULTS[error.verdict], laterMs };
+            const verdict = OF_THE_HEAD.has(error.code) && isBehind() ? "ignore" : error.verdict;
+            return { result: RESULTS[verdict], laterMs };
           }
           log.error({ kind, error: (error as Error).stack }, "a message met a bug of ours");
           return { result: TopicValidatorResult.Ignore, laterMs };

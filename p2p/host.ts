@@ -18,6 +18,7 @@ import { boundedDatastore } from "./bounded-datastore.ts";
 import { createConnectionLimits, MAX_INBOUND } from "./connection-limits.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 import { createPeerBudget, type PeerBudget } from "./peer-budget.ts";
+import type { StreamNeeds } from "./stream-watch.ts";
 import { KINDS, kademliaProtocol, MAX_MESSAGE_BYTES, topicOf } from "./topics.ts";
 import { boundedYamux } from "./transport.ts";
 
@@ -50,14 +51,16 @@ const peerKey = async (datadir: string) => {
 export const MAX_OUTBOUND = 48;
 /** Bytes of frames, of all peers together, that have begun to come. */
 const MAX_INCOMING_BYTES = 32 * 1024 * 1024;
-/** Bytes that a stream of libp2p's own protocols needs: 32 a ping; a question to Kademlia, or an announcement. */
-const STREAM_CAPS = (genesisHash: Hash) =>
-  new Map([
+/** 32 bytes a ping; who a peer is; a question to Kademlia, or an announcement. */
+const needsOf = (genesisHash: Hash): StreamNeeds => ({
+  caps: new Map([
     ["/ipfs/ping/1.0.0", 4 * 1024],
     ["/ipfs/id/1.0.0", 16 * 1024],
     ["/ipfs/id/push/1.0.0", 16 * 1024],
     [kademliaProtocol(genesisHash), 64 * 1024],
-  ]);
+  ]),
+  isPrefixed: (protocol) => protocol.startsWith("/meshsub/") || protocol === kademliaProtocol(genesisHash),
+});
 /** An envelope of gossip: the largest message, its topic, and what control messages ride along. */
 const MAX_GOSSIP_BYTES = Math.max(...Object.values(MAX_MESSAGE_BYTES)) + 256 * 1024;
 
@@ -138,7 +141,7 @@ export const createHost = async (options: {
     }),
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [boundedYamux({ incoming, caps: STREAM_CAPS(genesisHash) })],
+    streamMuxers: [boundedYamux({ incoming, needs: needsOf(genesisHash) })],
     connectionManager: {
       maxConnections: MAX_INBOUND + MAX_OUTBOUND,
       maxIncomingPendingConnections: MAX_PENDING,

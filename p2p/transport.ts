@@ -4,6 +4,7 @@ import { type Clock, createBucket, monotonic } from "./bucket.ts";
 import { type Bytes, createFrameScan } from "./frame-scan.ts";
 import type { Ledger } from "./ledger.ts";
 import { processorMs } from "./peer-budget.ts";
+import { createStreamWatch, type StreamNeeds } from "./stream-watch.ts";
 
 /** Bytes under way on one stream before the other side says that it has read them. */
 const WINDOW_BYTES = 1024 * 1024;
@@ -35,37 +36,32 @@ interface Guard {
 const guardOf = (
   connection: MessageStream,
   muxer: () => StreamMuxer,
-  { incoming, caps, now = monotonic }: TransportOptions,
+  { incoming, needs, now = monotonic }: TransportOptions,
 ): Guard => {
   const pace = createBucket(PACE.capacity, PACE.perSecond, now);
-  const hold = incoming.open(() => connection.abort(new Error("a frame that does not end")));
-  connection.addEventListener("close", () => hold.release(), { once: true });
-  const least = Math.min(...caps.values());
-  const told = new Map<number, number>();
-  const forgetClosed = (): void => {
-    const open = new Set(muxer().streams.map(({ id }) => Number(id)));
-    for (const stream of told.keys()) if (!open.has(stream)) told.delete(stream);
+  const onStuck = (): void => connection.abort(new Error("a frame that does not end"));
+  const hold = incoming.open(onStuck);
+  const watch = createStreamWatch(muxer, needs, incoming, onStuck);
+  const release = (): void => {
+    hold.release();
+    watch.release();
   };
-  const count = (stream: number, length: number): void => {
-    const bytes = (told.get(stream) ?? 0) + length;
-    told.set(stream, bytes);
-    if (bytes <= least) return;
-    const open = muxer().streams.find(({ id }) => id === String(stream));
-    if (!open) told.delete(stream);
-    else if (bytes > (caps.get(open.protocol) ?? Number.POSITIVE_INFINITY)) open.abort(new Error("more than it needs"));
-  };
-  const scan = createFrameScan(HEAD_BYTES, (head) => {
+  connection.addEventListener("close", release, { once: true });
+  let current = 0;
+  const onHead = (head: Uint8Array): number | undefined => {
     if (head.length < HEAD_BYTES) return undefined;
     const view = new DataView(head.buffer, head.byteOffset);
-    const [type, flags, stream, length] = [head[1], view.getUint16(2), view.getUint32(4), view.getUint32(8)];
+    const [type, flags, length] = [head[1], view.getUint16(2), view.getUint32(8)];
+    current = view.getUint32(4);
     if ((flags & FLAG_SYN) !== 0) pace.spend(MS_PER_STREAM);
-    if ((flags & FLAGS_END) !== 0) told.delete(stream);
+    if ((flags & FLAGS_END) !== 0) watch.onEnd(current);
     if (type !== TYPE_DATA) return 0;
-    if (length > WINDOW_BYTES) throw new Error(`a frame of ${length} bytes`);
-    if (told.size > 4 * MAX_STREAMS) forgetClosed();
-    count(stream, length);
-    return length;
-  });
+    return length <= WINDOW_BYTES ? length : fail(length);
+  };
+  const fail = (length: number): never => {
+    throw new Error(`a frame of ${length} bytes`);
+  };
+  const scan = createFrameScan(HEAD_BYTES, onHead, (piece) => watch.onBytes(current, piece));
   let began = 0;
   let frames = 0;
   return {
@@ -74,9 +70,9 @@ const guardOf = (
       try {
         scan.push(data);
       } catch (error) {
-        return connection.abort(error as Error);
+        connection.abort(error as Error);
       }
-      if (connection.status !== "open") return;
+      if (connection.status !== "open") return release();
       if (scan.frames !== frames) hold.set(0);
       frames = scan.frames;
       hold.set(scan.pendingBytes);
@@ -96,8 +92,7 @@ const guardOf = (
 export interface TransportOptions {
   /** What has come of frames that have not ended. */
   readonly incoming: Ledger;
-  /** Bytes that a stream of a protocol needs at most: libp2p's own handlers keep what comes, however much it is. */
-  readonly caps: ReadonlyMap<string, number>;
+  readonly needs: StreamNeeds;
   readonly now?: Clock;
 }
 

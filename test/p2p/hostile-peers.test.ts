@@ -1,3 +1,4 @@
+import type { Stream } from "@libp2p/interface";
 import { multiaddr } from "@multiformats/multiaddr";
 import t from "tap";
 import { encodeBlock } from "../../chain/block.ts";
@@ -278,12 +279,38 @@ t.test("a frame of Yamux that is larger than its window ends the connection", as
   t.equal(victim.host.services.incoming.bytes, 0);
 });
 
+t.test("what has come of a message that does not end is counted, and given back", async (t) => {
+  const victim = await startVictim(t);
+  const bad = await startHost(t, victim.engine.genesisHash);
+  await connect(bad, victim.host);
+  const { incoming } = victim.host.services;
+  const [connection] = bad.getConnections(victim.host.peerId);
+  const stream = await connection!.newStream("/meshsub/1.1.0", { maxOutboundStreams: 8 });
+  stream.send(Uint8Array.of(0x80, 0x80, 0xc0, 0x01));
+  stream.send(new Uint8Array(200_000));
+  await until(() => incoming.bytes >= 200_004, "it is counted");
+  stream.send(new Uint8Array(3 * 1024 * 1024 - 200_000));
+  await until(() => incoming.bytes < 1_000, "it has ended");
+  stream.send(Uint8Array.of(0x80, 0x80, 0xc0, 0x01, 1, 2, 3));
+  await until(() => incoming.bytes >= 7, "the next has begun");
+  await bad.hangUp(victim.host.peerId);
+  await until(() => incoming.bytes === 0, "whoever leaves holds nothing");
+});
+
 t.test("a ping is answered, and a stream of them that does not end is ended", async (t) => {
   const victim = await startVictim(t);
   const bad = await startHost(t, victim.engine.genesisHash);
   await connect(bad, victim.host);
   const [connection] = bad.getConnections(victim.host.peerId);
-  const open = () => connection!.newStream("/ipfs/ping/1.0.0", { maxOutboundStreams: 8 });
+  // The library pings too, and has one stream for it.
+  const open = async (): Promise<Stream> => {
+    for (;;)
+      try {
+        return await connection!.newStream("/ipfs/ping/1.0.0");
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+  };
   const once = await open();
   const pong = new Promise((resolve) => once.addEventListener("message", resolve, { once: true }));
   once.send(new Uint8Array(32));

@@ -1,11 +1,12 @@
 import type { PeerId } from "@libp2p/interface";
 import { multiaddr } from "@multiformats/multiaddr";
 import t from "tap";
+import { concat } from "../../lib/bytes.ts";
 import { subscriberOf } from "../../p2p/address.ts";
 import { createAnswers } from "../../p2p/answers.ts";
 import { createBans } from "../../p2p/bans.ts";
 import { createBucket } from "../../p2p/bucket.ts";
-import { createFrameScan } from "../../p2p/frame-scan.ts";
+import { createFrameScan, createPrefixScan } from "../../p2p/frame-scan.ts";
 import { createLedger } from "../../p2p/ledger.ts";
 import { createPeerBudget, processorMs } from "../../p2p/peer-budget.ts";
 
@@ -157,6 +158,18 @@ t.test("frames that pass in pieces are followed, whatever the pieces", (t) => {
     t.equal(scan.frames, 3);
     t.equal(scan.pendingBytes, 2, "a head and one of two bytes");
   }
+  const prefixed = createPrefixScan();
+  prefixed.push(concat(Uint8Array.of(0x80, 0x02), new Uint8Array(256), Uint8Array.of(0, 0x81, 0x01, 5)));
+  t.equal(prefixed.frames, 2);
+  t.equal(prefixed.pendingBytes, 3);
+  const seen: number[] = [];
+  const bodies = createFrameScan(
+    1,
+    (head) => head[0],
+    (piece) => seen.push(...piece),
+  );
+  bodies.push(bytes);
+  t.same(seen, [7, 1, 2, 3, 9]);
   const endless = createFrameScan(2, () => undefined);
   t.throws(() => endless.push(Uint8Array.of(1, 2)), /does not end/);
   t.end();
