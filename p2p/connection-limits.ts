@@ -46,11 +46,11 @@ export const createConnectionLimits = (options: {
     return true;
   };
   const inbound = (): Connection[] => connections().filter(({ direction }) => direction === "inbound");
-  /** Sends away who came longest ago of those that brought nothing for a while; false where all are worth their place. */
+  /** Sends away who came last of those that brought nothing for a while; false where all are worth their place. */
   const makeRoom = (open: readonly Connection[]): boolean => {
     const [idle] = open
       .filter(({ remotePeer, timeline }) => credit(remotePeer) === 0 && Date.now() - timeline.open > TRIAL_MS)
-      .sort((a, b) => a.timeline.open - b.timeline.open);
+      .sort((a, b) => b.timeline.open - a.timeline.open);
     idle?.abort(new Error("it makes room for others"));
     return idle !== undefined;
   };

@@ -1,5 +1,5 @@
 import { TopicValidatorResult } from "@libp2p/gossipsub";
-import type { PeerId } from "@libp2p/interface";
+import type { PeerId, Stream } from "@libp2p/interface";
 import type { Host } from "./host.ts";
 import { processorMs } from "./peer-budget.ts";
 
@@ -8,9 +8,18 @@ const PEER_BYTES = 8 * 1024 * 1024;
 const ALL_BYTES = 48 * 1024 * 1024;
 /** Who has not read so much of what it was sent gets nothing more that it asks for. */
 const MAX_UNREAD_BYTES = 512 * 1024;
-/** What an envelope costs beside its messages, and each name of a message in it. */
+/** What an envelope without messages costs, and each name of a message in it. */
 const MS_PER_ENVELOPE = 0.05;
 const MS_PER_NAME = 0.002;
+/**
+ * Repeats and envelopes without messages that a peer is not charged for: gossip brings what is accepted from several peers, and
+ * each tells what it has.
+ */
+const USUAL = 1_024;
+const USUAL_PER_MESSAGE = 2;
+const MAX_PEERS = 4_096;
+/** How long a peer may have no stream for what it is sent: the library makes none in the place of one that it gave up. */
+const MUTE_TICKS = 10;
 /** What a message costs that is known, or of no topic: it was decrypted, copied and hashed. */
 const MS_PER_REPEAT = 0.05;
 const MS_PER_REPEATED_BYTE = 3e-6;
@@ -76,15 +85,39 @@ export const createGossipGate = (host: Host): GossipGate => {
     if (left > 0) bytesOf.set(peer, left);
     else bytesOf.delete(peer);
   };
-  const isUnread = (peer: PeerId): boolean =>
+  let accepted = 0;
+  const usual = new Map<string, { at: number; left: number }>();
+  /** Tells whether a peer repeats no more than others do, too. */
+  const isUsual = (peer: string): boolean => {
+    const entry = usual.get(peer) ?? { at: accepted, left: USUAL };
+    usual.delete(peer);
+    usual.set(peer, entry);
+    if (usual.size > MAX_PEERS) usual.delete(usual.keys().next().value!);
+    entry.left = Math.min(USUAL, entry.left + USUAL_PER_MESSAGE * (accepted - entry.at));
+    entry.at = accepted;
+    if (entry.left < 1) return false;
+    entry.left -= 1;
+    return true;
+  };
+  /** The streams on which a peer is sent gossip. */
+  const streamsTo = (peer: PeerId): readonly Stream[] =>
     host
       .getConnections(peer)
-      .some(({ streams }) =>
-        streams.some(
-          ({ protocol, direction, writeBufferLength }) =>
-            direction === "outbound" && protocol.startsWith("/meshsub/") && writeBufferLength > MAX_UNREAD_BYTES,
-        ),
-      );
+      .flatMap(({ streams }) => streams)
+      .filter(({ protocol, direction }) => direction === "outbound" && protocol.startsWith("/meshsub/"));
+  const isUnread = (peer: PeerId): boolean =>
+    streamsTo(peer).some(({ writeBufferLength }) => writeBufferLength > MAX_UNREAD_BYTES);
+  const mute = new Map<string, number>();
+  const onHeartbeat = (): void => {
+    for (const peer of pubsub.getPeers()) {
+      const ticks = streamsTo(peer).length > 0 ? 0 : (mute.get(peer.toString()) ?? 0) + 1;
+      if (ticks === 0 || ticks >= MUTE_TICKS) mute.delete(peer.toString());
+      else mute.set(peer.toString(), ticks);
+      // It comes again, or is called again, and is heard and told then.
+      if (ticks >= MUTE_TICKS) host.hangUp(peer).catch(() => undefined);
+    }
+    if (mute.size > MAX_PEERS) mute.clear();
+  };
   const rest = (peer: PeerId, { control, ...envelope }: Envelope): Envelope => {
     const heard = control && isUnread(peer) ? { ...control, iwant: [] } : control;
     return { ...envelope, messages: [], control: heard };
@@ -96,9 +129,11 @@ export const createGossipGate = (host: Host): GossipGate => {
 
   router.handleReceivedRpc = async (from, envelope) => {
     const peer = from.toString();
-    if (!router.acceptFrom(peer)) return budget.leave(peer, true);
-    if (!budget.admits(peer)) return budget.leave(peer);
-    budget.spend(peer, MS_PER_ENVELOPE + MS_PER_NAME * namesIn(envelope.control));
+    const count = Math.max(1, envelope.messages.length);
+    if (!router.acceptFrom(peer)) return budget.leave(peer, count, true);
+    if (!budget.admits(peer)) return budget.leave(peer, count);
+    budget.spend(peer, MS_PER_NAME * namesIn(envelope.control));
+    if (envelope.messages.length === 0 && !isUsual(peer)) budget.spend(peer, MS_PER_ENVELOPE);
     await handle(from, rest(from, envelope));
     for (const message of envelope.messages) {
       const bytes = message.data?.length ?? 0;
@@ -119,9 +154,11 @@ export const createGossipGate = (host: Host): GossipGate => {
       });
       const handled = handle(from, { subscriptions: [], messages: [message] }).finally(() => hold(peer, -bytes));
       await Promise.race([handled, looked]);
-      if (!isLookedAt) budget.spend(peer, MS_PER_REPEAT + bytes * MS_PER_REPEATED_BYTE);
+      if (!isLookedAt && !isUsual(peer)) budget.spend(peer, MS_PER_REPEAT + bytes * MS_PER_REPEATED_BYTE);
     }
   };
+
+  pubsub.addEventListener("gossipsub:heartbeat", onHeartbeat);
 
   return {
     judge: async (from, data, judge) => {
@@ -131,8 +168,10 @@ export const createGossipGate = (host: Host): GossipGate => {
       const ms = processorMs() - began;
       looking.get(data)?.();
       const { result, laterMs } = await judging;
-      if (result === TopicValidatorResult.Accept) budget.reward(peer);
-      else budget.spend(peer, ms + laterMs + (result === TopicValidatorResult.Reject ? MS_PER_REJECT : 0));
+      if (result === TopicValidatorResult.Accept) {
+        accepted += 1;
+        budget.reward(peer);
+      } else budget.spend(peer, ms + laterMs + (result === TopicValidatorResult.Reject ? MS_PER_REJECT : 0));
       return result;
     },
   };

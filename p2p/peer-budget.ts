@@ -39,8 +39,8 @@ export interface PeerBudget {
   spend(peer: string, ms: number): void;
   /** Notes that a peer brought what was accepted: it may be of no use so much longer. */
   reward(peer: string): void;
-  /** Notes that a peer's message was left unread. Who goes on and on is sent away, where that is its own fault. */
-  leave(peer: string, isFaulty?: boolean): void;
+  /** Notes that messages of a peer were left unread. Who goes on and on is sent away, where that is its own fault. */
+  leave(peer: string, count?: number, isFaulty?: boolean): void;
   /** Milliseconds that a peer has earned. */
   credit(peer: string): number;
 }
@@ -107,16 +107,16 @@ export const createPeerBudget = (
       const account = peerOf(peer);
       account.credit = Math.min(MAX_CREDIT_MS, account.credit + REWARD_MS);
     },
-    leave: (peer, isFaulty = false) => {
+    leave: (peer, count = 1, isFaulty = false) => {
       const { own, patience, origin } = peerOf(peer);
       // Where others used up what all share, this one may be without fault.
       if (isFaulty || own.level <= 0) {
-        patience.spend(1);
+        patience.spend(count);
         if (patience.level <= 0) onOver({ peer });
       }
       const address = addressOf(origin);
       if (!address || address.shared.level > 0) return;
-      address.patience.spend(1);
+      address.patience.spend(count);
       if (address.patience.level <= 0) onOver({ peer, subscriber: origin.subscriber! });
     },
     credit: (peer) => peers.get(peer)?.credit ?? 0,
