@@ -1,24 +1,23 @@
 import type { Block, Evidence, WorkShare } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
-import { epochOf, eraOf, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
-import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
+import { epochOf, eraOf, firstOpenEpoch, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
+import type { TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { type BlockHead, openStore, type Store } from "../chain/store.ts";
-import { decodeTransaction, senderOf, type Transaction } from "../chain/transaction.ts";
+import { decodeTransaction, type Transaction } from "../chain/transaction.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
-import { isPaidBySlot } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { createAdmission, FUTURE_TOLERANCE_MS } from "./admission.ts";
 import type { Chain } from "./chain.ts";
 import { createRivalWatch } from "./conflict.ts";
 import { createEthash, type Ethash } from "./ethash/ethash.ts";
 import { openEvidenceDesk } from "./evidence-desk.ts";
-import { nextBaseFee } from "./fees.ts";
 import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
+import { createPoolKeeper } from "./pool-keeper.ts";
 import { finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
@@ -27,10 +26,13 @@ import type { SharePool } from "./share-pool.ts";
 import { type Base, beginImport, type Outcome, prepare } from "./transition.ts";
 import { createUpgradeWatch } from "./upgrade-watch.ts";
 import { createVoteIntake } from "./vote-intake.ts";
+import { createVoteVerifier } from "./vote-verifier.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 import { createWaitingRoom } from "./waiting-room.ts";
 
 const MAX_QUEUE = 4_096;
+const VOTE_WAIT_MS = 30;
+const MANY_VOTERS = 32;
 
 export interface EngineEvents {
   /** A block joined the tree. */
@@ -91,7 +93,10 @@ export interface Engine {
   /** Takes the outcome of a block that this node built itself. */
   adopt(outcome: Outcome): Promise<void>;
   addTransaction(raw: Uint8Array | Transaction): Hash;
-  addVote(vote: Vote): void;
+  /** Takes a vote that came from elsewhere, `from` a peer. Rejects with RuleError. */
+  addVote(vote: Vote, from?: string): Promise<void>;
+  /** Takes a vote of a validator of this node's, at once. Throws RuleError. */
+  castVote(vote: Vote): void;
   /** Keeps evidence that slashes somebody on the head. Throws RuleError. */
   addEvidence(evidence: Evidence): void;
   /** Lists evidence that waits until what it proves is final. */
@@ -181,23 +186,12 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     const prepared = prepare(chain, base, slot);
     return { state: base.state, context: prepared.context(block.header.mixHash, prepared.proposer.address) };
   };
-  const poolView = (block: Block): PoolView => {
-    const state = stateOf(block);
-    // Made when the first transaction asks whose sender cannot pay: few blocks need it.
-    let next: ReturnType<typeof nextContext> | undefined;
-    return {
-      nonce: (address) => state.nonce(address),
-      balance: (address) => state.balance(address),
-      baseFee: nextBaseFee(block.header),
-      gasLimit: block.header.gasLimit,
-      paidByOther: (tx, sender) => {
-        next ??= nextContext(block);
-        return isPaidBySlot(next.state, next.context, tx, sender);
-      },
-    };
-  };
-  const pool = createPool(genesis.chainId, poolView(head), { now });
+  const { pool, onHead: movePool } = createPoolKeeper({ db, genesis, now, head, stateOf, nextContext, log });
   const votes = createVotePool();
+  /** Where many vote, it is worth while to wait for some of them. */
+  const verifier = createVoteVerifier(chain.genesisHash, () =>
+    activeSets(stateOf(head)).members.length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
+  );
   const desk = await openEvidenceDesk({
     db,
     chain,
@@ -243,6 +237,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     chain,
     store,
     votes,
+    verifier,
     now,
     head: () => head,
     stateOf,
@@ -300,11 +295,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     const written = db.batch([...ops, ...(moved?.ops ?? [])], sync);
     if (moved) {
       head = best;
-      pool.reset(
-        poolView(best),
-        moved.joined.flatMap((each) => [...each.body.transactions]),
-      );
-      for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
+      movePool(best, moved.left);
     }
     await written.catch(die);
     if (!moved) return;
@@ -313,7 +304,12 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   };
 
   /** Keeps an outcome: block, state, receipts, pointers in one batch. */
-  const keep = async ({ block, finality: final, ...outcome }: Outcome): Promise<void> => {
+  const keep = async ({ block, finality: final, bugs, ...outcome }: Outcome): Promise<void> => {
+    if (bugs.length > 0)
+      log.error(
+        { block: block.hash, count: bugs.length, error: bugs[0]!.stack },
+        "the market's step met a bug of ours and is undone",
+      );
     const ops: Op[] = [...outcome.ops, ...store.putBlock(block, outcome.receipts, outcome.peaks)];
     const newlyFinal = final.finalizedEpoch > finalEpoch;
     if (newlyFinal) {
@@ -333,16 +329,12 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     forkChoice.prune(mustBlock(finalHash));
-    votes.prune(finalEpoch);
+    // What is final is still to be rewarded until its epoch is closed.
+    votes.prune(
+      Math.min(finalEpoch, firstOpenEpoch(genesis, epochOf(genesis, slotOf(genesis, head.header.timestamp)))),
+    );
     desk.onFinal(mustBlock(finalHash));
     emit("finalized", { epoch: finalEpoch, hash: finalHash });
-  };
-  const readd = (tx: Transaction): void => {
-    try {
-      pool.add(tx);
-    } catch (error) {
-      if (!(error instanceof RuleError)) throw error;
-    }
   };
   const importNow = async (block: Block, source?: "gossip"): Promise<"imported" | "known" | "waiting"> => {
     if (dead) throw dead;
@@ -397,6 +389,20 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     return done;
   };
 
+  /** Tells of a vote that is kept; a quorum counts as soon as it is seen, before a block carries it. */
+  const takeVote = (vote: Vote): void => {
+    emit("vote", vote);
+    const { targetEpoch, targetHash } = vote.link;
+    const isNew =
+      targetEpoch > forkChoice.justified().epoch &&
+      votes.isQuorum(targetHash, targetEpoch) &&
+      forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
+    if (isNew)
+      enqueue(() => write([], false)).catch((error: Error) =>
+        log.error({ error: error.stack }, "the head did not move"),
+      );
+  };
+
   return {
     chain,
     genesisHash: chain.genesisHash,
@@ -428,22 +434,15 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       }),
     addTransaction: (raw) => {
       const tx = raw instanceof Uint8Array ? decodeTransaction(raw) : raw;
-      senderOf(tx);
       pool.add(tx);
       emit("transaction", tx);
       return tx.hash;
     },
-    addVote: (vote) => {
-      if (!voteIntake.add(vote)) return;
-      emit("vote", vote);
-      const { targetEpoch, targetHash } = vote.link;
-      // A quorum counts as soon as it is seen, before a block carries it.
-      const isNew =
-        votes.isQuorum(targetHash, targetEpoch) && forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
-      if (isNew)
-        enqueue(() => write([], false)).catch((error: Error) =>
-          log.error({ error: error.stack }, "the head did not move"),
-        );
+    addVote: async (vote, from) => {
+      if (await voteIntake.add(vote, from)) takeVote(vote);
+    },
+    castVote: (vote) => {
+      if (voteIntake.cast(vote)) takeVote(vote);
     },
     addEvidence: desk.add,
     evidence: desk.all,
@@ -455,6 +454,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     },
     stop: async () => {
       waiting.stop();
+      await verifier.stop();
       await queue;
       await ethash.stop();
     },

@@ -2,12 +2,15 @@ import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders 
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { concat } from "../lib/bytes.ts";
+import { gather } from "../lib/byte-source.ts";
+import { JSON_OF_ANY_LENGTH, parseJson } from "../lib/json.ts";
 import { readTar, type TarEntry, writeTar } from "../lib/tar.ts";
 
 /** A node may fetch a tree from others before it says a word. */
 const ANSWER_MS = 15 * 60_000;
 const REFUSAL_MS = 200;
+/** What a node keeps as one tree. */
+const MAX_FILE_BYTES = 256 * 1024 * 1024;
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 
 /** Who keeps what is uploaded, and until when (Unix seconds); left out: the node's owner, for good. */
@@ -48,16 +51,8 @@ const ask = (url: string, { method = "GET", headers = {}, body, signal }: Exchan
     );
   });
 
-const gather = async (pieces: AsyncIterable<Uint8Array>, max: number): Promise<Uint8Array> => {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of pieces) {
-    size += piece.length;
-    if (size > max) throw new Error(`an answer of more than ${max} bytes`);
-    parts.push(piece);
-  }
-  return concat(...parts);
-};
+const jsonOf = async (response: IncomingMessage): Promise<unknown> =>
+  parseJson(await gather(response, MAX_TEXT_BYTES), JSON_OF_ANY_LENGTH);
 const textOf = async (response: IncomingMessage): Promise<string> =>
   new TextDecoder().decode(await gather(response, MAX_TEXT_BYTES));
 
@@ -71,7 +66,7 @@ const upload = async (
   if (holder !== undefined) query.set("holder", holder);
   if (until !== undefined) query.set("until", String(until));
   const response = await ask(`${node}/data?${query}`, { method: "POST", headers: { "content-type": type }, body });
-  return (JSON.parse(await textOf(response)) as { cid: string }).cid;
+  return ((await jsonOf(response)) as { cid: string }).cid;
 };
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -117,8 +112,9 @@ export async function* streamFile(
   path = "",
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const response = await ask(urlOf(node, cid, path), signal ? { signal } : {});
-  // A directory would come as an archive, which is not what it was asked for.
+  // A directory comes as a list then, which is not what was asked for, and costs the node less than an archive.
+  const headers = { accept: "application/json" };
+  const response = await ask(urlOf(node, cid, path), { headers, ...(signal ? { signal } : {}) });
   if (response.headers["accept-ranges"] !== "bytes") {
     response.destroy();
     throw new Error(`${cid}${path && `/${path}`} is a directory`);
@@ -126,9 +122,9 @@ export async function* streamFile(
   yield* response;
 }
 
-/** Gets a file from a node whole into memory. */
-export const downloadFile = (node: string, cid: string, path = ""): Promise<Uint8Array> =>
-  gather(streamFile(node, cid, path), Number.MAX_SAFE_INTEGER);
+/** Gets a file from a node whole into memory, where it has no more than `max` bytes. */
+export const downloadFile = (node: string, cid: string, path = "", max = MAX_FILE_BYTES): Promise<Uint8Array> =>
+  gather(streamFile(node, cid, path), max);
 
 /** Gets the files and folders of a directory from a node, one after another. */
 export async function* streamFolder(node: string, cid: string, path = ""): AsyncGenerator<TarEntry, void, undefined> {
@@ -157,5 +153,5 @@ export const listData = async (node: string, cid: string, path = ""): Promise<Li
     response.destroy();
     throw new Error(`${cid} is a file`);
   }
-  return (JSON.parse(await textOf(response)) as { entries: ListedData[] }).entries;
+  return ((await jsonOf(response)) as { entries: ListedData[] }).entries;
 };

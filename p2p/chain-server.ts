@@ -24,6 +24,8 @@ export interface Status {
   readonly headNumber: number;
   readonly headHash: Hash;
   readonly finalizedNumber: number;
+  /** The node's clock in ms; nodes may leave it out. */
+  readonly clockMs?: number;
 }
 
 export const isStatus = (value: unknown): value is Status => {
@@ -34,7 +36,8 @@ export const isStatus = (value: unknown): value is Status => {
     isHex(status.genesisHash, 32) &&
     isHex(status.headHash, 32) &&
     Number.isSafeInteger(status.headNumber) &&
-    Number.isSafeInteger(status.finalizedNumber)
+    Number.isSafeInteger(status.finalizedNumber) &&
+    (status.clockMs === undefined || Number.isSafeInteger(status.clockMs))
   );
 };
 
@@ -103,7 +106,13 @@ export const serveChain = async (host: Host, engine: Engine): Promise<void> => {
   const allow = createLimiter();
   await serve(host, protocolOf(genesisHash, "status"), allow, (): Status => {
     const { header, hash } = engine.head();
-    return { genesisHash, headNumber: header.number, headHash: hash, finalizedNumber: engine.finalized().number };
+    return {
+      genesisHash,
+      headNumber: header.number,
+      headHash: hash,
+      finalizedNumber: engine.finalized().number,
+      clockMs: Math.round(engine.now()),
+    };
   });
   await serve(host, protocolOf(genesisHash, "blocks"), allow, (request) => {
     const { from } = (request ?? {}) as { from?: unknown };

@@ -60,11 +60,11 @@ export const startGossip = (options: {
     tx: async (bytes) => {
       engine.addTransaction(bytes);
     },
-    vote: async (bytes) => {
+    vote: async (bytes, peer) => {
       const vote = decodeVote(bytes);
       // What gossip has forgotten is not passed on once more.
       if (engine.votes.signature(vote) === vote.signature) failConsensus("vote-known", vote.index);
-      engine.addVote(vote);
+      await engine.addVote(vote, peer.toString());
     },
     evidence: async (bytes) => engine.addEvidence(decodeEvidence(bytes)),
     share: async (bytes, _, later) => {

@@ -8,8 +8,10 @@ import type { Engine } from "../consensus/engine.ts";
 import { encodeEvidence } from "../consensus/evidence.ts";
 import { encodeShare } from "../consensus/shares.ts";
 import { encodeVote, type Vote } from "../consensus/votes.ts";
+import type { Disk } from "../lib/disk.ts";
 import type { Log } from "../lib/log.ts";
 import { encodeOrder } from "../vm/market/signed-order.ts";
+import { type Contacts, createContacts } from "./contacts.ts";
 import { createExchange } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
 import { startDiscovery } from "./discovery.ts";
@@ -18,7 +20,7 @@ import { createHost, MAX_OUTBOUND } from "./host.ts";
 import { type LotReceipts, openLotReceipts } from "./lots.ts";
 import type { OrderBook } from "./orders/book.ts";
 import { startOrderExchange } from "./orders/exchange.ts";
-import { createSync } from "./sync.ts";
+import { createSync, type StatusReport } from "./sync.ts";
 
 export interface NetworkOptions {
   readonly engine: Engine;
@@ -33,6 +35,8 @@ export interface NetworkOptions {
   readonly dataDb: Database;
   /** The node's book of orders. */
   readonly orders: OrderBook;
+  /** What foreign data may not fill; left out: there is no end. */
+  readonly disk?: Disk | undefined;
   readonly log: Log;
 }
 
@@ -43,6 +47,9 @@ export interface Network {
   /** Addresses at which others reach this node, with its peer id. */
   multiaddrs(): string[];
   peers(): { readonly id: string; readonly address: string }[];
+  readonly contacts: Contacts;
+  /** Calls a listener with each status that a peer gives; it ends by calling what it gets. */
+  onStatus(listener: (report: StatusReport) => void): () => void;
   publishBlock(block: Block): void;
   publishVote(vote: Vote): void;
   /** Brings a tree of data here. Throws RuleError where nobody has it. */
@@ -65,12 +72,19 @@ export const createNetwork = async ({
   data,
   dataDb,
   orders,
+  disk,
   log,
 }: NetworkOptions): Promise<Network> => {
   const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash, log });
-  const sync = createSync({ host, engine, log });
+  const contacts = createContacts(host, engine.genesisHash);
+  const statusListeners = new Set<(report: StatusReport) => void>();
+  const onStatus = (report: StatusReport): void => {
+    contacts.met(report.peer);
+    for (const listener of statusListeners) listener(report);
+  };
+  const sync = createSync({ host, engine, log, onStatus });
   const exchange = createExchange({ host, genesisHash: engine.genesisHash, store: data, log });
-  const lots = openLotReceipts(dataDb, engine, host);
+  const lots = await openLotReceipts({ db: dataDb, engine, host, disk });
   let gossip: ReturnType<typeof startGossip> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe: (() => void)[] = [];
@@ -81,8 +95,13 @@ export const createNetwork = async ({
   const peersFile = join(datadir, "peers.json");
   const known = new Set<string>(bootstrap);
   const save = (): void => {
-    writeFileSync(`${peersFile}.new`, JSON.stringify([...known]));
-    renameSync(`${peersFile}.new`, peersFile);
+    try {
+      writeFileSync(`${peersFile}.new`, JSON.stringify([...known]));
+      renameSync(`${peersFile}.new`, peersFile);
+    } catch (error) {
+      // A node without it finds the others through its bootstrap, and stops in order.
+      log.warn({ error: (error as Error).message }, "peers.json is not written");
+    }
   };
   if (existsSync(peersFile)) {
     try {
@@ -117,12 +136,15 @@ export const createNetwork = async ({
     const free = MAX_OUTBOUND - host.getConnections().filter(({ direction }) => direction === "outbound").length;
     const isNew = (address: string): boolean => {
       const id = address.split("/p2p/")[1];
+      if (id && connected.has(id)) contacts.reached(address, id);
       return id !== host.peerId.toString() && !(id && connected.has(id));
     };
     const dial = async (address: string): Promise<void> => {
       try {
-        await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) });
+        const { remotePeer } = await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) });
+        contacts.reached(address, remotePeer.toString());
       } catch (error) {
+        contacts.missed(address, error as Error);
         log.debug({ address, error: (error as Error).message }, "not reached");
       }
     };
@@ -159,6 +181,12 @@ export const createNetwork = async ({
       await exchange.stop();
       save();
       await host.stop();
+      contacts.stop();
+    },
+    contacts,
+    onStatus: (listener) => {
+      statusListeners.add(listener);
+      return () => statusListeners.delete(listener);
     },
     multiaddrs: () => host.getMultiaddrs().map(String),
     peers: () =>

@@ -5,9 +5,16 @@ import type { Engine } from "../consensus/engine.ts";
 import { decodeVote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
-import { createTurns } from "../lib/turns.ts";
 import { monotonic } from "./bucket.ts";
-import { isStatus, joinPieces, MAX_PIECES_BYTES, MAX_VOTES, MAX_VOTES_BYTES, serveChain } from "./chain-server.ts";
+import {
+  isStatus,
+  joinPieces,
+  MAX_PIECES_BYTES,
+  MAX_VOTES,
+  MAX_VOTES_BYTES,
+  type Status,
+  serveChain,
+} from "./chain-server.ts";
 import type { Host } from "./host.ts";
 import { type Claim, createPlaces, type Turn } from "./places.ts";
 import { failPeer } from "./rules.ts";
@@ -30,11 +37,26 @@ export interface Sync {
   poke(peer: PeerId): void;
 }
 
+/** A peer's status, and this node's clock in ms before it was asked and after it answered. */
+export interface StatusReport {
+  readonly peer: PeerId;
+  readonly status: Status;
+  readonly askedAtMs: number;
+  readonly answeredAtMs: number;
+}
+
+export interface SyncOptions {
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly log: Log;
+  /** Called with each status that a peer gave. */
+  readonly onStatus?: (report: StatusReport) => void;
+}
+
 /** Makes the synchronizer of a node. */
-export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; log: Log }): Sync => {
+export const createSync = ({ host, engine, log, onStatus }: SyncOptions): Sync => {
   const { genesisHash } = engine;
   const places = createPlaces();
-  const turns = createTurns();
   let warnedAt = Number.NEGATIVE_INFINITY;
 
   /** Yields what a peer answers, and counts the time that it takes for it. */
@@ -78,6 +100,14 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
     }
     return { came, isStuck: came === 0 };
   };
+  const takeVote = async (bytes: unknown, from: string): Promise<void> => {
+    if (!(bytes instanceof Uint8Array)) return failPeer("peer-votes");
+    try {
+      await engine.addVote(decodeVote(bytes), from);
+    } catch (error) {
+      if (!(error instanceof RuleError) || error.verdict === "reject") throw error;
+    }
+  };
   const takeVotes = async (peer: PeerId, turn: Turn): Promise<void> => {
     const frames = askFrames(host, peer, protocolOf(genesisHash, "votes"), {}, MAX_VOTES_BYTES);
     let came = 0;
@@ -85,21 +115,16 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
       if (!Array.isArray(votes) || votes.length === 0) return failPeer("peer-votes");
       came += votes.length;
       if (came > MAX_VOTES) return failPeer("peer-votes");
-      for (const bytes of votes) {
-        await turns.turn();
-        try {
-          if (!(bytes instanceof Uint8Array)) return failPeer("peer-votes");
-          engine.addVote(decodeVote(bytes));
-        } catch (error) {
-          if (!(error instanceof RuleError) || error.verdict === "reject") throw error;
-        }
-      }
+      // They are verified together.
+      await Promise.all(votes.map((vote) => takeVote(vote, peer.toString())));
     }
   };
   /** Imports a peer's chain from the last block that is final here, for a while: others may have a turn then. */
   const catchUp = async (peer: PeerId, turn: Turn): Promise<void> => {
+    const askedAtMs = engine.now();
     const status = await turn.waiting(ask(host, peer, protocolOf(genesisHash, "status"), {}, 1024));
     if (!isStatus(status) || status.genesisHash !== genesisHash) return failPeer("peer-status");
+    onStatus?.({ peer, status, askedAtMs, answeredAtMs: engine.now() });
     const reach = reachOf(peer, status.headNumber);
     const deadline = monotonic() + ROUND_MS;
     for (let from = engine.finalized().number + 1; from <= reach && !engine.has(status.headHash); ) {

@@ -2,16 +2,29 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
+import { endpoint, tcpMultiaddr } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { adoptGenesis } from "../genesis-file.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
 import type { ValidatorSource } from "../validator-source.ts";
-import { address, checkMultiaddr, listenAddress, port, several, url, whole } from "./options.ts";
+import {
+  type AccessFlags,
+  address,
+  addressesToListen,
+  diskOption,
+  host,
+  multiaddrs,
+  port,
+  rpcHostName,
+  rpcOrigin,
+  url,
+  whole,
+} from "./options.ts";
 import { fail, print } from "./output.ts";
 import { serve } from "./serve.ts";
 
-interface NodeFlags {
+interface NodeFlags extends AccessFlags {
   datadir: string;
   genesis?: string;
   host: string;
@@ -25,6 +38,7 @@ interface NodeFlags {
   announce?: string[];
   dataCache: number;
   dataPinned: number;
+  diskReserve: number;
   keystores?: string;
   passwordFile?: string;
   remoteSigner?: string;
@@ -45,19 +59,25 @@ const sourceOf = ({ keystores, passwordFile, remoteSigner, tokenFile }: NodeFlag
 };
 
 export const nodeCommand = (): Command =>
-  new Command("node")
+  diskOption(new Command("node"))
     .description("start a node from its folder; it validates where the folder holds validator.json")
     .requiredOption("--datadir <folder>", "folder with genesis.json")
     .option("--genesis <file>", "genesis document to put into a new folder")
-    .option("--host <host>", "address that the RPC listens on", "127.0.0.1")
+    .option("--host <host>", "address that the RPC listens on, like ::1 or 0.0.0.0", host, "127.0.0.1")
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
-    .option("--p2p-host <host>", "an address that p2p listens on, IPv4 or IPv6; 127.0.0.1 if none is given", several)
+    .addOption(rpcHostName())
+    .addOption(rpcOrigin())
+    .option(
+      "--p2p-host <address>",
+      "address that p2p listens on, like 0.0.0.0; :: is of IPv6 alone (several may be given; default: 127.0.0.1)",
+      addressesToListen,
+    )
     .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
-    .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
+    .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", multiaddrs)
     .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
-    .option("--stratum-host <host>", "address that Stratum listens on", "127.0.0.1")
+    .option("--stratum-host <host>", "address that Stratum listens on", host, "127.0.0.1")
     .option("--beneficiary <address>", "validator that miners work for (default: this node's own)", address)
-    .option("--announce <multiaddr>", "an address at which others reach this node, e.g. a router's", several)
+    .option("--announce <multiaddr>", "an address at which others reach this node, e.g. a router's", multiaddrs)
     .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
     .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
     .option("--keystores <folder>", "key files of the validators that this node works for, instead of validator.json")
@@ -67,15 +87,14 @@ export const nodeCommand = (): Command =>
     .option(
       "--doppelganger-epochs <n>",
       "epochs to listen, before signing, for another program that signs with the same keys; 0: none",
-      whole(0, 100),
-      2,
+      whole(0, 1_000),
+      8,
     )
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
       const genesis = join(datadir, "genesis.json");
-      for (const each of flags.bootstrap ?? []) checkMultiaddr(each);
       if (flags.genesis) adoptGenesis(datadir, flags.genesis);
       if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
       const node = await started(
@@ -83,19 +102,20 @@ export const nodeCommand = (): Command =>
           datadir,
           validators: sourceOf(flags),
           doppelgangerEpochs: flags.doppelgangerEpochs,
-          rpc: { host: flags.host, port: flags.port },
+          rpc: { host: flags.host, port: flags.port, hostNames: flags.rpcHostName, origins: flags.rpcOrigin },
           p2p: {
-            listen: (flags.p2pHost ?? ["127.0.0.1"]).map((host) => listenAddress(host, flags.p2pPort)),
+            listen: (flags.p2pHost ?? ["127.0.0.1"]).map((address) => tcpMultiaddr(address, flags.p2pPort)),
             bootstrap: flags.bootstrap ?? [],
             announce: flags.announce ?? [],
           },
           data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
+          diskReserveMib: flags.diskReserve,
           stratum: flags.stratum === undefined ? undefined : { host: flags.stratumHost, port: flags.stratum },
           beneficiary: flags.beneficiary,
           log: createLog({ level: flags.logLevel }),
         }),
       );
       print(`RPC ${node.rpcUrl}`);
-      if (node.stratumPort !== undefined) print(`Stratum ${flags.stratumHost}:${node.stratumPort}`);
+      if (node.stratumPort !== undefined) print(`Stratum ${endpoint(flags.stratumHost, node.stratumPort)}`);
       await serve(node, stopped);
     });

@@ -1,8 +1,11 @@
 import { isIP } from "node:net";
 import { multiaddr } from "@multiformats/multiaddr";
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
 import { isHex } from "../../lib/bytes.ts";
+import { DEFAULT_RESERVE_MIB } from "../../lib/disk.ts";
+import { isHostOption } from "../../rpc/http.ts";
+import { isOriginOption } from "../../rpc/origins.ts";
 
 /** Parses a whole number within bounds, for commander. */
 export const whole =
@@ -13,6 +16,15 @@ export const whole =
       throw new InvalidArgumentError(`a whole number from ${min} to ${max} is expected`);
     return value;
   };
+
+/** Adds the option of what a disk keeps for what cannot wait. */
+export const diskOption = (command: Command): Command =>
+  command.option(
+    "--disk-reserve <MiB>",
+    "below so much free disk take no data of others; the chain goes on",
+    whole(0, 2 ** 30),
+    DEFAULT_RESERVE_MIB,
+  );
 
 /** Parses a TCP port; 0 lets the system choose. */
 export const port = whole(0, 65535);
@@ -52,20 +64,69 @@ export const amount = (flags: string, description: string, parse: (text: string)
 /** Gathers the values of an option that may be given several times. */
 export const several = (value: string, before: string[] = []): string[] => [...before, value];
 
-/** Checks an address of libp2p. Throws with what one looks like. */
-export const checkMultiaddr = (text: string): void => {
+/** What an address of a node may begin with. */
+const PLACES: readonly string[] = ["ip4", "ip6", "dns", "dns4", "dns6"];
+const isMultiaddr = (text: string): boolean => {
   try {
-    multiaddr(text);
+    const [place, transport] = multiaddr(text).getComponents();
+    if (place?.name === "dnsaddr") return true;
+    return PLACES.includes(place?.name ?? "") && transport?.name === "tcp";
   } catch {
-    throw new Error(`"${text}" is no address of a node, like /ip4/127.0.0.1/tcp/30303/p2p/12D3KooW…`);
+    return false;
   }
 };
 
-/** Makes libp2p's name of an IP address and a port. Throws where it is no IP address. */
-export const listenAddress = (host: string, port: number): string => {
-  if (isIP(host) === 0) throw new Error(`"${host}" is no IP address that a node can listen on`);
-  return `/ip${isIP(host)}/${host}/tcp/${port}`;
+/** Gathers addresses of libp2p. */
+export const multiaddrs = (text: string, before: string[] = []): string[] => {
+  if (!isMultiaddr(text))
+    throw new InvalidArgumentError(
+      "an address of a node is expected, like /ip4/192.0.2.1/tcp/30303/p2p/12D3KooW… or /ip6/2001:db8::1/tcp/30303/p2p/12D3KooW…",
+    );
+  return several(text, before);
 };
+
+/** Parses a host to listen at: a name, or an IP address; an IPv6 address may stand in brackets. */
+export const host = (text: string): string => {
+  const bare = /^\[([0-9a-fA-F:.]+)\]$/.exec(text)?.[1] ?? text;
+  if (isIP(bare) === 0 ? !/^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,252})$/.test(bare) : bare.includes("%"))
+    throw new InvalidArgumentError("a host is expected, like 127.0.0.1, ::1 or localhost");
+  return bare;
+};
+
+/** Parses an IP address to listen at. */
+export const addressToListen = (text: string): string => {
+  const address = host(text);
+  if (isIP(address) === 0) throw new InvalidArgumentError("an IP address is expected, like 0.0.0.0 or ::");
+  return address;
+};
+
+/** Gathers IP addresses to listen at. */
+export const addressesToListen = (text: string, before: string[] = []): string[] =>
+  several(addressToListen(text), before);
+
+const hostNames = (text: string, before: string[] = []): string[] => {
+  if (!isHostOption(text)) throw new InvalidArgumentError("a host name is expected, like rpc.example.org");
+  return several(text, before);
+};
+const webOrigins = (text: string, before: string[] = []): string[] => {
+  if (!isOriginOption(text))
+    throw new InvalidArgumentError("an origin is expected, like https://wallet.example, http://localhost:* or *");
+  return several(text, before);
+};
+
+/** What the options below yield. */
+export interface AccessFlags {
+  rpcHostName?: string[];
+  rpcOrigin?: string[];
+}
+/** Names under which an RPC is asked. */
+export const rpcHostName = (): Option =>
+  new Option("--rpc-host-name <name...>", "names under which the RPC may be asked, beside localhost").argParser(
+    hostNames,
+  );
+/** Pages that may call an RPC. */
+export const rpcOrigin = (): Option =>
+  new Option("--rpc-origin <origin...>", "web pages that may call the RPC: their origins, or *").argParser(webOrigins);
 
 /** Where commands find a node when none is named. */
 export const DEFAULT_NODE = process.env.ROLEC_NODE ?? "http://127.0.0.1:8545";

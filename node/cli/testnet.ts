@@ -4,31 +4,38 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { stopping, stopSignal } from "../stop.ts";
 import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
-import { port, whole } from "./options.ts";
+import { type AccessFlags, addressToListen, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 
 /** Adds the options of a local network to a command. */
 export const testnetOptions = (command: Command): Command =>
-  command
+  diskOption(command)
     .option("--validators <n>", "validators, each a process of its own", whole(1, 16), 4)
     .option("--workers <n>", "workers, each on a validator's RPC", whole(0, 16), 4)
     .option("--slots <n>", "slots that each worker holds in the genesis pool", whole(1, 64), 8)
     .option("--miners <n>", "miners of work shares, each with one thread of the lowest priority", whole(0, 16), 0)
     .option("--accounts <n>", "funded accounts", whole(1, 100), 4)
     .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)")
+    .option("--host <host>", "address that the RPCs listen on", host, "127.0.0.1")
     .option("--port <port>", "first RPC port; the next free ones follow", port, 8545)
+    .addOption(rpcHostName())
+    .addOption(rpcOrigin())
+    .option("--p2p-host <address>", "address that p2p listens on", addressToListen, "127.0.0.1")
     .option("--p2p-port <port>", "first p2p port", port, 30303);
 
 /** What testnetOptions yields. */
-export interface TestnetFlags {
+export interface TestnetFlags extends AccessFlags {
   validators: number;
   workers: number;
   slots: number;
   miners: number;
   accounts: number;
   datadir?: string;
+  host: string;
   port: number;
+  p2pHost: string;
   p2pPort: number;
+  diskReserve: number;
 }
 
 export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
@@ -38,8 +45,13 @@ export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
   slotsPerWorker: flags.slots,
   miners: flags.miners,
   accounts: flags.accounts,
+  rpcHost: flags.host,
   rpcPort: flags.port,
+  hostNames: flags.rpcHostName,
+  origins: flags.rpcOrigin,
+  p2pHost: flags.p2pHost,
   p2pPort: flags.p2pPort,
+  diskReserveMib: flags.diskReserve,
 });
 
 /** Prints the network as one table, with its accounts and the warning that goes with them. */

@@ -1,5 +1,8 @@
 import { join } from "node:path";
+import { gather } from "../../lib/byte-source.ts";
 import { type Address, fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import type { Disk } from "../../lib/disk.ts";
+import { parseJson } from "../../lib/json.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
@@ -39,6 +42,7 @@ export interface ScheduledOptions {
   readonly means: Means;
   readonly policy: WorkerPolicy;
   readonly machine: Machine;
+  readonly disk: Disk;
   readonly log: Log;
   /** Test networks alone: changes each receipt, so that this worker lies. */
   readonly tamper?: ((receipt: Uint8Array) => Uint8Array) | undefined;
@@ -78,9 +82,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     }).catch((error: Error) => {
       throw new Error(`no answer from ${access.url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);
     });
-    if (Number(response.headers.get("content-length") ?? 0) > MAX_ANSWER_BYTES)
-      throw new Error(`${access.url} answers too much`);
-    const answer = (await response.json()) as { error?: string };
+    const bytes = await gather(response.body, MAX_ANSWER_BYTES).catch((error: Error) => {
+      throw new Error(`${access.url} answers with ${error.message}`);
+    });
+    const answer = (parseJson(bytes) ?? {}) as { error?: string };
     if (!response.ok) throw new Error(`${access.url}: ${answer.error ?? response.status}`);
     return answer;
   };
@@ -204,7 +209,8 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     },
     tick: async (block, places, serveSeconds) => {
       const results = await follow(block);
-      const isPaused = pauseOf(policy, machine, new Date(), computing.size) !== undefined;
+      const isPaused =
+        options.disk.shortage() !== undefined || pauseOf(policy, machine, new Date(), computing.size) !== undefined;
       const isDone = policy.maxLots > 0 && computed + computing.size >= policy.maxLots;
       const answer = await ask(isPaused || isDone ? 0 : Math.max(0, places), results);
       if (answer.note !== note && answer.note !== null) log.warn({ note: answer.note }, "the scheduler says");

@@ -24,7 +24,8 @@ import { startHost, type Teardown, until } from "../helpers/hosts.ts";
 
 t.setTimeout(120_000);
 const alice = accountOf("alice");
-const { genesis, keys } = testGenesis(2, [alice.address]);
+const bob = accountOf("bob");
+const { genesis, keys } = testGenesis(2, [alice.address, bob.address]);
 
 /** A node that hears gossip and serves its chain, on a clock that the test moves, with its insides open. */
 const startVictim = async (t: Teardown) => {
@@ -185,23 +186,24 @@ t.test("a vote that is known is not passed on once more, and earns nothing", asy
 
 t.test("answers that nobody reads hold a piece each, and not more", async (t) => {
   const victim = await startVictim(t);
-  for (let nonce = 0, block = 0; block < 3; block++) {
-    for (let i = 0; i < 17; i++)
+  for (let block = 0; block < 3; block++) {
+    // More than the pool keeps of one sender.
+    for (let i = 0; i < 18; i++)
       victim.engine.addTransaction(
         signTransaction(
           {
             type: 2,
             chainId: genesis.chainId,
-            nonce: nonce++,
+            nonce: 9 * block + (i >> 1),
             maxPriorityFeePerGas: 1n,
             maxFeePerGas: 10n ** 11n,
             gasLimit: 2_000_000,
             to: ZERO_ADDRESS,
             value: 0n,
-            data: new Uint8Array(120_000).fill(7),
+            data: new Uint8Array(115_000).fill(7),
             accessList: [],
           },
-          alice.key,
+          (i % 2 === 0 ? alice : bob).key,
         ),
       );
     await victim.run(1);
