@@ -1,0 +1,77 @@
+/** Attacks a network of processes: node test/hostile/main.ts [--attack <name>[,<name>…] | all] [--seconds 30] [--targets 1] [--json <file>] */
+import { appendFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { ATTACKS } from "./attacks.ts";
+import { failuresOf } from "./judge.ts";
+import { startHostile, type Window } from "./run.ts";
+
+const { values } = parseArgs({
+  options: {
+    attack: { type: "string" },
+    seconds: { type: "string", default: "30" },
+    targets: { type: "string", default: "1" },
+    port: { type: "string", default: "19545" },
+    json: { type: "string" },
+    quiet: { type: "boolean", default: false },
+  },
+});
+
+const tell = (window: Window, failures: readonly string[]): void => {
+  const { attack, target, report, transfers } = window;
+  const longest = target?.longest[0];
+  console.log(
+    [
+      attack.padEnd(24),
+      `${report.steps} steps`,
+      `missed ${window.missedSlots}/${window.seconds}`,
+      `final +${window.finalized}${window.finalizesAfter ? "" : " THEN NONE"}`,
+      `longest ${longest?.ms ?? "?"} ms (all ${longest?.allMs ?? "?"})`,
+      `cpu ${target ? Math.round((target.cpuMs / target.seconds) * 10) / 10 : "?"} ms/s`,
+      `RSS ${window.idleMiB} -> ${window.peakMiB}, others +${window.othersGrewMiB} MiB`,
+      `asked ${window.asked} unanswered ${window.unanswered} slowest ${window.slowestMs} ms`,
+      `user ${transfers.mined}/${transfers.sent}${transfers.refused ? ` refused ${transfers.refused}` : ""}`,
+      `behind ${window.behind}${window.caughtUpAfter === undefined ? "" : ` caught up ${window.caughtUpAfter} s`}`,
+      report.out ? `OUT after ${report.outAfter} s${report.banned ? ", banned" : ""}` : "connected",
+      ...(window.died ? [`DIED ${window.died}`] : []),
+    ].join(" | "),
+  );
+  if (!values.quiet) {
+    console.log(`    counts ${JSON.stringify(report.counts)}${report.error ? ` error ${report.error}` : ""}`);
+    if (target) {
+      console.log(`    turns ${JSON.stringify(target.turns)}, block samples ${target.transitionSamples}`);
+      for (const { ms, inside } of target.longest.slice(0, 3)) console.log(`    ${ms} ms: ${inside.join("; ")}`);
+      console.log(`    busiest: ${target.busiest.join("; ")}`);
+    }
+    for (const error of window.errors) console.log(`    logged: ${error}`);
+  }
+  for (const failure of failures) console.log(`    FAILS: ${failure}`);
+  if (values.json) appendFileSync(values.json, `${JSON.stringify({ ...window, failures })}\n`);
+};
+
+if (values.attack === undefined) {
+  for (const [name, { about }] of Object.entries(ATTACKS)) console.log(`${name.padEnd(24)} ${about}`);
+} else {
+  const names = values.attack === "all" ? Object.keys(ATTACKS).slice(1) : values.attack.split(",");
+  const unknown = names.find((name) => !ATTACKS[name]);
+  if (unknown) throw new Error(`no attack "${unknown}"`);
+  const seconds = Number(values.seconds);
+  let failed = 0;
+  for (const name of names) {
+    const network = await startHostile({
+      targets: Number(values.targets),
+      port: Number(values.port),
+      largeBlocks: ATTACKS[name]!.needs === "large blocks",
+    });
+    try {
+      const control = await network.attack("none", seconds);
+      tell(control, []);
+      const window = await network.attack(name, seconds);
+      const failures = failuresOf(window, control);
+      failed += failures.length;
+      tell(window, failures);
+    } finally {
+      await network.stop();
+    }
+  }
+  process.exitCode = failed > 0 ? 1 : 0;
+}

@@ -1,0 +1,78 @@
+import type { Connection, Stream } from "@libp2p/interface";
+import { Packr } from "msgpackr";
+import { concat } from "../../lib/bytes.ts";
+import type { Host } from "../../p2p/host.ts";
+
+/** The envelope of rolec's streams, made here without any of the care that p2p/streams.ts takes. */
+const packr = new Packr({ useRecords: false, moreTypes: false, variableMapSize: true });
+
+/** A frame around bytes, or around a packed value: four bytes of length before it. */
+export const frame = (value: unknown): Uint8Array => {
+  const body = value instanceof Uint8Array ? value : packr.pack(value);
+  const head = new Uint8Array(4);
+  new DataView(head.buffer).setUint32(0, body.length);
+  return concat(head, body);
+};
+
+/** Opens a stream to each peer of a host. Gives those that opened. */
+export const openStreams = async (host: Host, protocol: string): Promise<Stream[]> => {
+  const opened = await Promise.all(
+    host
+      .getConnections()
+      .map((each) =>
+        each
+          .newStream(protocol, { maxOutboundStreams: 4_096, signal: AbortSignal.timeout(5_000) })
+          .catch(() => undefined),
+      ),
+  );
+  return opened.filter((each) => each !== undefined);
+};
+
+/** Sends bytes on a stream that may have ended meanwhile. Gives whether they went. */
+export const sendOn = (stream: Stream, bytes: Uint8Array): boolean => {
+  try {
+    return stream.send(bytes);
+  } catch {
+    return false;
+  }
+};
+
+/** Asks each peer of a host and never reads what they answer. Gives the streams that were opened. */
+export const askUnread = async (host: Host, protocol: string, request: unknown): Promise<Stream[]> => {
+  const streams = await openStreams(host, protocol);
+  for (const stream of streams) {
+    stream.pause();
+    sendOn(stream, frame(request));
+  }
+  return streams;
+};
+
+const readRequest = async (stream: Stream): Promise<unknown> => {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) {
+    chunks.push(chunk instanceof Uint8Array ? chunk : chunk.subarray());
+    const all = concat(...chunks);
+    if (all.length < 4) continue;
+    const size = new DataView(all.buffer, all.byteOffset).getUint32(0);
+    if (all.length >= 4 + size) return packr.unpack(all.subarray(4, 4 + size));
+  }
+  return undefined;
+};
+
+/** Answers a protocol as `answer` likes: it gets the request and the stream. */
+export const serveFalsely = (
+  host: Host,
+  protocol: string,
+  answer: (request: unknown, stream: Stream) => Promise<unknown>,
+): Promise<void> =>
+  host.handle(
+    protocol,
+    async (stream: Stream, _connection: Connection) => {
+      try {
+        await answer(await readRequest(stream), stream);
+      } catch (error) {
+        stream.abort(error as Error);
+      }
+    },
+    { maxInboundStreams: 256, maxOutboundStreams: 256, force: true },
+  );
