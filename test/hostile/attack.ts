@@ -17,6 +17,8 @@ export interface World {
   readonly genesis: Genesis;
   readonly genesisHash: Hash;
   readonly targets: readonly Target[];
+  /** The targets' peer ids. */
+  readonly peers: ReadonlySet<string>;
   /** The first target, and a client of it. */
   readonly target: Target;
   readonly client: RpcClient;

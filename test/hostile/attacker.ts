@@ -46,8 +46,8 @@ const attack = ATTACKS[orders.attack]!;
 const ended = new AbortController();
 const { world, counts, verdict, close } = await openWorld(orders.genesisFile, orders.targets, ended.signal);
 let lostAt: number | undefined;
-world.host.addEventListener("peer:disconnect", () => {
-  lostAt ??= Date.now();
+world.host.addEventListener("peer:disconnect", ({ detail }) => {
+  if (world.peers.has(detail.toString())) lostAt ??= Date.now();
 });
 const go = new Promise((resolve) => process.once("message", resolve));
 // Time for identification and subscriptions, as any peer takes it.

@@ -1,17 +1,20 @@
-import type { Attacks } from "./attack.ts";
+import type { Attack, Attacks } from "./attack.ts";
 import { CLIENT_ATTACKS } from "./client.ts";
 import { PEER_ATTACKS } from "./peer.ts";
 
-/** Every attack by name. "none" is a peer that is connected and does nothing: the control. */
-export const ATTACKS: Attacks = {
-  none: {
-    about: "a peer that does nothing",
-    perSecond: 1,
-    out: false,
-    async *steps() {
-      for (;;) yield;
-    },
+const NONE: Attack = {
+  about: "a peer that does nothing: the control",
+  perSecond: 1,
+  out: false,
+  async *steps() {
+    for (;;) yield;
   },
+};
+
+/** Every attack by name, and the controls beside them. */
+export const ATTACKS: Attacks = {
+  none: NONE,
+  "none, restarted": { ...NONE, about: "the same, while the target is started again", restart: true },
   ...PEER_ATTACKS,
   ...CLIENT_ATTACKS,
 };

@@ -1,9 +1,9 @@
-/** Attacks a network of processes: node test/hostile/main.ts [--attack <name>[,<name>…] | all] [--seconds 30] [--targets 1] [--json <file>] */
+/** Attacks a network of processes: node test/hostile/main.ts [--attack <name>[,<name>…] | all] [--seconds 30] [--targets 1] [--fresh] [--json <file>] */
 import { appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ATTACKS } from "./attacks.ts";
 import { failuresOf } from "./judge.ts";
-import { startHostile, type Window } from "./run.ts";
+import { attackAll, type Window } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
@@ -12,6 +12,7 @@ const { values } = parseArgs({
     targets: { type: "string", default: "1" },
     port: { type: "string", default: "19545" },
     json: { type: "string" },
+    fresh: { type: "boolean", default: false },
     quiet: { type: "boolean", default: false },
   },
 });
@@ -51,27 +52,19 @@ const tell = (window: Window, failures: readonly string[]): void => {
 if (values.attack === undefined) {
   for (const [name, { about }] of Object.entries(ATTACKS)) console.log(`${name.padEnd(24)} ${about}`);
 } else {
-  const names = values.attack === "all" ? Object.keys(ATTACKS).slice(1) : values.attack.split(",");
+  const names =
+    values.attack === "all"
+      ? Object.keys(ATTACKS).filter((name) => !name.startsWith("none"))
+      : values.attack.split(",");
   const unknown = names.find((name) => !ATTACKS[name]);
   if (unknown) throw new Error(`no attack "${unknown}"`);
   const seconds = Number(values.seconds);
   let failed = 0;
-  for (const name of names) {
-    const network = await startHostile({
-      targets: Number(values.targets),
-      port: Number(values.port),
-      largeBlocks: ATTACKS[name]!.needs === "large blocks",
-    });
-    try {
-      const control = await network.attack("none", seconds);
-      tell(control, []);
-      const window = await network.attack(name, seconds);
-      const failures = failuresOf(window, control);
-      failed += failures.length;
-      tell(window, failures);
-    } finally {
-      await network.stop();
-    }
+  const options = { targets: Number(values.targets), port: Number(values.port) };
+  for await (const { window, control } of attackAll(names, seconds, { ...options, fresh: values.fresh })) {
+    const failures = control ? failuresOf(window, control) : [];
+    failed += failures.length;
+    tell(window, failures);
   }
   process.exitCode = failed > 0 ? 1 : 0;
 }

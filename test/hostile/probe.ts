@@ -64,10 +64,10 @@ const watch = (to: string): void => {
   }, TICK_MS).unref();
 
   const begin = (): void => {
+    post("Profiler.start");
     turns = [];
     last = { us: nowUs(), cpu: cpuMs() };
     start = last;
-    post("Profiler.start");
   };
   const finish = (): Raw => {
     mark();
@@ -81,7 +81,6 @@ const watch = (to: string): void => {
   let window = 0;
   process.on("SIGUSR2", () => {
     const path = join(to, `${process.pid}.${window++}.json`);
-    writeFileSync(`${path}.new`, JSON.stringify(finish()));
     writeFileSync(`${path}.new`, JSON.stringify(finish()));
     renameSync(`${path}.new`, path);
     begin();

@@ -316,6 +316,44 @@ export const startHostile = async (
   return { attack, stop };
 };
 
+/**
+ * Runs attacks one after the other, each network's control before them. A network that an attack has left hurt, or that lacks what
+ * the next one needs, is replaced; with `fresh`, always.
+ */
+export async function* attackAll(
+  names: readonly string[],
+  seconds: number,
+  options: { readonly targets?: number; readonly port?: number; readonly fresh?: boolean } = {},
+): AsyncGenerator<{ window: Window; control: Window | undefined }> {
+  let running: { network: HostileNetwork; controls: Map<boolean, Window>; hasLargeBlocks: boolean } | undefined;
+  const stop = async (): Promise<void> => {
+    await running?.network.stop();
+    running = undefined;
+  };
+  try {
+    for (const name of names) {
+      const { needs, restart = false } = ATTACKS[name]!;
+      const largeBlocks = needs === "large blocks";
+      if (running && largeBlocks && !running.hasLargeBlocks) await stop();
+      if (!running) {
+        const network = await startHostile({ ...options, largeBlocks });
+        running = { network, controls: new Map(), hasLargeBlocks: largeBlocks };
+      }
+      const { network, controls } = running;
+      const control = controls.get(restart) ?? (await network.attack(restart ? "none, restarted" : "none", seconds));
+      if (!controls.has(restart)) {
+        controls.set(restart, control);
+        yield { window: control, control: undefined };
+      }
+      const window = await network.attack(name, seconds);
+      yield { window, control };
+      if (options.fresh || window.died > 0 || !window.finalizesAfter || window.behind > 2) await stop();
+    }
+  } finally {
+    await stop();
+  }
+}
+
 /** What a node logged as an error, each kind once. */
 const errorsIn = (log: string): string[] => {
   const kinds = new Set<string>();

@@ -7,7 +7,7 @@ import { dataProtocol } from "../../p2p/data/serve.ts";
 import type { Host } from "../../p2p/host.ts";
 import { kademliaProtocol, protocolOf } from "../../p2p/topics.ts";
 import { type Attack, type Attacks, freshHash, type World } from "./attack.ts";
-import { askUnread, frame, openStreams, sendOn, serveFalsely } from "./wire.ts";
+import { askUnread, connectionsTo, frame, openStreams, sendOn, serveFalsely } from "./wire.ts";
 
 const STREAMS = ["status", "blocks", "votes", "lot", "orders"] as const;
 const allProtocols = ({ genesisHash }: World): string[] => [
@@ -34,7 +34,7 @@ const unread = (
     const hosts: Host[] = [world.host];
     for (let i = 0; i < 3; i++) hosts.push(await world.join());
     for (let n = 0; ; n++) {
-      const streams = await askUnread(hosts[n % hosts.length]!, protocol, request());
+      const streams = await askUnread(hosts[n % hosts.length]!, world.peers, protocol, request());
       world.count(streams.length > 0 ? "opened" : "refused", Math.max(1, streams.length));
       yield;
     }
@@ -81,7 +81,7 @@ const syncLiars = (
     const hosts = [world.host];
     for (;;) {
       // Who was put out, or whose target was started again, is replaced by another.
-      const lost = hosts.filter((host) => host.getConnections().length === 0);
+      const lost = hosts.filter((host) => connectionsTo(host, world.peers).length === 0);
       for (const host of lost.filter((each) => each !== world.host)) hosts.splice(hosts.indexOf(host), 1);
       if (hosts.length < 8) {
         const host = await world.makeHost();
@@ -132,7 +132,9 @@ export const STREAM_ATTACKS: Attacks = {
       for (let n = 0; ; n++) {
         const from = n % want.length;
         const list = [...want.slice(from), ...want.slice(0, from)];
-        const streams = await askUnread(hosts[n % hosts.length]!, dataProtocol(world.genesisHash), { want: list });
+        const streams = await askUnread(hosts[n % hosts.length]!, world.peers, dataProtocol(world.genesisHash), {
+          want: list,
+        });
         world.count(streams.length > 0 ? "opened" : "refused", Math.max(1, streams.length));
         yield;
       }
@@ -146,7 +148,7 @@ export const STREAM_ATTACKS: Attacks = {
       const head = new Uint8Array([1, 0x55, 0x12, 32]);
       for (;;) {
         const want = Array.from({ length: 128 }, () => Buffer.concat([head, randomBytes(32)]));
-        for (const stream of await openStreams(world.host, dataProtocol(world.genesisHash))) {
+        for (const stream of await openStreams(world.host, world.peers, dataProtocol(world.genesisHash))) {
           sendOn(stream, frame({ want }));
           stream.close().catch(() => undefined);
           setTimeout(() => stream.abort(new Error("enough")), 1_000).unref();
@@ -168,7 +170,7 @@ export const STREAM_ATTACKS: Attacks = {
         () => new Uint8Array([255, 255, 255, 255, 1]),
       ];
       for (let n = 0; ; n++) {
-        for (const stream of await openStreams(world.host, protocols[n % protocols.length]!)) {
+        for (const stream of await openStreams(world.host, world.peers, protocols[n % protocols.length]!)) {
           sendOn(stream, bodies[n % 3]!());
           world.count("opened");
           setTimeout(() => stream.abort(new Error("enough")), 2_000).unref();
@@ -185,7 +187,7 @@ export const STREAM_ATTACKS: Attacks = {
       const protocols = allProtocols(world);
       const request = frame(randomBytes(10_000));
       for (let n = 0; ; n++) {
-        const streams = await openStreams(world.host, protocols[n % protocols.length]!);
+        const streams = await openStreams(world.host, world.peers, protocols[n % protocols.length]!);
         world.count(streams.length > 0 ? "opened" : "refused");
         for (const stream of streams) drip(stream, request, world.signal).catch(() => undefined);
         yield;
@@ -199,7 +201,7 @@ export const STREAM_ATTACKS: Attacks = {
     async *steps(world) {
       const protocols = allProtocols(world);
       for (let n = 0; ; n++) {
-        openStreams(world.host, protocols[n % protocols.length]!)
+        openStreams(world.host, world.peers, protocols[n % protocols.length]!)
           .then((streams) => {
             world.count(streams.length > 0 ? "opened" : "refused");
             for (const stream of streams) stream.abort(new Error("enough"));
@@ -275,7 +277,7 @@ export const STREAM_ATTACKS: Attacks = {
       // Message { type = 4 (FIND_NODE); key = 2 }, with its length before it.
       for (let n = 0; ; n++) {
         const body = Buffer.concat([Buffer.from([0x08, 4, 0x12, 32]), randomBytes(32), Buffer.from([0x50, 0])]);
-        for (const stream of await openStreams(world.host, kademliaProtocol(world.genesisHash))) {
+        for (const stream of await openStreams(world.host, world.peers, kademliaProtocol(world.genesisHash))) {
           stream.pause();
           for (let i = 0; i < 20; i++) sendOn(stream, Buffer.concat([Buffer.from([body.length]), body]));
           world.count("opened");

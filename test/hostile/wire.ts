@@ -14,16 +14,18 @@ export const frame = (value: unknown): Uint8Array => {
   return concat(head, body);
 };
 
-/** Opens a stream to each peer of a host. Gives those that opened. */
-export const openStreams = async (host: Host, protocol: string): Promise<Stream[]> => {
+/** A host's connections to some peers: Kademlia connects it to others, who are not meant. */
+export const connectionsTo = (host: Host, peers: ReadonlySet<string>): Connection[] =>
+  host.getConnections().filter((each) => peers.has(each.remotePeer.toString()));
+
+/** Opens a stream to each of some peers. Gives those that opened. */
+export const openStreams = async (host: Host, peers: ReadonlySet<string>, protocol: string): Promise<Stream[]> => {
   const opened = await Promise.all(
-    host
-      .getConnections()
-      .map((each) =>
-        each
-          .newStream(protocol, { maxOutboundStreams: 4_096, signal: AbortSignal.timeout(5_000) })
-          .catch(() => undefined),
-      ),
+    connectionsTo(host, peers).map((each) =>
+      each
+        .newStream(protocol, { maxOutboundStreams: 4_096, signal: AbortSignal.timeout(5_000) })
+        .catch(() => undefined),
+    ),
   );
   return opened.filter((each) => each !== undefined);
 };
@@ -37,9 +39,14 @@ export const sendOn = (stream: Stream, bytes: Uint8Array): boolean => {
   }
 };
 
-/** Asks each peer of a host and never reads what they answer. Gives the streams that were opened. */
-export const askUnread = async (host: Host, protocol: string, request: unknown): Promise<Stream[]> => {
-  const streams = await openStreams(host, protocol);
+/** Asks each of some peers and never reads what they answer. Gives the streams that were opened. */
+export const askUnread = async (
+  host: Host,
+  peers: ReadonlySet<string>,
+  protocol: string,
+  request: unknown,
+): Promise<Stream[]> => {
+  const streams = await openStreams(host, peers, protocol);
   for (const stream of streams) {
     stream.pause();
     sendOn(stream, frame(request));

@@ -11,6 +11,7 @@ import { KINDS, type Kind, topicOf } from "../../p2p/topics.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import type { Target, World } from "./attack.ts";
 import { accountsOf, hostileValidators } from "./genesis.ts";
+import { connectionsTo } from "./wire.ts";
 
 const HEAD_MS = 1_000;
 const DIAL_MS = 10_000;
@@ -60,6 +61,7 @@ export const openWorld = async (
 ): Promise<OpenWorld> => {
   const genesis = readGenesis(JSON.parse(readFileSync(genesisFile, "utf8")));
   const target = targets[0]!;
+  const peers = new Set(targets.map(({ p2p }) => p2p.split("/p2p/")[1]!));
   const client = rpcClient(target.rpcUrl, { timeoutMs: 10_000 });
   const { genesisHash } = (await client.call("rolec_network")) as { genesisHash: Hash };
   const hosts: Host[] = [];
@@ -88,8 +90,8 @@ export const openWorld = async (
   let head: { at: number; value: { hash: Hash; header: Header } } | undefined;
   const nowSlot = (): number => Math.floor(slotOf(genesis, Date.now() / 1000));
   const sendRpc = (rpc: object): void => {
-    for (const peer of host.getPeers()) {
-      const isSent = (host.services.pubsub as unknown as RawGossip).sendRpc(peer.toString(), { ...rpc });
+    for (const peer of peers) {
+      const isSent = (host.services.pubsub as unknown as RawGossip).sendRpc(peer, { ...rpc });
       counts[isSent ? "sent" : "unsent"] = (counts[isSent ? "sent" : "unsent"] ?? 0) + 1;
     }
   };
@@ -97,6 +99,7 @@ export const openWorld = async (
     genesis,
     genesisHash,
     targets,
+    peers,
     target,
     client,
     validators: hostileValidators(),
@@ -128,12 +131,12 @@ export const openWorld = async (
     world,
     counts,
     verdict: async () => {
-      const out = host.getConnections().length === 0;
+      const out = connectionsTo(host, peers).length === 0;
       if (!out) return { out, banned: false };
       const again = await dial(host).catch(() => undefined);
       // A host that is refused learns of it after the handshake.
       await new Promise((resolve) => setTimeout(resolve, 1_000));
-      return { out, banned: !again || host.getConnections().length === 0 };
+      return { out, banned: !again || connectionsTo(host, peers).length === 0 };
     },
     close: async () => {
       for (const end of ends) await Promise.resolve(end()).catch(() => undefined);
