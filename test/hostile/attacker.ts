@@ -1,7 +1,7 @@
 /** The attacker's process: connects, says so, attacks when told to, and reports. It ends with the one that started it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Attack, Target } from "./attack.ts";
-import { ATTACKS } from "./attacks.ts";
+import { attacksOf } from "./attacks.ts";
 import { openWorld } from "./world.ts";
 
 /** What the attacker is told at first. */
@@ -27,22 +27,22 @@ export interface AttackReport {
 /** What the attacker tells: it is connected, or it is done. */
 export type AttackerMessage = { readonly ready: true } | { readonly report: AttackReport };
 
+let steps = 0;
 /** Runs the steps of an attack at its pace until its time, or its number, is over; a step may hang. */
 const drive = async (attack: Attack, all: AsyncGenerator<void, void>, ms: number): Promise<void> => {
   const start = Date.now();
-  while (Date.now() - start < ms && steps < (attack.max ?? Number.POSITIVE_INFINITY)) {
+  for (let n = 1; Date.now() - start < ms && n <= (attack.max ?? Number.POSITIVE_INFINITY); n++) {
     if ((await all.next()).done) break;
     steps += 1;
-    const ahead = (steps * 1_000) / attack.perSecond - (Date.now() - start);
+    const ahead = (n * 1_000) / attack.perSecond - (Date.now() - start);
     if (ahead > 4) await sleep(Math.min(ahead, ms));
   }
 };
-let steps = 0;
 
 const orders = await new Promise<Orders>((resolve) => process.once("message", resolve));
 process.once("disconnect", () => process.exit(0));
 const tell = (message: AttackerMessage): void => void process.send?.(message);
-const attack = ATTACKS[orders.attack]!;
+const attacks = attacksOf(orders.attack);
 const ended = new AbortController();
 const { world, counts, verdict, close } = await openWorld(orders.genesisFile, orders.targets, ended.signal);
 let lostAt: number | undefined;
@@ -66,9 +66,10 @@ process.on("unhandledRejection", (thrown) => {
 });
 setTimeout(() => ended.abort(), ms);
 const end = sleep(ms);
-drive(attack, attack.steps(world), ms).catch((thrown: Error) => {
-  error = thrown.message;
-});
+for (const attack of attacks)
+  drive(attack, attack.steps(world), ms).catch((thrown: Error) => {
+    error ??= thrown.message;
+  });
 await end;
 const { out, banned } = await verdict();
 tell({

@@ -18,3 +18,11 @@ export const ATTACKS: Attacks = {
   ...PEER_ATTACKS,
   ...CLIENT_ATTACKS,
 };
+
+/** The attacks that a name stands for: one, or several at once with a + between them. Throws for one that there is not. */
+export const attacksOf = (name: string): Attack[] =>
+  name.split("+").map((each) => {
+    const attack = ATTACKS[each];
+    if (!attack) throw new Error(`no attack "${each}"`);
+    return attack;
+  });

@@ -186,7 +186,7 @@ export const GOSSIP_ATTACKS: Attacks = {
   "votes-many-identities": {
     about: "false votes, from a new identity whenever the one before is not heard any more",
     perSecond: 4,
-    out: true,
+    out: false,
     async *steps(world) {
       for (;;) {
         const host = await world.join();

@@ -1,4 +1,4 @@
-import { ATTACKS } from "./attacks.ts";
+import { attacksOf } from "./attacks.ts";
 import type { Window } from "./run.ts";
 
 /** What an attack may cost; a control of the same length stands beside it. */
@@ -33,12 +33,13 @@ export const failuresOf = (window: Window, control: Window, bounds: Bounds = BOU
     `${transfers.mined} of ${transfers.sent} transfers mined`,
   );
   check(window.behind <= 2, `the target lacks ${window.behind} blocks`);
-  if (ATTACKS[window.attack]!.restart)
+  const attacks = attacksOf(window.attack);
+  if (attacks.some((each) => each.restart))
     check(
       (window.caughtUpAfter ?? 1e9) <= (control.caughtUpAfter ?? 0) + 10,
       `caught up after ${window.caughtUpAfter} s`,
     );
-  if (ATTACKS[window.attack]!.out) check(window.report.out, "who did it is still connected");
+  if (attacks.some((each) => each.out)) check(window.report.out, "who did it is still connected");
   check(
     control.target !== undefined && control.target.transitionSamples > 0,
     "the probe sees no block run in the control",

@@ -1,7 +1,7 @@
-/** Attacks a network of processes: node test/hostile/main.ts [--attack <name>[,<name>…] | all] [--seconds 30] [--targets 1] [--fresh] [--json <file>] */
+/** Attacks a network of processes: node test/hostile/main.ts [--attack <name>[+<name>…][,…] | all] [--seconds 30] [--targets 1] [--fresh] [--json <file>] */
 import { appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { ATTACKS } from "./attacks.ts";
+import { ATTACKS, attacksOf } from "./attacks.ts";
 import { failuresOf } from "./judge.ts";
 import { attackAll, type Window } from "./run.ts";
 
@@ -56,8 +56,7 @@ if (values.attack === undefined) {
     values.attack === "all"
       ? Object.keys(ATTACKS).filter((name) => !name.startsWith("none"))
       : values.attack.split(",");
-  const unknown = names.find((name) => !ATTACKS[name]);
-  if (unknown) throw new Error(`no attack "${unknown}"`);
+  for (const name of names) attacksOf(name);
   const seconds = Number(values.seconds);
   let failed = 0;
   const options = { targets: Number(values.targets), port: Number(values.port) };

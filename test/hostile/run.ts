@@ -10,7 +10,7 @@ import { type Member, startTestnet, type Testnet, untilAgreed } from "../../node
 import { send } from "../../node/wallet.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import type { AttackerMessage, AttackReport, Orders } from "./attacker.ts";
-import { ATTACKS } from "./attacks.ts";
+import { attacksOf } from "./attacks.ts";
 import { accountsOf, HONEST, hostileGenesis } from "./genesis.ts";
 import { makeLargeBlocks } from "./large-blocks.ts";
 import type { Raw } from "./probe.ts";
@@ -192,7 +192,7 @@ export const startHostile = async (
   };
 
   const attack = async (name: string, seconds: number): Promise<Window> => {
-    const { restart } = ATTACKS[name] ?? {};
+    const restart = attacksOf(name).some((each) => each.restart);
     const attacker = await startAttacker({
       attack: name,
       seconds,
@@ -332,8 +332,8 @@ export async function* attackAll(
   };
   try {
     for (const name of names) {
-      const { needs, restart = false } = ATTACKS[name]!;
-      const largeBlocks = needs === "large blocks";
+      const restart = attacksOf(name).some((each) => each.restart);
+      const largeBlocks = attacksOf(name).some((each) => each.needs === "large blocks");
       if (running && largeBlocks && !running.hasLargeBlocks) await stop();
       if (!running) {
         const network = await startHostile({ ...options, largeBlocks });
