@@ -39,7 +39,17 @@ export const sendOn = (stream: Stream, bytes: Uint8Array): boolean => {
   }
 };
 
-/** Asks each of some peers and never reads what they answer. Gives the streams that were opened. */
+/** Stops reading a stream; false where it has ended. */
+export const isDeaf = (stream: Stream): boolean => {
+  try {
+    stream.pause();
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Asks each of some peers and never reads what they answer. Gives the streams that were asked on. */
 export const askUnread = async (
   host: Host,
   peers: ReadonlySet<string>,
@@ -47,11 +57,8 @@ export const askUnread = async (
   request: unknown,
 ): Promise<Stream[]> => {
   const streams = await openStreams(host, peers, protocol);
-  for (const stream of streams) {
-    stream.pause();
-    sendOn(stream, frame(request));
-  }
-  return streams;
+  const frames = frame(request);
+  return streams.filter((stream) => isDeaf(stream) && sendOn(stream, frames));
 };
 
 const readRequest = async (stream: Stream): Promise<unknown> => {
