@@ -87,7 +87,7 @@ export const GOSSIP_ATTACKS: Attacks = {
   "evidence-early": {
     about: "conflicting votes of a registered validator for an epoch in the far future",
     perSecond: 400,
-    out: true,
+    out: false,
     async *steps(world) {
       for (;;) {
         world.gossip("evidence", doubleVote(world, WHOLE[0]!, falseLink(10_000_000)));
@@ -215,7 +215,7 @@ export const GOSSIP_ATTACKS: Attacks = {
   "blocks-unsigned": {
     about: "blocks of 2.8 MB with unknown parents that no validator signed",
     perSecond: 2,
-    out: true,
+    out: false,
     async *steps(world) {
       const body = fullBody();
       for (;;) {
@@ -307,7 +307,7 @@ export const GOSSIP_ATTACKS: Attacks = {
   "shares-forged-mix": {
     about: "work shares whose claimed mix passes the cheap check, so that Ethash is asked",
     perSecond: 10,
-    out: true,
+    out: false,
     async *steps(world) {
       for (;;) {
         const { hash, header } = await world.head();
@@ -374,7 +374,7 @@ export const GOSSIP_ATTACKS: Attacks = {
   "gossip-oversized": {
     about: "messages over their topic's size: votes of 2 MB",
     perSecond: 3,
-    out: true,
+    out: false,
     async *steps(world) {
       for (let n = 0; ; n++) {
         world.gossip(n % 2 === 0 ? "vote" : "tx", randomBytes(2_000_000));
@@ -385,7 +385,7 @@ export const GOSSIP_ATTACKS: Attacks = {
   "gossip-many-messages": {
     about: "envelopes of 500 messages each, all refused",
     perSecond: 20,
-    out: true,
+    out: false,
     async *steps(world) {
       const topic = topicOf(world.genesisHash, "vote");
       for (;;) {

@@ -23,7 +23,8 @@ export const failuresOf = (window: Window, control: Window, bounds: Bounds = BOU
   check(window.unanswered <= control.unanswered, `${window.unanswered} of ${window.asked} questions unanswered`);
   check(window.peakMiB - window.idleMiB <= bounds.grewMiB, `the target grew by ${window.peakMiB - window.idleMiB} MiB`);
   check(window.othersGrewMiB <= bounds.grewMiB, `another node grew by ${window.othersGrewMiB} MiB`);
-  const longest = window.target?.longest[0]?.ms ?? Number.POSITIVE_INFINITY;
+  check(window.target !== undefined, "the target gave no turn to its probe in 15 s");
+  const longest = window.target?.longest[0]?.ms ?? 0;
   const usual = Math.max(bounds.turnMs, control.target?.longest[0]?.ms ?? 0);
   check(longest <= usual, `the target computed ${longest} ms in one go, at most ${usual}`);
   const { transfers } = window;

@@ -37,7 +37,7 @@ export interface Window {
   readonly finalized: number;
   /** Whether more becomes final after it. */
   readonly finalizesAfter: boolean;
-  /** Blocks that the target lacks at the end; seconds until it lacks one at most, after a restart. */
+  /** Blocks that the target lacks at the end, Infinity where it cannot be asked; seconds until it lacks one at most, after a restart. */
   readonly behind: number;
   readonly caughtUpAfter: number | undefined;
   /** MiB of resident memory of the target: before, and at most. */
@@ -217,7 +217,7 @@ export const startHostile = async (
     if (restart) restarting = restartTarget();
     let peakMiB = idleMiB;
     let othersGrewMiB = 0;
-    const question = { asked: 0, unanswered: 0, slowestMs: 0 };
+    const question = { asked: 0, answered: 0, slowestMs: 0 };
     const transfers = { sent: 0, refused: 0, mined: 0 };
     const hashes: string[] = [];
     const [user, receiver] = accountsOf("own");
@@ -233,9 +233,8 @@ export const startHostile = async (
         question.asked += 1;
         try {
           await asker.call("eth_blockNumber");
-          question.slowestMs = Math.max(question.slowestMs, Date.now() - at);
-        } catch {
-          question.unanswered += 1;
+          question.answered += 1;
+        } finally {
           question.slowestMs = Math.max(question.slowestMs, Date.now() - at);
         }
       }),
@@ -263,6 +262,8 @@ export const startHostile = async (
       );
     await sleep(seconds * 1_000);
     for (const close of closers) close();
+    // What was asked last may still be answered.
+    await sleep(QUESTION_MS);
     const until = from + seconds;
     const finalAfter = await numberOf(observer, "finalized");
     const seen = await turnProbes();
@@ -270,7 +271,7 @@ export const startHostile = async (
     await attacker.end();
     await restarting;
     const head = await numberOf(observer, "latest");
-    const targetHead = await numberOf(asker, "latest").catch(() => 0);
+    const targetHead = await numberOf(asker, "latest").catch(() => Number.NEGATIVE_INFINITY);
     const times = await blockTimes(head, from);
     const mined = await Promise.all(hashes.map((hash) => observer.call("eth_getTransactionReceipt", [hash])));
     transfers.mined = mined.filter((each) => each !== null).length;
@@ -288,7 +289,9 @@ export const startHostile = async (
       idleMiB,
       peakMiB,
       othersGrewMiB,
-      ...question,
+      asked: question.asked,
+      unanswered: question.asked - question.answered,
+      slowestMs: question.slowestMs,
       transfers,
       died: wasAlive - members.filter(isAlive).length,
       errors: errorsIn(readFileSync(target.log, "utf8").slice(logged)),

@@ -58,6 +58,8 @@ const drip = async (stream: Stream, bytes: Uint8Array, signal: AbortSignal): Pro
 };
 
 const LIARS = 12;
+/** Handshakes of one attacker under way at a time. */
+const AT_ONCE = 16;
 
 /** Peers that lie about their status; what they say to a request for blocks is up to `blocks`. */
 const syncLiars = (
@@ -145,7 +147,7 @@ export const STREAM_ATTACKS: Attacks = {
   "data-wants": {
     about: "wants 128 blocks that nobody has, as often as it can",
     perSecond: 400,
-    out: true,
+    out: false,
     async *steps(world) {
       const head = new Uint8Array([1, 0x55, 0x12, 32]);
       for (;;) {
@@ -240,16 +242,19 @@ export const STREAM_ATTACKS: Attacks = {
     max: 300,
     out: false,
     async *steps(world) {
+      const connecting = new Set<Promise<unknown>>();
       for (;;) {
         const host = await world.makeHost();
-        await Promise.all(
+        const work = Promise.all(
           world.targets.map(({ p2p }) =>
             host.dial(multiaddr(p2p), { signal: AbortSignal.timeout(3_000) }).then(
               () => world.count("connected"),
               () => world.count("refused"),
             ),
           ),
-        );
+        ).finally(() => connecting.delete(work));
+        connecting.add(work);
+        if (connecting.size >= AT_ONCE) await Promise.race(connecting);
         yield;
       }
     },
