@@ -161,7 +161,7 @@ async function* pin(world: World): AsyncGenerator<void, void> {
   };
   const nonceOf = async ({ address }: Account) =>
     Number(await world.client.call("eth_getTransactionCount", [address, "latest"]));
-  const approve = ask("approve(address,uint256)", "(address,uint256)", [thief.address, 2n ** 255n]);
+  const approve = ask("approve(address,uint256)", "address,uint256", [thief.address, 2n ** 255n]);
   const first = await Promise.all(puppets.map(nonceOf));
   await send(puppets.map((puppet, i) => sign(puppet, first[i]!, [50, 1], 100_000, approve)));
   for (let i = 0; i < 40 && (await nonceOf(puppets.at(-1)!)) === first.at(-1); i++) await sleep(200);
@@ -179,7 +179,7 @@ async function* pin(world: World): AsyncGenerator<void, void> {
       nonce + i,
       [200, 50],
       300_000,
-      ask("transferFrom(address,address,uint256)", "(address,address,uint256)", all),
+      ask("transferFrom(address,address,uint256)", "address,address,uint256", all),
     );
   });
   await send(await Promise.all(takes));

@@ -30,10 +30,10 @@ export const makeLargeBlocks = async (testnet: Testnet): Promise<void> => {
     );
     await testnet.client.call("eth_sendRawTransaction", [toHex(tx.raw)]);
   }
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 900; i++) {
     if (Number(await testnet.client.call("eth_getTransactionCount", [address, "latest"])) >= first + BLOCKS * PER_BLOCK)
       return;
     await sleep(200);
   }
-  throw new Error("the large blocks were not mined within a minute");
+  throw new Error("the large blocks were not mined within three minutes");
 };
