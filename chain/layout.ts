@@ -30,3 +30,7 @@ export const numberKey = (number: number): Uint8Array => key("h")(uint64(number)
 export const transactionKey = byHash("t");
 /** Pointers by name: head, finalized. */
 export const pointerKey = (name: string): Uint8Array => key("m")(utf8(name));
+/** What validators signed, by kind (0 vote, 1 header, 2 evidence), epoch or slot, and hash: offences outlive a restart. */
+export const signedKey = (kind: number, at: number, hash: Hash): Uint8Array =>
+  concat(signedPrefix, Uint8Array.of(kind), uint64(at), fromHex(hash));
+export const signedPrefix = key("o")(new Uint8Array(0));

@@ -1,39 +1,140 @@
 import type { Block, Certificate } from "../chain/block.ts";
-import type { Store } from "../chain/store.ts";
+import type { State } from "../chain/state.ts";
+import type { BlockHead, Store } from "../chain/store.ts";
+import type { Hash } from "../lib/bytes.ts";
+import type { Chain } from "./chain.ts";
+import type { Attestation } from "./evidence.ts";
+import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, verifyVotes } from "./finality.ts";
+import { active, checkpoints, must, ONLY } from "./records.ts";
 
-/** Two checkpoints that exclude each other are final: a third of the power signed both, and these certificates prove it. */
+/** Two checkpoints that exclude each other are final: a third of the power signed for both, and these certificates prove it. */
 export class ConflictError extends Error {
   override readonly name = "ConflictError";
-  readonly proofs: { readonly one: readonly Certificate[]; readonly other: readonly Certificate[] };
+  /** The first block of the other chain that is not on ours. */
+  readonly branch: Hash;
+  readonly proofs: { readonly ours: readonly Certificate[]; readonly theirs: readonly Certificate[] };
 
-  constructor(message: string, one: readonly Certificate[], other: readonly Certificate[]) {
+  constructor(message: string, branch: Hash, proofs: ConflictError["proofs"]) {
     super(message);
-    this.proofs = { one, other };
+    this.branch = branch;
+    this.proofs = proofs;
   }
 }
 
-/** A final block, and a later one of its chain. */
-interface Final {
-  readonly final: Block;
-  readonly tip: Block;
+const MAX_HEADERS = 16_384;
+const MAX_LINKS = 1_024;
+const MAX_CERTIFICATES_OF_LINK = 32;
+
+/**
+ * Follows chains that exclude what is final here, by headers that validators signed and the certificates that they carry. It
+ * runs none of their blocks: certificates are weighed with the sets of this node's own chain, which are those of the rival
+ * too until finality of its own changes them, and that would have been noticed before.
+ */
+export interface RivalWatch {
+  /** Tells whether a block is known to be on a chain that excludes the final block. */
+  has(hash: Hash): boolean;
+  /** Takes a block of such a chain. Calls `onConflict` where its certificates make a checkpoint final that excludes ours. */
+  add(block: Block): void;
 }
 
-/** The certificates on the chain of a tip that link a final block to what follows: the proof that it is final. */
-const linksFrom = (store: Pick<Store, "block">, { final, tip }: Final): Certificate[] => {
-  const links: Certificate[] = [];
-  for (let at = tip; at.header.number > final.header.number; ) {
-    links.unshift(...at.body.certificates.filter((each) => each.sourceHash === final.hash));
-    const parent = store.block(at.header.parentHash);
-    if (!parent) break;
-    at = parent;
-  }
-  return links;
+interface Tally {
+  readonly link: Link;
+  readonly certificates: Certificate[];
+  readonly electorate: Electorate;
+  bits: Uint8Array;
+}
+
+/** Makes the watch of an engine. */
+export const createRivalWatch = (options: {
+  readonly chain: Chain;
+  readonly store: Store;
+  readonly head: () => Block;
+  readonly final: () => { readonly epoch: number; readonly block: BlockHead };
+  readonly stateOf: (block: BlockHead) => State;
+  /** Tells whether a block is on the final block's chain, before or after it. */
+  readonly isOnChain: (block: BlockHead) => boolean;
+  /** The present epoch, and how far back what is signed can be punished: older keys prove nothing. */
+  readonly window: () => { readonly present: number; readonly epochs: number };
+  readonly onVerified: (attestation: Attestation) => void;
+  /** Branches that the operator has settled: they stop nobody again. */
+  readonly settled: readonly Hash[];
+  readonly onConflict: (error: ConflictError) => void;
+}): RivalWatch => {
+  const { chain, store, head, final, stateOf, isOnChain, window, onVerified, settled, onConflict } = options;
+  const { genesisHash } = chain;
+  /** Blocks of other chains, each with the first of its branch. */
+  const rivals = new Map<Hash, Hash>();
+  const tallies = new Map<string, Tally>();
+
+  /** The electorates that a certificate may be of: those named here for its epoch, or in force now, whose bitmap it has. */
+  const electoratesOf = (state: State, { targetEpoch, bitmap }: Certificate): Electorate[] => {
+    const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+    const named = checkpoints.get(state, targetEpoch);
+    const sets = [...(named ? [named] : []), { set, setBefore }, { set, setBefore: 0 }];
+    const distinct = sets.filter(
+      (each, i) => sets.findIndex((other) => other.set === each.set && other.setBefore === each.setBefore) === i,
+    );
+    return distinct
+      .map((each) => electorateOf(state, each))
+      .filter(({ voters }) => bitmap.length === Math.ceil(voters.length / 8));
+  };
+
+  const count = (certificate: Certificate): Tally | undefined => {
+    const { bitmap, signature, ...link } = certificate;
+    const { present, epochs } = window();
+    if (link.targetEpoch > present || link.targetEpoch + epochs < present) return undefined;
+    const key = `${link.sourceEpoch} ${link.sourceHash} ${link.targetEpoch} ${link.targetHash}`;
+    const known = tallies.get(key);
+    if (known && (known.certificates.length >= MAX_CERTIFICATES_OF_LINK || isKnown(known, bitmap))) return undefined;
+    const electorates = known ? [known.electorate] : electoratesOf(stateOf(head()), certificate);
+    const electorate = electorates.find((each) => verifyVotes(each, genesisHash, link, bitmap, signature));
+    if (!electorate) return undefined;
+    const indices = electorate.voters.filter((_, place) => hasBit(bitmap, place)).map(({ index }) => index);
+    onVerified({ indices: indices.sort((a, b) => a - b), link, signature });
+    const tally = known ?? { link, certificates: [], electorate, bits: bitmapOf([], electorate.voters.length) };
+    tally.bits = tally.bits.map((byte, i) => byte | bitmap[i]!);
+    tally.certificates.push(certificate);
+    tallies.set(key, tally);
+    if (tallies.size > MAX_LINKS) tallies.delete(tallies.keys().next().value!);
+    return tally;
+  };
+  const isKnown = ({ bits }: Tally, bitmap: Uint8Array): boolean =>
+    bits.length !== bitmap.length || bitmap.every((byte, i) => (byte & ~bits[i]!) === 0);
+
+  /** Tells whether a quorum for a link makes a checkpoint final that is not on this node's final chain. */
+  const excludes = ({ link, electorate, bits }: Tally): boolean => {
+    if (link.sourceEpoch + 1 !== link.targetEpoch || !electorate.isQuorum(bits)) return false;
+    const source = store.head(link.sourceHash);
+    if (source && isOnChain(source)) return false;
+    return link.sourceEpoch <= final().epoch || rivals.has(link.sourceHash);
+  };
+
+  return {
+    has: (hash) => rivals.has(hash),
+    add: (block) => {
+      const branch = rivals.get(block.header.parentHash) ?? block.hash;
+      rivals.set(block.hash, branch);
+      if (rivals.size > MAX_HEADERS) rivals.delete(rivals.keys().next().value!);
+      if (settled.includes(branch)) return;
+      for (const certificate of block.body.certificates) {
+        const tally = count(certificate);
+        if (!tally || !excludes(tally)) continue;
+        const theirs = [...tallies.values()]
+          .filter(({ electorate, bits }) => electorate.isQuorum(bits))
+          .flatMap((each) => each.certificates);
+        const { epoch, block: ours } = final();
+        const { sourceEpoch, sourceHash } = tally.link;
+        const message = `two conflicting final checkpoints: ${ours.hash} of epoch ${epoch} here, ${sourceHash} of epoch ${sourceEpoch} on another chain`;
+        onConflict(new ConflictError(message, branch, { ours: certificatesFor(store, head(), ours), theirs }));
+      }
+    },
+  };
 };
 
-/** Makes the error of two conflicting final blocks, with the proofs of both. O(distance to the tips). */
-export const conflictOf = (store: Pick<Store, "block">, one: Final, other: Final): ConflictError =>
-  new ConflictError(
-    `two conflicting final checkpoints: ${one.final.hash} and ${other.final.hash}`,
-    linksFrom(store, one),
-    linksFrom(store, other),
-  );
+/** The certificates on the chain of a tip that link a final block to what follows: the proof that it is final. O(distance). */
+const certificatesFor = (store: Store, tip: Block, final: BlockHead): Certificate[] => {
+  const links: Certificate[] = [];
+  for (let at = tip; at.header.number > final.header.number; at = must(store.block(at.header.parentHash), "a parent"))
+    links.unshift(...at.body.certificates.filter((each) => each.sourceHash === final.hash));
+  return links;
+};

@@ -7,7 +7,7 @@ import { isJailed, type Validator, validators } from "../vm/validator-store.ts";
 import { beginUnbonding } from "./exits.ts";
 import { leakEpoch } from "./leak.ts";
 import { chooseSet, fadeAndMint } from "./power.ts";
-import { active, anchors, candidate, checkpoints, finality, must, ONLY, reserve, tallies } from "./records.ts";
+import { active, anchors, candidate, checkpoints, finality, must, named, ONLY, reserve, tallies } from "./records.ts";
 import { dropWorkOfEpoch, workOfEpoch } from "./resources/work.ts";
 import { payRewards, rewardsOf, votesOf } from "./rewards.ts";
 import { sharesAt } from "./schedule.ts";
@@ -57,8 +57,12 @@ const activate = (state: State, genesis: Genesis, boundary: number, anchorSlot: 
   const next = candidate.get(state, ONLY);
   const { setBefore } = must(active.get(state, ONLY), "the active set");
   const underFinality = anchorSlot >= firstSlot(genesis, (era - 1) * genesis.params.epochsPerEra);
-  if (!next || next.era !== era || next.members.length === 0 || setBefore !== 0 || !underFinality) return;
-  activateSet(state, next);
+  if (!next || next.era !== era || setBefore !== 0 || !underFinality) return;
+  const { evidenceEpochs } = paramsAt(genesis, era);
+  const isJailedNow = (index: number): boolean =>
+    isJailed(must(validators.get(state, index), `validator ${index}`), boundary, evidenceEpochs);
+  if (next.members.every(({ index }) => isJailedNow(index))) return;
+  activateSet(state, next, isJailedNow);
 };
 
 /** Closes an epoch: those who did not vote leak, then those who did are paid (spec sections 6 and 9). */
@@ -101,7 +105,7 @@ export const crossBoundaries = (
   const parentEpoch = epochOf(genesis, parentSlot);
   const epoch = epochOf(genesis, slot);
   if (parent.number === 0) nameGenesis(state, parentHash);
-  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+  const { set, setBefore } = must(named.get(state, ONLY), "the sets that a header names");
   const block: Named = { hash: parentHash, slot: parentSlot, mixHash: parent.mixHash, set, setBefore };
   // A block at its epoch's first slot is that epoch's checkpoint; its hash is known from its child on.
   if (parentSlot === firstSlot(genesis, parentEpoch) && parentSlot > 0)
@@ -123,11 +127,16 @@ export const crossBoundaries = (
     eras += 1;
   }
   if (eras > 0) beginEra(state, genesis, epoch, eras);
+  nameSets(state);
 
   function crossOne(boundary: number): void {
     const params = paramsAt(genesis, eraOf(genesis, boundary));
     anchors.set(state, boundary - 1, { slot: finalizedSlot, mixHash: finalizedMix });
     if (boundary >= 4) anchors.set(state, boundary - 4, undefined);
+    // What stands before a standstill is as old by now.
+    if (boundary === resumed)
+      for (let old = parentEpoch - 2; old <= parentEpoch + 1; old++)
+        if (old >= 0 && old < boundary - 4) anchors.set(state, old, undefined);
     if (boundary >= 2) closeEpoch(state, genesis, boundary - 2, boundary);
     penalizeSlashed(state, params, boundary);
     beginUnbonding(state, boundary);
@@ -135,6 +144,13 @@ export const crossBoundaries = (
     const before = boundary === resumed ? parentEpoch + 2 : boundary - 1;
     if (slot > firstSlot(genesis, boundary)) recordCheckpoint(state, boundary, before, block);
   }
+};
+
+/** Keeps which sets the block's header names, whatever its own certificates change: it may be a checkpoint (section 3). */
+const nameSets = (state: State): void => {
+  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+  const before = must(named.get(state, ONLY), "the sets that a header names");
+  if (before.set !== set || before.setBefore !== setBefore) named.set(state, ONLY, { set, setBefore });
 };
 
 /** Fades and mints credits over the eras crossed, and chooses the set for the era after this one. */

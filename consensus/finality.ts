@@ -6,7 +6,7 @@ import { encodeWith, hash, raw, record, uint } from "../lib/codec.ts";
 import type { Member } from "../vm/validator-store.ts";
 import { active, type Checkpoint, checkpoints, finality, must, ONLY, sets, tallies } from "./records.ts";
 import { failConsensus } from "./rules.ts";
-import { setAt, type Voter, votersOf, votersWithKeys } from "./sets.ts";
+import { confirmSet, setAt, type Voter, votersOf, votersWithKeys } from "./sets.ts";
 
 /** A link between checkpoints: what a vote is for. */
 export interface Link {
@@ -56,7 +56,8 @@ export const electorateOf = (state: State, checkpoint: Pick<Checkpoint, "set" | 
   };
   const quorum = (set: readonly Member[], bitmap: Uint8Array) => {
     const { signed, total } = weighSet(set, bitmap);
-    return 3n * signed >= 2n * total;
+    // A set in which nobody has a vote decides nothing.
+    return total > 0n && 3n * signed >= 2n * total;
   };
   return {
     voters: votersWithKeys(state, checkpoint),
@@ -175,8 +176,7 @@ const finalize = (state: State, epoch: number): void => {
   });
   const current = must(active.get(state, ONLY), "the active set");
   const originOf = (set: number): number => setAt(state, set).origin;
-  if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set))
-    active.set(state, ONLY, { ...current, setBefore: 0 });
+  if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set)) confirmSet(state);
   let old = source.before;
   for (let gone = checkpoints.get(state, old); gone && old < epoch; gone = checkpoints.get(state, old)) {
     checkpoints.set(state, old, undefined);

@@ -1,6 +1,6 @@
 import type { Block } from "../chain/block.ts";
 import { firstSlot, type Genesis, slotOf, timestampOf } from "../chain/params.ts";
-import type { Store } from "../chain/store.ts";
+import type { BlockHead, Store } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
 
 /** The checkpoint of an epoch that a quorum stands behind. */
@@ -19,10 +19,10 @@ export interface ForkChoice {
   justify(checkpoint: Checkpointed): boolean;
   /** Forgets leaves that are not on the chain of a final block. */
   prune(final: Block): void;
-  /** The best leaf; the head as it is where no leaf is a candidate. */
+  /** The best leaf; the justified block itself where no leaf is a candidate. */
   choose(head: Block): Block;
   /** Tells whether `ancestor` is on the chain of `block`. O(distance), at once along the head's chain. */
-  descends(block: Block, ancestor: Block): boolean;
+  descends(block: BlockHead, ancestor: BlockHead): boolean;
 }
 
 const MAX_LEAVES = 256;
@@ -40,22 +40,27 @@ export const createForkChoice = (genesis: Genesis, store: Store, head: Block, fr
     if (!block) throw new Error(`block ${hash} is not in the database`);
     return block;
   };
-  const isCanonical = (block: Block): boolean => store.canonical(block.header.number) === block.hash;
+  const mustHead = (hash: Hash): BlockHead => {
+    const block = store.head(hash);
+    if (!block) throw new Error(`block ${hash} is not in the database`);
+    return block;
+  };
+  const isCanonical = (block: BlockHead): boolean => store.canonical(block.header.number) === block.hash;
   /** Gives the block of a height on the chain of a block. */
-  const ancestorAt = (block: Block, number: number): Block => {
+  const ancestorAt = (block: BlockHead, number: number): BlockHead => {
     let at = block;
     while (at.header.number > number) {
-      if (isCanonical(at)) return mustBlock(store.canonical(number)!);
-      at = mustBlock(at.header.parentHash);
+      if (isCanonical(at)) return mustHead(store.canonical(number)!);
+      at = mustHead(at.header.parentHash);
     }
     return at;
   };
-  const descends = (block: Block, ancestor: Block): boolean =>
+  const descends = (block: BlockHead, ancestor: BlockHead): boolean =>
     block.header.number >= ancestor.header.number && ancestorAt(block, ancestor.header.number).hash === ancestor.hash;
 
   /** Tells whether the checkpoint of J's epoch on a leaf's chain is J: the leaf builds on it, and past its epoch's first slot. */
   const isCandidate = (leaf: Block): boolean => {
-    const block = mustBlock(justified.hash);
+    const block = mustHead(justified.hash);
     if (!descends(leaf, block)) return false;
     if (leaf.hash === block.hash) return true;
     const child = ancestorAt(leaf, block.header.number + 1);
@@ -92,7 +97,8 @@ export const createForkChoice = (genesis: Genesis, store: Store, head: Block, fr
         if (ahead > 0 || (ahead === 0 && (timelier > 0 || (timelier === 0 && leaf.block.hash < best!.block.hash))))
           best = leaf;
       }
-      return best?.block ?? current;
+      // Where every leaf builds on a first slot that the voters have not seen, the chain goes on from J itself.
+      return best?.block ?? mustBlock(justified.hash);
     },
     descends,
   };

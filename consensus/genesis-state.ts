@@ -10,7 +10,7 @@ import { marketGenesis } from "../vm/market/genesis.ts";
 import { VALIDATORS } from "../vm/tables.ts";
 import { validators, validatorsGenesis } from "../vm/validator-store.ts";
 import { chooseSet } from "./power.ts";
-import { active, anchors, checkpoints, finality, ONLY, reserve, sets } from "./records.ts";
+import { active, anchors, checkpoints, finality, named, ONLY, reserve, sets } from "./records.ts";
 import { validatorsRoot } from "./transition.ts";
 
 /** Builds block 0 on an empty state. It is final, and the source of the first votes. */
@@ -25,6 +25,7 @@ export const buildGenesis = (genesis: Genesis, state: State): { block: Block; op
   if (members.length === 0) throw new Error("genesis: validators: none has power");
   sets.set(state, 1, { era: 0, origin: 1, members });
   active.set(state, ONLY, { set: 1, setBefore: 0, last: 1 });
+  named.set(state, ONLY, { set: 1, setBefore: 0 });
   // Block 0's own hash covers this state, so the state names it by the zero hash until block 1.
   finality.set(state, ONLY, {
     justifiedEpoch: 0,

@@ -1,4 +1,4 @@
-import { type Block, MAX_CERTIFICATES, MAX_EVIDENCE } from "../chain/block.ts";
+import type { Block } from "../chain/block.ts";
 import { type Header, hashHeader } from "../chain/header.ts";
 import { epochOf, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
 import { blsSign } from "../lib/bls.ts";
@@ -118,8 +118,8 @@ export const createProducer = ({
       randaoReveal,
       transactions: inTime(slot),
       workShares: engine.shares.best(workWindow(base.state)),
-      certificates: engine.votes.certificates(base.state, epoch, MAX_CERTIFICATES),
-      evidence: engine.evidence().slice(0, MAX_EVIDENCE),
+      certificates: engine.votes.certificates(base.state, epoch),
+      evidence: engine.evidenceFor(base.state),
       onRefused: (tx, error) => {
         refused.add(tx.hash);
         if (error instanceof RuleError) return;

@@ -92,6 +92,8 @@ export const checkpoints = table(
 export const sets = table(TABLE.sets, setCoder);
 /** Which set is active, and which one was before while the change is unconfirmed (else 0). */
 export const active = table(TABLE.active, activeCoder);
+/** The sets that the last block's header names: those in force before its own certificates. */
+export const named = table(86, record({ set: uint, setBefore: uint }));
 /** The set that the last era boundary chose, for the era that it may begin with. */
 export const candidate = table(69, record({ era: uint, members: membersCoder }));
 /** The last blocks, at which a work share may be anchored, by number modulo their count; each is written by its child. */

@@ -1,7 +1,7 @@
 import type { State } from "../chain/state.ts";
 import type { Address, Hex } from "../lib/bytes.ts";
 import { type Member, validators } from "../vm/validator-store.ts";
-import { active, type Checkpoint, must, ONLY, sets } from "./records.ts";
+import { active, type Checkpoint, must, ONLY, sets, withScore } from "./records.ts";
 
 type ValidatorSet = NonNullable<ReturnType<typeof sets.get>>;
 /** Reads a set by number. */
@@ -80,8 +80,15 @@ export const powerQ32 = (state: State, index: number): bigint => {
   return shareQ32(members, index) ?? shareQ32(before, index) ?? validators.get(state, index)?.lastPowerQ32 ?? 0n;
 };
 
-/** Makes a set the one in force; those that leave keep the share of power that slashing may ask for later. */
-export const activateSet = (state: State, next: { era: number; members: Member[] }): void => {
+/**
+ * Makes a set the one in force. Who was slashed since it was chosen keeps its slots, which stay empty, and has no vote. Those that
+ * leave keep the share of power that slashing may ask for later.
+ */
+export const activateSet = (
+  state: State,
+  next: { era: number; members: readonly Member[] },
+  isJailedNow: (index: number) => boolean,
+): void => {
   const current = must(active.get(state, ONLY), "the active set");
   const staying = new Set(next.members.map((member) => member.index));
   const leaving = membersOf(state, current.set);
@@ -91,6 +98,22 @@ export const activateSet = (state: State, next: { era: number; members: Member[]
       lastPowerQ32: shareQ32(leaving, index)!,
     });
   const last = current.last + 1;
-  sets.set(state, last, { ...next, origin: last });
+  const members = next.members.map((member) => (isJailedNow(member.index) ? { ...member, votePower: 0n } : member));
+  sets.set(state, last, { ...next, members, origin: last });
   active.set(state, ONLY, { set: last, setBefore: current.set, last });
+};
+
+/** Confirms a change of sets: the one before counts no more, and who is in it alone takes no inactivity score along. */
+export const confirmSet = (state: State): void => {
+  const current = must(active.get(state, ONLY), "the active set");
+  const staying = new Set(membersOf(state, current.set).map((member) => member.index));
+  let dropped = 0;
+  for (const { index } of membersOf(state, current.setBefore)) {
+    const validator = must(validators.get(state, index), `validator ${index}`);
+    if (staying.has(index) || validator.inactivityScore === 0) continue;
+    validators.set(state, { ...validator, inactivityScore: 0 });
+    dropped += 1;
+  }
+  if (dropped > 0) withScore.set(state, ONLY, (withScore.get(state, ONLY) ?? 0) - dropped);
+  active.set(state, ONLY, { ...current, setBefore: 0 });
 };

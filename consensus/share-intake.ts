@@ -35,7 +35,7 @@ export interface ShareIntake {
   add(share: WorkShare): Promise<void>;
   /** Gives, once, the shares that came before their anchor did. */
   takeWaiting(anchor: Hash): WorkShare[];
-  /** Computes what importBlock asks of a block's shares, which have passed checkShares. */
+  /** Computes what importBlock asks of a block's shares, all of whose other checks have passed. */
   verdicts(block: Block): Promise<(share: WorkShare) => boolean>;
   /** Forgets what is too old for a new head, and makes the next epoch's cache in time. */
   onHead(head: Block): void;
@@ -76,7 +76,7 @@ export const createShareIntake = ({ chain, store, ethash, head, nextState }: Sha
     add: async (share) => {
       const id = shareId(share);
       if (pool.has(id) || checking.has(id)) failConsensus("share-known", id);
-      const anchor = store.block(share.anchorHash) ?? putOff(share);
+      const anchor = store.head(share.anchorHash) ?? putOff(share);
       const { header } = anchor;
       const { state, window } = view();
       if (header.number + WORK_WINDOW <= head().header.number || window.included.has(id))
@@ -103,7 +103,7 @@ export const createShareIntake = ({ chain, store, ethash, head, nextState }: Sha
       const verdicts = new Map<WorkShare, boolean>();
       // Asked one by one, and answered by a thread that hashes one by one.
       for (const share of body.workShares) {
-        const anchor = store.block(share.anchorHash);
+        const anchor = store.head(share.anchorHash);
         if (!anchor) throw new Error(`the anchor ${share.anchorHash} of a share is not in the database`);
         verdicts.set(share, await check.isEthash(share, slotOf(genesis, anchor.header.timestamp)));
       }

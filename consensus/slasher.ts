@@ -1,113 +1,84 @@
-import type { Block, Evidence } from "../chain/block.ts";
+import type { Evidence } from "../chain/block.ts";
+import type { BlockHead } from "../chain/store.ts";
 import type { Address } from "../lib/bytes.ts";
-import {
-  type Attestation,
-  evidenceId,
-  isSlashable,
-  proposalEvidence,
-  type SignedHeader,
-  voteEvidence,
-} from "./evidence.ts";
-import type { Link } from "./finality.ts";
+import { type Attestation, isSlashable, proposalEvidence, voteEvidence } from "./evidence.ts";
 
-/** How far back offences are looked for, and how much is remembered at most. */
-const WATCHED_EPOCHS = 64;
-const WATCHED_SLOTS = 256;
-const MAX_LINKS = 2_048;
-const MAX_FOUND = 8;
-const MAX_KEPT = 64;
+/** How far back offences are looked for. */
+export const WATCHED_EPOCHS = 64;
+export const WATCHED_SLOTS = 256;
+/** Headers remembered, about a kilobyte each: those of 64 validators that sign every slot watched. */
+const MAX_HEADERS = 16_384;
 
 /** Watches what validators sign, and finds what none may sign twice. Holds verified signatures alone. */
 export interface Slasher {
-  /** Takes a vote, of one or of several together; gives evidence against those that signed a conflicting one. */
-  vote(attestation: Attestation): Evidence[];
-  /** Takes a valid block by its proposer; gives evidence where it is the second of its slot. */
-  proposal(slot: number, proposer: Address, block: Pick<Block, "hash" | keyof SignedHeader>): Evidence[];
+  /**
+   * Takes a vote, of one or of several together. `evidence` is against those that signed another that excludes it, one piece
+   * for each vote before; `isNew` tells whether it holds a vote that was not known. O(indices), and O(epochs watched) for
+   * votes that span or are spanned by others.
+   */
+  vote(attestation: Attestation): { readonly evidence: Evidence[]; readonly isNew: boolean };
+  /** Takes a signed header; gives evidence where it is the second of its slot. */
+  proposal(slot: number, signer: Address, block: BlockHead): { readonly evidence: Evidence[]; readonly isNew: boolean };
 }
 
-interface Watched {
-  readonly link: Link;
-  readonly attestations: Attestation[];
-  readonly indices: Set<number>;
-}
+const NOTHING = { evidence: [], isNew: false };
 
-/** Makes a slasher that has seen nothing. */
+/** Makes a slasher that has seen nothing. An honest validator has one vote in an epoch, so that one of each is remembered. */
 export const createSlasher = (): Slasher => {
-  const links = new Map<string, Watched>();
-  const proposals = new Map<number, Map<Address, { hash: string } & SignedHeader>>();
-  let newest = 0;
-  const keyOf = (link: Link) => `${link.sourceEpoch} ${link.sourceHash} ${link.targetEpoch} ${link.targetHash}`;
+  /** The first vote of each validator, by target epoch and index. */
+  const votes = new Map<number, Map<number, Attestation>>();
+  /** The first header of each validator, by slot. */
+  const proposals = new Map<number, Map<Address, BlockHead>>();
+  let newestEpoch = 0;
+  let newestSlot = 0;
+  let headers = 0;
 
-  /** Forgets targets and slots that are too old, then the oldest beyond the bound. */
-  const forget = (): void => {
-    for (const [key, { link }] of links) {
-      if (link.targetEpoch + WATCHED_EPOCHS >= newest && links.size <= MAX_LINKS) break;
-      links.delete(key);
-    }
-    for (const slot of proposals.keys()) {
-      if (proposals.size <= WATCHED_SLOTS) break;
-      proposals.delete(slot);
-    }
+  const dropSlot = (slot: number): void => {
+    headers -= proposals.get(slot)?.size ?? 0;
+    proposals.delete(slot);
   };
 
   return {
     vote: (attestation) => {
       const { link, indices } = attestation;
-      const key = keyOf(link);
-      const watched = links.get(key) ?? { link, attestations: [], indices: new Set() };
-      const fresh = new Set(indices.filter((index) => !watched.indices.has(index)));
-      if (fresh.size === 0) return [];
-      links.set(key, watched);
-      watched.attestations.push(attestation);
-      for (const index of fresh) watched.indices.add(index);
-      newest = Math.max(newest, link.targetEpoch);
-      forget();
-      const found: Evidence[] = [];
-      for (const other of links.values()) {
-        if (!isSlashable(link, other.link)) continue;
-        for (const each of other.attestations)
-          if (found.length < MAX_FOUND && each.indices.some((index) => fresh.has(index)))
-            found.push(voteEvidence(each, attestation));
+      if (link.targetEpoch + WATCHED_EPOCHS <= newestEpoch) return NOTHING;
+      if (link.targetEpoch > newestEpoch) {
+        newestEpoch = link.targetEpoch;
+        for (const epoch of votes.keys()) if (epoch + WATCHED_EPOCHS <= newestEpoch) votes.delete(epoch);
       }
-      return found;
+      const own = votes.get(link.targetEpoch) ?? new Map<number, Attestation>();
+      votes.set(link.targetEpoch, own);
+      // Besides this epoch's, only a vote of an epoch within the link, or of a later one, can exclude it.
+      const others = [...votes].filter(([epoch]) => epoch !== link.targetEpoch && epoch > link.sourceEpoch + 1);
+      const found = new Map<Attestation, Attestation>();
+      let isNew = false;
+      for (const index of indices) {
+        const before = own.get(index);
+        if (before && isSlashable(link, before.link)) found.set(before, attestation);
+        if (before) continue;
+        own.set(index, attestation);
+        isNew = true;
+        for (const [, each] of others) {
+          const other = each.get(index);
+          if (other && isSlashable(link, other.link)) found.set(other, attestation);
+        }
+      }
+      return { evidence: [...found].map(([first, second]) => voteEvidence(first, second)), isNew };
     },
-    proposal: (slot, proposer, { hash, header, signature }) => {
-      const bySigner = proposals.get(slot) ?? new Map();
-      proposals.set(slot, bySigner);
-      const before = bySigner.get(proposer);
-      if (before && before.hash !== hash)
-        return [proposalEvidence({ header: before.header, signature: before.signature }, { header, signature })];
-      bySigner.set(proposer, { hash, header, signature });
-      forget();
-      return [];
-    },
-  };
-};
-
-/** Evidence that waits to be included. Bounded; holds what was checked alone. */
-export interface EvidencePool {
-  /** Keeps evidence; false where it is known or there is no room. */
-  add(evidence: Evidence): boolean;
-  has(evidence: Evidence): boolean;
-  all(): readonly Evidence[];
-  /** Keeps those alone that a test holds for. */
-  retain(keep: (evidence: Evidence) => boolean): void;
-}
-
-/** Makes an empty pool of evidence. */
-export const createEvidencePool = (): EvidencePool => {
-  const kept = new Map<string, Evidence>();
-  return {
-    add: (evidence) => {
-      const id = evidenceId(evidence);
-      if (kept.has(id) || kept.size >= MAX_KEPT) return false;
-      kept.set(id, evidence);
-      return true;
-    },
-    has: (evidence) => kept.has(evidenceId(evidence)),
-    all: () => [...kept.values()],
-    retain: (keep) => {
-      for (const [id, evidence] of kept) if (!keep(evidence)) kept.delete(id);
+    proposal: (slot, signer, { hash, header, signature }) => {
+      if (slot + WATCHED_SLOTS <= newestSlot) return NOTHING;
+      newestSlot = Math.max(newestSlot, slot);
+      const bySigner = proposals.get(slot) ?? new Map<Address, BlockHead>();
+      const before = bySigner.get(signer);
+      if (before?.hash === hash) return NOTHING;
+      if (before) return { evidence: [proposalEvidence(before, { header, signature })], isNew: true };
+      proposals.set(slot, bySigner.set(signer, { hash, header, signature }));
+      headers += 1;
+      for (const old of [...proposals.keys()].sort((a, b) => a - b)) {
+        if (headers <= MAX_HEADERS && old + WATCHED_SLOTS > newestSlot) break;
+        dropSlot(old);
+      }
+      return { evidence: [], isNew: true };
     },
   };
 };

@@ -64,9 +64,13 @@ export const penalizeSlashed = (state: State, params: Params, boundary: number):
     const { penalized, entries } = must(slashings.get(state, epoch), `slashings ${epoch}`);
     if (penalized || epoch + half > boundary) continue;
     const near = epochs.filter((other) => other >= epoch - half && other < epoch + half);
-    const slashed = near
-      .flatMap((other) => must(slashings.get(state, other), `slashings ${other}`).entries)
-      .reduce((sum, entry) => sum + entry.powerQ32, 0n);
+    // Who was slashed again within that time counts once.
+    const shares = new Map(
+      near
+        .flatMap((other) => must(slashings.get(state, other), `slashings ${other}`).entries)
+        .map(({ index, powerQ32: share }) => [index, share]),
+    );
+    const slashed = [...shares.values()].reduce((sum, share) => sum + share, 0n);
     const factor = CORRELATION * slashed < ONE_Q32 ? CORRELATION * slashed : ONE_Q32;
     for (const { index, reporter } of entries) {
       const { bond } = must(validators.get(state, index), `validator ${index}`);

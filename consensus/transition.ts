@@ -1,6 +1,8 @@
 import type { Block, Body, Certificate, Evidence, WorkShare } from "../chain/block.ts";
 import {
   consensusRoot,
+  MAX_CERTIFICATES,
+  MAX_EVIDENCE,
   MAX_TRANSACTION_BYTES_IN_BLOCK,
   MAX_TRANSACTIONS,
   receiptsRoot,
@@ -200,12 +202,12 @@ export const checkHeader = (chain: Chain, parent: Header, header: Header): numbe
   if (slot <= slotOf(genesis, parent.timestamp))
     failConsensus("header-slot", { got: slot, parent: slotOf(genesis, parent.timestamp) });
   const params = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));
+  equal("header-upgrades", header.nonce, params.upgradesInForce);
   equal("header-number", header.number, parent.number + 1);
   equal("header-ommers", header.ommersHash, EMPTY_OMMERS);
   equal("header-gas-limit", header.gasLimit, params.gasLimit);
   if (header.gasUsed > header.gasLimit) failConsensus("header-gas-used", { got: header.gasUsed, max: header.gasLimit });
   equal("header-base-fee", header.baseFeePerGas, nextBaseFee(parent));
-  equal("header-upgrades", header.nonce, params.upgradesInForce);
   return slot;
 };
 
@@ -232,28 +234,34 @@ const checkBlock = (chain: Chain, base: Base, block: Block): Prepared => {
 };
 
 /**
- * Checks a block's work shares as importBlock will, all but Ethash itself: who makes this node compute that has signed as
- * the slot's proposer, and paid for each share. Throws RuleError. `base.state` is to be thrown away.
+ * Checks all of a block that costs little, its work shares but for Ethash included: who makes this node compute that has signed as
+ * the slot's proposer, and paid for each share. Throws RuleError. Gives what runs the rest, once Ethash has said of each share
+ * whether it is its own, since that takes other threads' time; it throws RuleError likewise, and `base.state` is then to be
+ * thrown away. Costs most: signatures of transactions, certificates, state roots.
  */
-export const checkShares = (chain: Chain, base: Base, block: Block): void => {
-  const prepared = checkBlock(chain, base, block);
-  const context = prepared.context(block.header.mixHash, block.header.beneficiary);
-  includeShares(base.state, { ...context, registered: prepared.registered }, block.body.workShares, () => true, refuse);
-};
-
-/**
- * Checks and runs a block on its parent. `isEthash` tells of each of its shares what Ethash said before, since that takes
- * other threads' time. Throws RuleError where it breaks a rule; `base.state` is then to be thrown away.
- * Costs most: signatures of transactions, certificates, state roots.
- */
-export const importBlock = (
+export const beginImport = (
   chain: Chain,
   base: Base,
   block: Block,
+): ((isEthash: (share: WorkShare) => boolean) => Outcome) => {
+  const { header, body } = block;
+  const prepared = checkBlock(chain, base, block);
+  const context = prepared.context(header.mixHash, header.beneficiary);
+  const { registered } = prepared;
+  const before = base.state.snapshot();
+  includeShares(base.state, { ...context, registered }, body.workShares, () => true, refuse);
+  base.state.revert(before);
+  return (isEthash) => runBlock(chain, base, block, prepared, isEthash);
+};
+
+const runBlock = (
+  chain: Chain,
+  base: Base,
+  block: Block,
+  prepared: Prepared,
   isEthash: (share: WorkShare) => boolean,
 ): Outcome => {
   const { header, body } = block;
-  const prepared = checkBlock(chain, base, block);
   const context = prepared.context(header.mixHash, header.beneficiary);
   const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
   const { registered } = prepared;
@@ -271,6 +279,10 @@ export const importBlock = (
   return { block, receipts, ops, peaks: prepared.peaks, finality: must(finality.get(base.state, ONLY), "finality") };
 };
 
+/** Checks and runs a block whose shares' verdicts are at hand. Throws RuleError. */
+export const importBlock = (chain: Chain, base: Base, block: Block, isEthash: (share: WorkShare) => boolean): Outcome =>
+  beginImport(chain, base, block)(isEthash);
+
 /** What a producer puts into a block. */
 export interface Proposal {
   readonly slot: number;
@@ -279,25 +291,28 @@ export interface Proposal {
   readonly transactions: Iterable<Transaction>;
   /** Best first; their mixes are Ethash's. Those that this block cannot include are left out. */
   readonly workShares: Iterable<WorkShare>;
-  readonly certificates: readonly Certificate[];
-  readonly evidence: readonly Evidence[];
+  /** Best first. Those that this block cannot include take no place. */
+  readonly certificates: Iterable<Certificate>;
+  readonly evidence: Iterable<Evidence>;
   /** Told of each transaction that cannot be in this block: by a rule, or (any other Error) by a bug of ours that it met. */
   readonly onRefused: (tx: Transaction, error: Error) => void;
 }
 
-/** Includes what breaks no rule, and gives that. */
-const including = <T>(state: State, items: readonly T[], include: (item: T) => void): T[] =>
-  items.filter((item) => {
+/** Includes what breaks no rule until a block has as many as it takes, and gives those. */
+const including = <T>(state: State, items: Iterable<T>, max: number, include: (item: T) => void): T[] => {
+  const included: T[] = [];
+  for (const item of items) {
     const before = state.snapshot();
     try {
       include(item);
-      return true;
+      if (included.push(item) === max) break;
     } catch (error) {
       if (!(error instanceof RuleError)) throw error;
       state.revert(before);
-      return false;
     }
-  });
+  }
+  return included;
+};
 
 /** Builds an unsigned block on a base: the same steps as importBlock, filling in what that compares. */
 export const buildBlock = (
@@ -322,11 +337,11 @@ export const buildBlock = (
     () => true,
     () => undefined,
   );
-  const certificates = including(base.state, proposal.certificates, (certificate) =>
+  const certificates = including(base.state, proposal.certificates, MAX_CERTIFICATES, (certificate) =>
     includeCertificate(base.state, chain.genesisHash, prepared.epoch, proposal.beneficiary, certificate),
   );
   const { evidenceEpochs } = context.params;
-  const evidence = including(base.state, proposal.evidence, (item) =>
+  const evidence = including(base.state, proposal.evidence, MAX_EVIDENCE, (item) =>
     includeEvidence(chain, base.state, prepared.epoch, evidenceEpochs, proposal.beneficiary, item),
   );
   advanceDrift(base.state, context.params, workShares.length);

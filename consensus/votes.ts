@@ -4,7 +4,7 @@ import { blsAggregate } from "../lib/bls.ts";
 import type { Hash, Hex } from "../lib/bytes.ts";
 import { decodeWith, encodeWith, hexOf, record, uint } from "../lib/codec.ts";
 import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, linkCoder } from "./finality.ts";
-import { type Checkpoint, checkpoints } from "./records.ts";
+import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 
 /** One validator's vote for a link. */
@@ -27,18 +27,25 @@ export const decodeVote = (bytes: Uint8Array): Vote => decodeWith(coder, bytes, 
 interface Tally {
   readonly link: Link;
   readonly electorate: Electorate;
+  /** Places in the electorate, by index. */
+  readonly places: ReadonlyMap<number, number>;
   /** By place in the electorate. */
   readonly signatures: Map<number, Hex>;
 }
 
 /** Votes that this node knows, by the link that they are for. Bounded by epochs and members. */
 export interface VotePool {
-  /** Keeps a vote whose signature the caller has verified. `state` names its target as a checkpoint. Throws RuleError. */
+  /** Checks source and membership of a vote by a state that names its target as a checkpoint. Throws RuleError. */
+  check(state: State, vote: Pick<Vote, "index" | "link">): void;
+  /** Keeps a vote whose signature the caller has verified, likewise. */
   add(state: State, vote: Vote): void;
   /** The signature of the vote for this link by this validator, where it is known. */
   signature(vote: Pick<Vote, "index" | "link">): Hex | undefined;
-  /** Makes a certificate for each link whose votes tell a state something new, oldest target first, at most `max`. */
-  certificates(state: State, currentEpoch: number, max: number): Certificate[];
+  /**
+   * Makes certificates for the links whose votes tell a state something new, by the rule of inclusion (spec section 6), newest
+   * target first: what later epochs have overtaken takes nobody's place. Each is aggregated as it is asked for.
+   */
+  certificates(state: State, currentEpoch: number): Iterable<Certificate>;
   /** Tells whether the votes for a link are a quorum. */
   isQuorum(targetHash: Hash, targetEpoch: number): boolean;
   /** Forgets targets before an epoch. */
@@ -49,43 +56,48 @@ export interface VotePool {
 /** Makes an empty pool of votes. */
 export const createVotePool = (): VotePool => {
   const tallies = new Map<string, Tally>();
+  /** The tally of a link, a new one where nobody has voted for it. Throws RuleError where the state names no such link. */
+  const tallyOf = (state: State, link: Link): Tally => {
+    const known = tallies.get(keyOf(link));
+    if (known) return known;
+    const checkpoint = checkpoints.get(state, link.targetEpoch);
+    if (!checkpoint || checkpoint.hash !== link.targetHash)
+      return failConsensus("vote-unknown-target", link.targetHash);
+    if (checkpoint.sourceEpoch !== link.sourceEpoch || checkpoint.sourceHash !== link.sourceHash)
+      failConsensus("vote-source", { got: link.sourceEpoch, expected: checkpoint.sourceEpoch });
+    const electorate = electorateOf(state, checkpoint);
+    const places = new Map(electorate.voters.map((voter, place) => [voter.index, place]));
+    return { link, electorate, places, signatures: new Map() };
+  };
+  const placeOf = ({ places }: Tally, index: number): number =>
+    places.get(index) ?? failConsensus("vote-member", index);
   const keyOf = (link: Link) => `${link.targetEpoch} ${link.targetHash} ${link.sourceEpoch} ${link.sourceHash}`;
   return {
-    add: (state, vote) => {
-      const { link } = vote;
-      const checkpoint: Checkpoint | undefined = checkpoints.get(state, link.targetEpoch);
-      if (!checkpoint || checkpoint.hash !== link.targetHash)
-        return failConsensus("vote-unknown-target", link.targetHash);
-      if (checkpoint.sourceEpoch !== link.sourceEpoch || checkpoint.sourceHash !== link.sourceHash)
-        failConsensus("vote-source", { got: link.sourceEpoch, expected: checkpoint.sourceEpoch });
-      const tally = tallies.get(keyOf(link)) ?? {
-        link,
-        electorate: electorateOf(state, checkpoint),
-        signatures: new Map(),
-      };
-      const place = tally.electorate.voters.findIndex((voter) => voter.index === vote.index);
-      if (place === -1) failConsensus("vote-member", vote.index);
-      tally.signatures.set(place, vote.signature);
+    check: (state, { link, index }) => void placeOf(tallyOf(state, link), index),
+    add: (state, { link, index, signature }) => {
+      const tally = tallyOf(state, link);
+      tally.signatures.set(placeOf(tally, index), signature);
       tallies.set(keyOf(link), tally);
     },
     signature: ({ link, index }) => {
       const tally = tallies.get(keyOf(link));
-      return tally?.signatures.get(tally.electorate.voters.findIndex((voter) => voter.index === index));
+      const place = tally?.places.get(index);
+      return place === undefined ? undefined : tally!.signatures.get(place);
     },
-    certificates: (state, currentEpoch, max) => {
-      const made: Certificate[] = [];
-      for (const { link, electorate, signatures } of [...tallies.values()].sort(
-        (a, b) => a.link.targetEpoch - b.link.targetEpoch,
-      )) {
-        if (made.length >= max) break;
+    certificates: function* (state, currentEpoch) {
+      const { justifiedEpoch } = must(finality.get(state, ONLY), "finality");
+      const newestFirst = [...tallies.values()].sort((a, b) => b.link.targetEpoch - a.link.targetEpoch);
+      for (const { link, electorate, signatures } of newestFirst) {
         const checkpoint = checkpoints.get(state, link.targetEpoch);
         if (!checkpoint || checkpoint.hash !== link.targetHash || checkpoint.sourceHash !== link.sourceHash) continue;
-        const fresh = [...signatures.keys()].some((place) => !hasBit(checkpoint.bits, place));
+        const isTimely = link.targetEpoch + 1 >= currentEpoch;
+        if (!isTimely && link.targetEpoch <= justifiedEpoch) continue;
         const bitmap = bitmapOf(signatures.keys(), electorate.voters.length);
-        const timely = link.targetEpoch + 1 >= currentEpoch || (!checkpoint.justified && electorate.isQuorum(bitmap));
-        if (fresh && timely) made.push({ ...link, bitmap, signature: blsAggregate([...signatures.values()]) });
+        const isFresh = [...signatures.keys()].some((place) => !hasBit(checkpoint.bits, place));
+        const joined = bitmap.map((byte, i) => byte | (checkpoint.bits[i] ?? 0));
+        if (!isFresh || (!isTimely && !electorate.isQuorum(joined))) continue;
+        yield { ...link, bitmap, signature: blsAggregate([...signatures.values()]) };
       }
-      return made;
     },
     isQuorum: (targetHash, targetEpoch) =>
       [...tallies.values()].some(

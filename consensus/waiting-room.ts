@@ -1,86 +1,93 @@
 import { type Block, consensusRoot, transactionsRoot } from "../chain/block.ts";
 import type { Address, Hash } from "../lib/bytes.ts";
-import { recoverCompact } from "../lib/secp256k1.ts";
 import { failConsensus } from "./rules.ts";
 
 const MAX_ORPHANS = 512;
 const MAX_EARLY = 64;
+/** Of one proposer: a network of one has every slot, and no proposer fills the room alone where there are others. */
+const MAX_EARLY_OF_ONE = 16;
 /** Bytes of all blocks that wait for a parent. */
 const MAX_ORPHAN_BYTES = 64 * 1024 * 1024;
-/** Blocks of one slot and proposer that gossip may bring: two are proof enough. */
-const MAX_TWINS = 2;
 
-/** Where blocks wait that cannot be judged yet: their parent or their slot has not come. Bounded; the oldest give way. */
+/** Where blocks wait that cannot be judged yet: their parent or their slot has not come. Bounded; who takes most gives way. */
 export interface WaitingRoom {
-  /** Keeps a block until its parent comes. Throws RuleError for what nobody here would have signed. */
-  forParent(block: Block): "waiting";
+  /** Keeps a block until its parent comes. Throws RuleError where the body is not that of its header. */
+  forParent(block: Block, signer: Address): "waiting";
   /** Keeps a block for some ms, then hands it back. Throws RuleError likewise. */
-  forSlot(block: Block, ms: number, again: () => void): "waiting";
+  forSlot(block: Block, signer: Address, ms: number, again: () => void): "waiting";
   /** Takes out the blocks that wait for a parent. */
   childrenOf(parent: Hash): Block[];
-  /** Counts what gossip brings of a slot and proposer, who may not make the network carry any number of blocks. Throws RuleError. */
-  countTwin(block: Block): void;
   stop(): void;
 }
 
-/** Makes an empty waiting room; `isValidator` tells whether an address is registered on the head. */
-export const createWaitingRoom = (isValidator: (address: Address) => boolean): WaitingRoom => {
-  const orphans = new Map<Hash, Block>();
-  let orphanBytes = 0;
-  const early = new Map<Hash, NodeJS.Timeout>();
-  /** Hashes by slot and proposer. */
-  const twins = new Map<string, Set<Hash>>();
+interface Orphan {
+  readonly block: Block;
+  readonly signer: Address;
+  readonly bytes: number;
+}
 
-  /** Refuses what no registered validator signed, or what is not the body of its header: none of it is worth keeping. */
-  const authenticate = (block: Block): void => {
-    const { header, body } = block;
-    const proposer = recoverCompact(block.hash, block.signature);
-    if (!proposer || !isValidator(proposer))
-      failConsensus("block-parent-unknown", `signed by ${proposer}, which is no validator here`);
-    if (header.consensusRoot !== consensusRoot(body)) failConsensus("header-consensus-root");
-    if (header.transactionsRoot !== transactionsRoot(body.transactions)) failConsensus("header-transactions-root");
+const bytesOf = ({ body }: Block): number => body.transactions.reduce((sum, tx) => sum + tx.raw.length, 4_096);
+
+/** Refuses a body that is not its header's: it is not worth keeping. */
+const checkBody = ({ header, body }: Block): void => {
+  if (header.consensusRoot !== consensusRoot(body)) failConsensus("header-consensus-root");
+  if (header.transactionsRoot !== transactionsRoot(body.transactions)) failConsensus("header-transactions-root");
+};
+
+/** Makes an empty waiting room, for blocks whose signers are known to be validators. */
+export const createWaitingRoom = (): WaitingRoom => {
+  /** Oldest first. */
+  const orphans = new Map<Hash, Orphan>();
+  let orphanBytes = 0;
+  const bytesBySigner = new Map<Address, number>();
+  const early = new Map<Hash, { readonly timer: NodeJS.Timeout; readonly signer: Address }>();
+
+  const count = (signer: Address, bytes: number): void => {
+    orphanBytes += bytes;
+    const left = (bytesBySigner.get(signer) ?? 0) + bytes;
+    if (left === 0) bytesBySigner.delete(signer);
+    else bytesBySigner.set(signer, left);
   };
-  const sizeOf = ({ body }: Block): number => body.transactions.reduce((sum, tx) => sum + tx.raw.length, 4_096);
-  const take = (block: Block): void => {
-    if (orphans.delete(block.hash)) orphanBytes -= sizeOf(block);
+  const take = (hash: Hash): Block | undefined => {
+    const orphan = orphans.get(hash);
+    if (!orphan) return undefined;
+    orphans.delete(hash);
+    count(orphan.signer, -orphan.bytes);
+    return orphan.block;
+  };
+  /** Makes room: the oldest block of the signer whose blocks take most. */
+  const makeRoom = (): void => {
+    const [[greedy]] = [...bytesBySigner].sort(([, a], [, b]) => b - a) as [[Address, number]];
+    for (const [hash, { signer }] of orphans) if (signer === greedy) return void take(hash);
   };
 
   return {
-    forParent: (block) => {
+    forParent: (block, signer) => {
       if (orphans.has(block.hash)) return "waiting";
-      authenticate(block);
-      orphans.set(block.hash, block);
-      orphanBytes += sizeOf(block);
-      for (const oldest of orphans.values()) {
-        if (orphans.size <= MAX_ORPHANS && orphanBytes <= MAX_ORPHAN_BYTES) break;
-        take(oldest);
-      }
+      checkBody(block);
+      const bytes = bytesOf(block);
+      orphans.set(block.hash, { block, signer, bytes });
+      count(signer, bytes);
+      while (orphans.size > MAX_ORPHANS || orphanBytes > MAX_ORPHAN_BYTES) makeRoom();
       return "waiting";
     },
-    forSlot: (block, ms, again) => {
-      if (early.has(block.hash) || early.size >= MAX_EARLY) return "waiting";
-      authenticate(block);
+    forSlot: (block, signer, ms, again) => {
+      const ofSigner = [...early.values()].filter((each) => each.signer === signer).length;
+      if (early.has(block.hash) || early.size >= MAX_EARLY || ofSigner >= MAX_EARLY_OF_ONE) return "waiting";
+      checkBody(block);
       const timer = setTimeout(() => {
         early.delete(block.hash);
         again();
       }, ms);
-      early.set(block.hash, timer);
+      early.set(block.hash, { timer, signer });
       return "waiting";
     },
     childrenOf: (parent) => {
-      const children = [...orphans.values()].filter((each) => each.header.parentHash === parent);
-      for (const child of children) take(child);
-      return children;
-    },
-    countTwin: (block) => {
-      const key = `${block.header.timestamp} ${recoverCompact(block.hash, block.signature)}`;
-      const hashes = twins.get(key) ?? new Set();
-      if (hashes.size >= MAX_TWINS && !hashes.has(block.hash)) failConsensus("block-equivocation", key);
-      twins.set(key, hashes.add(block.hash));
-      if (twins.size > MAX_ORPHANS) twins.delete(twins.keys().next().value!);
+      const children = [...orphans.values()].filter(({ block }) => block.header.parentHash === parent);
+      return children.map(({ block }) => take(block.hash)!);
     },
     stop: () => {
-      for (const timer of early.values()) clearTimeout(timer);
+      for (const { timer } of early.values()) clearTimeout(timer);
     },
   };
 };

@@ -52,18 +52,23 @@ export const signCompact = (hash: Hash, privateKey: Hex): Hex => {
   return toHex(concat(signature, Uint8Array.of(recid & 1)));
 };
 
-/** Recovers the signer of a 65-byte signature with v 0, 1, 27 or 28; undefined where invalid. */
+/** Recovers the signer of a 65-byte signature with v 0 or 1, so that a message has one encoding; undefined where invalid. */
 export const recoverCompact = (hash: Hash, signature: Hex): Address | undefined => {
   if (signature.length !== 132) return undefined;
   const bytes = fromHex(signature);
-  const v = bytes[64] as number;
-  const yParity = v >= 27 ? v - 27 : v;
+  const yParity = bytes[64] as number;
   if (yParity !== 0 && yParity !== 1) return undefined;
   return recover(hash, {
     r: bytesToBigint(bytes.subarray(0, 32)),
     s: bytesToBigint(bytes.subarray(32, 64)),
     yParity,
   });
+};
+
+/** Recovers likewise the signer of what a wallet signed, whose v may be 27 or 28. */
+export const recoverOfWallet = (hash: Hash, signature: Uint8Array): Address | undefined => {
+  const v = signature[64] ?? 0;
+  return recoverCompact(hash, toHex(concat(signature.subarray(0, 64), Uint8Array.of(v >= 27 ? v - 27 : v))));
 };
 
 /** The reference recovery in JavaScript, for tests. Throws where invalid. */

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { openDb } from "../chain/db.ts";
+import { ConflictError } from "../consensus/conflict.ts";
 import { createEngine } from "../consensus/engine.ts";
 import { createProducer } from "../consensus/producer.ts";
 import type { Address } from "../lib/bytes.ts";
@@ -15,6 +16,7 @@ import { pinMethods } from "../rpc/pins.ts";
 import { createRpcServer } from "../rpc/server.ts";
 import { createStratum } from "../rpc/stratum.ts";
 import { createWorkDesk } from "../rpc/work.ts";
+import { settledConflicts, writeConflict } from "./conflict-file.ts";
 import { dataPort } from "./data-port.ts";
 import { watchForDoubles } from "./doppelganger.ts";
 import { writeSecret } from "./folder.ts";
@@ -71,13 +73,18 @@ const DOUBLE =
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const { datadir, log } = options;
   const { genesis, genesisHash } = openGenesis(datadir);
+  // A node that has seen two chains become final does not choose between them.
+  const settled = settledConflicts(datadir);
   const source = options.validators ?? readValidatorSource(datadir);
   // Keys before anything that would have to be stopped again: a wrong password is the likeliest reason not to start.
   const signers = source ? await openSigners(source, genesisHash) : [];
   // The database then: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
-  const engine = await createEngine({ db, genesis, now: Date.now, log });
+  const engine = await createEngine({ db, genesis, now: Date.now, log, settled });
   const failed = new Promise<Error>((resolve) => engine.on("fatal", resolve));
+  engine.on("fatal", (error) => {
+    if (error instanceof ConflictError) log.fatal({ file: writeConflict(datadir, error) }, "the proof is kept");
+  });
   const dataDb = await openDb(join(datadir, "data"));
   const data = await openDataStore(dataDb, options.data);
   const orders = await openOrderBook({ db: dataDb, engine, now: Date.now, log });

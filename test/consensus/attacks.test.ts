@@ -2,7 +2,9 @@ import t from "tap";
 import type { Block } from "../../chain/block.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { timestampOf } from "../../chain/params.ts";
-import { concat, fromHex, type Hash, toHex, uint64, ZERO_HASH } from "../../lib/bytes.ts";
+import { voteMessage } from "../../consensus/finality.ts";
+import { blsSign } from "../../lib/bls.ts";
+import { concat, fromHex, type Hash, type Hex, toHex, uint64, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
 import { createTestNetwork, testKey } from "../helpers/chain.ts";
@@ -15,14 +17,17 @@ const pair = async (slots: number) => {
   await spectator.run(slots, new Set([0]));
   const { engine } = network.nodes[0]!;
   const blocks = Array.from({ length: slots }, (_, i) => engine.store.block(engine.store.canonical(i + 1)!)!);
-  return { blocks, to: spectator.nodes[0]!.engine, maker: engine, genesis: network.genesis };
+  return { blocks, to: spectator.nodes[0]!.engine, maker: engine, genesis: network.genesis, keys: network.keys };
 };
 
 t.test("a copy of a block with a false signature or body does not poison the block", async (t) => {
   const { blocks, to } = await pair(3);
   const [first, second] = blocks as [Block, Block];
   await t.rejects(to.importBlock({ ...first, signature: signCompact(first.hash, testKey("thief")) }), {
-    code: "block-proposer",
+    code: "block-signer",
+  });
+  await t.rejects(to.importBlock({ ...first, signature: `${first.signature.slice(0, -2)}1b` as Hex }), {
+    code: "block-signer",
   });
   await t.rejects(to.importBlock({ ...first, body: { ...first.body, evidence: [new Uint8Array(1)] } }), {
     code: "header-consensus-root",
@@ -45,13 +50,12 @@ t.test("a block whose header breaks a rule is refused by that rule, and remember
     };
   };
   const wrong: [Partial<Block["header"]>, string][] = [
-    [{ timestamp: genesis.genesisTime }, "header-slot"],
+    [{ timestamp: genesis.genesisTime }, "header-timestamp"],
     [{ number: 2 }, "header-number"],
     [{ ommersHash: ZERO_HASH }, "header-ommers"],
     [{ gasLimit: 1 }, "header-gas-limit"],
     [{ gasUsed: 400_000_000 }, "header-gas-used"],
     [{ baseFeePerGas: 1n }, "header-base-fee"],
-    [{ nonce: 1 }, "header-upgrades"],
     [{ consensusRoot: ZERO_HASH }, "header-consensus-root"],
     [{ transactionsRoot: ZERO_HASH }, "header-transactions-root"],
     [{ randaoReveal: second.header.randaoReveal }, "block-reveal"],
@@ -86,8 +90,8 @@ t.test(
       if (i < 20)
         await t.rejects(
           to.importBlock({ ...first, header, hash, signature: signCompact(hash, testKey("nobody")) }),
-          { code: "block-parent-unknown" },
-          "what no validator signed is not kept",
+          { code: "block-signer" },
+          "what no validator signed is not kept, and no fault of a clock",
         );
       const signed = { ...first, header, hash, signature: signCompact(hash, testKey("validator 0")) };
       t.equal(await to.importBlock(signed), "waiting");
@@ -122,17 +126,25 @@ t.test(
 );
 
 t.test("a vote is refused by the rule that it breaks before it costs anything", async (t) => {
-  const { maker } = await pair(9);
+  const { maker, keys } = await pair(9);
   const [vote] = maker.votes.all();
   if (!vote) return t.fail("the validator has voted");
   const refused = (link: Partial<typeof vote.link>, code: string) =>
     t.throws(() => maker.addVote({ ...vote, link: { ...vote.link, ...link } }), { code }, code);
   refused({ targetEpoch: 2 ** 40 }, "vote-future");
-  refused({ targetHash: ZERO_HASH }, "vote-unknown-target");
+  refused({ targetHash: ZERO_HASH }, "vote-signature");
   refused({ sourceEpoch: vote.link.sourceEpoch + 7 }, "vote-signature");
   t.throws(() => maker.addVote({ ...vote, index: 5 }), { code: "vote-member" });
   const forged: Hash = toHex(concat(fromHex(vote.link.sourceHash).subarray(0, 31), Uint8Array.of(0)));
   refused({ sourceHash: forged }, "vote-signature");
   t.throws(() => maker.addVote({ ...vote, signature: `0x${"ab".repeat(96)}` }), { code: "vote-known" });
   t.doesNotThrow(() => maker.addVote(vote), "the same again");
+  const stray = { ...vote.link, targetHash: ZERO_HASH };
+  const signed = blsSign(keys[0]!.bls, voteMessage(maker.genesisHash, stray));
+  t.throws(() => maker.addVote({ ...vote, link: stray, signature: signed }), { code: "vote-unknown-target" });
+  t.throws(
+    () => maker.addVote({ ...vote, link: { ...vote.link, sourceHash: forged } }),
+    { code: "vote-source" },
+    "no more is verified of one that has signed twice",
+  );
 });

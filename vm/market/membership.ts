@@ -1,8 +1,8 @@
 import type { State } from "../../chain/state.ts";
-import { type Address, concat, type Hash, toHex, utf8, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, concat, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, record, uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
-import { recoverCompact } from "../../lib/secp256k1.ts";
+import { recoverOfWallet } from "../../lib/secp256k1.ts";
 import { encodeAbi } from "../abi.ts";
 import { revert } from "../revert.ts";
 import { MARKET, numberId } from "../tables.ts";
@@ -94,7 +94,7 @@ export const askToJoin = (env: Env, join: Join, value: bigint, signature?: Uint8
   if (value !== join.count * stake) revert(`the value must be ${join.count * stake} wei`);
   if (signature) {
     const { joins } = workerOf(state, join.worker);
-    if (recoverCompact(joinHash(block.genesisHash, join, joins), toHex(signature)) !== join.worker)
+    if (recoverOfWallet(joinHash(block.genesisHash, join, joins), signature) !== join.worker)
       revert("not the worker's signature");
     countJoin(state, join.worker);
   }

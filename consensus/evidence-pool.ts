@@ -1,0 +1,77 @@
+import type { Evidence } from "../chain/block.ts";
+import type { State } from "../chain/state.ts";
+import { encodeRlp } from "../lib/rlp.ts";
+import { validators } from "../vm/validator-store.ts";
+import { isGuilty, type Offence } from "./evidence.ts";
+
+/** Pieces and bytes kept: one for each validator of the largest sets, most of them of one vote against one. */
+const MAX_KEPT = 4_096;
+const MAX_BYTES = 16 * 1024 * 1024;
+
+interface Kept extends Offence {
+  readonly evidence: Evidence;
+  readonly bytes: number;
+  /** What it stands for, see keysOf. */
+  readonly keys: readonly string[];
+}
+
+/**
+ * Evidence that waits until what it proves is final, by offence: one piece for each validator and slashing that it is to bring,
+ * however many copies and subsets others make of it.
+ */
+export interface EvidencePool {
+  /** Tells whether an offence slashes anybody on a state that nothing kept does. */
+  isFresh(state: State, offence: Offence): boolean;
+  /** Keeps evidence; false where there is no room. */
+  add(state: State, evidence: Evidence, offence: Offence): boolean;
+  all(): readonly Evidence[];
+  /** Lists what slashes somebody on a state, oldest first. O(kept). */
+  useful(state: State): Iterable<Evidence>;
+  /** Forgets what slashes nobody on a state, or is of an epoch before one, and gives it. */
+  drop(state: State, oldestEpoch: number): readonly Evidence[];
+}
+
+/** A validator, and how often it was slashed before: one slashing stands for all that it did until then. */
+const keysOf = (state: State, { indices }: Offence): string[] =>
+  indices.map((index) => `${index} ${validators.get(state, index)?.slashedEpoch ?? "-"}`);
+
+/** Makes an empty pool of evidence. */
+export const createEvidencePool = (): EvidencePool => {
+  const kept = new Set<Kept>();
+  const covered = new Map<string, number>();
+  let total = 0;
+  const cover = (keys: readonly string[], by: number): void => {
+    for (const key of keys) {
+      const count = (covered.get(key) ?? 0) + by;
+      if (count === 0) covered.delete(key);
+      else covered.set(key, count);
+    }
+  };
+  const isUseful = (state: State, { indices, epoch }: Offence): boolean =>
+    indices.some((index) => isGuilty(state, index, epoch));
+  return {
+    isFresh: (state, offence) => keysOf(state, offence).some((key) => !covered.has(key)),
+    add: (state, evidence, { indices, epoch }) => {
+      const bytes = encodeRlp(evidence).length;
+      if (kept.size >= MAX_KEPT || total + bytes > MAX_BYTES) return false;
+      const keys = keysOf(state, { indices, epoch });
+      kept.add({ evidence, indices, epoch, bytes, keys });
+      cover(keys, 1);
+      total += bytes;
+      return true;
+    },
+    all: () => [...kept].map(({ evidence }) => evidence),
+    useful: function* (state) {
+      for (const each of kept) if (isUseful(state, each)) yield each.evidence;
+    },
+    drop: (state, oldestEpoch) => {
+      const gone = [...kept].filter((each) => each.epoch < oldestEpoch || !isUseful(state, each));
+      for (const each of gone) {
+        kept.delete(each);
+        cover(each.keys, -1);
+        total -= each.bytes;
+      }
+      return gone.map(({ evidence }) => evidence);
+    },
+  };
+};

@@ -1,0 +1,135 @@
+import { epochOf, firstSlot, slotOf } from "../chain/params.ts";
+import type { State } from "../chain/state.ts";
+import type { BlockHead, Store } from "../chain/store.ts";
+import { blsVerify } from "../lib/bls.ts";
+import type { Hash } from "../lib/bytes.ts";
+import { RuleError } from "../lib/rule-error.ts";
+import { validators } from "../vm/validator-store.ts";
+import { FUTURE_TOLERANCE_MS } from "./admission.ts";
+import type { Chain } from "./chain.ts";
+import { KEPT_EPOCHS } from "./epochs.ts";
+import type { Attestation } from "./evidence.ts";
+import { voteMessage } from "./finality.ts";
+import { checkpoints, finality, must, ONLY } from "./records.ts";
+import { failConsensus } from "./rules.ts";
+import { activeSets } from "./sets.ts";
+import { WATCHED_EPOCHS } from "./slasher.ts";
+import type { Vote, VotePool } from "./votes.ts";
+
+const CACHED_VIEWS = 8;
+/** Votes of a validator for one epoch: an honest one has one, and two prove an offence. */
+const MAX_SIGNED = 2;
+/** Verifications of votes that count for nothing here, of a validator and epoch; more than its own, since anybody can forge them. */
+const MAX_STRAY_TRIES = 4;
+const MAX_COUNTS = 65_536;
+
+/** Judges the votes that come from outside. */
+export interface VoteIntake {
+  /**
+   * Keeps a vote; false where it is known. Throws RuleError: clock, what is known, what the state says of target, source and
+   * membership, and the signature last.
+   */
+  add(vote: Vote): boolean;
+}
+
+/** Makes the intake of an engine. */
+export const createVoteIntake = (options: {
+  readonly chain: Chain;
+  readonly store: Store;
+  readonly votes: VotePool;
+  readonly now: () => number;
+  readonly head: () => BlockHead;
+  readonly stateOf: (block: BlockHead) => State;
+  /** The post-state of a block as the first block of a later slot would find it. */
+  readonly viewAt: (block: BlockHead, slot: number) => State;
+  readonly isOnFinal: (block: BlockHead) => boolean;
+  /** Told of every vote whose signature is verified, whether it counts here or not. */
+  readonly onVerified: (attestation: Attestation) => void;
+}): VoteIntake => {
+  const { chain, store, votes, now, head, stateOf, viewAt, isOnFinal, onVerified } = options;
+  const { genesis } = chain;
+  const views = new Map<string, State>();
+  /** By epoch and validator: votes that it signed, and verifications of strays. */
+  const counts = new Map<string, { signed: number; tries: number }>();
+
+  const countOf = ({ index, link }: Vote): { signed: number; tries: number } => {
+    const key = `${link.targetEpoch} ${index}`;
+    const known = counts.get(key) ?? { signed: 0, tries: 0 };
+    counts.set(key, known);
+    if (counts.size > MAX_COUNTS) counts.delete(counts.keys().next().value!);
+    return known;
+  };
+  const verify = (vote: Vote, state: State): void => {
+    const { index, link, signature } = vote;
+    const count = countOf(vote);
+    if (count.signed >= MAX_SIGNED) failConsensus("vote-equivocation", index);
+    const voter = validators.get(state, index) ?? failConsensus("vote-member", index);
+    if (!blsVerify(voter.blsPublicKey, voteMessage(chain.genesisHash, link), signature))
+      failConsensus("vote-signature", index);
+    count.signed += 1;
+    onVerified({ indices: [index], link, signature });
+  };
+
+  /** The state in which a block is the checkpoint of an epoch, where it is at hand. */
+  const knownView = (state: State, target: Hash, epoch: number): State | undefined =>
+    checkpoints.get(state, epoch)?.hash === target ? state : views.get(`${target} ${epoch}`);
+  const makeView = (target: BlockHead, epoch: number): State => {
+    const slot = Math.max(slotOf(genesis, target.header.timestamp), firstSlot(genesis, epoch)) + 1;
+    const view = viewAt(target, slot);
+    if (views.size >= CACHED_VIEWS) views.delete(views.keys().next().value!);
+    views.set(`${target.hash} ${epoch}`, view);
+    return view;
+  };
+
+  /** Finds the block that a vote names as a checkpoint. Throws RuleError where it can be none that counts. */
+  const targetOf = (state: State, { targetEpoch, targetHash }: Vote["link"], present: number): BlockHead => {
+    if (targetEpoch < must(finality.get(state, ONLY), "finality").finalizedEpoch)
+      failConsensus("vote-stale", targetEpoch);
+    const target = store.head(targetHash) ?? failConsensus("vote-unknown-target", targetHash);
+    const empty = targetEpoch - epochOf(genesis, slotOf(genesis, target.header.timestamp));
+    if (empty < 0 || targetEpoch + KEPT_EPOCHS < present || !isOnFinal(target))
+      failConsensus("vote-stale", targetEpoch);
+    return target;
+  };
+
+  /**
+   * Verifies a vote that counts for nothing here all the same, where a validator with a vote signed it and not more of the
+   * kind than it takes to prove an offence: what is signed for another chain is seen too.
+   */
+  const watchStray = (state: State, vote: Vote, present: number): void => {
+    const { index, link } = vote;
+    if (link.targetEpoch + WATCHED_EPOCHS <= present) return;
+    const { members, before } = activeSets(state);
+    if (![...members, ...before].some((member) => member.index === index && member.votePower > 0n)) return;
+    const count = countOf(vote);
+    if (count.tries >= MAX_STRAY_TRIES || count.signed >= MAX_SIGNED) return;
+    count.tries += 1;
+    verify(vote, state);
+  };
+
+  return {
+    add: (vote) => {
+      const { link, index, signature } = vote;
+      const present = epochOf(genesis, Math.floor(slotOf(genesis, (now() + FUTURE_TOLERANCE_MS) / 1000)));
+      if (link.targetEpoch > present) failConsensus("vote-future", { got: link.targetEpoch, present });
+      const kept = votes.signature(vote);
+      if (kept === signature) return false;
+      // Signatures are unique: other bytes for a vote that is known are no vote, and not worth a verification.
+      if (kept !== undefined) failConsensus("vote-known", index);
+      const state = stateOf(head());
+      try {
+        const target = targetOf(state, link, present);
+        const view = knownView(state, target.hash, link.targetEpoch);
+        if (view) votes.check(view, vote);
+      } catch (error) {
+        if (error instanceof RuleError && error.code !== "vote-member") watchStray(state, vote, present);
+        throw error;
+      }
+      // A view that is not at hand may cost an era's boundary: only who has signed makes this node look.
+      verify(vote, state);
+      const target = store.head(link.targetHash)!;
+      votes.add(knownView(state, target.hash, link.targetEpoch) ?? makeView(target, link.targetEpoch), vote);
+      return true;
+    },
+  };
+};
