@@ -126,7 +126,7 @@ const ask = (signature: string, types: string, values: readonly unknown[]): Uint
 
 /**
  * Puppets let a thief take their money, fill the pool with what pays three times as much as others and asks for so much gas that
- * a block holds three of them, and have their money taken.
+ * a block holds one of them, and have their money taken.
  */
 async function* pin(world: World): AsyncGenerator<void, void> {
   const [thief, ...puppets] = world.accounts as [Account, ...Account[]];
@@ -165,9 +165,9 @@ async function* pin(world: World): AsyncGenerator<void, void> {
   const first = await Promise.all(puppets.map(nonceOf));
   await send(puppets.map((puppet, i) => sign(puppet, first[i]!, [50, 1], 100_000, approve)));
   for (let i = 0; i < 40 && (await nonceOf(puppets.at(-1)!)) === first.at(-1); i++) await sleep(200);
-  for (let n = 1; n <= 13_000; n += 1_000)
+  for (let n = 1; n <= 11_000; n += 1_000)
     for (const [i, puppet] of puppets.entries()) {
-      await send(Array.from({ length: 1_000 }, (_, k) => sign(puppet, first[i]! + n + k, [3, 0], 100_000_000)));
+      await send(Array.from({ length: 1_000 }, (_, k) => sign(puppet, first[i]! + n + k, [3, 0], 300_000_000)));
       yield;
     }
   const nonce = await nonceOf(thief);
@@ -242,7 +242,7 @@ export const CLIENT_ATTACKS: Attacks = {
     return JSON.stringify(raw);
   }),
   "transactions-pinned": {
-    about: "65,000 transactions of accounts whose money another account then takes, so that no block can hold them",
+    about: "55,000 transactions of accounts whose money another account then takes, so that no block can hold them",
     perSecond: 10,
     out: false,
     steps: pin,

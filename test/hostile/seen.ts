@@ -23,9 +23,7 @@ export interface Turn {
 }
 
 const STEPS_MS = [5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
-/** The running of a block, but for what is looked at before it is known to be a proposer's. */
-const RUNS_BLOCKS = ["importBlock", "buildBlock"];
-const CHECKS_BLOCKS = ["checkBlock"];
+const CHECKS = ["checkBlock", "checkHeader", "checkShares"];
 
 /** Tells of each long turn what the profiler saw in it. */
 export const readRaw = ({ profile, turns, seconds, cpuMs }: Raw): Seen => {
@@ -43,9 +41,11 @@ export const readRaw = ({ profile, turns, seconds, cpuMs }: Raw): Seen => {
     stacks.set(id, stack);
     return stack;
   };
-  const has = (stack: readonly string[], names: readonly string[]): boolean =>
-    stack.some((each) => each.endsWith("/transition.ts") && names.includes(each.split(" ")[0]!));
-  const isTransition = (stack: readonly string[]): boolean => has(stack, RUNS_BLOCKS) && !has(stack, CHECKS_BLOCKS);
+  /** Within consensus/transition.ts, but for what it checks before a block is known to be a proposer's. */
+  const isTransition = (stack: readonly string[]): boolean => {
+    const within = stack.filter((each) => each.endsWith("/transition.ts"));
+    return within.length > 0 && !within.some((each) => CHECKS.includes(each.split(" ")[0]!));
+  };
   const isIdle = (stack: readonly string[]): boolean => /^\((?:idle|root)\) /.test(stack[0]!);
   /** The innermost frames that are no library's, else the innermost of all. */
   const ownFrames = (stack: readonly string[]): string =>
