@@ -1,4 +1,5 @@
 import { Level } from "level";
+import { diskFault } from "../lib/disk.ts";
 
 /** A write; `value` undefined deletes. */
 export interface Op {
@@ -6,9 +7,20 @@ export interface Op {
   readonly value: Uint8Array | undefined;
 }
 
+/**
+ * The disk fails, or does not hold what was written. It says nothing about a block or a transaction: nobody may judge by it, or
+ * go on past it.
+ */
+export class DatabaseError extends Error {
+  override readonly name = "DatabaseError";
+}
+
 /** An ordered key-value store that reads at once and writes batches whole or not at all. */
 export interface Database {
-  /** Reads a value; what a batch under way writes is seen already. 2 to 10 us from disk. Values must not be changed. */
+  /**
+   * Reads a value; what a batch under way writes is seen already. 2 to 10 us from disk. Values must not be changed. Throws
+   * DatabaseError.
+   */
   get(key: Uint8Array): Uint8Array | undefined;
   /**
    * Writes atomically, after every batch before it: after a crash the disk holds the first n batches. With `sync`, resolves
@@ -17,6 +29,8 @@ export interface Database {
   batch(ops: readonly Op[], sync?: boolean): Promise<void>;
   /** Lists the entries whose keys start with `prefix`, in order of the keys, as they stand when it is called. */
   iterate(prefix: Uint8Array): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  /** Gives the room of deleted entries that start with `prefix` back to the disk, which else comes by and by: a rewrite. */
+  compact?(prefix: Uint8Array): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -52,8 +66,11 @@ const afterPrefix = (prefix: Uint8Array): Uint8Array | undefined => {
   return end;
 };
 
-/** Opens (or makes) a LevelDB database in a folder. Throws where another process has it open. */
-export const openDb = async (path: string): Promise<Database> => {
+/**
+ * Opens (or makes) a LevelDB database in a folder. Throws where another process has it open. `onFailure` is told once, of the
+ * first batch that the disk does not take: the program has to stop then, and finds all before it when it starts again.
+ */
+export const openDb = async (path: string, onFailure: (error: Error) => void = () => {}): Promise<Database> => {
   const level = new Level<Uint8Array, Uint8Array>(path, {
     keyEncoding: "view",
     valueEncoding: "view",
@@ -68,7 +85,7 @@ export const openDb = async (path: string): Promise<Database> => {
     const cause = (error as Error).cause as (Error & { code?: string }) | undefined;
     if (cause?.code === "LEVEL_LOCKED")
       throw new Error(`database ${path} does not open: another process has it open; one folder is for one node`);
-    throw new Error(`database ${path} does not open: ${cause?.message ?? (error as Error).message}`);
+    throw diskFault(path, new Error(`database ${path} does not open: ${cause?.message ?? (error as Error).message}`));
   }
   // A batch is visible from the call on, so that the next block can be run while the disk writes this one.
   const pending = new Map<string, { readonly value: Uint8Array | undefined; readonly batch: number }>();
@@ -83,14 +100,23 @@ export const openDb = async (path: string): Promise<Database> => {
       if (value) chained.put(key, value);
       else chained.del(key);
     }
-    await chained.write({ sync });
+    await chained.write({ sync }).catch((error: Error) => {
+      const failure = diskFault(path, error);
+      onFailure(failure);
+      throw failure;
+    });
     for (const name of names) if (pending.get(name)?.batch === batch) pending.delete(name);
   };
 
   return {
     get: (key) => {
       const written = pending.size > 0 ? pending.get(nameOf(key)) : undefined;
-      return written ? written.value : level.getSync(key);
+      if (written) return written.value;
+      try {
+        return level.getSync(key);
+      } catch (error) {
+        throw new DatabaseError(`database ${path} is not read: ${(error as Error).message}`, { cause: error });
+      }
     },
     batch: (ops, sync = false) => {
       const batch = ++batches;
@@ -103,6 +129,12 @@ export const openDb = async (path: string): Promise<Database> => {
       await last;
       const end = afterPrefix(prefix);
       yield* level.iterator(end ? { gte: prefix, lt: end } : { gte: prefix });
+    },
+    compact: async (prefix) => {
+      await last;
+      // Its types are those of every platform; a folder is always LevelDB's.
+      const { compactRange } = level as unknown as { compactRange(start: Uint8Array, end: Uint8Array): Promise<void> };
+      await compactRange.call(level, prefix, afterPrefix(prefix) ?? Uint8Array.of(0xff, 0xff));
     },
     close: async () => {
       await last.catch(() => {});

@@ -2,6 +2,7 @@ import { thrower } from "../lib/rule-error.ts";
 
 /** The rules of formats and of the pool, each with its verdict and its section in docs/spec.md. */
 export const CHAIN_RULES = {
+  "tx-type": { verdict: "reject", section: "5" },
   "tx-format": { verdict: "reject", section: "5" },
   "tx-signature": { verdict: "reject", section: "5" },
   "tx-chain-id": { verdict: "reject", section: "5" },

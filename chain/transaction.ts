@@ -104,22 +104,25 @@ const encode = (tx: TransactionFields & { yParity: 0 | 1; r: bigint; s: bigint }
 };
 
 /**
- * Decodes a transaction's bytes strictly. Throws RuleError "tx-size", "tx-format", "tx-chain-id" (legacy without
- * EIP-155), "tx-fee-order" (tip over the fee cap) or "tx-signature" (parity not 0 or 1).
+ * Decodes a transaction's bytes strictly. Throws RuleError "tx-type" (before the size: wallets know it), "tx-size",
+ * "tx-format", "tx-chain-id" (legacy without EIP-155), "tx-fee-order" (tip over the fee cap) or "tx-signature" (parity not 0
+ * or 1).
  */
 export const decodeTransaction = (raw: Uint8Array): Transaction => {
+  if (raw[0] !== undefined && raw[0] < 0xc0 && raw[0] !== 1 && raw[0] !== 2)
+    failChain("tx-type", "transaction type not supported");
   if (raw.length > MAX_TRANSACTION_BYTES) failChain("tx-size", { got: raw.length, max: MAX_TRANSACTION_BYTES });
   try {
     return parse(raw);
   } catch (error) {
     if (error instanceof RuleError && (error.code === "rlp" || error.code === "codec"))
-      return failChain("tx-format", error.detail);
+      return failChain("tx-format", `rlp: ${error.detail}`);
     throw error;
   }
 };
 
 const parse = (raw: Uint8Array): Transaction => {
-  const first = raw[0] ?? failChain("tx-format", "no bytes");
+  const first = raw[0] ?? failChain("tx-format", "typed transaction too short");
   const limits = { maxBytes: MAX_TRANSACTION_BYTES, maxDepth: 4, maxItems: 16_384 };
   const done = (fields: TransactionFields, parity: number, r: bigint, s: bigint): Transaction => {
     if (parity !== 0 && parity !== 1) failChain("tx-signature", `parity ${parity}`);
@@ -128,7 +131,7 @@ const parse = (raw: Uint8Array): Transaction => {
   };
   if (first >= 0xc0) {
     const { v, r, s, gasPrice, ...rest } = legacy.decode(decodeRlp(raw, limits));
-    if (v < 37n) failChain("tx-chain-id", "a transaction without chain id");
+    if (v < 37n) failChain("tx-chain-id", "only replay-protected (EIP-155) transactions allowed over RPC");
     const chainId = (v - 35n) >> 1n;
     if (chainId > BigInt(Number.MAX_SAFE_INTEGER)) failChain("tx-chain-id", { got: chainId });
     const prices = { maxPriorityFeePerGas: gasPrice, maxFeePerGas: gasPrice };
@@ -139,9 +142,7 @@ const parse = (raw: Uint8Array): Transaction => {
       s,
     );
   }
-  const item =
-    (first === 1 || first === 2 ? decodeRlp(raw.subarray(1), limits) : undefined) ??
-    failChain("tx-format", `type ${first}`);
+  const item = decodeRlp(raw.subarray(1), limits);
   if (first === 1) {
     const { yParity, r, s, gasPrice, ...rest } = access.decode(item);
     return done({ type: 1, ...rest, maxPriorityFeePerGas: gasPrice, maxFeePerGas: gasPrice }, yParity, r, s);

@@ -2,23 +2,22 @@ import type { Block, Evidence, WorkShare } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
 import { epochOf, eraOf, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
-import { createPool, type PoolView, type TransactionPool } from "../chain/pool.ts";
+import type { TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { type BlockHead, openStore, type Store } from "../chain/store.ts";
-import { decodeTransaction, senderOf, type Transaction } from "../chain/transaction.ts";
+import { decodeTransaction, type Transaction } from "../chain/transaction.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
-import { isPaidBySlot } from "../vm/market/messages.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { createAdmission, FUTURE_TOLERANCE_MS } from "./admission.ts";
 import type { Chain } from "./chain.ts";
 import { createRivalWatch } from "./conflict.ts";
 import { createEthash, type Ethash } from "./ethash/ethash.ts";
 import { openEvidenceDesk } from "./evidence-desk.ts";
-import { nextBaseFee } from "./fees.ts";
 import { createForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
+import { createPoolKeeper } from "./pool-keeper.ts";
 import { finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
@@ -181,22 +180,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     const prepared = prepare(chain, base, slot);
     return { state: base.state, context: prepared.context(block.header.mixHash, prepared.proposer.address) };
   };
-  const poolView = (block: Block): PoolView => {
-    const state = stateOf(block);
-    // Made when the first transaction asks whose sender cannot pay: few blocks need it.
-    let next: ReturnType<typeof nextContext> | undefined;
-    return {
-      nonce: (address) => state.nonce(address),
-      balance: (address) => state.balance(address),
-      baseFee: nextBaseFee(block.header),
-      gasLimit: block.header.gasLimit,
-      paidByOther: (tx, sender) => {
-        next ??= nextContext(block);
-        return isPaidBySlot(next.state, next.context, tx, sender);
-      },
-    };
-  };
-  const pool = createPool(genesis.chainId, poolView(head), { now });
+  const { pool, onHead: movePool } = createPoolKeeper({ db, genesis, now, head, stateOf, nextContext, log });
   const votes = createVotePool();
   const desk = await openEvidenceDesk({
     db,
@@ -300,11 +284,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     const written = db.batch([...ops, ...(moved?.ops ?? [])], sync);
     if (moved) {
       head = best;
-      pool.reset(
-        poolView(best),
-        moved.joined.flatMap((each) => [...each.body.transactions]),
-      );
-      for (const gone of moved.left) for (const tx of gone.body.transactions) readd(tx);
+      movePool(best, moved.left);
     }
     await written.catch(die);
     if (!moved) return;
@@ -313,7 +293,12 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   };
 
   /** Keeps an outcome: block, state, receipts, pointers in one batch. */
-  const keep = async ({ block, finality: final, ...outcome }: Outcome): Promise<void> => {
+  const keep = async ({ block, finality: final, bugs, ...outcome }: Outcome): Promise<void> => {
+    if (bugs.length > 0)
+      log.error(
+        { block: block.hash, count: bugs.length, error: bugs[0]!.stack },
+        "the market's step met a bug of ours and is undone",
+      );
     const ops: Op[] = [...outcome.ops, ...store.putBlock(block, outcome.receipts, outcome.peaks)];
     const newlyFinal = final.finalizedEpoch > finalEpoch;
     if (newlyFinal) {
@@ -336,13 +321,6 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     votes.prune(finalEpoch);
     desk.onFinal(mustBlock(finalHash));
     emit("finalized", { epoch: finalEpoch, hash: finalHash });
-  };
-  const readd = (tx: Transaction): void => {
-    try {
-      pool.add(tx);
-    } catch (error) {
-      if (!(error instanceof RuleError)) throw error;
-    }
   };
   const importNow = async (block: Block, source?: "gossip"): Promise<"imported" | "known" | "waiting"> => {
     if (dead) throw dead;
@@ -428,7 +406,6 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       }),
     addTransaction: (raw) => {
       const tx = raw instanceof Uint8Array ? decodeTransaction(raw) : raw;
-      senderOf(tx);
       pool.add(tx);
       emit("transaction", tx);
       return tx.hash;

@@ -122,11 +122,15 @@ export const createProducer = ({
       evidence: engine.evidenceFor(base.state),
       onRefused: (tx, error) => {
         refused.add(tx.hash);
+        // Its money went in this block already: at the next head it would go too.
+        if (error instanceof RuleError && error.code === "tx-funds") engine.pool.removeUnpaid(tx);
         if (error instanceof RuleError) return;
         // One transaction that meets a bug must not stop the chain.
         log.error({ tx: tx.hash, error: error.stack }, "a transaction met a bug of ours and is dropped");
         engine.pool.remove(tx);
       },
+      onBug: (error) =>
+        log.error({ error: error.stack }, "a certificate or evidence met a bug of ours and is left out"),
     });
     refused.clear();
     await protection.allowProposal(address, slot, built.hash);

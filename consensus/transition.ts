@@ -8,6 +8,7 @@ import {
   receiptsRoot,
   transactionsRoot,
 } from "../chain/block.ts";
+import { DatabaseError } from "../chain/db.ts";
 import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
 import { type Mmr, mmrAppend, mmrRoot, mmrRootOf } from "../chain/mmr.ts";
 import { epochOf, eraOf, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
@@ -45,6 +46,8 @@ export interface Outcome {
   readonly peaks: Mmr;
   /** What is justified and final in the block's state. */
   readonly finality: Finality;
+  /** Bugs of ours that the market's step met and undid. */
+  readonly bugs: readonly Error[];
 }
 
 /** A block's parent and what is needed to build on it. `state` is the parent's post-state and becomes the block's. */
@@ -151,14 +154,13 @@ export const prepare = (chain: Chain, base: Base, slot: number): Prepared => {
   };
 };
 
-/** Runs the market's system step, then transactions one after the other; `onFailure` decides what one that cannot stand in a block means. */
+/** Runs transactions one after the other; `onFailure` decides what one that cannot stand in a block means. */
 const runTransactions = (
   state: State,
   context: BlockContext,
   transactions: Iterable<Transaction>,
   onFailure: (tx: Transaction, error: Error) => void,
 ): { transactions: Transaction[]; receipts: Receipt[]; gasUsed: number } => {
-  marketSystemStep(state, context);
   const done: Transaction[] = [];
   const receipts: Receipt[] = [];
   let gasUsed = 0;
@@ -183,6 +185,7 @@ const runTransactions = (
         logsBloom: bloomOf(result.logs),
       });
     } catch (error) {
+      if (error instanceof DatabaseError) throw error;
       state.revert(before);
       onFailure(tx, error as Error);
     }
@@ -251,18 +254,29 @@ export const beginImport = (
   const before = base.state.snapshot();
   includeShares(base.state, { ...context, registered }, body.workShares, () => true, refuse);
   base.state.revert(before);
-  return (isEthash) => runBlock(chain, base, block, prepared, isEthash);
+  return (isEthash) => {
+    const bugs = marketSystemStep(base.state, context);
+    try {
+      return { ...runBlock(chain, base, block, prepared, context, isEthash), bugs };
+    } catch (error) {
+      // Whoever made the block may not have met the bug: it is not to blame for what follows.
+      if (bugs.length > 0 && error instanceof RuleError)
+        throw new Error(`a bug of ours came before what looks like a bad block: ${error.message}`, { cause: bugs[0] });
+      throw error;
+    }
+  };
 };
 
+/** Runs what a block holds, and compares what comes out with its header. */
 const runBlock = (
   chain: Chain,
   base: Base,
   block: Block,
   prepared: Prepared,
+  context: BlockContext,
   isEthash: (share: WorkShare) => boolean,
-): Outcome => {
+): Omit<Outcome, "bugs"> => {
   const { header, body } = block;
-  const context = prepared.context(header.mixHash, header.beneficiary);
   const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
   const { registered } = prepared;
   includeShares(base.state, { ...context, registered }, body.workShares, isEthash, refuse);
@@ -296,10 +310,18 @@ export interface Proposal {
   readonly evidence: Iterable<Evidence>;
   /** Told of each transaction that cannot be in this block: by a rule, or (any other Error) by a bug of ours that it met. */
   readonly onRefused: (tx: Transaction, error: Error) => void;
+  /** Told of a bug of ours that a certificate or evidence met, which is left out. */
+  readonly onBug: (error: Error) => void;
 }
 
-/** Includes what breaks no rule until a block has as many as it takes, and gives those. */
-const including = <T>(state: State, items: Iterable<T>, max: number, include: (item: T) => void): T[] => {
+/** Includes what breaks no rule and meets no bug until a block has as many as it takes, and gives those. */
+const including = <T>(
+  { onBug }: Proposal,
+  state: State,
+  items: Iterable<T>,
+  max: number,
+  include: (item: T) => void,
+): T[] => {
   const included: T[] = [];
   for (const item of items) {
     const before = state.snapshot();
@@ -307,7 +329,8 @@ const including = <T>(state: State, items: Iterable<T>, max: number, include: (i
       include(item);
       if (included.push(item) === max) break;
     } catch (error) {
-      if (!(error instanceof RuleError)) throw error;
+      if (error instanceof DatabaseError) throw error;
+      if (!(error instanceof RuleError)) onBug(error as Error);
       state.revert(before);
     }
   }
@@ -323,6 +346,7 @@ export const buildBlock = (
   const prepared = prepare(chain, base, proposal.slot);
   const mixHash = mixReveal(base.header.mixHash, proposal.randaoReveal);
   const context = prepared.context(mixHash, proposal.beneficiary);
+  const bugs = marketSystemStep(base.state, context);
   const { transactions, receipts, gasUsed } = runTransactions(
     base.state,
     context,
@@ -337,11 +361,11 @@ export const buildBlock = (
     () => true,
     () => undefined,
   );
-  const certificates = including(base.state, proposal.certificates, MAX_CERTIFICATES, (certificate) =>
+  const certificates = including(proposal, base.state, proposal.certificates, MAX_CERTIFICATES, (certificate) =>
     includeCertificate(base.state, chain.genesisHash, prepared.epoch, proposal.beneficiary, certificate),
   );
   const { evidenceEpochs } = context.params;
-  const evidence = including(base.state, proposal.evidence, MAX_EVIDENCE, (item) =>
+  const evidence = including(proposal, base.state, proposal.evidence, MAX_EVIDENCE, (item) =>
     includeEvidence(chain, base.state, prepared.epoch, evidenceEpochs, proposal.beneficiary, item),
   );
   advanceDrift(base.state, context.params, workShares.length);
@@ -370,5 +394,5 @@ export const buildBlock = (
     randaoReveal: proposal.randaoReveal,
   };
   const final = must(finality.get(base.state, ONLY), "finality");
-  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks, finality: final };
+  return { header, hash: hashHeader(header), body, receipts, ops, peaks: prepared.peaks, finality: final, bugs };
 };

@@ -8,6 +8,8 @@ import { readTar, type TarEntry, writeTar } from "../lib/tar.ts";
 /** A node may fetch a tree from others before it says a word. */
 const ANSWER_MS = 15 * 60_000;
 const REFUSAL_MS = 200;
+/** What a node keeps as one tree. */
+const MAX_FILE_BYTES = 256 * 1024 * 1024;
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 
 /** Who keeps what is uploaded, and until when (Unix seconds); left out: the node's owner, for good. */
@@ -117,8 +119,9 @@ export async function* streamFile(
   path = "",
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const response = await ask(urlOf(node, cid, path), signal ? { signal } : {});
-  // A directory would come as an archive, which is not what it was asked for.
+  // A directory comes as a list then, which is not what was asked for, and costs the node less than an archive.
+  const headers = { accept: "application/json" };
+  const response = await ask(urlOf(node, cid, path), { headers, ...(signal ? { signal } : {}) });
   if (response.headers["accept-ranges"] !== "bytes") {
     response.destroy();
     throw new Error(`${cid}${path && `/${path}`} is a directory`);
@@ -126,9 +129,9 @@ export async function* streamFile(
   yield* response;
 }
 
-/** Gets a file from a node whole into memory. */
-export const downloadFile = (node: string, cid: string, path = ""): Promise<Uint8Array> =>
-  gather(streamFile(node, cid, path), Number.MAX_SAFE_INTEGER);
+/** Gets a file from a node whole into memory, where it has no more than `max` bytes. */
+export const downloadFile = (node: string, cid: string, path = "", max = MAX_FILE_BYTES): Promise<Uint8Array> =>
+  gather(streamFile(node, cid, path), max);
 
 /** Gets the files and folders of a directory from a node, one after another. */
 export async function* streamFolder(node: string, cid: string, path = ""): AsyncGenerator<TarEntry, void, undefined> {

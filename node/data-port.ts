@@ -1,6 +1,15 @@
 import type { DataStore } from "../p2p/data/store.ts";
+import type { TreeNode } from "../p2p/data/walk.ts";
 import type { Network } from "../p2p/network.ts";
-import type { DataPort } from "../rpc/data-port.ts";
+import type { DataEntry, DataPort } from "../rpc/data-port.ts";
+
+const entryOf = (node: TreeNode): DataEntry => ({
+  path: node.path,
+  kind: node.kind,
+  cid: node.cid.toString(),
+  size: node.size,
+  read: node.kind === "file" ? node.read : async function* () {},
+});
 
 /** Gives the RPC a node's data. What is kept is told to the network; without one, only what is here is found. */
 export const dataPort = (store: DataStore, network: Network | undefined): DataPort => {
@@ -14,13 +23,8 @@ export const dataPort = (store: DataStore, network: Network | undefined): DataPo
     importTree: (entries, pin) => provided(store.importTree(entries, pin)),
     importFile: (bytes, pin) => provided(store.importFile(bytes, pin)),
     fetch,
-    open: async (cid, path) => {
-      const node = await store.open(cid, path);
-      return node.kind === "file"
-        ? { kind: node.kind, cid: node.cid.toString(), size: node.size, read: node.read }
-        : { kind: node.kind, cid: node.cid.toString(), size: 0, read: async function* () {} };
-    },
-    list: store.listTree,
+    open: async (cid, path, signal) => entryOf(await store.open(cid, path, signal)),
+    list: async (cid, signal) => (await store.listTree(cid, signal)).map(entryOf),
     pins: () =>
       store.blocks
         .pins()

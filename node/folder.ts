@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
 import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
@@ -33,7 +33,9 @@ export const devKey = (role: string, index: number): Hex => keccak256(utf8(`role
 
 /** Writes a file whole or not at all, readable by its owner only. */
 export const writeSecret = (path: string, text: string): void => {
-  writeFileSync(`${path}.tmp`, text, { mode: 0o600, flush: true });
+  // Anew: one that is there may be another's, or open to others, and would stay so.
+  rmSync(`${path}.tmp`, { force: true });
+  writeFileSync(`${path}.tmp`, text, { mode: 0o600, flush: true, flag: "wx" });
   renameSync(`${path}.tmp`, path);
 };
 

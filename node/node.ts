@@ -4,6 +4,7 @@ import { ConflictError } from "../consensus/conflict.ts";
 import { createEngine } from "../consensus/engine.ts";
 import { createProducer } from "../consensus/producer.ts";
 import type { Address } from "../lib/bytes.ts";
+import { createDisk, diskFault, freeBytesOf } from "../lib/disk.ts";
 import type { Log } from "../lib/log.ts";
 import { openDataStore } from "../p2p/data/store.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
@@ -41,6 +42,8 @@ export interface NodeOptions {
   };
   /** Bytes that data may take: what is pinned, and what is passed on. */
   readonly data?: { readonly cacheBytes?: number; readonly pinnedBytes?: number };
+  /** MiB of the disk that data of others may not fill; left out: 256. */
+  readonly diskReserveMib?: number | undefined;
   /** Where miners may connect by Stratum; left out: nowhere. */
   readonly stratum?: { readonly host: string; readonly port: number } | undefined;
   /** The validator that miners work for; left out: this node's own, if it validates. */
@@ -66,11 +69,16 @@ export interface RunningNode {
 }
 
 const EXPIRY_MS = 60_000;
+/** How often a disk without room is spoken of. */
+const SHORTAGE_MS = 3_600_000;
 const DOUBLE =
   "another program signs with the keys of this node's validator: this node does not, until it is started again. Stop the other, and bring over what it signed (rolec validator protection export)";
 
 /** Starts a node: the composition root of every program that runs one. */
-export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
+export const startNode = (options: NodeOptions): Promise<RunningNode> =>
+  start(options).catch((error: Error) => Promise.reject(diskFault(options.datadir, error)));
+
+const start = async (options: NodeOptions): Promise<RunningNode> => {
   const { datadir, log } = options;
   const { genesis, genesisHash } = openGenesis(datadir);
   // A node that has seen two chains become final does not choose between them.
@@ -81,18 +89,27 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   // The database then: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log, settled });
-  const failed = new Promise<Error>((resolve) => engine.on("fatal", resolve));
+  let end: (error: Error) => void = () => {};
+  const failed = new Promise<Error>((resolve) => {
+    end = resolve;
+  });
   engine.on("fatal", (error) => {
     if (error instanceof ConflictError) log.fatal({ file: writeConflict(datadir, error) }, "the proof is kept");
+    end(error);
   });
-  const dataDb = await openDb(join(datadir, "data"));
-  const data = await openDataStore(dataDb, options.data);
-  const orders = await openOrderBook({ db: dataDb, engine, now: Date.now, log });
+  const onFailure = (error: Error): void => {
+    log.fatal({ error: error.message }, "this node cannot go on");
+    end(error);
+  };
+  const disk = createDisk(freeBytesOf(datadir), options.diskReserveMib);
+  const dataDb = await openDb(join(datadir, "data"), onFailure);
+  const data = await openDataStore(dataDb, { ...options.data, disk });
+  const orders = await openOrderBook({ db: dataDb, engine, now: Date.now, log, disk });
   const network = options.p2p
-    ? await createNetwork({ engine, datadir, ...options.p2p, data, dataDb, orders, log })
+    ? await createNetwork({ engine, datadir, ...options.p2p, data, dataDb, orders, disk, log })
     : undefined;
   // RPC before the duties: a node that cannot be asked should not sign.
-  const lots = network?.lots ?? openLotReceipts(dataDb, engine);
+  const lots = network?.lots ?? (await openLotReceipts({ db: dataDb, engine, disk }));
   const ownData = dataPort(data, network);
   const desk = createWorkDesk({ engine, beneficiary: options.beneficiary ?? signers[0]?.address });
   const rpc = createRpcServer({
@@ -104,14 +121,26 @@ export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
     routes: [dataRoute(ownData)],
     methods: { ...lotMethods(lots), ...pinMethods(ownData), ...orderMethods(orders), ...desk.methods },
   });
-  const expiry = setInterval(() => void data.expire(Math.floor(Date.now() / 1000)), EXPIRY_MS);
+  let warnAt = 0;
+  const tidy = async (): Promise<void> => {
+    const seconds = Math.floor(Date.now() / 1000);
+    await data.expire(seconds);
+    await lots.expire(seconds);
+    const shortage = disk.shortage();
+    if (shortage === undefined || Date.now() < warnAt) return;
+    warnAt = Date.now() + SHORTAGE_MS;
+    log.warn({ datadir, shortage }, "no data, receipts and orders are taken until there is room");
+  };
+  const expiry = setInterval(() => {
+    tidy().catch((error: Error) => log.warn({ error: error.message }, "what has run out is not dropped"));
+  }, EXPIRY_MS);
   const { port } = await rpc.start();
   // The network before the producer: what is produced must be able to leave.
   await network?.start();
   const stratum = options.stratum ? createStratum({ engine, desk, ...options.stratum, log }) : undefined;
   const stratumPort = await stratum?.start();
   const protection = source
-    ? await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash)
+    ? await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash, onFailure)
     : undefined;
   const addresses = signers.map(({ address }) => address);
   const doubles = watchForDoubles({

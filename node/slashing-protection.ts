@@ -35,8 +35,12 @@ export const bindToGenesis = async (db: Database, genesisHash: Hash): Promise<vo
 };
 
 /** Opens the database of what was signed on a network. Throws where another process has it open, or another network. */
-export const openProtectionDb = async (path: string, genesisHash: Hash): Promise<Database> => {
-  const db = await openDb(path);
+export const openProtectionDb = async (
+  path: string,
+  genesisHash: Hash,
+  onFailure?: (error: Error) => void,
+): Promise<Database> => {
+  const db = await openDb(path, onFailure);
   try {
     await bindToGenesis(db, genesisHash);
   } catch (error) {
@@ -53,8 +57,10 @@ export const openProtectionDb = async (path: string, genesisHash: Hash): Promise
 export const openSlashingProtection = async (
   path: string,
   genesisHash: Hash,
+  /** Told of the first batch that the disk does not take: nothing is signed any more. */
+  onFailure?: (error: Error) => void,
 ): Promise<SlashingProtection & { close(): Promise<void> }> => {
-  const db = await openProtectionDb(path, genesisHash);
+  const db = await openProtectionDb(path, genesisHash, onFailure);
   return { ...protectWith(db), close: () => db.close() };
 };
 

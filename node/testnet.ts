@@ -34,6 +34,8 @@ export interface TestnetOptions {
   readonly accounts: number;
   readonly rpcPort: number;
   readonly p2pPort: number;
+  /** MiB of the disk that data may not fill. */
+  readonly diskReserveMib?: number;
 }
 
 /** One process of the network. */
@@ -130,6 +132,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
       })),
     });
 
+  const disk = options.diskReserveMib === undefined ? [] : ["--disk-reserve", String(options.diskReserveMib)];
   const members: Member[] = [];
   const startValidator = async (member: Member, index: number, bootstrap: readonly string[]): Promise<NodeInfo> => {
     const info = join(member.datadir, "node.json");
@@ -146,6 +149,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
         // Nobody else has these folders, and a network of seconds should not wait.
         "--doppelganger-epochs",
         "0",
+        ...disk,
         ...bootstrap.flatMap((address) => ["--bootstrap", address]),
       ],
       member.log,
@@ -154,7 +158,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
   };
   const startWorker = (member: Member): void => {
     member.process = launch(
-      ["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl, "--cores", "1"],
+      ["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl, "--cores", "1", ...disk],
       member.log,
     );
   };

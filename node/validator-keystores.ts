@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync }
 import { join } from "node:path";
 import { blsPublicKey } from "../lib/bls.ts";
 import { type Address, type Hex, isHex } from "../lib/bytes.ts";
+import { mustBePrivate } from "../lib/private-file.ts";
 import { type ValidatorKeys, writeSecret } from "./folder.ts";
 import { type Kdf, openKeystoreFile, readKeystoreFile, sealBls, sealSecp256k1, strongKdf } from "./keystore.ts";
 import type { NamedValidator } from "./slashing-interchange.ts";
@@ -77,9 +78,10 @@ export const sealValidator = async (
   for (const [i, file] of files.entries()) writeSecret(file, `${JSON.stringify(sealed[i], null, 2)}\n`);
 };
 
-/** Reads a password or token out of its file, without the line's end. Throws where it is missing, empty or too long. */
+/** Reads a password or token out of its file, without the line's end. Throws where it is missing, open to others, empty or too long. */
 export const readSecretFile = (path: string): string => {
   if (!existsSync(path)) throw new Error(`${path} does not exist`);
+  mustBePrivate(path);
   if (statSync(path).size > MAX_PASSWORD_BYTES) throw new Error(`${path} is larger than ${MAX_PASSWORD_BYTES} bytes`);
   const secret = readFileSync(path, "utf8").replace(/[\r\n]+$/, "");
   if (secret === "") throw new Error(`${path} is empty`);

@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { localSigner, type Signer } from "../consensus/producer.ts";
 import { type Hash, isHex } from "../lib/bytes.ts";
+import { mustBePrivate } from "../lib/private-file.ts";
 import { addressOf } from "../lib/secp256k1.ts";
 import { readJson, type ValidatorKeys } from "./folder.ts";
 import { askValidators, connectSigner, type SignerClientOptions } from "./signer/client.ts";
@@ -13,11 +14,12 @@ export type ValidatorSource =
   | { readonly kind: "keystores"; readonly folder: string; readonly passwordFile: string }
   | { readonly kind: "remote"; readonly url: string; readonly tokenFile: string };
 
-/** Reads the plain keys of one validator. Throws where they are malformed. */
+/** Reads the plain keys of one validator out of a file's JSON. Throws where they are malformed, or the file is open to others. */
 export const readPlainKeys = (json: unknown, path: string): ValidatorKeys => {
   const { address, secp, bls } = (json ?? {}) as Partial<Record<string, unknown>>;
   if (!isHex(secp, 32) || !isHex(bls, 32))
     throw new Error(`${path} holds no keys of a validator ("rolec validator new --out <file>" makes them)`);
+  mustBePrivate(path);
   if (addressOf(secp) !== address) throw new Error(`${path}: the key secp is that of ${addressOf(secp)}`);
   return { address, secp, bls };
 };

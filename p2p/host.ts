@@ -10,6 +10,7 @@ import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
 import type { Hash } from "../lib/bytes.ts";
+import { mustBePrivate } from "../lib/private-file.ts";
 import { type Bans, createBans } from "./bans.ts";
 import { boundedDatastore } from "./bounded-datastore.ts";
 import { KINDS, kademliaProtocol, MAX_MESSAGE_BYTES, topicOf } from "./topics.ts";
@@ -21,7 +22,10 @@ export type Host = Libp2p<Services>;
 /** Reads the key that makes a node the same peer after a restart; makes it at first. */
 const peerKey = async (datadir: string) => {
   const path = join(datadir, "peer.key");
-  if (existsSync(path)) return privateKeyFromProtobuf(readFileSync(path));
+  if (existsSync(path)) {
+    mustBePrivate(path);
+    return privateKeyFromProtobuf(readFileSync(path));
+  }
   const key = await generateKeyPair("Ed25519");
   writeFileSync(path, privateKeyToProtobuf(key), { mode: 0o600, flush: true });
   return key;

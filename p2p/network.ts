@@ -8,6 +8,7 @@ import type { Engine } from "../consensus/engine.ts";
 import { encodeEvidence } from "../consensus/evidence.ts";
 import { encodeShare } from "../consensus/shares.ts";
 import { encodeVote, type Vote } from "../consensus/votes.ts";
+import type { Disk } from "../lib/disk.ts";
 import type { Log } from "../lib/log.ts";
 import { encodeOrder } from "../vm/market/signed-order.ts";
 import { createExchange } from "./data/exchange.ts";
@@ -33,6 +34,8 @@ export interface NetworkOptions {
   readonly dataDb: Database;
   /** The node's book of orders. */
   readonly orders: OrderBook;
+  /** What foreign data may not fill; left out: there is no end. */
+  readonly disk?: Disk | undefined;
   readonly log: Log;
 }
 
@@ -65,12 +68,13 @@ export const createNetwork = async ({
   data,
   dataDb,
   orders,
+  disk,
   log,
 }: NetworkOptions): Promise<Network> => {
   const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash });
   const sync = createSync({ host, engine, log });
   const exchange = createExchange({ host, genesisHash: engine.genesisHash, store: data, log });
-  const lots = openLotReceipts(dataDb, engine, host);
+  const lots = await openLotReceipts({ db: dataDb, engine, host, disk });
   let gossip: ReturnType<typeof startGossip> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe: (() => void)[] = [];
@@ -81,8 +85,13 @@ export const createNetwork = async ({
   const peersFile = join(datadir, "peers.json");
   const known = new Set<string>(bootstrap);
   const save = (): void => {
-    writeFileSync(`${peersFile}.new`, JSON.stringify([...known]));
-    renameSync(`${peersFile}.new`, peersFile);
+    try {
+      writeFileSync(`${peersFile}.new`, JSON.stringify([...known]));
+      renameSync(`${peersFile}.new`, peersFile);
+    } catch (error) {
+      // A node without it finds the others through its bootstrap, and stops in order.
+      log.warn({ error: (error as Error).message }, "peers.json is not written");
+    }
   };
   if (existsSync(peersFile)) {
     try {

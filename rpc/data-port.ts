@@ -7,17 +7,10 @@ export interface DataPin {
 /** Tells whether a text may name who keeps data. */
 export const isHolder = (text: string): boolean => /^[\w.:-]{1,128}$/.test(text);
 
-export interface DataEntry {
-  /** Names with / between them; empty for the root. */
-  readonly path: string;
-  readonly kind: "file" | "directory";
-  readonly cid: string;
-  /** Bytes of a file, 0 of a directory. */
-  readonly size: number;
-}
-
 /** A file or directory that was found. A directory has no bytes. */
-export interface OpenedData {
+export interface DataEntry {
+  /** Names with / between them, below what was asked for; empty for that itself. */
+  readonly path: string;
   readonly kind: "file" | "directory";
   readonly cid: string;
   readonly size: number;
@@ -42,8 +35,9 @@ export interface DataPort {
   /** Brings a tree here from other nodes where it is not here. */
   fetch(cid: string, signal?: AbortSignal): Promise<void>;
   /** Finds a file or directory of a tree that is here. */
-  open(cid: string, path?: string): Promise<OpenedData>;
-  list(cid: string): Promise<readonly DataEntry[]>;
+  open(cid: string, path?: string, signal?: AbortSignal): Promise<DataEntry>;
+  /** Lists a tree that is here. A signal ends the walk, and whatever reads what it found. */
+  list(cid: string, signal?: AbortSignal): Promise<readonly DataEntry[]>;
   pins(): readonly PinnedData[];
   /** Keeps a tree, which is fetched first where it is not here. */
   pin(cid: string, pin: DataPin): Promise<void>;

@@ -3,7 +3,7 @@ import { RuleError } from "../lib/rule-error.ts";
 import { readTar, TarError } from "../lib/tar.ts";
 import { type DataPin, type DataPort, isHolder } from "./data-port.ts";
 import { serveGateway } from "./gateway.ts";
-import { HttpError, respond } from "./http.ts";
+import { HttpError, isTooSlow, respond } from "./http.ts";
 import type { Route } from "./server.ts";
 
 /** Types that no page can send to another origin without asking first. */
@@ -12,9 +12,8 @@ const FOLDER_TYPE = "application/x-tar";
 /** Uploads and downloads at a time; more are told to come again. */
 const MAX_UPLOADS = 8;
 const MAX_DOWNLOADS = 64;
-/** An upload that brings nothing for so long is left, and one that takes longer than that in all. */
+/** An upload that brings nothing for so long is left. */
 const UPLOAD_IDLE_MS = 30_000;
-const UPLOAD_MS = 2 * 3_600_000;
 /** Who keeps what comes over RPC, unless the caller says otherwise. */
 const DEFAULT_HOLDER = "rpc";
 
@@ -33,7 +32,11 @@ const upload = async (data: DataPort, request: IncomingMessage, response: Server
   const pin = pinOf(new URLSearchParams((request.url ?? "").split("?")[1] ?? ""));
   const end = (why: string): void => void request.destroy(new HttpError(408, why));
   request.setTimeout(UPLOAD_IDLE_MS, () => end("the upload stands still"));
-  const timer = setTimeout(() => end("the upload takes too long"), UPLOAD_MS);
+  const since = Date.now();
+  const before = request.socket.bytesRead;
+  const timer = setInterval(() => {
+    if (isTooSlow(Date.now() - since, request.socket.bytesRead - before)) end("the upload is too slow");
+  }, UPLOAD_IDLE_MS);
   try {
     const { cid } =
       type === FILE_TYPE ? await data.importFile(request, pin) : await data.importTree(readTar(request), pin);
@@ -42,11 +45,18 @@ const upload = async (data: DataPort, request: IncomingMessage, response: Server
     if (error instanceof TarError) throw new HttpError(400, error.message);
     throw error;
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 };
 
-const statusOf = ({ code }: RuleError): number => (code === "data-missing" ? 404 : code === "data-limit" ? 413 : 400);
+/** What HTTP says of the rules of data; the rest is the caller's fault. */
+const STATUSES: Readonly<Record<string, number>> = {
+  "data-missing": 404,
+  "data-limit": 413,
+  "data-malformed": 422,
+  "data-slow": 504,
+  "disk-reserve": 507,
+};
 
 /** Serves a node's data: POST /data keeps a file or folder, GET /ipfs/<cid>[/path] gives it. */
 export const dataRoute = (data: DataPort): Route => {
@@ -71,8 +81,9 @@ export const dataRoute = (data: DataPort): Route => {
           serveGateway(data, request, response, path.slice("/ipfs/".length)),
         );
     } catch (error) {
+      if (!response.headersSent) response.setHeader("cache-control", "no-store");
       if (error instanceof URIError) throw new HttpError(400, "no path");
-      if (error instanceof RuleError) throw new HttpError(statusOf(error), error.message);
+      if (error instanceof RuleError) throw new HttpError(STATUSES[error.code] ?? 400, error.message);
       throw error;
     }
     return true;

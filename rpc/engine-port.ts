@@ -30,7 +30,7 @@ export interface EnginePort {
     | "transactionAt"
     | "transactionHashes"
   >;
-  readonly pool: Pick<TransactionPool, "get" | "nextNonce" | "size" | "all">;
+  readonly pool: Pick<TransactionPool, "get" | "nextNonce" | "from" | "size" | "queued" | "all">;
   head(): Block;
   justified(): Point;
   finalized(): Point;

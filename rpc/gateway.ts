@@ -1,11 +1,14 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { utf8 } from "../lib/bytes.ts";
 import { writeTar } from "../lib/tar.ts";
 import { writeZip, zipBytes } from "../lib/zip.ts";
-import type { DataEntry, DataPort, OpenedData } from "./data-port.ts";
-import { HttpError, respond } from "./http.ts";
+import type { DataEntry, DataPort } from "./data-port.ts";
+import { HttpError, isTooSlow } from "./http.ts";
 
 /** A client that takes nothing for so long is left. */
 const DRAIN_MS = 60_000;
+/** Characters of a list that are sent at once, at least. */
+const PIECE_CHARS = 64 * 1024;
 /** What a browser may show of foreign bytes: nothing that it would run. */
 const PASSIVE_TYPES: Readonly<Record<string, string>> = {
   csv: "text/csv; charset=utf-8",
@@ -70,6 +73,15 @@ export const rangeOf = (header: string | undefined, size: number): { start: numb
 const namesTag = (header: string | undefined, tag: string): boolean =>
   (header ?? "").split(",").some((each) => each.trim() === "*" || each.trim().replace(/^W\//, "") === tag);
 
+interface Place {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly query: URLSearchParams;
+  /** The root's CID, and the path below it, empty for the root itself. */
+  readonly cid: string;
+  readonly path: string;
+}
+
 const drained = (response: ServerResponse): Promise<void> =>
   new Promise((resolve) => {
     const timer = setTimeout(() => response.destroy(), DRAIN_MS);
@@ -83,54 +95,86 @@ const drained = (response: ServerResponse): Promise<void> =>
     response.once("close", done);
   });
 
-/** Sends pieces as fast as the client takes them. */
-const send = async (response: ServerResponse, pieces: AsyncIterable<Uint8Array>): Promise<void> => {
-  for await (const piece of pieces) {
-    if (response.destroyed) return;
-    if (!response.write(piece)) await drained(response);
+/** Sends pieces as fast as the client takes them. The head goes with the first one: what fails before it is an error. */
+const send = async (
+  { request, response }: Place,
+  status: number,
+  headers: OutgoingHttpHeaders,
+  pieces: AsyncGenerator<Uint8Array>,
+): Promise<void> => {
+  if (request.method === "HEAD") {
+    response.writeHead(status, headers).end();
+    return;
   }
-  response.end();
+  const since = Date.now();
+  let sent = 0;
+  try {
+    for (let next = await pieces.next(); !next.done; next = await pieces.next()) {
+      if (!response.headersSent) response.writeHead(status, headers);
+      if (response.destroyed) return;
+      sent += next.value.length;
+      if (response.write(next.value)) continue;
+      await drained(response);
+      if (isTooSlow(Date.now() - since, sent)) response.destroy();
+    }
+    if (!response.headersSent) response.writeHead(status, headers);
+    response.end();
+  } finally {
+    await pieces.return(undefined);
+  }
 };
+
+/** Joins small texts, so that none of a list's is sent alone. */
+async function* inPieces(texts: Iterable<string>): AsyncGenerator<Uint8Array> {
+  let held = "";
+  for (const text of texts) {
+    held += text;
+    if (held.length < PIECE_CHARS) continue;
+    yield utf8(held);
+    held = "";
+  }
+  yield utf8(held);
+}
 
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 /** Writes a directory as a page of links; `place` is its path below /ipfs/. */
-const pageOf = (place: string, entries: readonly DataEntry[]): string => {
-  const rows = entries.map(({ path, kind, size }) => {
+function* pageOf(place: string, entries: readonly DataEntry[]): Generator<string> {
+  yield `<!doctype html><meta charset="utf-8"><title>${escapeHtml(place)}</title><h1>${escapeHtml(place)}</h1><p>Public data, fetched by its content. <a href="?format=zip">all as zip</a></p><table><tr><th>name</th><th>bytes</th></tr>`;
+  for (const { path, kind, size } of entries) {
     const link = `/ipfs/${place.split("/").map(encodeURIComponent).join("/")}/${encodeURIComponent(path)}`;
-    return `<tr><td><a href="${escapeHtml(link)}">${escapeHtml(path)}${kind === "directory" ? "/" : ""}</a></td><td>${kind === "file" ? size : ""}</td></tr>`;
-  });
-  return `<!doctype html><meta charset="utf-8"><title>${escapeHtml(place)}</title><h1>${escapeHtml(place)}</h1><p>Public data, fetched by its content. <a href="?format=zip">all as zip</a></p><table><tr><th>name</th><th>bytes</th></tr>${rows.join("")}</table>\n`;
-};
+    yield `<tr><td><a href="${escapeHtml(link)}">${escapeHtml(path)}${kind === "directory" ? "/" : ""}</a></td><td>${kind === "file" ? size : ""}</td></tr>`;
+  }
+  yield "</table>\n";
+}
+
+/** Writes a directory for programs. */
+function* listOf(cid: string, entries: readonly DataEntry[]): Generator<string> {
+  yield `{"cid":${JSON.stringify(cid)},"entries":[`;
+  for (const [i, { path, kind, size, cid: below }] of entries.entries())
+    yield `${i > 0 ? "," : ""}${JSON.stringify({ path, kind, size, cid: below })}`;
+  yield "]}";
+}
 
 const disposition = (kind: "inline" | "attachment", name: string): string =>
   `${kind}; filename*=UTF-8''${encodeURIComponent(name).replace(/['()*]/g, (each) => `%${each.charCodeAt(0).toString(16)}`)}`;
 
-interface Place {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly query: URLSearchParams;
-  /** The root's CID, and the path below it, empty for the root itself. */
-  readonly cid: string;
-  readonly path: string;
-}
-
-/** Sets what all answers have; true where the client has this already. */
-const isCached = ({ request, response }: Place, tag: string): boolean => {
-  response.setHeader("etag", tag);
+/** What all answers have that may be kept: never errors, which are true for a moment. */
+const lasting = (tag: string): OutgoingHttpHeaders => ({
+  etag: tag,
   // A CID never names anything else.
-  response.setHeader("cache-control", "public, max-age=29030400, immutable");
-  response.setHeader("x-content-type-options", "nosniff");
+  "cache-control": "public, max-age=29030400, immutable",
+  "x-content-type-options": "nosniff",
   // Foreign bytes are never run by a browser as a page of this node.
-  response.setHeader(
-    "content-security-policy",
-    "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-downloads",
-  );
+  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-downloads",
+});
+/** Tells a client that it has this already; false where it has not. */
+const isCached = ({ request, response }: Place, tag: string): boolean => {
   if (!namesTag(request.headers["if-none-match"], tag)) return false;
-  response.writeHead(304).end();
+  response.writeHead(304, lasting(tag)).end();
   return true;
 };
 
-const sendFile = async (place: Place, file: OpenedData): Promise<void> => {
+const sendFile = async (place: Place, file: DataEntry): Promise<void> => {
   const { request, response, query } = place;
   const tag = `"${file.cid}"`;
   if (isCached(place, tag)) return;
@@ -138,9 +182,6 @@ const sendFile = async (place: Place, file: OpenedData): Promise<void> => {
   const extension = name.includes(".") ? name.slice(name.lastIndexOf(".") + 1).toLowerCase() : "";
   const passive = STREAM_NAMES.includes(name) ? PASSIVE_TYPES.txt : PASSIVE_TYPES[extension];
   const shown = passive && query.get("download") !== "true" ? "inline" : "attachment";
-  response.setHeader("accept-ranges", "bytes");
-  response.setHeader("content-type", passive ?? DOWNLOAD_TYPES[extension] ?? "application/octet-stream");
-  response.setHeader("content-disposition", disposition(shown, name));
   const mayRange = request.headers["if-range"] === undefined || request.headers["if-range"] === tag;
   let range: { start: number; end: number } | undefined;
   try {
@@ -150,50 +191,51 @@ const sendFile = async (place: Place, file: OpenedData): Promise<void> => {
     throw error;
   }
   const { start, end } = range ?? { start: 0, end: file.size };
-  response.setHeader("content-length", end - start);
-  if (range) response.setHeader("content-range", `bytes ${start}-${end - 1}/${file.size}`);
-  response.writeHead(range ? 206 : 200);
-  if (request.method === "HEAD") response.end();
-  else await send(response, file.read(start, end));
+  const headers = {
+    ...lasting(tag),
+    "accept-ranges": "bytes",
+    "content-type": passive ?? DOWNLOAD_TYPES[extension] ?? "application/octet-stream",
+    "content-disposition": disposition(shown, name),
+    "content-length": end - start,
+    ...(range ? { "content-range": `bytes ${start}-${end - 1}/${file.size}` } : {}),
+  };
+  await send(place, range ? 206 : 200, headers, file.read(start, end));
 };
 
-const sendDirectory = async (data: DataPort, place: Place, directory: OpenedData): Promise<void> => {
-  const { request, response, query, cid, path } = place;
+const sendDirectory = async (data: DataPort, place: Place, directory: DataEntry, gone: AbortSignal): Promise<void> => {
+  const { request, query, cid, path } = place;
   const format = directoryFormat(query.get("format"), request.headers.accept);
-  response.setHeader("vary", "Accept, Origin");
-  if (isCached(place, `"${directory.cid}.${format}"`)) return;
-  const entries = (await data.list(directory.cid)).filter((entry) => entry.path !== "");
-  if (format === "json") {
-    const listed = entries.map((entry) => ({
-      path: entry.path,
-      kind: entry.kind,
-      size: entry.size,
-      cid: entry.cid,
-    }));
-    return respond(response, 200, JSON.stringify({ cid: directory.cid, entries: listed }), "application/json");
-  }
+  const tag = `"${directory.cid}.${format}"`;
+  if (isCached(place, tag)) return;
+  const entries = (await data.list(directory.cid, gone)).filter((entry) => entry.path !== "");
+  const headers = (type: string): OutgoingHttpHeaders => ({
+    ...lasting(tag),
+    vary: "Accept, Origin",
+    "content-type": type,
+  });
+  if (format === "json") return send(place, 200, headers("application/json"), inPieces(listOf(directory.cid, entries)));
   if (format === "html") {
     const children = entries.filter((entry) => !entry.path.includes("/"));
     const where = path === "" ? cid : `${cid}/${path}`;
-    return respond(response, 200, pageOf(where, children), "text/html; charset=utf-8");
+    return send(place, 200, headers("text/html; charset=utf-8"), inPieces(pageOf(where, children)));
   }
-  const read = (entry: DataEntry) =>
-    (async function* () {
-      yield* (await data.open(entry.cid)).read();
-    })();
   const name = `${path.split("/").at(-1) || cid}.${format}`;
-  response.setHeader("content-type", format === "zip" ? "application/zip" : "application/x-tar");
-  response.setHeader("content-disposition", disposition("attachment", name));
-  const packed = entries.map((entry) =>
-    entry.kind === "file"
-      ? { path: entry.path, size: entry.size, open: () => read(entry) }
-      : { path: entry.path, size: 0 },
-  );
-  if (format === "zip") response.setHeader("content-length", zipBytes(packed));
-  response.writeHead(200);
-  if (request.method === "HEAD") response.end();
-  else if (format === "zip") await send(response, writeZip(packed));
-  else await send(response, writeTar(packed.map(({ open, ...rest }) => (open ? { ...rest, bytes: open() } : rest))));
+  const saved = { "content-disposition": disposition("attachment", name) };
+  if (format === "tar") {
+    const packed = entries.map((entry) => ({
+      path: entry.path,
+      size: entry.size,
+      ...(entry.kind === "file" ? { bytes: entry.read() } : {}),
+    }));
+    return send(place, 200, { ...headers("application/x-tar"), ...saved }, writeTar(packed));
+  }
+  const packed = entries.map((entry) => ({
+    path: entry.path,
+    size: entry.size,
+    ...(entry.kind === "file" ? { open: () => entry.read() } : {}),
+  }));
+  const length = { "content-length": zipBytes(packed) };
+  await send(place, 200, { ...headers("application/zip"), ...saved, ...length }, writeZip(packed));
 };
 
 /** Answers GET and HEAD of /ipfs/<cid>[/path]: a file or a part of it, a directory as zip, tar, JSON or a page. */
@@ -209,8 +251,8 @@ export const serveGateway = async (
   const gone = new AbortController();
   response.once("close", () => gone.abort(new Error("the client is gone")));
   await data.fetch(cid, gone.signal);
-  const found = await data.open(cid, path);
+  const found = await data.open(cid, path, gone.signal);
   const place: Place = { request, response, query, cid, path };
   if (found.kind === "file") await sendFile(place, found);
-  else await sendDirectory(data, place, found);
+  else await sendDirectory(data, place, found, gone.signal);
 };

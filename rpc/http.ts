@@ -64,6 +64,13 @@ export const readBody = async (
   return Buffer.concat(chunks);
 };
 
+/** Bytes a second that a transfer has to reach in the long run, and the time that it has beside. */
+const MIN_BYTES_PER_SECOND = 16 * 1024;
+const SLACK_MS = 60_000;
+
+/** Tells whether a transfer is so slow that it only keeps a place from others. */
+export const isTooSlow = (ms: number, bytes: number): boolean => ms > SLACK_MS + (1_000 * bytes) / MIN_BYTES_PER_SECOND;
+
 /** Groups connections by who they come from: an IPv4 address, or the 64 bits of IPv6 that one customer has. */
 export const peerOf = (address: string | undefined): string => {
   const plain = (address ?? "").replace(/^::ffff:(?=\d+\.)/, "");

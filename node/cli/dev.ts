@@ -8,21 +8,30 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
-import { port, whole } from "./options.ts";
+import { diskOption, port, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 import { serve } from "./serve.ts";
 
 const RLC = 10n ** 18n;
 
+interface DevFlags {
+  port: number;
+  datadir?: string;
+  accounts: number;
+  stratum?: number;
+  diskReserve: number;
+  json?: boolean;
+}
+
 export const devCommand = (): Command =>
-  new Command("dev")
+  diskOption(new Command("dev"))
     .description("start one node with one validator, timed blocks and funded accounts")
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
     .option("--datadir <folder>", "folder of the node (default: a fresh one for temporary files)")
     .option("--accounts <n>", "funded accounts", whole(1, 100), 10)
     .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
     .option("--json", "print one JSON document: rpcUrl, chainId, accounts")
-    .action(async (flags: { port: number; datadir?: string; accounts: number; stratum?: number; json?: boolean }) => {
+    .action(async (flags: DevFlags) => {
       const stopped = stopSignal();
       const datadir = flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-dev-"));
       const keys = validatorKeys(devKey("validator", 0));
@@ -44,6 +53,7 @@ export const devCommand = (): Command =>
         startNode({
           datadir,
           rpc: { host: "127.0.0.1", port: flags.port },
+          diskReserveMib: flags.diskReserve,
           stratum: flags.stratum === undefined ? undefined : { host: "127.0.0.1", port: flags.stratum },
           log: createLog({ path: join(datadir, "node.log") }),
         }),

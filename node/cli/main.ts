@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { isDiskFull } from "../../lib/disk.ts";
 import { fail } from "./output.ts";
 
 const major = Number(process.versions.node.split(".")[0]);
@@ -8,8 +9,10 @@ if (major < 24)
   );
 
 /** Says what to do where the words of the system, or of a library, do not. */
-const explain = ({ message }: Error): string => {
+const explain = (error: Error): string => {
+  const { message } = error;
   const [, address, port] = /EADDRINUSE: address already in use (\S+):(\d+)/.exec(message) ?? [];
+  if (isDiskFull(error) && !message.includes("is full")) return `${message}: the disk is full, make room on it`;
   return port === undefined
     ? message
     : `port ${port} of ${address} is taken by another program; --port (and --p2p-port, for other nodes) choose one`;

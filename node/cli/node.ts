@@ -7,7 +7,7 @@ import { adoptGenesis } from "../genesis-file.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
 import type { ValidatorSource } from "../validator-source.ts";
-import { address, checkMultiaddr, port, several, url, whole } from "./options.ts";
+import { address, checkMultiaddr, diskOption, port, several, url, whole } from "./options.ts";
 import { fail, print } from "./output.ts";
 import { serve } from "./serve.ts";
 
@@ -25,6 +25,7 @@ interface NodeFlags {
   announce?: string[];
   dataCache: number;
   dataPinned: number;
+  diskReserve: number;
   keystores?: string;
   passwordFile?: string;
   remoteSigner?: string;
@@ -45,7 +46,7 @@ const sourceOf = ({ keystores, passwordFile, remoteSigner, tokenFile }: NodeFlag
 };
 
 export const nodeCommand = (): Command =>
-  new Command("node")
+  diskOption(new Command("node"))
     .description("start a node from its folder; it validates where the folder holds validator.json")
     .requiredOption("--datadir <folder>", "folder with genesis.json")
     .option("--genesis <file>", "genesis document to put into a new folder")
@@ -90,6 +91,7 @@ export const nodeCommand = (): Command =>
             announce: flags.announce ?? [],
           },
           data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
+          diskReserveMib: flags.diskReserve,
           stratum: flags.stratum === undefined ? undefined : { host: flags.stratumHost, port: flags.stratum },
           beneficiary: flags.beneficiary,
           log: createLog({ level: flags.logLevel }),

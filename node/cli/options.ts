@@ -1,7 +1,8 @@
 import { multiaddr } from "@multiformats/multiaddr";
-import { InvalidArgumentError, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
 import { isHex } from "../../lib/bytes.ts";
+import { DEFAULT_RESERVE_MIB } from "../../lib/disk.ts";
 
 /** Parses a whole number within bounds, for commander. */
 export const whole =
@@ -12,6 +13,15 @@ export const whole =
       throw new InvalidArgumentError(`a whole number from ${min} to ${max} is expected`);
     return value;
   };
+
+/** Adds the option of what a disk keeps for what cannot wait. */
+export const diskOption = (command: Command): Command =>
+  command.option(
+    "--disk-reserve <MiB>",
+    "below so much free disk take no data of others; the chain goes on",
+    whole(0, 2 ** 30),
+    DEFAULT_RESERVE_MIB,
+  );
 
 /** Parses a TCP port; 0 lets the system choose. */
 export const port = whole(0, 65535);

@@ -4,12 +4,12 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { stopping, stopSignal } from "../stop.ts";
 import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
-import { port, whole } from "./options.ts";
+import { diskOption, port, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 
 /** Adds the options of a local network to a command. */
 export const testnetOptions = (command: Command): Command =>
-  command
+  diskOption(command)
     .option("--validators <n>", "validators, each a process of its own", whole(1, 16), 4)
     .option("--workers <n>", "workers, each on a validator's RPC", whole(0, 16), 4)
     .option("--slots <n>", "slots that each worker holds in the genesis pool", whole(1, 64), 8)
@@ -29,6 +29,7 @@ export interface TestnetFlags {
   datadir?: string;
   port: number;
   p2pPort: number;
+  diskReserve: number;
 }
 
 export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
@@ -40,6 +41,7 @@ export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
   accounts: flags.accounts,
   rpcPort: flags.port,
   p2pPort: flags.p2pPort,
+  diskReserveMib: flags.diskReserve,
 });
 
 /** Prints the network as one table, with its accounts and the warning that goes with them. */

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Address, Hex } from "../../lib/bytes.ts";
+import { mustBePrivate } from "../../lib/private-file.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
 import { readJson, writeSecret } from "../folder.ts";
 import { defaultPolicy, LOT_MIB, readPolicy, type WorkerPolicy } from "../worker/policy.ts";
@@ -14,10 +15,11 @@ export interface WorkerKey {
   readonly privateKey: Hex;
 }
 
-/** Reads the worker's key in a folder; makes one in a new folder. */
+/** Reads the worker's key in a folder; makes one in a new folder. Throws where others may read it. */
 export const workerKey = (datadir: string): WorkerKey => {
   const path = join(datadir, "worker.json");
   const found = readJson<WorkerKey>(path);
+  if (found) mustBePrivate(path);
   if (found) return found;
   const privateKey = randomPrivateKey();
   const made = { address: addressOf(privateKey), privateKey };

@@ -13,7 +13,7 @@ import { transact } from "../wallet.ts";
 import { readEarnings } from "../worker/earnings.ts";
 import { launchdService, systemdService } from "../worker/service.ts";
 import { createWorker } from "../worker/worker.ts";
-import { address, DEFAULT_NODE, url, whole } from "./options.ts";
+import { address, DEFAULT_NODE, diskOption, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
 import { type PolicyFlags, policyOf, policyOptions, workerKey } from "./worker-options.ts";
 import { readStatus, statusPage } from "./worker-status.ts";
@@ -24,20 +24,36 @@ const WATCH_MS = 1_000;
 /** Clears a terminal and goes to its first line. */
 const CLEAR = "\x1b[2J\x1b[H";
 
+interface StartFlags extends PolicyFlags {
+  datadir: string;
+  node: string;
+  pool?: string;
+  enclave: boolean;
+  diskReserve: number;
+}
+
 const start = (command: Command): Command =>
-  policyOptions(command)
+  diskOption(policyOptions(command))
     .description("follow the chain through a node and compute, as far as the owner's policy allows")
     .requiredOption("--datadir <folder>", "folder of the worker; a key is made in a new one")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .option("--pool <url>", "compute for this scheduler too (rolec pool); tasks bind what lies in the hub", url)
     .option("--no-enclave", "let this worker's key sign where the scheduler's tasks ask for an enclave")
-    .action(async (flags: PolicyFlags & { datadir: string; node: string; pool?: string; enclave: boolean }) => {
+    .action(async (flags: StartFlags) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
       const policy = policyOf(flags, datadir);
       const { privateKey } = workerKey(datadir);
       const pool = flags.pool === undefined ? undefined : { url: flags.pool, noEnclave: !flags.enclave };
-      const worker = createWorker({ privateKey, node: flags.node, datadir, policy, pool, log: createLog() });
+      const worker = createWorker({
+        privateKey,
+        node: flags.node,
+        datadir,
+        policy,
+        pool,
+        diskReserveMib: flags.diskReserve,
+        log: createLog(),
+      });
       worker.start();
       print(`worker ${worker.address} on ${flags.node}`);
       const reason = await Promise.race([stopped, worker.ended]);

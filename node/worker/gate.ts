@@ -1,4 +1,5 @@
 import type { Hash } from "../../lib/bytes.ts";
+import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
 import type { Machine } from "./machine.ts";
@@ -41,7 +42,7 @@ export const readFigures = async (client: RpcClient): Promise<ChainFigures> => {
 };
 
 /** Judges by the owner's policy which lots are computed, and when. */
-export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Machine) => {
+export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Machine, disk: Disk = boundlessDisk) => {
   const deals = new Map<Hash, { deal: DealView; job: JobView }>();
   const dealOf = async (dealid: Hash): Promise<{ deal: DealView; job: JobView }> => {
     const known = deals.get(dealid);
@@ -51,10 +52,12 @@ export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Mac
     deals.set(dealid, { deal, job });
     return { deal, job };
   };
+  const pauseOfAll = (jobs: number): string | undefined =>
+    disk.shortage() ?? pauseOf(policy, machine, new Date(), jobs);
   return {
     places: placesOf(policy),
     /** Says why nothing is started now. */
-    pause: (jobs: number): string | undefined => pauseOf(policy, machine, new Date(), jobs),
+    pause: pauseOfAll,
     /** Judges a lot; `jobs` run already, `done` lots were computed since the worker began. */
     judge: async (
       lot: LotView,
@@ -65,7 +68,7 @@ export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Mac
       const { deal, job } = await dealOf(lot.dealid);
       const refusal = refusalOf(policy, deal, job, burnQ16);
       if (refusal !== undefined) return { kind: "decline", reason: refusal };
-      const pause = pauseOf(policy, machine, new Date(), jobs);
+      const pause = pauseOfAll(jobs);
       const busy = jobs >= placesOf(policy) ? `${jobs} lots run already` : undefined;
       const reason = pause ?? busy;
       if (reason === undefined) return { kind: "compute" };

@@ -13,6 +13,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import { TASK_LIMITS } from "../../vm/wasm/limits.ts";
 import type { InputReference } from "../../vm/wasm/params.ts";
 import { streamFile } from "../data-client.ts";
@@ -26,6 +27,8 @@ export interface InputsOptions {
   readonly allowPrivate?: boolean;
   /** Bytes that the folder may have; the longest unused go first. */
   readonly cacheBytes?: number;
+  /** What may not be filled: what is kept for other lots gives way first. */
+  readonly disk?: Disk;
 }
 
 /** A file in the worker's folder, or why the task that names it is invalid, alike for every worker. */
@@ -46,7 +49,7 @@ class TooLarge extends Error {}
 
 /** Opens the folder of a worker's inputs. */
 export const openInputs = (options: InputsOptions): Inputs => {
-  const { node, folder, allowPrivate = false, cacheBytes = CACHE_BYTES } = options;
+  const { node, folder, allowPrivate = false, cacheBytes = CACHE_BYTES, disk = boundlessDisk } = options;
   mkdirSync(folder, { recursive: true });
   for (const name of readdirSync(folder)) if (name.endsWith(".part")) rmSync(join(folder, name));
   let parts = 0;
@@ -70,14 +73,14 @@ export const openInputs = (options: InputsOptions): Inputs => {
     utimesSync(path, now, now);
     return path;
   };
-  const evict = (keep: string): void => {
+  const evict = (keep?: string): void => {
     const files = readdirSync(folder)
       .filter((name) => !name.endsWith(".part"))
       .map((name) => ({ path: join(folder, name), ...statSync(join(folder, name)) }))
       .sort((a, b) => a.mtimeMs - b.mtimeMs);
     let total = files.reduce((sum, { size }) => sum + size, 0);
     for (const { path, size } of files) {
-      if (total <= cacheBytes) return;
+      if (total <= cacheBytes && disk.left() >= TASK_LIMITS.inputBytes) return;
       if (path === keep) continue;
       rmSync(path, { force: true });
       total -= size;
@@ -86,6 +89,7 @@ export const openInputs = (options: InputsOptions): Inputs => {
   const fetchOnce = async (reference: InputReference, name: string, signal: AbortSignal): Promise<Input> => {
     const found = await kept(name);
     if (found) return { path: found };
+    evict();
     const part = join(folder, `${parts++}.part`);
     const hash = createHash("sha256");
     let size = 0;
@@ -93,6 +97,7 @@ export const openInputs = (options: InputsOptions): Inputs => {
       for await (const piece of pieces) {
         size += piece.length;
         if (size > TASK_LIMITS.inputBytes) throw new TooLarge();
+        disk.check(piece.length);
         hash.update(piece);
         yield piece;
       }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Address, fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import type { Disk } from "../../lib/disk.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
@@ -39,6 +40,7 @@ export interface ScheduledOptions {
   readonly means: Means;
   readonly policy: WorkerPolicy;
   readonly machine: Machine;
+  readonly disk: Disk;
   readonly log: Log;
   /** Test networks alone: changes each receipt, so that this worker lies. */
   readonly tamper?: ((receipt: Uint8Array) => Uint8Array) | undefined;
@@ -204,7 +206,8 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     },
     tick: async (block, places, serveSeconds) => {
       const results = await follow(block);
-      const isPaused = pauseOf(policy, machine, new Date(), computing.size) !== undefined;
+      const isPaused =
+        options.disk.shortage() !== undefined || pauseOf(policy, machine, new Date(), computing.size) !== undefined;
       const isDone = policy.maxLots > 0 && computed + computing.size >= policy.maxLots;
       const answer = await ask(isPaused || isDone ? 0 : Math.max(0, places), results);
       if (answer.note !== note && answer.note !== null) log.warn({ note: answer.note }, "the scheduler says");

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type Address, equalBytes, type Hash, type Hex, toHex, ZERO_HASH } from "../../lib/bytes.ts";
+import { createDisk, freeBytesOf, isDiskFull } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
@@ -39,6 +40,8 @@ export interface WorkerOptions {
   readonly policy: WorkerPolicy;
   /** Where tasks of an owner-scheduled pool are asked for too. */
   readonly pool?: PoolAccess | undefined;
+  /** MiB of the folder's disk that inputs may not fill; left out: 256. */
+  readonly diskReserveMib?: number;
   /** Left out: the machine that this runs on. */
   readonly machine?: Machine;
   readonly log: Log;
@@ -91,6 +94,8 @@ const MAX_WARM = 4;
 const MAX_LEAVE = 256;
 /** The worker's account may have nothing yet to pay for that. */
 const LEAVE_AGAIN_MS = 30_000;
+/** The same trouble is spoken of once in so long, and a status that a full disk did not take is tried again. */
+const AGAIN_MS = 60_000;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
@@ -100,9 +105,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const address = addressOf(privateKey);
   const journal = openJournal(join(datadir, "lots"));
   const pool = createProcessPool(Math.min(policy.cores, MAX_WARM));
-  const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls });
+  const disk = createDisk(freeBytesOf(datadir), options.diskReserveMib);
+  const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls, disk });
   const machine = options.machine ?? thisMachine();
-  const gate = createGate(client, policy, machine);
+  const gate = createGate(client, policy, machine, disk);
   let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
   /** Lots that are declined, and why. */
@@ -117,7 +123,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
-  let [hasLeft, leaveAt, idleSince] = [false, 0, Date.now()];
+  let [hasLeft, leaveAt, idleSince, statusAt] = [false, 0, Date.now(), 0];
   let lastError: string | undefined;
   let lastDecline: string | undefined;
   let end: (reason: string) => void = () => {};
@@ -127,6 +133,18 @@ export const createWorker = (options: WorkerOptions): Worker => {
   let [timer, ticking]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
   /** A tick runs; another is wanted after it. */
   let [isTicking, isAwaited] = [false, false];
+
+  /** What was said, and when it may be said again. */
+  const said = new Map<string, number>();
+  /** Notes what went wrong, and says it now and then: a full disk here is not the node's fault. */
+  const complain = (error: Error, what: string, details: object = {}): void => {
+    const isFull = isDiskFull(error);
+    lastError = isFull ? `the disk of ${datadir} is full: make room on it` : error.message;
+    if (Date.now() < (said.get(lastError) ?? 0)) return;
+    if (said.size > 1_000) said.clear();
+    said.set(lastError, Date.now() + AGAIN_MS);
+    log.warn({ ...details, error: lastError }, isFull ? "the worker's own disk is full" : what);
+  };
 
   const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
     const key = `${lot.id} ${kind} ${lot.round}`;
@@ -145,7 +163,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const rooms = createDealRooms({ client, node, pool, inputs });
   const means = { client, node, rooms, signal: abort.signal };
   const { pool: access, tamper } = options;
-  const scheduled = access && createScheduled({ access, privateKey, datadir, means, policy, machine, log, tamper });
+  const scheduled =
+    access && createScheduled({ access, privateKey, datadir, means, policy, machine, disk, log, tamper });
   /** All that is computed now. */
   const running = (): number => computing.size + (scheduled?.computing.size ?? 0);
   const computeLot = async (lot: LotView, serveSeconds: number): Promise<Computed> => {
@@ -172,8 +191,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       })
       .catch((error: Error) => {
         if (abort.signal.aborted) return;
-        log.warn({ lot: lot.id, error: error.message }, "a lot is not computed");
-        lastError = error.message;
+        complain(error, "a lot is not computed", { lot: lot.id });
         const tries = retry.tries + 1;
         // A node that restarts or data that is on its way is no reason to decline; a program that does not fit here is.
         if (error instanceof ComputeFault || error instanceof NotAsked || tries >= MAX_TRIES)
@@ -297,8 +315,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       try {
         await run();
       } catch (error) {
-        lastError = (error as Error).message;
-        log.warn({ lot: id, error: lastError }, "a step failed, and is tried again");
+        complain(error as Error, "a step failed, and is tried again", { lot: id });
       }
     }
     if (scheduled) {
@@ -334,7 +351,14 @@ export const createWorker = (options: WorkerOptions): Worker => {
       lastError,
       isolation: [...BARRIERS, ...(await findSandbox()).barriers],
     };
-    writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+    if (Date.now() < statusAt) return;
+    try {
+      writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+    } catch (error) {
+      // What the chain is told does not depend on it.
+      statusAt = Date.now() + AGAIN_MS;
+      complain(error as Error, "status.json is not written");
+    }
   };
 
   /** Runs the next tick after so many milliseconds; none runs now. */
@@ -345,10 +369,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       isTicking = true;
       isAwaited = false;
       ticking = tick()
-        .catch((error: Error) => {
-          lastError = error.message;
-          log.warn({ error: lastError }, "the node does not answer");
-        })
+        .catch((error: Error) => complain(error, "the node does not answer"))
         .then(() => {
           isTicking = false;
           schedule(isAwaited ? 0 : TICK_MS);

@@ -1,12 +1,20 @@
 import { CID } from "multiformats/cid";
 import type { Database, Op } from "../../chain/db.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
+import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import { CID_BYTES, cidFromBytes, isBlockOf } from "./cid.ts";
 import { MAX_BLOCK_BYTES } from "./limits.ts";
 import { failData } from "./rules.ts";
 
-/** What a block costs beside its bytes, so that small ones are bounded too. */
-const ENTRY_BYTES = 256;
+/** What a block costs beside its bytes: small ones fill the index, which is in memory, with some 250 bytes each. */
+const ENTRY_BYTES = 1_024;
+/** Blocks of what is pinned, and holders of one tree. */
+const MAX_PINNED = 1_048_576;
+const MAX_HOLDERS = 256;
+/** What a pin costs the disk beside its blocks, about. */
+const PIN_BYTES = 4_096;
+/** The database is not rewritten more often to make room. */
+const CLEAR_AGAIN_MS = 300_000;
 const BLOCK = Uint8Array.of(1);
 const META = Uint8Array.of(2);
 const PIN = Uint8Array.of(3);
@@ -17,6 +25,8 @@ export interface BlocksOptions {
   readonly cacheBytes?: number;
   /** Bytes of blocks that are pinned; a pin beyond fails with RuleError "data-limit". */
   readonly pinnedBytes?: number;
+  /** What may not be filled: what nothing pins gives way to its reserve, then nothing more is taken. */
+  readonly disk?: Disk;
 }
 
 interface Entry {
@@ -39,7 +49,10 @@ export interface BlockStore {
   sizeOf(cid: CID): number | undefined;
   /** Reads a block and checks it: one that the disk has spoilt is dropped and not there. */
   get(cid: CID): Uint8Array | undefined;
-  /** Keeps a block whose hash the caller has checked. Resolves when it is handed to the disk. */
+  /**
+   * Keeps a block whose hash the caller has checked. Resolves when it is handed to the disk. Throws RuleError "disk-reserve"
+   * where that has no room.
+   */
   put(cid: CID, bytes: Uint8Array, hold?: Hold): Promise<void>;
   hold(): Hold;
   /**
@@ -71,9 +84,11 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
   /** Bytes of what nothing pins, the longest unused first. */
   const cache = new Map<string, number>();
   const held = new Map<string, number>();
-  const roots = new Map<string, Map<string, number>>();
+  const roots = new Map<string, { readonly cid: CID; readonly holders: Map<string, number> }>();
+  const disk = options.disk ?? boundlessDisk;
   let cachedBytes = 0;
   let pinnedBytes = 0;
+  let pinnedBlocks = 0;
   let sequence = 0;
 
   const cost = (size: number): number => size + ENTRY_BYTES;
@@ -94,14 +109,17 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
     const name = cidFromBytes(key.subarray(1)).toString();
     const entry = { size: view.getUint32(0), pins: view.getUint32(4) };
     index.set(name, entry);
-    if (entry.pins > 0) pinnedBytes += cost(entry.size);
-    else found.push({ name, size: entry.size, sequence: view.getFloat64(8) });
+    if (entry.pins > 0) {
+      pinnedBytes += cost(entry.size);
+      pinnedBlocks += 1;
+    } else found.push({ name, size: entry.size, sequence: view.getFloat64(8) });
     sequence = Math.max(sequence, view.getFloat64(8) + 1);
   }
   for (const { name, size } of found.sort((a, b) => a.sequence - b.sequence)) toCache(name, size);
   for await (const [key, value] of db.iterate(PIN)) {
     const holders = JSON.parse(new TextDecoder().decode(value)) as [string, number][];
-    roots.set(cidFromBytes(key.subarray(1)).toString(), new Map(holders));
+    const cid = cidFromBytes(key.subarray(1));
+    roots.set(cid.toString(), { cid, holders: new Map(holders) });
   }
 
   const drop = (name: string): Op[] => {
@@ -114,26 +132,55 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
     ];
   };
   /** Drops the longest unused until the cache fits. O(dropped + held). */
-  const evict = (): Op[] => {
+  const evict = (most = cacheBytes): Op[] => {
     const ops: Op[] = [];
     for (const name of cache.keys()) {
-      if (cachedBytes <= cacheBytes) break;
+      if (cachedBytes <= most) break;
       if (!held.has(name)) ops.push(...drop(name));
     }
     return ops;
   };
+  let clearing: Promise<void> | undefined;
+  let clearAt = 0;
+  /** Drops all that nothing pins, and has the disk get its room back. */
+  const clear = async (): Promise<void> => {
+    const ops = evict(0);
+    if (ops.length === 0) return;
+    clearAt = Date.now() + CLEAR_AGAIN_MS;
+    await db.batch(ops);
+    await db.compact?.(BLOCK);
+  };
+  let writing = 0;
+  /** Does what writes so many bytes, once the disk has room beside what is on its way; the cache gives way first. */
+  const withRoom = async (bytes: number, write: () => Promise<void>): Promise<void> => {
+    if (disk.left() < bytes + writing && (clearing || (cachedBytes > 0 && Date.now() >= clearAt))) {
+      clearing ??= clear().finally(() => {
+        clearing = undefined;
+      });
+      await clearing;
+    }
+    disk.check(bytes + writing);
+    writing += bytes;
+    try {
+      await write();
+    } finally {
+      writing -= bytes;
+    }
+  };
   /** Changes a block's count of pins by one. */
-  const count = (cid: CID, by: 1 | -1): Op[] => {
+  const countPin = (cid: CID, by: 1 | -1): Op[] => {
     const name = cid.toString();
     const entry = index.get(name);
     if (!entry) return [];
     if (by === 1 && entry.pins === 0) {
       fromCache(name);
       pinnedBytes += cost(entry.size);
+      pinnedBlocks += 1;
     }
     entry.pins += by;
     if (entry.pins === 0) {
       pinnedBytes -= cost(entry.size);
+      pinnedBlocks -= 1;
       toCache(name, entry.size);
     }
     return [{ key: concat(META, cid.bytes), value: metaOf(entry.size, entry.pins, sequence++) }];
@@ -151,7 +198,7 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
     value: holders.size > 0 ? utf8(JSON.stringify([...holders])) : undefined,
   });
   const forget = async (root: CID, gone: readonly string[]): Promise<void> => {
-    const holders = roots.get(root.toString());
+    const holders = roots.get(root.toString())?.holders;
     if (!holders) return;
     for (const holder of gone) holders.delete(holder);
     const ops: Op[] = [pinRecord(root, holders)];
@@ -160,7 +207,7 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
       const key = concat(PINNED_BLOCKS, root.bytes);
       const list = db.get(key) ?? new Uint8Array(0);
       for (let at = 0; at < list.length; at += CID_BYTES)
-        ops.push(...count(cidFromBytes(list.subarray(at, at + CID_BYTES)), -1));
+        ops.push(...countPin(cidFromBytes(list.subarray(at, at + CID_BYTES)), -1));
       ops.push({ key, value: undefined }, ...evict());
     }
     await db.batch(ops);
@@ -215,51 +262,63 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
       if (bytes.length > MAX_BLOCK_BYTES) failData("data-limit", `a block of ${bytes.length} bytes`);
       by?.keep(cid);
       const name = cid.toString();
-      const entry = index.get(name);
-      // A copy: what is given may be a part of something much larger.
-      const ops: Op[] = [{ key: concat(BLOCK, cid.bytes), value: new Uint8Array(bytes) }];
-      if (!entry) {
-        index.set(name, { size: bytes.length, pins: 0 });
-        toCache(name, bytes.length);
-        ops.push({ key: concat(META, cid.bytes), value: metaOf(bytes.length, 0, sequence++) });
-      } else {
-        const kept = db.get(concat(BLOCK, cid.bytes));
-        if (kept && isBlockOf(cid, kept)) return;
-        entry.isSpoilt = false;
-      }
-      ops.push(...evict());
-      await db.batch(ops);
+      const write = async (): Promise<void> => {
+        const entry = index.get(name);
+        // A copy: what is given may be a part of something much larger.
+        const ops: Op[] = [{ key: concat(BLOCK, cid.bytes), value: new Uint8Array(bytes) }];
+        if (!entry) {
+          index.set(name, { size: bytes.length, pins: 0 });
+          toCache(name, bytes.length);
+          ops.push({ key: concat(META, cid.bytes), value: metaOf(bytes.length, 0, sequence++) });
+        } else {
+          const kept = db.get(concat(BLOCK, cid.bytes));
+          if (kept && isBlockOf(cid, kept)) return;
+          entry.isSpoilt = false;
+        }
+        ops.push(...evict());
+        await db.batch(ops);
+      };
+      return index.has(name) ? write() : withRoom(bytes.length, write);
     },
     hold,
     pin: (root, holder, until, blocksOf) =>
-      inTurn(async () => {
+      inTurn(() => {
         const name = root.toString();
-        const holders = roots.get(name);
-        if (holders) {
-          holders.set(holder, until);
-          return db.batch([pinRecord(root, holders)], true);
-        }
-        const blocks = [...new Map((await blocksOf()).map((cid) => [cid.toString(), cid])).values()];
-        const added = blocks.reduce((sum, cid) => {
-          const entry = index.get(cid.toString()) ?? failData("data-missing", cid.toString());
-          return entry.pins === 0 ? sum + cost(entry.size) : sum;
-        }, 0);
-        if (pinnedBytes + added > maxPinnedBytes)
-          failData("data-limit", `${pinnedBytes + added} bytes pinned, at most ${maxPinnedBytes}`);
-        const first = new Map([[holder, until]]);
-        roots.set(name, first);
-        const list = { key: concat(PINNED_BLOCKS, root.bytes), value: concat(...blocks.map((cid) => cid.bytes)) };
-        return db.batch([pinRecord(root, first), list, ...blocks.flatMap((cid) => count(cid, 1))], true);
+        const holders = roots.get(name)?.holders;
+        const join = async (others: Map<string, number>): Promise<void> => {
+          if (!others.has(holder) && others.size >= MAX_HOLDERS)
+            failData("data-limit", `${root} has ${MAX_HOLDERS} holders already`);
+          others.set(holder, until);
+          await db.batch([pinRecord(root, others)], true);
+        };
+        const begin = async (): Promise<void> => {
+          const blocks = [...new Map((await blocksOf()).map((cid) => [cid.toString(), cid])).values()];
+          let [bytes, count] = [pinnedBytes, pinnedBlocks];
+          for (const cid of blocks) {
+            const entry = index.get(cid.toString()) ?? failData("data-missing", cid.toString());
+            if (entry.pins > 0) continue;
+            bytes += cost(entry.size);
+            count += 1;
+          }
+          if (bytes > maxPinnedBytes) failData("data-limit", `${bytes} bytes pinned, at most ${maxPinnedBytes}`);
+          if (count > MAX_PINNED) failData("data-limit", `${count} blocks pinned, at most ${MAX_PINNED}`);
+          const first = new Map([[holder, until]]);
+          roots.set(name, { cid: root, holders: first });
+          const list = { key: concat(PINNED_BLOCKS, root.bytes), value: concat(...blocks.map((cid) => cid.bytes)) };
+          await db.batch([pinRecord(root, first), list, ...blocks.flatMap((cid) => countPin(cid, 1))], true);
+        };
+        if (holders?.has(holder)) return join(holders);
+        return withRoom(PIN_BYTES, () => (holders ? join(holders) : begin()));
       }),
     unpin: (root, holder) => inTurn(() => forget(root, [holder])),
     expire: (nowSeconds) =>
       inTurn(async () => {
-        for (const [name, holders] of [...roots]) {
+        for (const { cid, holders } of [...roots.values()]) {
           const gone = [...holders].filter(([, until]) => until !== 0 && until <= nowSeconds).map(([holder]) => holder);
-          if (gone.length > 0) await forget(CID.parse(name), gone);
+          if (gone.length > 0) await forget(cid, gone);
         }
       }),
-    pins: () => [...roots].map(([name, holders]) => ({ cid: CID.parse(name), holders: new Map(holders) })),
+    pins: () => [...roots.values()].map(({ cid, holders }) => ({ cid, holders: new Map(holders) })),
     stats: () => ({ blocks: index.size, pinnedBytes, cachedBytes }),
   };
 };

@@ -4,16 +4,18 @@ import type { CID } from "multiformats/cid";
 import type { Hash } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
+import { createTurns } from "../../lib/turns.ts";
 import type { Host } from "../host.ts";
 import { ask } from "../streams.ts";
 import type { Hold } from "./blocks.ts";
+import { createBudget } from "./budget.ts";
 import { isBlockOf, parseCid, RAW } from "./cid.ts";
 import { MAX_BLOCK_BYTES, TREE_LIMITS, type TreeLimits } from "./limits.ts";
 import { createProviders } from "./providers.ts";
-import { failData } from "./rules.ts";
+import { DATA_RULES, failData } from "./rules.ts";
 import { dataProtocol, MAX_ANSWER_BYTES, MAX_CIDS, serveData } from "./serve.ts";
 import type { DataStore, Pin } from "./store.ts";
-import { createBudget, decodeNode } from "./unixfs.ts";
+import { createSurvey } from "./walk.ts";
 
 export interface FetchOptions {
   readonly signal?: AbortSignal;
@@ -40,11 +42,14 @@ export interface ExchangeOptions {
   readonly store: DataStore;
   readonly log: Log;
   readonly limits?: Partial<TreeLimits>;
-  /** Milliseconds within which a fetch must get a block, again and again. */
+  /** Milliseconds that a fetch may wait for a block; less where the blocks before came slowly. */
   readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 60_000;
+/** Time that a block adds to a fetch, up to the above: a peer that gives one a minute would keep a place for an hour. */
+const BLOCK_MS = 100;
+const MIN_BYTES_PER_MS = 16;
 /** Milliseconds for a whole tree: 256 MiB over 1 Mbit/s take 36 minutes. */
 const TREE_MS = 3_600_000;
 /** Requests under way to one peer, of all fetches together; libp2p allows 16 streams. */
@@ -59,8 +64,8 @@ const MAX_WAITS = 20;
 /** Trees fetched at a time; more wait. */
 const MAX_FETCHES = 8;
 
-/** Lets so many through at a time. */
-const createGate = (places: number) => {
+/** Lets so many through at a time. Calls `onIdle` when the last one is through. */
+const createGate = (places: number, onIdle: () => void = () => {}) => {
   let free = places;
   const waiting: (() => void)[] = [];
   return async <T>(work: () => Promise<T>): Promise<T> => {
@@ -72,9 +77,33 @@ const createGate = (places: number) => {
       const next = waiting.shift();
       if (next) next();
       else free += 1;
+      if (free === places) onIdle();
     }
   };
 };
+
+/** Ends a fetch that does not go on, or goes on so slowly that it only keeps a place from others. */
+const createPace = (timeoutMs: number, root: CID) => {
+  const slow = new AbortController();
+  const end = Date.now() + TREE_MS;
+  let deadline = Date.now() + timeoutMs;
+  let timer: NodeJS.Timeout | undefined;
+  const watch = (): void => {
+    timer = setTimeout(() => {
+      if (Date.now() < deadline) watch();
+      else slow.abort(new RuleError("data-slow", DATA_RULES["data-slow"], `no block of ${root} came in time`));
+    }, deadline - Date.now());
+  };
+  watch();
+  return {
+    signal: slow.signal,
+    onBlock: (bytes: number): void => {
+      deadline = Math.min(end, Date.now() + timeoutMs, deadline + BLOCK_MS + bytes / MIN_BYTES_PER_MS);
+    },
+    stop: (): void => clearTimeout(timer),
+  };
+};
+type Pace = ReturnType<typeof createPace>;
 
 /** Ends a wait when the signal does; the work itself has its own end. */
 const orAbort = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
@@ -101,6 +130,13 @@ interface Source {
   readonly lacks: Set<string>;
 }
 
+/** A tree on its way, and how many wait for it. */
+interface Fetching {
+  readonly work: Promise<void>;
+  readonly left: AbortController;
+  waiting: number;
+}
+
 /** Makes the exchange of a node. */
 export const createExchange = (options: ExchangeOptions): DataExchange => {
   const { host, store, log } = options;
@@ -110,7 +146,8 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   const providers = createProviders(host, log, () => blocks.pins().map(({ cid }) => cid));
   const gates = new Map<string, ReturnType<typeof createGate>>();
   const fetches = createGate(MAX_FETCHES);
-  const running = new Map<string, Promise<void>>();
+  const running = new Map<string, Fetching>();
+  const turns = createTurns();
   const stopped = new AbortController();
 
   const isBanned = host.services.bans.has;
@@ -121,7 +158,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   };
   const askPeer = (peer: PeerId, request: unknown, signal: AbortSignal): Promise<unknown> => {
     const name = peer.toString();
-    const gate = gates.get(name) ?? createGate(REQUESTS_PER_PEER);
+    const gate = gates.get(name) ?? createGate(REQUESTS_PER_PEER, () => gates.delete(name));
     gates.set(name, gate);
     return gate(async () => {
       for (let waits = 0; ; waits++) {
@@ -153,30 +190,34 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   };
 
   /** Fetches what is missing of a tree, level by level, each block from one source at a time. */
-  const fetchTree = async (root: CID, hold: Hold, signal: AbortSignal, onBlock: () => void): Promise<void> => {
+  const fetchTree = async (root: CID, hold: Hold, signal: AbortSignal, onBlock: Pace["onBlock"]): Promise<void> => {
     // The blocks that hold a tree together come on top of its files.
     const budget = createBudget({ ...limits, bytes: limits.bytes + limits.bytes / 16 });
-    const seen = new Set([root.toString()]);
+    const survey = createSurvey(root, limits);
     const wanted = new Map<string, CID>();
-    const take = async (cid: CID, bytes: Uint8Array): Promise<void> => {
-      budget.spend("bytes", bytes.length);
-      for (const link of (await decodeNode(cid, bytes)).links) {
-        if (seen.has(link.cid.toString())) continue;
-        seen.add(link.cid.toString());
-        budget.spend("blocks", 1);
-        await find(link.cid);
+    /** Goes on with blocks of the tree, and with all below that are here; the others are wanted. */
+    const follow = async (found: CID[]): Promise<void> => {
+      // The list grows while it is read.
+      for (const cid of found) {
+        await turns.turn();
+        signal.throwIfAborted();
+        hold.keep(cid);
+        // What links to nothing needs not be read to go on: most of a tree's bytes.
+        const size = cid.code === RAW ? blocks.sizeOf(cid) : undefined;
+        if (size !== undefined) {
+          budget.spend("bytes", size);
+          continue;
+        }
+        const bytes = blocks.get(cid);
+        if (!bytes) wanted.set(cid.toString(), cid);
+        else for (const below of await take(cid, bytes)) found.push(below);
       }
     };
-    const find = async (cid: CID): Promise<void> => {
-      hold.keep(cid);
-      // What links to nothing needs not be read to go on: most of a tree's bytes.
-      const size = cid.code === RAW ? blocks.sizeOf(cid) : undefined;
-      if (size !== undefined) return budget.spend("bytes", size);
-      const bytes = blocks.get(cid);
-      if (bytes) await take(cid, bytes);
-      else wanted.set(cid.toString(), cid);
+    const take = (cid: CID, bytes: Uint8Array): Promise<CID[]> => {
+      budget.spend("bytes", bytes.length);
+      return survey(cid, bytes);
     };
-    await find(root);
+    await follow([root]);
 
     const sources: Source[] = [];
     const known = new Set<string>();
@@ -184,6 +225,10 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
       if (known.has(peer.toString()) || isBanned(peer) || peer.equals(host.peerId)) return;
       known.add(peer.toString());
       sources.push({ peer, failures: 0, lacks: new Set() });
+    };
+    const mayHave = (source: Source): boolean => {
+      for (const name of wanted.keys()) if (!source.lacks.has(name)) return true;
+      return false;
     };
     /** Asks one source for some of what is wanted; true if there was something to ask it for. */
     const askFor = async (source: Source): Promise<boolean> => {
@@ -210,8 +255,8 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
             return failData("data-hash", cid.toString());
           open.delete(cid.toString());
           await blocks.put(cid, bytes, hold);
-          onBlock();
-          await take(cid, bytes);
+          onBlock(bytes.length);
+          await follow(await take(cid, bytes));
         }
         source.failures = 0;
       } catch (error) {
@@ -234,7 +279,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
           for (const source of sources.filter((each) => each.failures < MAX_FAILURES)) {
             if (failure || busy >= MAX_SOURCES || wanted.size === 0) break;
             if (active.has(source)) continue;
-            if (![...wanted.keys()].some((name) => !source.lacks.has(name))) continue;
+            if (!mayHave(source)) continue;
             busy += 1;
             active.add(source);
             askFor(source)
@@ -275,28 +320,43 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     if (missing) failData("data-missing", `${missing} of ${root}`);
   };
 
-  const fetchOnce = (root: CID): Promise<void> => {
-    const name = root.toString();
-    const before = running.get(name);
-    if (before) return before;
-    const work = fetches(async () => {
-      const idle = new AbortController();
-      const timer = setTimeout(
-        () => idle.abort(new DOMException(`no block of ${root} came in time`, "TimeoutError")),
-        options.timeoutMs ?? TIMEOUT_MS,
-      );
-      const signal = AbortSignal.any([stopped.signal, idle.signal, AbortSignal.timeout(TREE_MS)]);
+  const run = (root: CID, left: AbortSignal): Promise<void> =>
+    fetches(async () => {
+      const pace = createPace(options.timeoutMs ?? TIMEOUT_MS, root);
+      const signal = AbortSignal.any([stopped.signal, left, pace.signal]);
       const hold = blocks.hold();
       try {
         signal.throwIfAborted();
-        await fetchTree(root, hold, signal, () => timer.refresh());
+        await fetchTree(root, hold, signal, pace.onBlock);
       } finally {
-        clearTimeout(timer);
+        pace.stop();
         hold.release();
       }
-    }).finally(() => running.delete(name));
-    running.set(name, work);
-    return work;
+    });
+  /** Joins the fetch of a tree, or begins it. It ends with the last of those who wait for it. */
+  const fetchOnce = async (root: CID, signal: AbortSignal | undefined): Promise<void> => {
+    const name = root.toString();
+    const joined = running.get(name);
+    const left = joined?.left ?? new AbortController();
+    const fetching = joined ?? { left, waiting: 0, work: run(root, left.signal) };
+    const forget = (): void => {
+      if (running.get(name) === fetching) running.delete(name);
+    };
+    if (!joined) {
+      running.set(name, fetching);
+      fetching.work.then(forget, forget);
+    }
+    fetching.waiting += 1;
+    try {
+      await (signal ? orAbort(fetching.work, signal) : fetching.work);
+    } finally {
+      fetching.waiting -= 1;
+      if (fetching.waiting === 0) {
+        // Who asks for it now begins anew.
+        forget();
+        left.abort(new Error(`nobody waits for ${root} any more`));
+      }
+    }
   };
 
   return {
@@ -308,11 +368,11 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
       stopped.abort(new Error("the node stops"));
       providers.stop();
       await host.unhandle(protocol).catch(() => undefined);
-      await Promise.allSettled(running.values());
+      await Promise.allSettled([...running.values()].map(({ work }) => work));
     },
     fetch: async (text, { signal, pin } = {}) => {
       const root = parseCid(text);
-      await (signal ? orAbort(fetchOnce(root), signal) : fetchOnce(root));
+      await fetchOnce(root, signal);
       if (pin) await store.pin(text, pin);
     },
     provide: (text) => providers.provide(parseCid(text)),

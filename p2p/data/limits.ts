@@ -4,15 +4,20 @@ export const PROFILE = "unixfs-v1-2025";
 /** Bytes of a block at most: what IPFS nodes pass on, twice a chunk of the profile. */
 export const MAX_BLOCK_BYTES = 2 * 1024 * 1024;
 
+/** Links of a block at most; they are counted before any of them is decoded, which takes some 3 us each. */
+export const MAX_LINKS = 8_192;
+
 /** How much one tree may be. */
 export interface TreeLimits {
   /** Bytes of all its files, each as often as it occurs. */
   readonly bytes: number;
   /** Files and directories. */
   readonly entries: number;
+  /** Bytes of all their paths. */
+  readonly paths: number;
   /** Levels of directories, and levels of blocks below a file or directory. */
   readonly depth: number;
-  /** Blocks read, each as often as it occurs: a small tree can name one block a billion times. */
+  /** Blocks, each as often as it occurs: a small tree can name one block a billion times. */
   readonly blocks: number;
 }
 
@@ -20,6 +25,7 @@ export interface TreeLimits {
 export const TREE_LIMITS: TreeLimits = {
   bytes: 256 * 1024 * 1024,
   entries: 8_192,
+  paths: 2 * 1024 * 1024,
   depth: 32,
   blocks: 32_768,
 };

@@ -16,6 +16,8 @@ export const DATA_RULES = {
   "data-path": { verdict: "ignore", section: "12" },
   /** Nobody who was asked has it: perhaps later. */
   "data-missing": { verdict: "retry", section: "12" },
+  /** Who has it gives it too slowly. */
+  "data-slow": { verdict: "retry", section: "12" },
 } as const satisfies Record<string, Rule>;
 
 // A type that is written out, so that the compiler knows that nothing follows a call.

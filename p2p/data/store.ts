@@ -2,11 +2,13 @@ import { importer } from "ipfs-unixfs-importer";
 import type { CID } from "multiformats/cid";
 import type { Database } from "../../chain/db.ts";
 import { concat, type Hash, toHex } from "../../lib/bytes.ts";
+import { createTurns } from "../../lib/turns.ts";
 import { type BlockStore, type BlocksOptions, openBlocks } from "./blocks.ts";
+import { createBudget, type TreeBudget } from "./budget.ts";
 import { isBlockOf, parseCid } from "./cid.ts";
 import { PROFILE, TREE_LIMITS, type TreeLimits } from "./limits.ts";
 import { failData } from "./rules.ts";
-import { createBudget, createReader, isSafeName, type TreeNode } from "./unixfs.ts";
+import { createReader, isSafeName, type TreeNode } from "./walk.ts";
 
 /** A file, or, without bytes, an empty directory. `path` has / between names. */
 export interface ImportEntry {
@@ -26,14 +28,6 @@ export interface Imported {
   readonly root: Hash;
 }
 
-export interface ListedEntry {
-  readonly path: string;
-  readonly kind: "file" | "directory";
-  readonly cid: string;
-  /** Bytes that a file says to have; 0 for a directory. */
-  readonly size: number;
-}
-
 /** Content-addressed files and directories of this machine (spec section 12). Nothing here asks the network. */
 export interface DataStore {
   readonly blocks: BlockStore;
@@ -46,13 +40,13 @@ export interface DataStore {
   /** Tells whether every block of a tree is here. */
   hasTree(cid: string): Promise<boolean>;
   /** Finds a file or directory, also below a root by its path; a file is read from it piece by piece. */
-  open(cid: string, path?: string): Promise<TreeNode>;
+  open(cid: string, path?: string, signal?: AbortSignal): Promise<TreeNode>;
   /** Reads a file, or, with a path, a file within a directory, whole into memory. */
   readFile(cid: string, path?: string): Promise<Uint8Array>;
   /** Yields the files of a tree; an empty path where the root is a file. Directories have no bytes. */
   exportTree(cid: string): AsyncGenerator<{ path: string; bytes: Uint8Array | undefined }>;
-  /** Lists what a tree holds, the root included. */
-  listTree(cid: string): Promise<ListedEntry[]>;
+  /** Lists what a tree holds, the root included, each file to be read as often as an archive needs it. */
+  listTree(cid: string, signal?: AbortSignal): Promise<TreeNode[]>;
   /** Keeps a tree that is here for a holder. Pinning again by the same holder only moves its time. */
   pin(cid: string, pin: Pin): Promise<void>;
   unpin(cid: string, holder: string): Promise<void>;
@@ -67,7 +61,9 @@ export const openDataStore = async (
 ): Promise<DataStore> => {
   const limits: TreeLimits = { ...TREE_LIMITS, ...options.limits };
   const blocks = await openBlocks(db, options);
-  const reader = () => createReader(blocks.get, blocks.has, limits);
+  const turns = createTurns();
+  const reader = (signal?: AbortSignal) =>
+    createReader({ get: blocks.get, has: blocks.has, limits, turns, ...(signal ? { signal } : {}) });
 
   const pin = async (cid: CID, { holder, until = 0 }: Pin): Promise<void> => {
     const hold = blocks.hold();
@@ -118,7 +114,7 @@ export const openDataStore = async (
   /** Lets an import's bytes through as long as they are within the limits. */
   const counted = async function* (
     bytes: Uint8Array | AsyncIterable<Uint8Array>,
-    budget: ReturnType<typeof createBudget>,
+    budget: TreeBudget,
   ): AsyncGenerator<Uint8Array> {
     if (bytes instanceof Uint8Array) {
       budget.spend("bytes", bytes.length);
@@ -134,6 +130,10 @@ export const openDataStore = async (
   const checkedEntries = async function* (entries: Iterable<ImportEntry> | AsyncIterable<ImportEntry>) {
     const budget = createBudget(limits);
     const kinds = new Map<string, "file" | "directory">();
+    const count = (path: string): void => {
+      budget.spend("entries", 1);
+      budget.spend("paths", Buffer.byteLength(path));
+    };
     for await (const { path, bytes } of entries) {
       const names = path.replace(/\/$/, "").split("/");
       if (!names.every(isSafeName)) failData("data-path", JSON.stringify(path.slice(0, 80)));
@@ -143,20 +143,20 @@ export const openDataStore = async (
       for (let i = 1; i < names.length; i++) {
         const above = names.slice(0, i).join("/");
         if (kinds.get(above) === "file") failData("data-path", `${above} is a file and a directory`);
-        if (!kinds.has(above)) budget.spend("entries", 1);
+        if (!kinds.has(above)) count(above);
         kinds.set(above, "directory");
       }
       const kind = bytes === undefined ? "directory" : "file";
       if (kinds.has(whole) && (kind === "file" || kinds.get(whole) === "file")) failData("data-path", `${whole} twice`);
       if (kinds.has(whole)) continue;
-      budget.spend("entries", 1);
+      count(whole);
       kinds.set(whole, kind);
       yield bytes === undefined ? { path: whole } : { path: whole, content: counted(bytes, budget) };
     }
   };
 
-  const open = async (root: CID, path: string): Promise<TreeNode> => {
-    const read = reader();
+  const open = async (root: CID, path: string, signal?: AbortSignal): Promise<TreeNode> => {
+    const read = reader(signal);
     const cid = path === "" ? root : await read.resolve(root, path);
     for await (const node of read.walk(cid)) return node;
     return failData("data-missing", cid.toString());
@@ -209,7 +209,7 @@ export const openDataStore = async (
           () => false,
         );
     },
-    open: (text, path = "") => open(parseCid(text), path),
+    open: (text, path = "", signal) => open(parseCid(text), path, signal),
     readFile: async (text, path = "") => {
       const node = await open(parseCid(text), path);
       return node.kind === "file" ? whole(node.read()) : failData("data-malformed", "a directory, not a file");
@@ -218,15 +218,9 @@ export const openDataStore = async (
       for await (const node of reader().walk(parseCid(text)))
         yield { path: node.path, bytes: node.kind === "file" ? await whole(node.read()) : undefined };
     },
-    listTree: async (text) => {
-      const list: ListedEntry[] = [];
-      for await (const node of reader().walk(parseCid(text)))
-        list.push({
-          path: node.path,
-          kind: node.kind,
-          cid: node.cid.toString(),
-          size: node.kind === "file" ? node.size : 0,
-        });
+    listTree: async (text, signal) => {
+      const list: TreeNode[] = [];
+      for await (const node of reader(signal).walk(parseCid(text))) list.push(node);
       return list;
     },
     pin: (cid, by) => pin(parseCid(cid), by),

@@ -2,7 +2,7 @@ import { exporter } from "ipfs-unixfs-exporter";
 import type { CID } from "multiformats/cid";
 import { EMPTY } from "../../lib/bytes.ts";
 import { parseCid, RAW } from "./cid.ts";
-import { MAX_NAME_BYTES, type TreeLimits } from "./limits.ts";
+import { MAX_LINKS } from "./limits.ts";
 import { failData } from "./rules.ts";
 
 /** A link of a block to another; the name is empty within a file. */
@@ -23,9 +23,55 @@ export type UnixfsNode =
       readonly sizes: readonly number[];
     }
   | { readonly kind: "directory"; readonly links: readonly Link[] }
+  /** A part of a directory: names begin with `prefix` digits of their place, and a shard below has no more than those. */
   | { readonly kind: "shard"; readonly prefix: number; readonly links: readonly Link[] };
 
-export type GetBlock = (cid: CID) => Uint8Array | undefined;
+const VARINT = 0;
+const BYTES = 2;
+/** Bytes of the numbers that a protobuf message may hold beside bytes, by their wire type. */
+const FIXED: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
+/** Fields of dag-pb's node and of UnixFS's data. */
+const NODE = { data: 1, links: 2 } as const;
+const DATA = { blockSizes: 4 } as const;
+
+/** Yields the fields of a protobuf message, and their bytes where they have some; decodes nothing. O(fields). */
+function* fieldsOf(message: Uint8Array): Generator<{ readonly field: number; readonly bytes: Uint8Array }> {
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = message[at++];
+      if (byte === undefined || scale > 2 ** 63) return failData("data-malformed", "no protobuf");
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < message.length) {
+    const key = varint();
+    const type = key % 8;
+    let size = FIXED[type] ?? 0;
+    if (type === VARINT) varint();
+    else if (type === BYTES) size = varint();
+    else if (size === 0) failData("data-malformed", `a protobuf field of type ${type}`);
+    if (size > message.length - at) failData("data-malformed", "a protobuf field beyond its end");
+    yield { field: Math.floor(key / 8), bytes: message.subarray(at, at + size) };
+    at += size;
+  }
+}
+
+/** Refuses a block of more links than any tree has, before its decoder makes objects of them. */
+const checkLinks = (block: Uint8Array): void => {
+  const count = (counts: number): void => {
+    if (counts > MAX_LINKS) failData("data-limit", `a block of more than ${MAX_LINKS} links`);
+  };
+  let links = 0;
+  for (const { field, bytes } of fieldsOf(block)) {
+    if (field === NODE.links) count(++links);
+    if (field !== NODE.data) continue;
+    let sizes = 0;
+    for (const inner of fieldsOf(bytes)) if (inner.field === DATA.blockSizes) count(++sizes);
+  }
+};
 
 /** What a link names, in version 1; a link of a foreign kind spoils the tree, whoever passed it on. */
 const linked = (cid: CID): CID => {
@@ -36,13 +82,26 @@ const linked = (cid: CID): CID => {
   }
 };
 
+/** Checks that a shard's links each have a place of their own below its fanout. */
+const checkPlaces = (links: readonly Link[], fanout: number, prefix: number): void => {
+  const taken = new Set<number>();
+  for (const { name } of links) {
+    const digits = name.slice(0, prefix);
+    const place = /^[\dA-F]+$/.test(digits) && digits.length === prefix ? Number.parseInt(digits, 16) : fanout;
+    if (place >= fanout || taken.has(place)) failData("data-malformed", "a link of a shard without a place of its own");
+    taken.add(place);
+  }
+};
+
 /**
- * Reads one block. The bytes must have the CID's hash. Throws RuleError "data-malformed" where they are no UnixFS.
+ * Reads one block. The bytes must have the CID's hash. Throws RuleError "data-malformed" where they are no UnixFS, and
+ * "data-limit" for more than MAX_LINKS links.
  * Only the decoder of the exporter is used: its walk over a file's blocks ends the process where an inner block is no
  * protobuf (a rejection that nobody can catch).
  */
 export const decodeNode = async (cid: CID, bytes: Uint8Array): Promise<UnixfsNode> => {
   if (cid.code === RAW) return { kind: "raw", data: bytes, links: [] };
+  checkLinks(bytes);
   const store = {
     get: function* () {
       yield bytes;
@@ -54,138 +113,15 @@ export const decodeNode = async (cid: CID, bytes: Uint8Array): Promise<UnixfsNod
   const links = node.Links.map((link) => ({ name: link.Name ?? "", cid: linked(link.Hash) }));
   if (unixfs.type === "directory") return { kind: "directory", links };
   if (unixfs.type === "hamt-sharded-directory") {
-    const fanout = unixfs.fanout ?? 0n;
-    if (fanout < 8n || fanout > 1024n) failData("data-malformed", `a fanout of ${fanout}`);
-    return { kind: "shard", prefix: (fanout - 1n).toString(16).length, links };
+    const fanout = Number(unixfs.fanout ?? 0n);
+    if (fanout < 8 || fanout > 1024) failData("data-malformed", `a fanout of ${fanout}`);
+    const prefix = (fanout - 1).toString(16).length;
+    checkPlaces(links, fanout, prefix);
+    return { kind: "shard", prefix, links };
   }
   if (unixfs.type !== "file" && unixfs.type !== "raw") return failData("data-malformed", unixfs.type);
   if (links.length !== unixfs.blockSizes.length) failData("data-malformed", "links and sizes differ in number");
   const size = Number(unixfs.fileSize() ?? 0n);
   if (!Number.isSafeInteger(size)) failData("data-malformed", "an impossible size");
   return { kind: "file", data: unixfs.data ?? EMPTY, size, links, sizes: unixfs.blockSizes.map(Number) };
-};
-
-/** A file or directory of a tree. `path` is empty for the root, and has / between names. */
-export type TreeNode =
-  | { readonly kind: "directory"; readonly path: string; readonly cid: CID }
-  | {
-      readonly kind: "file";
-      readonly path: string;
-      readonly cid: CID;
-      readonly size: number;
-      /** Yields its bytes from `start` to `end`, a block at a time; they must not be changed. */
-      read(start?: number, end?: number): AsyncGenerator<Uint8Array>;
-    };
-
-const sizeOf = (node: UnixfsNode): number =>
-  node.kind === "raw" ? node.data.length : node.kind === "file" ? node.size : 0;
-
-/** Counts what a walk has read; throws RuleError "data-limit" beyond what a tree may have. */
-export const createBudget = (limits: TreeLimits) => {
-  const used = { bytes: 0, entries: 0, blocks: 0 };
-  return {
-    spend: (what: "bytes" | "entries" | "blocks", amount: number): void => {
-      used[what] += amount;
-      if (used[what] > limits[what]) failData("data-limit", `over ${limits[what]} ${what}`);
-    },
-    depth: (depth: number): void => {
-      if (depth > limits.depth) failData("data-limit", `over ${limits.depth} levels`);
-    },
-  };
-};
-type Budget = ReturnType<typeof createBudget>;
-
-/** Tells whether a name may stand in a directory: what is safe to write to a disk. */
-export const isSafeName = (name: string): boolean =>
-  name !== "" &&
-  name !== "." &&
-  name !== ".." &&
-  name.isWellFormed() &&
-  Buffer.byteLength(name) <= MAX_NAME_BYTES &&
-  !/[/\\\0]/.test(name);
-
-/** Walks over trees that are here. Every reader shares the budget of its walk. */
-export const createReader = (get: GetBlock, has: (cid: CID) => boolean, limits: TreeLimits) => {
-  const budget: Budget = createBudget(limits);
-
-  const load = async (cid: CID): Promise<UnixfsNode> => {
-    budget.spend("blocks", 1);
-    return decodeNode(cid, get(cid) ?? failData("data-missing", cid.toString()));
-  };
-
-  /** Yields a file's bytes from `start` to `end`. Each block says how many bytes lie below it, and must keep its word. */
-  async function* content(node: UnixfsNode, start: number, end: number, depth: number): AsyncGenerator<Uint8Array> {
-    if (node.kind !== "raw" && node.kind !== "file") return failData("data-malformed", `a ${node.kind} within a file`);
-    budget.depth(depth);
-    const own = node.data.subarray(Math.min(start, node.data.length), Math.min(end, node.data.length));
-    budget.spend("bytes", own.length);
-    if (own.length > 0) yield own;
-    let at = node.data.length;
-    for (const [i, link] of node.links.entries()) {
-      const size = node.kind === "file" ? node.sizes[i]! : 0;
-      if (at < end && at + size > start) {
-        const child = await load(link.cid);
-        const got = sizeOf(child);
-        if (got !== size) failData("data-malformed", `${got} bytes below a block that says ${size}`);
-        yield* content(child, Math.max(0, start - at), Math.min(size, end - at), depth + 1);
-      }
-      at += size;
-    }
-  }
-
-  /** Lists a directory's entries, those of its shards included. */
-  const entriesOf = async (node: UnixfsNode, depth: number): Promise<Link[]> => {
-    if (node.kind === "directory") return [...node.links];
-    if (node.kind !== "shard") return failData("data-malformed", `a ${node.kind} within a directory's shards`);
-    budget.depth(depth);
-    const entries: Link[] = [];
-    for (const { name, cid } of node.links) {
-      if (name.length > node.prefix) entries.push({ name: name.slice(node.prefix), cid });
-      else entries.push(...(await entriesOf(await load(cid), depth + 1)));
-    }
-    return entries;
-  };
-
-  async function* walk(cid: CID, path: string, depth: number): AsyncGenerator<TreeNode> {
-    budget.depth(depth);
-    budget.spend("entries", 1);
-    const node = await load(cid);
-    if (node.kind === "raw" || node.kind === "file") {
-      const size = sizeOf(node);
-      yield { kind: "file", path, cid, size, read: (start = 0, end = size) => content(node, start, end, 0) };
-      return;
-    }
-    yield { kind: "directory", path, cid };
-    const names = new Set<string>();
-    for (const link of await entriesOf(node, 0)) {
-      if (!isSafeName(link.name) || names.has(link.name)) failData("data-path", JSON.stringify(link.name.slice(0, 80)));
-      names.add(link.name);
-      yield* walk(link.cid, path === "" ? link.name : `${path}/${link.name}`, depth + 1);
-    }
-  }
-
-  return {
-    /** Yields a tree's files and directories, each before what it holds. */
-    walk: (root: CID) => walk(root, "", 0),
-    /** Follows a path of names. Throws RuleError "data-missing" where a name is not there. */
-    resolve: async (root: CID, path: string): Promise<CID> => {
-      let cid = root;
-      for (const name of path.split("/").filter((part) => part !== "")) {
-        const entry = (await entriesOf(await load(cid), 0)).find((link) => link.name === name);
-        cid = (entry ?? failData("data-missing", `${JSON.stringify(name)} in ${cid}`)).cid;
-      }
-      return cid;
-    },
-    /** Lists the blocks of a tree, each once. Those that link to nothing are not read: they are checked when they are. */
-    blocks: async (root: CID): Promise<CID[]> => {
-      const found = new Map([[root.toString(), root]]);
-      // A Map's iterator sees what is added while it runs.
-      for (const cid of found.values()) {
-        if (cid.code === RAW && has(cid)) continue;
-        for (const link of (await load(cid)).links) found.set(link.cid.toString(), link.cid);
-        if (found.size > limits.blocks) failData("data-limit", `over ${limits.blocks} blocks`);
-      }
-      return [...found.values()];
-    },
-  };
 };

@@ -3,6 +3,7 @@ import type { Database } from "../../chain/db.ts";
 import type { State } from "../../chain/state.ts";
 import type { Engine } from "../../consensus/engine.ts";
 import { type Address, concat, fromHex, type Hash, utf8 } from "../../lib/bytes.ts";
+import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import {
@@ -92,8 +93,10 @@ export const openOrderBook = async (options: {
   readonly log: Log;
   /** Orders at most. */
   readonly most?: number;
+  /** What may not be filled. */
+  readonly disk?: Disk | undefined;
 }): Promise<OrderBook> => {
-  const { db, engine, now, log, most = MAX_ORDERS } = options;
+  const { db, engine, now, log, most = MAX_ORDERS, disk = boundlessDisk } = options;
   const { chainId } = engine.chain.genesis;
   const entries = new Map<Hash, BookEntry>();
   const bySigner = new Map<Address, Set<Hash>>();
@@ -155,6 +158,7 @@ export const openOrderBook = async (options: {
     return entry;
   };
   const take = async (signed: SignedOrder): Promise<BookEntry> => {
+    disk.check(MAX_ORDER_BYTES);
     const entry = admit(signed, now());
     await db.batch([{ key: keyOf(entry.hash), value: encodeOrder(signed) }]);
     return entry;

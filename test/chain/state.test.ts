@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
-import { memoryDb, openDb } from "../../chain/db.ts";
+import { DatabaseError, memoryDb, openDb } from "../../chain/db.ts";
+import { nodeKey } from "../../chain/layout.ts";
 import { decodeMmr, EMPTY_MMR, encodeMmr, mmrAppend, mmrProve, mmrRootOf, mmrVerify } from "../../chain/mmr.ts";
-import { openState, recordSlot } from "../../chain/state.ts";
+import { accountPath, changedAccounts, openState, recordSlot } from "../../chain/state.ts";
 import { EMPTY_ROOT, verifyProof } from "../../chain/trie/trie.ts";
 import { fromHex, type Hex, word } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
@@ -49,6 +50,47 @@ t.test("an account with nothing left is gone, as if it had never been", async (t
   state.debit(address(1), 5n);
   state.setRecord(address(2), 1, word(1), undefined);
   t.equal(state.commit().root, EMPTY_ROOT);
+});
+
+t.test("the accounts that differ between two states are found, whatever of them does", async (t) => {
+  const db = memoryDb();
+  const state = openState(db);
+  for (let i = 1; i < 100; i++) state.credit(address(i), 100n);
+  const before = state.commit();
+  state.debit(address(3), 1n);
+  state.setNonce(address(4), 1);
+  state.setRecord(address(5), 1, word(1), Uint8Array.of(1));
+  state.debit(address(6), 100n);
+  state.credit(address(200), 1n);
+  state.debit(address(7), 1n);
+  state.credit(address(7), 1n);
+  const after = state.commit();
+  await db.batch([...before.ops, ...after.ops]);
+  const changed = [3, 4, 5, 6, 200].map((i) => accountPath(address(i))).sort();
+  t.same(changedAccounts(db, before.root, after.root).sort(), changed);
+  t.same(changedAccounts(db, after.root, before.root).sort(), changed);
+  t.same(changedAccounts(db, after.root, after.root), []);
+});
+
+t.test("a node of the state that is missing or spoilt is the database's fault, never a rule's", async (t) => {
+  const make = async (spoil: (value: Uint8Array) => Uint8Array | undefined) => {
+    const db = memoryDb();
+    const state = openState(db);
+    for (let i = 1; i < 50; i++) state.credit(address(i), 100n);
+    const { root, ops } = state.commit();
+    // Under another database nothing of it is cached.
+    const other = memoryDb();
+    await other.batch(ops);
+    const key = nodeKey(fromHex(root));
+    await other.batch([{ key, value: spoil(other.get(key)!) }]);
+    t.throws(() => openState(other, root).balance(address(1)), { name: "DatabaseError" });
+    t.throws(() => openState(other, root).balance(address(1)), DatabaseError);
+  };
+  await make(() => undefined);
+  await make((value) => value.slice(0, -1));
+  await make((value) => value.with(40, value[40]! ^ 1));
+  await make(() => Uint8Array.of(0x80));
+  await make(() => Uint8Array.of(0xc2, 0x20, 0x01));
 });
 
 t.test("snapshots nest in any order of writes", async () => {

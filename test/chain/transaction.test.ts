@@ -53,10 +53,11 @@ t.test("malformed bytes are refused with the rule that they break", async (t) =>
   const raw = signTransaction(fields, key).raw;
   const bad = (bytes: Uint8Array, code: string) => t.throws(() => decodeTransaction(bytes), { code }, code);
   bad(new Uint8Array(0), "tx-format");
-  bad(Uint8Array.of(3, ...raw.subarray(1)), "tx-format");
+  for (const type of [0, 3, 4, 0x50, 0xbf]) bad(Uint8Array.of(type, ...raw.subarray(1)), "tx-type");
+  bad(new Uint8Array(200_000).fill(3), "tx-type");
   bad(raw.subarray(0, -1), "tx-format");
   bad(Uint8Array.of(...raw, 0), "tx-format");
-  bad(new Uint8Array(200_000), "tx-size");
+  bad(new Uint8Array(200_000).fill(2), "tx-size");
   bad(new Uint8Array(24_000).fill(0xc1), "tx-format");
   bad(signTransaction({ ...fields, maxPriorityFeePerGas: 2000n }, key).raw, "tx-fee-order");
   const without = fromHex(toRlp(["0x07", "0x03e8", "0xc350", to, "0x01", "0x", "0x1b", "0x01", "0x01"]));

@@ -4,9 +4,10 @@ import fc from "fast-check";
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { nodeKey } from "../../chain/layout.ts";
+import { differences } from "../../chain/trie/difference.ts";
 import { decodeNode } from "../../chain/trie/node.ts";
 import { EMPTY_ROOT, type NodeStore, openTrie, verifyProof } from "../../chain/trie/trie.ts";
-import { fromHex, type Hash, toHex, utf8 } from "../../lib/bytes.ts";
+import { concat, fromHex, type Hash, toHex, utf8 } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
 
 const memory = () => {
@@ -85,4 +86,59 @@ t.test("a proof that lacks a node or has a changed one proves nothing", async (t
       ),
     /lacks node/,
   );
+});
+
+/** Keys that part late, so that short nodes stand inside their parents. */
+const near = (i: number) => concat(new Uint8Array(31), Uint8Array.of(i));
+
+t.test("what differs between two tries is told once each, whatever their shapes", async () => {
+  fc.assert(
+    fc.property(writes, writes, fc.constantFrom(key, near), (first, second, keyOf) => {
+      const { store, emit } = memory();
+      const trie = openTrie(store, EMPTY_ROOT);
+      const values = new Map<number, string>();
+      const apply = (list: typeof first): Hash => {
+        for (const [k, value] of list) {
+          trie.put(keyOf(k), value ?? undefined);
+          if (value) values.set(k, toHex(value));
+          else values.delete(k);
+        }
+        return trie.commit(emit);
+      };
+      const [before, old] = [apply(first), new Map(values)];
+      const after = apply(second);
+      const expected = Array.from({ length: 61 }, (_, k) => k).filter((k) => old.get(k) !== values.get(k));
+      const want = JSON.stringify(expected.map((k) => toHex(keyOf(k))).sort());
+      for (const [a, b] of [
+        [before, after],
+        [after, before],
+      ] as const) {
+        const told: Hash[] = [];
+        differences(store, a, b, (each) => told.push(each));
+        if (JSON.stringify(told.sort()) !== want) throw new Error(`${told.length} told, not ${expected.length}`);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+t.test("to find one change among many keys reads the nodes on its way alone", async (t) => {
+  const { store, emit } = memory();
+  const trie = openTrie(store, EMPTY_ROOT);
+  for (let i = 0; i < 5_000; i++) trie.put(keccak256Bytes(utf8(String(i))), new Uint8Array(40).fill(1));
+  const before = trie.commit(emit);
+  trie.put(keccak256Bytes(utf8("77")), new Uint8Array(40).fill(2));
+  const after = trie.commit(emit);
+  let reads = 0;
+  const told: Hash[] = [];
+  const counted: NodeStore = {
+    read: (hash) => {
+      reads += 1;
+      return store.read(hash);
+    },
+  };
+  differences(counted, before, after, (each) => told.push(each));
+  t.same(told, [toHex(keccak256Bytes(utf8("77")))]);
+  t.ok(reads <= 12, `${reads} nodes`);
+  differences(counted, after, after, () => t.fail("nothing differs"));
 });

@@ -1,4 +1,5 @@
 import t from "tap";
+import { DatabaseError } from "../../chain/db.ts";
 import { hashHeader, headerCoder } from "../../chain/header.ts";
 import { slotOf } from "../../chain/params.ts";
 import { signTransaction, type Transaction } from "../../chain/transaction.ts";
@@ -78,10 +79,42 @@ t.test("a block holds so many bytes of transactions and no more", async (t) => {
     certificates: [],
     evidence: [],
     onRefused: (_, error) => refused.push((error as RuleError).code),
+    onBug: (error) => t.fail(error.message),
   });
   t.equal(body.transactions.length, 17, "17 of 120 kB in 2 MiB");
   t.equal(refused[0], "block-size");
 });
+
+t.test(
+  "a certificate or evidence that meets a bug of ours is left out, and a database that fails is not",
+  async (t) => {
+    const { nodes, run } = await createTestNetwork(1);
+    const { engine } = nodes[0]!;
+    await run(1);
+    const meeting = (error: Error) =>
+      new Proxy({} as never, {
+        get: () => {
+          throw error;
+        },
+      });
+    const bugs: string[] = [];
+    const build = (error: Error) =>
+      buildBlock(engine.chain, engine.baseOf(engine.head()), {
+        slot: slotOf(engine.chain.genesis, engine.head().header.timestamp) + 1,
+        beneficiary: ZERO_ADDRESS,
+        randaoReveal: engine.head().header.randaoReveal,
+        transactions: [],
+        workShares: [],
+        certificates: [meeting(error)],
+        evidence: [meeting(error)],
+        onRefused: (_, refused) => t.fail(refused.message),
+        onBug: ({ message }) => bugs.push(message),
+      });
+    const { body } = build(new TypeError("a bug"));
+    t.same([body.certificates, body.evidence, bugs], [[], [], ["a bug", "a bug"]]);
+    t.throws(() => build(new DatabaseError("the disk is gone")), { name: "DatabaseError" });
+  },
+);
 
 t.test("the block of a slashed proposer is invalid", async (t) => {
   const { nodes, run, keys } = await createTestNetwork(4);

@@ -139,6 +139,7 @@ t.test("a share that one fork includes can be included by another one", async (t
     certificates: [],
     evidence: [],
     onRefused: (_, error) => t.fail(error.message),
+    onBug: (error) => t.fail(error.message),
   });
   t.same(built.body.workShares, [share]);
   t.same([blockAt(2).body.workShares, body.workShares], [[share], []]);

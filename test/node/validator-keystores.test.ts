@@ -87,9 +87,9 @@ t.test("validator.json holds plain keys, or says where the key files are", async
   await sealValidator(join(datadir, "keys"), B, "x", quick);
   await t.rejects(openSigners(source, ZERO_HASH), /password does not exist/);
   t.same(await namesOf(source), [names[1]]);
-  writeFileSync(join(datadir, "password"), "\n");
+  writeSecret(join(datadir, "password"), "\n");
   await t.rejects(openSigners(source, ZERO_HASH), /password is empty/);
-  writeFileSync(join(datadir, "password"), "x".repeat(2_000));
+  writeSecret(join(datadir, "password"), "x".repeat(2_000));
   await t.rejects(openSigners(source, ZERO_HASH), /larger than 1024 bytes/);
   rmSync(join(datadir, "password"));
   t.match(
@@ -111,7 +111,7 @@ t.test("validator.json holds plain keys, or says where the key files are", async
 t.test("a node works for all validators of its folder: alone they make every block and finality", async (t) => {
   const datadir = folderOf(t);
   for (const each of keys) await sealValidator(join(datadir, "keys"), each, "x", quick);
-  writeFileSync(join(datadir, "password"), "x\n");
+  writeSecret(join(datadir, "password"), "x\n");
   writeSecret(join(datadir, "validator.json"), JSON.stringify({ keystores: "keys", passwordFile: "password" }));
   let nowMs = genesis.genesisTime * 1000;
   const engine = await createEngine({ db: memoryDb(), genesis, now: () => nowMs, log: silent });

@@ -9,13 +9,14 @@ import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { parseCid, RAW } from "../../p2p/data/cid.ts";
 import { createExchange } from "../../p2p/data/exchange.ts";
-import type { TreeLimits } from "../../p2p/data/limits.ts";
+import { TREE_LIMITS, type TreeLimits } from "../../p2p/data/limits.ts";
 import { dataProtocol } from "../../p2p/data/serve.ts";
 import { type DataStore, openDataStore } from "../../p2p/data/store.ts";
 import { createHost, type Host } from "../../p2p/host.ts";
 import { ask, serve } from "../../p2p/streams.ts";
 import { outputRoot } from "../../vm/wasm/output.ts";
 import { silent } from "../helpers/chain.ts";
+import { directory, leaf, nest } from "../helpers/trees.ts";
 
 t.setTimeout(120_000);
 
@@ -26,7 +27,7 @@ const big = new Uint8Array(5 * 1024 * 1024 + 3).map((_, i) => (i >>> 20) + i);
 
 const startNode = async (
   t: { teardown(work: () => Promise<void>): void },
-  options: { limits?: Partial<TreeLimits>; serves?: boolean; log?: Log } = {},
+  options: { limits?: Partial<TreeLimits>; serves?: boolean; log?: Log; timeoutMs?: number } = {},
 ) => {
   const datadir = mkdtempSync(join(tmpdir(), "rolec-p2p-"));
   const host = await createHost({ datadir, listen: ["/ip4/127.0.0.1/tcp/0"], genesisHash });
@@ -34,7 +35,8 @@ const startNode = async (
   const db = memoryDb();
   const store = await openDataStore(db);
   const limits = options.limits ?? {};
-  const exchange = createExchange({ host, genesisHash, store, log: options.log ?? silent, limits, timeoutMs: 20_000 });
+  const { log = silent, timeoutMs = 20_000 } = options;
+  const exchange = createExchange({ host, genesisHash, store, log, limits, timeoutMs });
   if (options.serves !== false) await exchange.start();
   t.teardown(async () => {
     await exchange.stop();
@@ -169,6 +171,52 @@ t.test("a fetch ends with its signal, with its limits, and where nobody has the 
   const c = await startNode(t);
   await connect(c, silentPeer);
   await t.rejects(c.exchange.fetch(cid, { signal: AbortSignal.timeout(300) }), { name: "TimeoutError" });
+});
+
+t.test("a fetch ends with the last who waits for it, and where blocks come too slowly", async (t) => {
+  const node = await startNode(t, { timeoutMs: 1_000 });
+  const dripping = await startNode(t, { serves: false });
+  let asked = 0;
+  await serve(
+    dripping.host,
+    protocol,
+    () => true,
+    (request) => {
+      if ((request as { has?: unknown }).has) return [true];
+      asked += 1;
+      return 50;
+    },
+  );
+  await connect(node, dripping);
+  const { cid } = await importSample(dripping.store);
+  await t.rejects(node.exchange.fetch(cid), { code: "data-slow" });
+  const patient = await startNode(t);
+  await connect(patient, dripping);
+  const [first, second] = [new AbortController(), new AbortController()];
+  const before = asked;
+  const waits = [first, second].map(({ signal }) => patient.exchange.fetch(cid, { signal }));
+  for (const each of waits) each.catch(() => undefined);
+  while (asked === before) await new Promise((resolve) => setTimeout(resolve, 10));
+  first.abort(new Error("the first"));
+  await t.rejects(waits[0]!, { message: "the first" });
+  const between = asked;
+  while (asked === between) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.pass("the other waits on");
+  second.abort(new Error("the second"));
+  await t.rejects(waits[1]!, { message: "the second" });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const end = asked;
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  t.equal(asked, end, "nobody is asked any more");
+});
+
+t.test("a tree of chained blocks is not fetched to its end", async (t) => {
+  const [a, b] = [await startNode(t), await startNode(t)];
+  const chain = nest(200, leaf(utf8("x")), (below) => directory([["x", below]]));
+  for (const { cid, bytes } of chain) await a.store.blocks.put(cid, bytes);
+  await connect(b, a);
+  await t.rejects(b.exchange.fetch(String(chain.at(-1)!.cid)), { code: "data-limit" });
+  t.equal(b.store.blocks.stats().blocks, 2 * TREE_LIMITS.depth + 1);
 });
 
 t.test("a block that the disk spoilt is noticed when it is read, and fetched again", async (t) => {

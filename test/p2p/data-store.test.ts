@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { memoryDb, openDb } from "../../chain/db.ts";
+import { memoryDb, type Op, openDb } from "../../chain/db.ts";
 import { equalBytes, utf8 } from "../../lib/bytes.ts";
+import { createDisk } from "../../lib/disk.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { outputRoot } from "../../vm/wasm/output.ts";
 
@@ -196,4 +197,54 @@ t.test("pins count holders and blocks, run out, and outlive a restart", async (t
   await store.expire(100);
   t.same(store.blocks.stats(), { blocks: 0, pinnedBytes: 0, cachedBytes: 0 });
   t.same(store.blocks.pins(), []);
+});
+
+t.test("the disk keeps its reserve: the cache gives way first, then nothing more is taken", async (t) => {
+  let free = 10 * MIB;
+  let compacted = 0;
+  const memory = memoryDb();
+  // As LevelDB does: what is deleted gives its room back once the files are written anew.
+  let deleted = 0;
+  const db = {
+    ...memory,
+    batch: async (ops: readonly Op[], sync?: boolean) => {
+      const gone = ops.filter(({ value }) => !value).reduce((sum, { key }) => sum + (memory.get(key)?.length ?? 0), 0);
+      await memory.batch(ops, sync);
+      free -= ops.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+      deleted += gone;
+    },
+    compact: async () => {
+      compacted += 1;
+      free += deleted;
+      deleted = 0;
+    },
+  };
+  const store = await openDataStore(db, { disk: createDisk(() => free, 4) });
+  const kept = await store.importFile(noise(2 * MIB, 1), { holder: "me" });
+  const passed = await store.importFile(noise(3 * MIB, 2));
+  t.equal(compacted, 0);
+  const more = await store.importFile(noise(2 * MIB, 3), { holder: "me" });
+  t.equal(compacted, 1);
+  t.notOk(await store.hasTree(passed.cid), "nobody held it");
+  t.ok((await store.hasTree(kept.cid)) && (await store.hasTree(more.cid)));
+  await t.rejects(store.importFile(noise(3 * MIB, 4), { holder: "me" }), { code: "disk-reserve" });
+  t.ok(free > 4 * MIB - 4_096, "but for the index");
+  t.equal(compacted, 1, "the database is not written anew at each try");
+  t.equal((await store.readFile(kept.cid)).length, 2 * MIB, "what is here is given");
+  free = 4 * MIB;
+  await t.rejects(store.pin(more.cid, { holder: "another" }), { code: "disk-reserve" });
+  await store.pin(more.cid, { holder: "me", until: 9 });
+  await store.unpin(more.cid, "me");
+  await store.unpin(kept.cid, "me");
+  t.equal(store.blocks.stats().pinnedBytes, 0, "and can be let go of");
+});
+
+t.test("a tree has a bounded number of holders", async (t) => {
+  const store = await openDataStore(memoryDb());
+  const { cid } = await store.importFile(utf8("x"));
+  for (let i = 0; i < 256; i++) await store.pin(cid, { holder: `h${i}` });
+  await t.rejects(store.pin(cid, { holder: "one more" }), { code: "data-limit" });
+  await store.pin(cid, { holder: "h0", until: 5 });
+  await store.unpin(cid, "h1");
+  await store.pin(cid, { holder: "one more" });
 });

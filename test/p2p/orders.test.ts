@@ -21,6 +21,7 @@ import {
   ZERO_ADDRESS,
   ZERO_HASH,
 } from "../../lib/bytes.ts";
+import { createDisk, type Disk } from "../../lib/disk.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import { signOrder } from "../../node/orders.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
@@ -126,8 +127,8 @@ const createMarket = async (t: Test) => {
       return signOrder(chainId, key, { kind: "request", order });
     },
   };
-  const openBook = (db: Database = memoryDb(), most?: number) =>
-    openOrderBook({ db, engine, now, log: silent, ...(most === undefined ? {} : { most }) });
+  const openBook = (db: Database = memoryDb(), most?: number, disk?: Disk) =>
+    openOrderBook({ db, engine, now, log: silent, disk, ...(most === undefined ? {} : { most }) });
   return { engine, now, by, app, appOf, pool, orders, openBook };
 };
 
@@ -136,6 +137,24 @@ const codeOf = async (work: Promise<unknown>): Promise<string> =>
     () => "taken",
     (error: unknown) => (error instanceof RuleError ? error.code : String(error)),
   );
+t.test("a disk without room takes no order, and no peer is at fault", async (t) => {
+  const { orders, openBook } = await createMarket(t);
+  let free = 0;
+  const book = await openBook(
+    memoryDb(),
+    undefined,
+    createDisk(() => free),
+  );
+  t.teardown(() => book.stop());
+  const order = orders.app();
+  await t.rejects(book.add(order), { code: "disk-reserve", verdict: "retry" });
+  await t.rejects(book.addEncoded(encodeOrder(order)), { code: "disk-reserve" });
+  t.equal(book.size, 0);
+  free = Number.MAX_SAFE_INTEGER;
+  await book.add(order);
+  t.equal(book.size, 1);
+});
+
 const all = (kind: SignedOrder["kind"]) => ({ kind, skip: 0, limit: 100 });
 
 t.test("the book takes what can be filled now, and says what is wrong with the rest", async (t) => {

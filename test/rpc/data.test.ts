@@ -10,11 +10,14 @@ import { dataPort } from "../../node/data-port.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { dataRoute } from "../../rpc/data.ts";
 import { directoryFormat, rangeOf } from "../../rpc/gateway.ts";
+import { isTooSlow } from "../../rpc/http.ts";
 import { pinMethods } from "../../rpc/pins.ts";
 import { startRpc } from "../helpers/rpc.ts";
+import { directory, file, leaf, names, nest } from "../helpers/trees.ts";
 
 const big = new Uint8Array(3 * 1024 * 1024 + 5).map((_, i) => (i >>> 20) + i);
-const store = await openDataStore(memoryDb(), { limits: { bytes: 8 * 1024 * 1024 } });
+const store = await openDataStore(memoryDb(), { limits: { bytes: 8 * 1024 * 1024, entries: 2_000 } });
+t.setTimeout(120_000);
 const data = dataPort(store, undefined);
 const node = await startRpc([], { routes: [dataRoute(data)], methods: pinMethods(data) });
 t.teardown(() => node.stop());
@@ -121,6 +124,56 @@ t.test("foreign pages and programs are downloads, and nothing of them runs", asy
     (await get(`${cid}/stdout?download=true&filename=a"b\r\n`)).headers.get("content-disposition"),
     /^attachment/,
   );
+});
+
+t.test("what goes wrong is never kept by a cache, and says what it is", async (t) => {
+  const inner = directory([["leaf", leaf(utf8("never put"))]]);
+  const missing = directory([["inner", inner]]);
+  const repeats = nest(5, leaf(utf8("x")), (below) => directory(names(100, below)));
+  const broken = file([["", leaf(utf8("x")), 1]], [1, 1]);
+  for (const { cid: each, bytes } of [missing, inner, ...repeats, broken]) await store.blocks.put(each, bytes);
+  const whole = `${cid}/out/big.csv`;
+  for (const [status, path, headers] of [
+    [404, missing.cid, {}],
+    [404, `${inner.cid}/leaf`, {}],
+    [404, `${cid}/nothing`, {}],
+    [404, leaf(utf8("nowhere")).cid, {}],
+    [413, repeats.at(-1)!.cid, {}],
+    [413, `${cid}/${"a/".repeat(40)}`, {}],
+    [422, broken.cid, {}],
+    [400, "nonsense", {}],
+    [400, `${cid}?format=exe`, {}],
+    [416, whole, { range: `bytes=${big.length}-` }],
+  ] as const)
+    for (const method of ["GET", "HEAD"]) {
+      const answer = await get(String(path), headers, method);
+      t.match(
+        [answer.status, answer.headers.get("cache-control"), answer.headers.get("etag")],
+        [status, "no-store", null],
+        `${method} ${status} ${path}`,
+      );
+      await answer.arrayBuffer();
+    }
+  t.match((await get(whole)).headers.get("cache-control"), "immutable");
+});
+
+t.test("a tree that repeats itself is refused while the node answers", async (t) => {
+  const repeats = nest(4, leaf(utf8("x")), (below) => directory(names(500, below)));
+  for (const { cid: each, bytes } of repeats) await store.blocks.put(each, bytes);
+  const asked = ["zip", "tar", "json", "html"].map((format) => get(`${repeats.at(-1)!.cid}?format=${format}`));
+  t.equal(await node.client.call("eth_blockNumber"), "0x0");
+  t.same(
+    (await Promise.all(asked)).map(({ status }) => status),
+    [413, 413, 413, 413],
+  );
+});
+
+t.test("a transfer may pause, but not keep its place for ever", (t) => {
+  t.notOk(isTooSlow(59_000, 0));
+  t.ok(isTooSlow(61_000, 0));
+  t.notOk(isTooSlow(120_000, 1024 * 1024));
+  t.ok(isTooSlow(180_000, 1024 * 1024));
+  t.end();
 });
 
 const post = (body: Uint8Array, type: string, query = "") =>

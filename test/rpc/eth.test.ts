@@ -1,5 +1,15 @@
 import t from "tap";
-import { createPublicClient, createWalletClient, defineChain, http, parseAbi, parseEther, webSocket } from "viem";
+import {
+  createPublicClient,
+  createWalletClient,
+  defineChain,
+  http,
+  keccak256,
+  parseAbi,
+  parseEther,
+  toRlp,
+  webSocket,
+} from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { signTransaction, type TransactionFields } from "../../chain/transaction.ts";
 import { blsKeygen, blsProve, blsPublicKey } from "../../lib/bls.ts";
@@ -186,11 +196,23 @@ t.test("a transaction that is refused says why, in words that wallets know", asy
     /max priority fee per gas higher than max fee per gas/,
   );
   await refused(signed(99_999), /nonce too high/);
-  await refused("0x", /.+/);
-  await refused("0x02c0", /.+/);
-  await refused(`0x02f8${"ff".repeat(40)}`, /.+/);
-  await refused(`0x${"c1".repeat(30_000)}`, /.+/);
+  for (const type of ["00", "03", "04", "50"]) await refused(`0x${type}c0`, "transaction type not supported");
+  await refused(`0x03${"00".repeat(131_000)}`, "transaction type not supported");
+  await refused(`0x02${"00".repeat(131_072)}`, "oversized data: got 131073 max 131072");
+  const without = ["0x01", "0x03e8", "0x5208", bob.address, "0x01", "0x", "0x1b", "0x01", "0x01"] as const;
+  await refused(toRlp([...without]), "only replay-protected (EIP-155) transactions allowed over RPC");
+  await refused("0x", "typed transaction too short");
+  await refused("0x02c0", /^rlp: /);
+  await refused(`${ok}00`, "rlp: bytes behind the item");
+  await refused(ok.slice(0, -2) as Hex, "rlp: an item runs past its end");
+  await refused(`0x02f8${"ff".repeat(40)}`, /^rlp: /);
+  await refused(`0x${"c1".repeat(30_000)}`, /^rlp: /);
+  const raised = { maxFeePerGas: 11n * 10n ** 9n, maxPriorityFeePerGas: 11n * 10n ** 8n };
+  for (const [name, fee] of Object.entries(raised))
+    await refused(signed(1, { ...raised, [name]: fee - 1n }), /replacement transaction underpriced/);
+  const faster = (await client.call("eth_sendRawTransaction", [signed(1, raised)])) as Hex;
   await node.mine();
+  t.ok(await client.call("eth_getTransactionReceipt", [faster]), "exactly 10 % more is what wallets send");
 });
 
 t.test("what is not there is null, and what was there is found every way", async (t) => {
@@ -216,11 +238,31 @@ t.test("what is not there is null, and what was there is found every way", async
     t.ok(await client.call("eth_getBlockByNumber", [tag, false]), tag);
 });
 
+t.test("what can be mined is pending, and what lacks a nonce before it is queued", async (t) => {
+  const [ready, gapped] = [signed(2), signed(5)];
+  for (const raw of [ready, gapped]) await client.call("eth_sendRawTransaction", [raw]);
+  t.same(await client.call("txpool_status"), { pending: "0x1", queued: "0x1" });
+  const whole = (raw: Hex) => client.call("eth_getTransactionByHash", [keccak256(raw)]);
+  const mine = { pending: { 2: await whole(ready) }, queued: { 5: await whole(gapped) } };
+  t.match(mine.pending[2], { from: bob.address, nonce: "0x2", gas: "0x5208", type: "0x2", blockHash: null });
+  t.same(await client.call("txpool_contentFrom", [bob.address]), mine);
+  t.same(await client.call("txpool_contentFrom", [alice.address]), { pending: {}, queued: {} });
+  t.same(await client.call("txpool_content"), {
+    pending: { [bob.address]: mine.pending },
+    queued: { [bob.address]: mine.queued },
+  });
+  await node.mine();
+  t.same(await client.call("txpool_status"), { pending: "0x0", queued: "0x1" });
+  for (const nonce of [3, 4]) await client.call("eth_sendRawTransaction", [signed(nonce)]);
+  t.same(await client.call("txpool_status"), { pending: "0x3", queued: "0x0" });
+  await node.mine();
+});
+
 t.test("filters give what came since they were asked last", async (t) => {
   const blocks = await client.call("eth_newBlockFilter");
   const pending = await client.call("eth_newPendingTransactionFilter");
   const logs = await client.call("eth_newFilter", [{ address: VALIDATORS }]);
-  const hash = await client.call("eth_sendRawTransaction", [signed(2)]);
+  const hash = await client.call("eth_sendRawTransaction", [signed(6)]);
   await node.mine(2);
   t.equal(((await client.call("eth_getFilterChanges", [blocks])) as unknown[]).length, 2);
   t.strictSame(await client.call("eth_getFilterChanges", [blocks]), []);

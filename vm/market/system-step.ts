@@ -1,4 +1,6 @@
+import { DatabaseError } from "../../chain/db.ts";
 import type { State } from "../../chain/state.ts";
+import type { Hash } from "../../lib/bytes.ts";
 import type { BlockContext } from "../natives.ts";
 import { runAgenda } from "./agenda.ts";
 import { budgetOf, drawEscalations, drawLots } from "./draw.ts";
@@ -7,27 +9,46 @@ import { LOT_STATUS, lotOf, SEAT, setLot } from "./lot.ts";
 import { applyMembership } from "./membership.ts";
 import { endRound, rejectHidden } from "./round.ts";
 
+/** Ends what is due of a lot's round. */
+const endDue = (env: Env, id: Hash, round: number): void => {
+  const { state, block } = env;
+  const lot = lotOf(state, id)!;
+  if (lot.round !== round) return;
+  if (lot.status === LOT_STATUS.computing && block.timestamp >= lot.roundEnd) setLot(state, id, endRound(env, id, lot));
+  else if (
+    lot.status === LOT_STATUS.revealing &&
+    block.timestamp >= lot.revealDeadline &&
+    !lot.seats.some(({ status }) => status === SEAT.proved)
+  )
+    setLot(state, id, rejectHidden(env, id, lot));
+};
+
 /**
  * Runs the market's step of a block, before its transactions and without logs: rounds that are due end, seats are drawn,
  * and at an epoch's first block slots come and go (spec section 10). What exceeds a bound waits, so that the cost of a
  * block does not grow with the number of workers or tasks.
+ *
+ * No transaction asks for it, so none can be refused for it: a bug of ours undoes the part that meets it (one lot's round, or
+ * this block's draws) on every node alike, and the block goes on. Gives the bugs. Throws DatabaseError alone, since what one
+ * node cannot read others can.
  */
-export const marketSystemStep = (state: State, block: BlockContext): void => {
+export const marketSystemStep = (state: State, block: BlockContext): readonly Error[] => {
   const env: Env = { state, block, log: () => {} };
-  runAgenda(env, block.params.closesPerBlock, ({ lot: id, round }) => {
-    const lot = lotOf(state, id)!;
-    if (lot.round !== round) return;
-    if (lot.status === LOT_STATUS.computing && block.timestamp >= lot.roundEnd)
-      setLot(state, id, endRound(env, id, lot));
-    else if (
-      lot.status === LOT_STATUS.revealing &&
-      block.timestamp >= lot.revealDeadline &&
-      !lot.seats.some(({ status }) => status === SEAT.proved)
-    )
-      setLot(state, id, rejectHidden(env, id, lot));
-  });
+  const bugs: Error[] = [];
+  const part = (run: () => void): void => {
+    const before = state.snapshot();
+    try {
+      run();
+    } catch (error) {
+      if (error instanceof DatabaseError) throw error;
+      state.revert(before);
+      bugs.push(error as Error);
+    }
+  };
+  part(() => runAgenda(env, block.params.closesPerBlock, ({ lot, round }) => part(() => endDue(env, lot, round))));
   const budget = budgetOf(env);
-  drawEscalations(env, budget);
-  drawLots(env, budget);
-  applyMembership(env);
+  part(() => drawEscalations(env, budget));
+  part(() => drawLots(env, budget));
+  part(() => applyMembership(env));
+  return bugs;
 };

@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import t from "tap";
 import { createPool, type PoolView, type TransactionPool } from "../../../chain/pool.ts";
+import { accountPath } from "../../../chain/state.ts";
 import { signTransaction, type Transaction } from "../../../chain/transaction.ts";
+import { EMPTY_ROOT } from "../../../chain/trie/trie.ts";
 import { type Address, type Hash, toHex, word, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { applyTransaction } from "../../../vm/execute.ts";
@@ -21,6 +23,8 @@ const NO_BYTES = new Uint8Array();
 
 /** What a node's pool asks of the ledger (consensus/engine.ts). */
 const poolViewOf = ({ state, block }: World): PoolView => ({
+  stateRoot: EMPTY_ROOT,
+  changedSince: () => ["w0", "stranger"].map((name) => accountPath(addressBy(name))),
   nonce: (address) => state.nonce(address),
   balance: (address) => state.balance(address),
   baseFee: block().baseFee,
@@ -49,7 +53,7 @@ const mine = (world: World, pool: TransactionPool): { readonly selectors: string
     }
     next = best.next(isRefused ? "skip" : undefined);
   }
-  pool.reset(poolViewOf(world), taken);
+  pool.reset(poolViewOf(world));
   return { selectors: taken.map(({ data }) => toHex(data.subarray(0, 4))), gasUsed };
 };
 

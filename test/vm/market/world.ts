@@ -162,7 +162,7 @@ export const createWorld = (options: {
   const advance = (slots: number): void => {
     for (let i = 0; i < slots; i++) {
       slot += 1;
-      marketSystemStep(state, block());
+      for (const bug of marketSystemStep(state, block())) throw bug;
     }
   };
   const app = call(developer, APP_REGISTRY, registry("createApp"), [

@@ -1,0 +1,46 @@
+import type { Transaction } from "../chain/transaction.ts";
+import type { ChainView } from "./chain-view.ts";
+import { type Methods, method } from "./dispatch.ts";
+import { transactionJson } from "./format.ts";
+import { address, hexNumber } from "./values.ts";
+
+/** Transactions and bytes of calldata in one answer at most: the oldest. */
+const MAX_TRANSACTIONS = 2_048;
+const MAX_BYTES = 4 * 1024 * 1024;
+
+type ByNonce = Record<string, ReturnType<typeof transactionJson>>;
+
+/** Methods about what waits for a block, as geth has them: "pending" can be mined now, "queued" lacks a nonce before it. */
+export const txpoolMethods = ({ engine: { pool } }: ChainView): Methods => {
+  const isPending = (tx: Transaction): boolean => tx.nonce < pool.nextNonce(tx.sender!);
+  const some = function* (transactions: Iterable<Transaction>): Generator<Transaction> {
+    let [count, bytes] = [0, 0];
+    for (const tx of transactions) {
+      count += 1;
+      bytes += tx.data.length;
+      if (count > MAX_TRANSACTIONS || bytes > MAX_BYTES) return;
+      yield tx;
+    }
+  };
+  return {
+    txpool_status: method([], () => ({
+      pending: hexNumber(pool.size - pool.queued),
+      queued: hexNumber(pool.queued),
+    })),
+    txpool_content: method([], () => {
+      const content = { pending: {} as Record<string, ByNonce>, queued: {} as Record<string, ByNonce> };
+      for (const tx of some(pool.all())) {
+        const part = isPending(tx) ? content.pending : content.queued;
+        part[tx.sender!] ??= {};
+        part[tx.sender!]![tx.nonce] = transactionJson(tx, undefined);
+      }
+      return content;
+    }),
+    txpool_contentFrom: method([address], ([of]) => {
+      const content: { pending: ByNonce; queued: ByNonce } = { pending: {}, queued: {} };
+      for (const tx of some(pool.from(of)))
+        (isPending(tx) ? content.pending : content.queued)[tx.nonce] = transactionJson(tx, undefined);
+      return content;
+    }),
+  };
+};
