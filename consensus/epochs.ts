@@ -113,12 +113,15 @@ export const crossBoundaries = (
   if (epoch > parentEpoch)
     tallies.set(state, parentEpoch, { inclusions: tallies.get(state, parentEpoch)?.inclusions ?? [], held: true });
   let eras = 0;
+  const { inclusionEpochs, epochsPerEra } = genesis.params;
+  /** The boundary that closes the parent's epoch, the last that holds anything. */
+  const closing = parentEpoch + 1 + inclusionEpochs;
   /** The first epoch after a standstill whose checkpoint and anchor are kept: nobody votes for those before it any more. */
-  const resumed = Math.max(parentEpoch + 3, epoch - KEPT_EPOCHS);
+  const resumed = Math.max(closing + 1, epoch - KEPT_EPOCHS);
   const { finalizedSlot, finalizedMix } = must(finality.get(state, ONLY), "finality");
   for (let boundary = parentEpoch + 1; boundary <= epoch; boundary++) {
-    if (boundary <= parentEpoch + 2 || boundary >= resumed) crossOne(boundary);
-    if (boundary % genesis.params.epochsPerEra !== 0) continue;
+    if (boundary <= closing || boundary >= resumed) crossOne(boundary);
+    if (boundary % epochsPerEra !== 0) continue;
     const anchorSlot =
       boundary - 2 >= parentEpoch
         ? finalizedSlot
@@ -135,13 +138,13 @@ export const crossBoundaries = (
     if (boundary >= 4) anchors.set(state, boundary - 4, undefined);
     // What stands before a standstill is as old by now.
     if (boundary === resumed)
-      for (let old = parentEpoch - 2; old <= parentEpoch + 1; old++)
-        if (old >= 0 && old < boundary - 4) anchors.set(state, old, undefined);
-    if (boundary >= 2) closeEpoch(state, genesis, boundary - 2, boundary);
+      for (let old = Math.max(0, closing - 4); old < Math.min(closing, boundary - 4); old++)
+        anchors.set(state, old, undefined);
+    if (boundary > inclusionEpochs) closeEpoch(state, genesis, boundary - 1 - inclusionEpochs, boundary);
     penalizeSlashed(state, params, boundary);
     beginUnbonding(state, boundary);
     silenceSlashed(state, boundary);
-    const before = boundary === resumed ? parentEpoch + 2 : boundary - 1;
+    const before = boundary === resumed ? closing : boundary - 1;
     if (slot > firstSlot(genesis, boundary)) recordCheckpoint(state, boundary, before, block);
   }
 };

@@ -129,7 +129,7 @@ const checkBitmap = (bitmap: Uint8Array, count: number): void => {
 export const includeCertificate = (
   state: State,
   genesisHash: Hash,
-  currentEpoch: number,
+  openEpoch: number,
   includer: Address,
   certificate: Certificate,
 ): void => {
@@ -149,10 +149,10 @@ export const includeCertificate = (
   const was = must(finality.get(state, ONLY), "finality");
   const isQuorum = electorate.isQuorum(bits);
   const justifies = isQuorum && targetEpoch > was.justifiedEpoch;
-  if (targetEpoch + 1 < currentEpoch && !justifies) failConsensus("certificate-target", { targetEpoch, currentEpoch });
+  if (targetEpoch < openEpoch && !justifies) failConsensus("certificate-target", { targetEpoch, openEpoch });
   if (!verifyVotes(electorate, genesisHash, certificate, bitmap, signature)) failConsensus("certificate-signature");
-  // An epoch is closed two later: what comes after that tells the chain, but is not paid.
-  if (targetEpoch + 1 >= currentEpoch) {
+  // What comes after its epoch is closed tells the chain, but is not paid.
+  if (targetEpoch >= openEpoch) {
     const tally = tallies.get(state, targetEpoch) ?? { held: false, inclusions: [] };
     const fresh = bits.map((byte, i) => byte & ~(checkpoint.bits[i] ?? 0));
     tallies.set(state, targetEpoch, { ...tally, inclusions: [...tally.inclusions, { includer, bits: fresh }] });
@@ -160,11 +160,15 @@ export const includeCertificate = (
   checkpoints.set(state, targetEpoch, { ...checkpoint, bits, justified: checkpoint.justified || isQuorum });
   if (justifies) finality.set(state, ONLY, { ...was, justifiedEpoch: targetEpoch, justifiedHash: targetHash });
   // A link from a justified epoch to the next one finalizes its source, whatever later target was justified before.
-  if (isQuorum && sourceEpoch + 1 === targetEpoch && sourceEpoch > was.finalizedEpoch) finalize(state, sourceEpoch);
+  if (isQuorum && sourceEpoch + 1 === targetEpoch && sourceEpoch > was.finalizedEpoch)
+    finalize(state, sourceEpoch, openEpoch);
 };
 
-/** Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints and sets before it. */
-const finalize = (state: State, epoch: number): void => {
+/**
+ * Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints before it whose epochs are
+ * closed, with their sets.
+ */
+const finalize = (state: State, epoch: number, openEpoch: number): void => {
   const was = must(finality.get(state, ONLY), "finality");
   const source = must(checkpoints.get(state, epoch), `checkpoint ${epoch}`);
   finality.set(state, ONLY, {
@@ -177,11 +181,17 @@ const finalize = (state: State, epoch: number): void => {
   const current = must(active.get(state, ONLY), "the active set");
   const originOf = (set: number): number => setAt(state, set).origin;
   if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set)) confirmSet(state);
-  let old = source.before;
-  for (let gone = checkpoints.get(state, old); gone && old < epoch; gone = checkpoints.get(state, old)) {
-    checkpoints.set(state, old, undefined);
-    old = gone.before;
+  let oldest = source;
+  let at = source.before;
+  let next = checkpoints.get(state, at);
+  while (next) {
+    if (at >= openEpoch) oldest = next;
+    else checkpoints.set(state, at, undefined);
+    const { before } = next;
+    // Epoch 0 names itself.
+    next = before < at ? checkpoints.get(state, before) : undefined;
+    at = before;
   }
-  const kept = source.setBefore === 0 ? source.set : Math.min(source.set, source.setBefore);
+  const kept = oldest.setBefore === 0 ? oldest.set : Math.min(oldest.set, oldest.setBefore);
   for (let set = kept - 1; set > 0 && sets.raw(state, set); set--) sets.set(state, set, undefined);
 };

@@ -1,6 +1,6 @@
 import type { Block } from "../chain/block.ts";
 import { type Header, hashHeader } from "../chain/header.ts";
-import { epochOf, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, firstOpenEpoch, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
 import { blsSign } from "../lib/bls.ts";
 import type { Address, Hash, Hex } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
@@ -69,6 +69,8 @@ export interface Producer {
 
 /** How much of a slot may go into running transactions before a block has to leave. */
 const BUILD_SHARE = 0.6;
+/** The longest timer: Node's hold 24 days at most, and they stand still while the machine sleeps. */
+const MAX_WAIT_MS = 10_000;
 
 /** Makes the producer of a node. */
 export const createProducer = ({
@@ -118,7 +120,7 @@ export const createProducer = ({
       randaoReveal,
       transactions: inTime(slot),
       workShares: engine.shares.best(workWindow(base.state)),
-      certificates: engine.votes.certificates(base.state, epoch),
+      certificates: engine.votes.certificates(base.state, firstOpenEpoch(genesis, epoch)),
       evidence: engine.evidenceFor(base.state),
       onRefused: (tx, error) => {
         refused.add(tx.hash);
@@ -199,7 +201,7 @@ export const createProducer = ({
     await protection.allowVote(signer.address, link.sourceEpoch, link.targetEpoch, link.targetHash);
     const cast: Vote = { index, link, signature: await signer.vote(chain.genesisHash, link) };
     try {
-      engine.addVote(cast);
+      engine.castVote(cast);
     } catch (error) {
       // Not (or no longer) a member of the electorate: nothing to vote for.
       if (error instanceof RuleError && error.code === "vote-member") return;
@@ -236,6 +238,10 @@ export const createProducer = ({
     const sinceGenesis = engine.now() - genesis.genesisTime * 1000;
     const next = Math.max(1, Math.floor(sinceGenesis / slotMs) + 1);
     const waitMs = Math.max(0, next * slotMs - sinceGenesis);
+    if (waitMs > MAX_WAIT_MS) {
+      timer = setTimeout(schedule, MAX_WAIT_MS);
+      return;
+    }
     halfTimer = setTimeout(() => onHalfSlot(next), waitMs + slotMs / 2);
     timer = setTimeout(() => {
       running = onSlot(next).then(schedule);

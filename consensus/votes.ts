@@ -45,7 +45,7 @@ export interface VotePool {
    * Makes certificates for the links whose votes tell a state something new, by the rule of inclusion (spec section 6), newest
    * target first: what later epochs have overtaken takes nobody's place. Each is aggregated as it is asked for.
    */
-  certificates(state: State, currentEpoch: number): Iterable<Certificate>;
+  certificates(state: State, openEpoch: number): Iterable<Certificate>;
   /** Tells whether the votes for a link are a quorum. */
   isQuorum(targetHash: Hash, targetEpoch: number): boolean;
   /** Forgets targets before an epoch. */
@@ -84,13 +84,13 @@ export const createVotePool = (): VotePool => {
       const place = tally?.places.get(index);
       return place === undefined ? undefined : tally!.signatures.get(place);
     },
-    certificates: function* (state, currentEpoch) {
+    certificates: function* (state, openEpoch) {
       const { justifiedEpoch } = must(finality.get(state, ONLY), "finality");
       const newestFirst = [...tallies.values()].sort((a, b) => b.link.targetEpoch - a.link.targetEpoch);
       for (const { link, electorate, signatures } of newestFirst) {
         const checkpoint = checkpoints.get(state, link.targetEpoch);
         if (!checkpoint || checkpoint.hash !== link.targetHash || checkpoint.sourceHash !== link.sourceHash) continue;
-        const isTimely = link.targetEpoch + 1 >= currentEpoch;
+        const isTimely = link.targetEpoch >= openEpoch;
         if (!isTimely && link.targetEpoch <= justifiedEpoch) continue;
         const bitmap = bitmapOf(signatures.keys(), electorate.voters.length);
         const isFresh = [...signatures.keys()].some((place) => !hasBit(checkpoint.bits, place));

@@ -43,3 +43,15 @@ export const createByteSource = (source: AsyncIterable<Uint8Array>): ByteSource 
     },
   };
 };
+
+/** Holds what a source yields in one piece. Throws where there are more than `max` bytes. */
+export const gather = async (pieces: AsyncIterable<Uint8Array> | null, max: number): Promise<Uint8Array> => {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of pieces ?? []) {
+    size += piece.length;
+    if (size > max) throw new Error(`more than ${max} bytes`);
+    parts.push(piece);
+  }
+  return concat(...parts);
+};

@@ -2,7 +2,8 @@ import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders 
 import { request as httpsRequest } from "node:https";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { concat } from "../lib/bytes.ts";
+import { gather } from "../lib/byte-source.ts";
+import { JSON_OF_ANY_LENGTH, parseJson } from "../lib/json.ts";
 import { readTar, type TarEntry, writeTar } from "../lib/tar.ts";
 
 /** A node may fetch a tree from others before it says a word. */
@@ -50,16 +51,8 @@ const ask = (url: string, { method = "GET", headers = {}, body, signal }: Exchan
     );
   });
 
-const gather = async (pieces: AsyncIterable<Uint8Array>, max: number): Promise<Uint8Array> => {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of pieces) {
-    size += piece.length;
-    if (size > max) throw new Error(`an answer of more than ${max} bytes`);
-    parts.push(piece);
-  }
-  return concat(...parts);
-};
+const jsonOf = async (response: IncomingMessage): Promise<unknown> =>
+  parseJson(await gather(response, MAX_TEXT_BYTES), JSON_OF_ANY_LENGTH);
 const textOf = async (response: IncomingMessage): Promise<string> =>
   new TextDecoder().decode(await gather(response, MAX_TEXT_BYTES));
 
@@ -73,7 +66,7 @@ const upload = async (
   if (holder !== undefined) query.set("holder", holder);
   if (until !== undefined) query.set("until", String(until));
   const response = await ask(`${node}/data?${query}`, { method: "POST", headers: { "content-type": type }, body });
-  return (JSON.parse(await textOf(response)) as { cid: string }).cid;
+  return ((await jsonOf(response)) as { cid: string }).cid;
 };
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -160,5 +153,5 @@ export const listData = async (node: string, cid: string, path = ""): Promise<Li
     response.destroy();
     throw new Error(`${cid} is a file`);
   }
-  return (JSON.parse(await textOf(response)) as { entries: ListedData[] }).entries;
+  return ((await jsonOf(response)) as { entries: ListedData[] }).entries;
 };

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join, resolve } from "node:path";
 import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
 import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
+import { checkJson, JSON_OF_ANY_LENGTH } from "../lib/json.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { addressOf, randomPrivateKey } from "../lib/secp256k1.ts";
 
@@ -39,11 +40,23 @@ export const writeSecret = (path: string, text: string): void => {
   renameSync(`${path}.tmp`, path);
 };
 
+/**
+ * Writes a secret that a slip must not lose: a file that exists with other contents is replaced by force alone. Throws where it
+ * exists; `isForced` left out: the command has no --force.
+ */
+export const writeNewSecret = (path: string, text: string, isForced?: boolean): void => {
+  if (!isForced && existsSync(path) && readFileSync(path, "utf8") !== text)
+    throw new Error(`${path} exists${isForced === undefined ? " and is not replaced" : "; --force replaces it"}`);
+  writeSecret(path, text);
+};
+
 /** Reads a JSON file; undefined where there is none. Throws with the path where it is not JSON. */
 export const readJson = <T>(path: string): T | undefined => {
   if (!existsSync(path)) return undefined;
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as T;
+    const text = readFileSync(path);
+    checkJson(text, JSON_OF_ANY_LENGTH);
+    return JSON.parse(text.toString("utf8")) as T;
   } catch (error) {
     throw new Error(`${path} is not JSON: ${(error as Error).message}`);
   }
@@ -64,9 +77,12 @@ export const makeFolder = (path: string): void => {
   }
 };
 
-/** Lays out the folder of a node: genesis.json, and validator.json where it validates. */
-export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: ValidatorKeys): void => {
+/**
+ * Lays out the folder of a node: genesis.json, and validator.json where it validates. Throws where that one exists with other
+ * keys, and was not to be replaced.
+ */
+export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: ValidatorKeys, isForced?: boolean): void => {
   makeFolder(datadir);
+  if (keys) writeNewSecret(join(datadir, "validator.json"), `${JSON.stringify(keys, null, 2)}\n`, isForced);
   writeFileSync(join(datadir, "genesis.json"), `${JSON.stringify(genesis, null, 2)}\n`, { flush: true });
-  if (keys) writeSecret(join(datadir, "validator.json"), `${JSON.stringify(keys, null, 2)}\n`);
 };

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { scrypt as hashWasmScrypt } from "hash-wasm";
 import { blsPublicKey } from "../lib/bls.ts";
 import { type Address, concat, fromHex, type Hex, toHex, utf8 } from "../lib/bytes.ts";
+import { parseJson } from "../lib/json.ts";
 import { keccak256Bytes } from "../lib/keccak.ts";
 import { addressOf } from "../lib/secp256k1.ts";
 
@@ -224,7 +225,7 @@ export const readKeystoreFile = (path: string): Fields => {
   if (!existsSync(path)) throw new KeystoreError(`${path} does not exist`);
   if (statSync(path).size > MAX_FILE_BYTES) throw new KeystoreError(`${path} is larger than ${MAX_FILE_BYTES} bytes`);
   try {
-    return fieldsOf(JSON.parse(readFileSync(path, "utf8")), "the file");
+    return fieldsOf(parseJson(readFileSync(path)), "the file");
   } catch {
     throw new KeystoreError(`${path} is no JSON object`);
   }

@@ -5,6 +5,7 @@ import { createEngine } from "../consensus/engine.ts";
 import { createProducer } from "../consensus/producer.ts";
 import type { Address } from "../lib/bytes.ts";
 import { createDisk, diskFault, freeBytesOf } from "../lib/disk.ts";
+import { httpUrl } from "../lib/endpoint.ts";
 import type { Log } from "../lib/log.ts";
 import { openDataStore } from "../p2p/data/store.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
@@ -23,6 +24,7 @@ import { watchForDoubles } from "./doppelganger.ts";
 import { writeSecret } from "./folder.ts";
 import { openGenesis } from "./genesis-file.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
+import { createStatus } from "./status.ts";
 import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
 export interface NodeOptions {
@@ -32,7 +34,14 @@ export interface NodeOptions {
   readonly validators?: ValidatorSource | undefined;
   /** Whole epochs to listen for doubles of its validators before it signs; left out: none, nobody else has their keys. */
   readonly doppelgangerEpochs?: number;
-  readonly rpc: { readonly host: string; readonly port: number };
+  readonly rpc: {
+    readonly host: string;
+    readonly port: number;
+    /** Names beside localhost under which it is asked; origins of web pages that may call, and those that may not store. */
+    readonly hostNames?: readonly string[] | undefined;
+    readonly origins?: readonly string[] | undefined;
+    readonly openOrigins?: readonly string[] | undefined;
+  };
   /** Left out: no connections to other nodes. */
   readonly p2p?: {
     readonly listen: readonly string[];
@@ -117,6 +126,9 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     network,
     host: options.rpc.host,
     port: options.rpc.port,
+    hosts: options.rpc.hostNames,
+    origins: options.rpc.origins,
+    openOrigins: options.rpc.openOrigins,
     log,
     routes: [dataRoute(ownData)],
     methods: { ...lotMethods(lots), ...pinMethods(ownData), ...orderMethods(orders), ...desk.methods },
@@ -149,25 +161,40 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     epochs: (protection && options.doppelgangerEpochs) ?? 0,
     onDouble: (double) => log.fatal(double, DOUBLE),
   });
+  const status = createStatus({
+    engine,
+    network,
+    bootstrap: options.p2p?.bootstrap ?? [],
+    duties: protection && doubles,
+    disk,
+    log,
+  });
   const producer = protection
     ? createProducer({
         engine,
         signers,
         protection,
         mayWork: doubles.mayWork,
-        publishBlock: (block) => network?.publishBlock(block),
-        publishVote: (vote) => network?.publishVote(vote),
+        publishBlock: (block) => {
+          status.signed("block");
+          network?.publishBlock(block);
+        },
+        publishVote: (vote) => {
+          status.signed("vote");
+          network?.publishVote(vote);
+        },
         log,
       })
     : undefined;
   producer?.start();
-  const rpcUrl = `http://${options.rpc.host}:${port}`;
+  const rpcUrl = httpUrl(options.rpc.host, port);
   const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
   writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
-  engine.on("finalized", ({ epoch, hash }) => log.info({ epoch, hash }, "finalized"));
+  engine.on("finalized", ({ epoch, hash }) => log.debug({ epoch, hash }, "finalized"));
   if (doubles.firstSlot > 0)
     log.info({ firstSlot: doubles.firstSlot }, "listens for doubles of its validators before it signs");
   log.info({ rpcUrl, validators: addresses, head: engine.head().header.number }, "node started");
+  status.start();
   return {
     rpcUrl,
     stratumPort,
@@ -175,6 +202,7 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     failed,
     stop: async () => {
       clearInterval(expiry);
+      status.stop();
       await stratum?.stop();
       await producer?.stop();
       doubles.stop();

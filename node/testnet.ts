@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { devGenesis } from "../chain/genesis.ts";
 import type { Address, Hex } from "../lib/bytes.ts";
+import { httpUrl } from "../lib/endpoint.ts";
 import { addressOf } from "../lib/secp256k1.ts";
 import { type RpcClient, rpcClient } from "../rpc/client.ts";
 import {
@@ -12,8 +13,8 @@ import {
   makeFolder,
   readJson,
   validatorKeys,
+  writeNewSecret,
   writeNodeFolder,
-  writeSecret,
 } from "./folder.ts";
 import type { NodeInfo } from "./node.ts";
 import { freePorts } from "./ports.ts";
@@ -32,7 +33,14 @@ export interface TestnetOptions {
   /** Miners of work shares, a thread each. */
   readonly miners?: number;
   readonly accounts: number;
+  /** Where the RPCs listen; left out: 127.0.0.1. */
+  readonly rpcHost?: string;
   readonly rpcPort: number;
+  /** Names and origins of web pages that the RPCs serve. */
+  readonly hostNames?: readonly string[] | undefined;
+  readonly origins?: readonly string[] | undefined;
+  /** The IP address that p2p listens on; left out: 127.0.0.1. */
+  readonly p2pHost?: string;
   readonly p2pPort: number;
   /** MiB of the disk that data may not fill. */
   readonly diskReserveMib?: number;
@@ -107,7 +115,7 @@ const tail = (log: string): string => readFileSync(log, "utf8").trimEnd().split(
  * this process, however it ends. Rejects when aborted, and none of them is left then.
  */
 export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal): Promise<Testnet> => {
-  const { datadir } = options;
+  const { datadir, rpcHost = "127.0.0.1", p2pHost = "127.0.0.1" } = options;
   makeFolder(datadir);
   const validators = Array.from({ length: options.validators }, (_, i) => validatorKeys(devKey("validator", i)));
   const workers = Array.from({ length: options.workers }, (_, i) => devKey("worker", i));
@@ -115,8 +123,8 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
     const privateKey = devKey("account", i);
     return { address: addressOf(privateKey), privateKey, balance: ACCOUNT_BALANCE };
   });
-  const ports = await freePorts(options.validators, options.rpcPort);
-  const p2pPorts = await freePorts(options.validators, options.p2pPort);
+  const ports = await freePorts(options.validators, options.rpcPort, rpcHost);
+  const p2pPorts = await freePorts(options.validators, options.p2pPort, p2pHost);
 
   const first = join(datadir, "validator-1", "genesis.json");
   const genesis =
@@ -142,14 +150,20 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
         "node",
         "--datadir",
         member.datadir,
+        "--host",
+        rpcHost,
         "--port",
         String(ports[index]),
+        "--p2p-host",
+        p2pHost,
         "--p2p-port",
         String(p2pPorts[index]),
         // Nobody else has these folders, and a network of seconds should not wait.
         "--doppelganger-epochs",
         "0",
         ...disk,
+        ...(options.hostNames ?? []).flatMap((name) => ["--rpc-host-name", name]),
+        ...(options.origins ?? []).flatMap((origin) => ["--rpc-origin", origin]),
         ...bootstrap.flatMap((address) => ["--bootstrap", address]),
       ],
       member.log,
@@ -188,7 +202,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
         address: keys.address,
         datadir: folder,
         log: join(folder, "node.log"),
-        rpcUrl: `http://127.0.0.1:${ports[i]}`,
+        rpcUrl: httpUrl(rpcHost, ports[i]!),
         process: undefined,
       });
     }
@@ -197,7 +211,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
     for (const [i, key] of workers.entries()) {
       const folder = join(datadir, `worker-${i + 1}`);
       makeFolder(folder);
-      writeSecret(join(folder, "worker.json"), `${JSON.stringify({ address: addressOf(key), privateKey: key })}\n`);
+      writeNewSecret(join(folder, "worker.json"), `${JSON.stringify({ address: addressOf(key), privateKey: key })}\n`);
       const member: Member = {
         name: `worker-${i + 1}`,
         role: "worker",

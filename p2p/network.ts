@@ -11,6 +11,7 @@ import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Disk } from "../lib/disk.ts";
 import type { Log } from "../lib/log.ts";
 import { encodeOrder } from "../vm/market/signed-order.ts";
+import { type Contacts, createContacts } from "./contacts.ts";
 import { createExchange } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
 import { startDiscovery } from "./discovery.ts";
@@ -19,7 +20,7 @@ import { createHost } from "./host.ts";
 import { type LotReceipts, openLotReceipts } from "./lots.ts";
 import type { OrderBook } from "./orders/book.ts";
 import { startOrderExchange } from "./orders/exchange.ts";
-import { createSync } from "./sync.ts";
+import { createSync, type StatusReport } from "./sync.ts";
 
 export interface NetworkOptions {
   readonly engine: Engine;
@@ -46,6 +47,9 @@ export interface Network {
   /** Addresses at which others reach this node, with its peer id. */
   multiaddrs(): string[];
   peers(): { readonly id: string; readonly address: string }[];
+  readonly contacts: Contacts;
+  /** Calls a listener with each status that a peer gives; it ends by calling what it gets. */
+  onStatus(listener: (report: StatusReport) => void): () => void;
   publishBlock(block: Block): void;
   publishVote(vote: Vote): void;
   /** Brings a tree of data here. Throws RuleError where nobody has it. */
@@ -72,7 +76,13 @@ export const createNetwork = async ({
   log,
 }: NetworkOptions): Promise<Network> => {
   const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash });
-  const sync = createSync({ host, engine, log });
+  const contacts = createContacts(host, engine.genesisHash);
+  const statusListeners = new Set<(report: StatusReport) => void>();
+  const onStatus = (report: StatusReport): void => {
+    contacts.met(report.peer);
+    for (const listener of statusListeners) listener(report);
+  };
+  const sync = createSync({ host, engine, log, onStatus });
   const exchange = createExchange({ host, genesisHash: engine.genesisHash, store: data, log });
   const lots = await openLotReceipts({ db: dataDb, engine, host, disk });
   let gossip: ReturnType<typeof startGossip> | undefined;
@@ -125,10 +135,13 @@ export const createNetwork = async ({
     if (known.size > before) save();
     const dial = async (address: string): Promise<void> => {
       const id = address.split("/p2p/")[1];
-      if (id === host.peerId.toString() || (id && connected.has(id))) return;
+      if (id === host.peerId.toString()) return;
+      if (id && connected.has(id)) return contacts.reached(address, id);
       try {
-        await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) });
+        const { remotePeer } = await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) });
+        contacts.reached(address, remotePeer.toString());
       } catch (error) {
+        contacts.missed(address, error as Error);
         log.debug({ address, error: (error as Error).message }, "not reached");
       }
     };
@@ -163,6 +176,12 @@ export const createNetwork = async ({
       await exchange.stop();
       save();
       await host.stop();
+      contacts.stop();
+    },
+    contacts,
+    onStatus: (listener) => {
+      statusListeners.add(listener);
+      return () => statusListeners.delete(listener);
     },
     multiaddrs: () => host.getMultiaddrs().map(String),
     peers: () =>

@@ -13,17 +13,29 @@ import { protocolOf } from "./topics.ts";
 const BATCH_BLOCKS = 128;
 const BATCH_BYTES = 16 * 1024 * 1024;
 const MAX_VOTES = 4_096;
+/** Votes of a peer that are verified together. */
+const VOTES_AT_ONCE = 64;
 const POLL_MS = 2_000;
 /** How long one peer may be asked in one go, and how many are at a time. */
 const ROUND_MS = 60_000;
 const MAX_RUNNING = 3;
 
 /** What nodes tell each other of their chains. */
-interface Status {
+export interface Status {
   readonly genesisHash: Hash;
   readonly headNumber: number;
   readonly headHash: Hash;
   readonly finalizedNumber: number;
+  /** The node's clock in ms; nodes may leave it out. */
+  readonly clockMs?: number;
+}
+
+/** A peer's status, and this node's clock in ms before it was asked and after it answered. */
+export interface StatusReport {
+  readonly peer: PeerId;
+  readonly status: Status;
+  readonly askedAtMs: number;
+  readonly answeredAtMs: number;
 }
 
 const isStatus = (value: unknown): value is Status => {
@@ -34,7 +46,8 @@ const isStatus = (value: unknown): value is Status => {
     isHex(status.genesisHash, 32) &&
     isHex(status.headHash, 32) &&
     Number.isSafeInteger(status.headNumber) &&
-    Number.isSafeInteger(status.finalizedNumber)
+    Number.isSafeInteger(status.finalizedNumber) &&
+    (status.clockMs === undefined || Number.isSafeInteger(status.clockMs))
   );
 };
 
@@ -46,8 +59,16 @@ export interface Sync {
   poke(peer: PeerId): void;
 }
 
+export interface SyncOptions {
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly log: Log;
+  /** Called with each status that a peer gave. */
+  readonly onStatus?: (report: StatusReport) => void;
+}
+
 /** Makes the synchronizer of a node. */
-export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; log: Log }): Sync => {
+export const createSync = ({ host, engine, log, onStatus }: SyncOptions): Sync => {
   const { store, genesisHash } = engine;
   const statusNow = (): Status => {
     const head = engine.head();
@@ -56,6 +77,7 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
       headNumber: head.header.number,
       headHash: head.hash,
       finalizedNumber: engine.finalized().number,
+      clockMs: Math.round(engine.now()),
     };
   };
 
@@ -77,10 +99,13 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
 
   /** Imports a peer's chain from the last block that is final here, for a while: others may have a turn then. */
   const catchUp = async (peer: PeerId): Promise<void> => {
+    const askedAtMs = engine.now();
     const status = await ask(host, peer, protocolOf(genesisHash, "status"), {}, 1024);
-    const slotsSinceGenesis = slotOf(engine.chain.genesis, engine.now() / 1000) + 1;
+    // Before slot 0 too the head is block 0.
+    const slotsSinceGenesis = Math.max(0, slotOf(engine.chain.genesis, engine.now() / 1000) + 1);
     if (!isStatus(status) || status.genesisHash !== genesisHash || status.headNumber > slotsSinceGenesis)
       throw new RuleError("peer-status", { verdict: "reject", section: "12" });
+    onStatus?.({ peer, status, askedAtMs, answeredAtMs: engine.now() });
     let from = engine.finalized().number + 1;
     const deadline = Date.now() + ROUND_MS;
     while (from <= status.headNumber && !engine.has(status.headHash) && Date.now() < deadline) {
@@ -98,13 +123,15 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
     }
     const votes = await ask(host, peer, protocolOf(genesisHash, "votes"), {}, MAX_VOTES * 600);
     if (!Array.isArray(votes)) throw new RuleError("peer-votes", { verdict: "reject", section: "12" });
-    for (const bytes of votes.slice(0, MAX_VOTES)) {
+    const take = async (bytes: unknown): Promise<void> => {
       try {
-        engine.addVote(decodeVote(bytes as Uint8Array));
+        await engine.addVote(decodeVote(bytes as Uint8Array));
       } catch (error) {
         if (!(error instanceof RuleError) || error.verdict === "reject") throw error;
       }
-    }
+    };
+    for (let at = 0; at < Math.min(votes.length, MAX_VOTES); at += VOTES_AT_ONCE)
+      await Promise.all(votes.slice(at, at + VOTES_AT_ONCE).map(take));
   };
 
   let timer: NodeJS.Timeout | undefined;
@@ -133,7 +160,7 @@ export const createSync = ({ host, engine, log }: { host: Host; engine: Engine; 
       await serve(host, protocolOf(genesisHash, "status"), allow, statusNow);
       await serve(host, protocolOf(genesisHash, "blocks"), allow, blocksFrom);
       await serve(host, protocolOf(genesisHash, "votes"), allow, () =>
-        engine.votes.all().slice(0, MAX_VOTES).map(encodeVote),
+        engine.votes.all().slice(-MAX_VOTES).map(encodeVote),
       );
       host.addEventListener("peer:connect", onConnect);
       timer = setInterval(() => {

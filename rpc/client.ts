@@ -1,4 +1,6 @@
 import { WebSocket } from "ws";
+import { gather } from "../lib/byte-source.ts";
+import { JSON_OF_ANY_LENGTH, parseJson } from "../lib/json.ts";
 
 /** A node answered with an error. `data` is what came with it, e.g. the bytes of a revert. */
 export class RpcCallError extends Error {
@@ -38,6 +40,8 @@ export interface RpcClientOptions {
 
 const TIMEOUT_MS = 30_000;
 const RECONNECT_MS = 500;
+/** More than any answer of a node. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 interface Answer {
   readonly id?: number;
@@ -62,11 +66,14 @@ export const rpcClient = (url: string, options: RpcClientOptions = {}): RpcClien
     }).catch((error: Error) => {
       throw new Error(`no answer from ${url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);
     });
-    const text = await response.text();
+    const fail = (what: string): never => {
+      throw new Error(`${url} answered ${response.status} ${what}`);
+    };
+    const bytes = await gather(response.body, MAX_ANSWER_BYTES).catch((error: Error) => fail(error.message));
     try {
-      return JSON.parse(text);
+      return parseJson(bytes, JSON_OF_ANY_LENGTH);
     } catch {
-      throw new Error(`${url} answered ${response.status} ${text.slice(0, 200)}`);
+      return fail(new TextDecoder().decode(bytes.subarray(0, 200)));
     }
   };
   return {
@@ -91,6 +98,17 @@ export const rpcClient = (url: string, options: RpcClientOptions = {}): RpcClien
   };
 };
 
+type Message = Answer & { readonly params?: { readonly subscription?: unknown; readonly result?: unknown } };
+/** Reads what came by WebSocket; undefined where it is no message. */
+const messageOf = (text: Uint8Array): Message | undefined => {
+  try {
+    const message = parseJson(text, JSON_OF_ANY_LENGTH);
+    return typeof message === "object" && message !== null ? (message as Message) : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 const follow = (url: string, params: readonly unknown[], onEvent: (result: unknown) => void): Promise<() => void> => {
   let socket: WebSocket;
   let ended = false;
@@ -104,10 +122,11 @@ const follow = (url: string, params: readonly unknown[], onEvent: (result: unkno
     let followed = false;
     const connect = () => {
       let subscription: unknown;
-      socket = new WebSocket(url);
+      socket = new WebSocket(url, { maxPayload: MAX_ANSWER_BYTES, perMessageDeflate: false });
       socket.on("open", () => socket.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "eth_subscribe", params })));
       socket.on("message", (text) => {
-        const message = JSON.parse(String(text)) as Answer & { params?: { subscription: unknown; result: unknown } };
+        const message = messageOf(text as Buffer);
+        if (!message) return socket.terminate();
         if (message.id === 1) {
           try {
             subscription = resultOf(message);
@@ -118,7 +137,7 @@ const follow = (url: string, params: readonly unknown[], onEvent: (result: unkno
           }
           followed = true;
           resolve(stop);
-        } else if (message.params?.subscription === subscription) onEvent(message.params?.result);
+        } else if (followed && message.params?.subscription === subscription) onEvent(message.params?.result);
       });
       socket.on("error", (error) => {
         // the first connection tells its caller; later ones are tried again

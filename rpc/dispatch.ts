@@ -1,18 +1,25 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { checkJson, JsonError, parseChecked } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
+import type { Account } from "../lib/spending.ts";
 import type { Turns } from "../lib/turns.ts";
 import {
   INTERNAL,
   INVALID_REQUEST,
   invalidParams,
+  LIMIT_EXCEEDED,
   NO_METHOD,
   PARSE,
+  REFUSED,
   RpcError,
   TOO_LARGE,
   toRpcError,
 } from "./errors.ts";
+import { createMeter, type Meter } from "./meter.ts";
 import type { Parser } from "./values.ts";
+import { writeJson } from "./write-json.ts";
 
-/** Who calls; subscriptions need one that can be written to. */
+/** A connection that stays open; subscriptions need one. */
 export interface Connection {
   /** Sends a notification; false once it is closed. */
   send(message: string): boolean;
@@ -20,23 +27,49 @@ export interface Connection {
   onClose(run: () => void): void;
 }
 
+/** Who calls, and on what terms. */
+export interface Caller {
+  readonly connection?: Connection | undefined;
+  /** Pays for what its calls compute. */
+  readonly account: Account;
+  /** Takes memory for an answer until it is sent; false where so much is not left. */
+  readonly hold: (bytes: number) => boolean;
+  /** May have the node keep something for it. */
+  readonly mayStore: boolean;
+}
+
+/** What a method learns of its call. */
+export interface Call {
+  readonly connection: Connection | undefined;
+  /** Waits for this call's turn of the thread, as Turns has it: to be asked about every millisecond of work. */
+  readonly turn: () => Promise<void>;
+}
+
 /** One RPC method. */
 export interface Method {
-  run(params: readonly unknown[], connection: Connection | undefined): unknown;
+  run(params: readonly unknown[], call: Call): unknown;
 }
 /** Methods by name. */
 export type Methods = Readonly<Record<string, Method>>;
+
+/** Methods that take of the operator's disk: not for web pages that the operator has not named. */
+export const STORING_METHODS: readonly string[] = [
+  "rolec_pin",
+  "rolec_unpin",
+  "rolec_placeOrder",
+  "rolec_putLotReceipts",
+];
 
 type Values<P extends readonly Parser<unknown>[]> = { [K in keyof P]: P[K] extends Parser<infer T> ? T : never };
 
 /** Makes a method of its parameters' parsers, in order. Too many parameters are refused. */
 export const method = <const P extends readonly Parser<unknown>[]>(
   parsers: P,
-  run: (args: Values<P>, connection: Connection | undefined) => unknown,
+  run: (args: Values<P>, call: Call) => unknown,
 ): Method => ({
-  run: (params, connection) => {
+  run: (params, call) => {
     if (params.length > parsers.length) invalidParams(`too many arguments, want at most ${parsers.length}`);
-    return run(parsers.map((parser, i) => parser(params[i], `argument ${i}`)) as Values<P>, connection);
+    return run(parsers.map((parser, i) => parser(params[i], `argument ${i}`)) as Values<P>, call);
   },
 });
 
@@ -51,17 +84,45 @@ export interface DispatchOptions {
   readonly maxBatchMs: number;
   /** Characters of one answer at most. */
   readonly maxResponse: number;
+  /** Milliseconds that a call waits at most where its caller has spent too much. */
+  readonly maxWaitMs: number;
 }
 
 type Id = string | number | null;
 const error = (id: Id, { code, message, data }: RpcError): string =>
   JSON.stringify({ jsonrpc: "2.0", id, error: data === undefined ? { code, message } : { code, message, data } });
 
+/** The refusal of a caller who has spent too much, before anything is read. */
+export const limitExceeded = (waitMs: number, id: Id = null): string =>
+  error(id, new RpcError(LIMIT_EXCEEDED, `limit exceeded: try again in ${Math.ceil(waitMs / 1_000)} s`));
+
+/** Waits until an account may spend, up to `maxWaitMs`. Gives the milliseconds that it still has to wait, 0 where none. */
+export const untilAllowed = async (account: Account, maxWaitMs: number): Promise<number> => {
+  const waitMs = account.waitMs();
+  if (waitMs === 0 || waitMs > maxWaitMs) return waitMs;
+  await sleep(waitMs, undefined, { ref: false });
+  return 0;
+};
+
 /** Makes what answers JSON-RPC 2.0 text: a request, a batch or neither. Gives undefined where nothing is to be sent. */
 export const createDispatch = (options: DispatchOptions) => {
-  const { methods, log, turns } = options;
+  const { methods, log, turns, maxResponse } = options;
 
-  const one = async (request: unknown, connection: Connection | undefined): Promise<string | undefined> => {
+  /** Waits for a turn that its account may have. Gives the milliseconds that are too long to wait, 0 where it has come. */
+  const begin = async (account: Account, meter: Meter): Promise<number> => {
+    for (let waitedMs = 0; ; ) {
+      await meter.turn();
+      // Others of the account may have spent meanwhile: they may have come all at once.
+      const waitMs = account.waitMs();
+      if (waitMs === 0) return 0;
+      meter.stop();
+      waitedMs += waitMs;
+      if (waitedMs > options.maxWaitMs) return waitMs;
+      await sleep(waitMs, undefined, { ref: false });
+    }
+  };
+
+  const one = async (request: unknown, caller: Caller, meter: Meter): Promise<string | undefined> => {
     if (typeof request !== "object" || request === null || Array.isArray(request))
       return error(null, new RpcError(INVALID_REQUEST, "invalid request: not an object"));
     const { jsonrpc, method: name, params, id: given } = request as Record<string, unknown>;
@@ -77,25 +138,45 @@ export const createDispatch = (options: DispatchOptions) => {
       return answer(new RpcError(NO_METHOD, `the method ${name.slice(0, 80)} does not exist/is not available`));
     try {
       if (params !== undefined && params !== null && !Array.isArray(params)) invalidParams("non-array args");
-      await turns.turn();
-      const result = await found.run((params as unknown[] | undefined | null) ?? [], connection);
-      return isNotification ? undefined : JSON.stringify({ jsonrpc: "2.0", id, result: result ?? null });
+      if (!caller.mayStore && STORING_METHODS.includes(name))
+        throw new RpcError(REFUSED, `${name} is not for pages of an origin that is not named by --rpc-origin`);
+      const waitMs = await begin(caller.account, meter);
+      if (waitMs > 0) return isNotification ? undefined : limitExceeded(waitMs, id);
+      const call = { connection: caller.connection, turn: meter.turn };
+      const result = await meter.run(() => found.run((params as unknown[] | undefined | null) ?? [], call));
+      if (isNotification) return undefined;
+      await meter.turn();
+      const hold = (chars: number): void => {
+        if (!caller.hold(chars)) throw new RpcError(TOO_LARGE, "too many answers wait to be taken: try again");
+      };
+      const head = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`;
+      return `${head}${await writeJson(result ?? null, { turn: meter.turn, hold, maxChars: maxResponse })}}`;
     } catch (thrown) {
       const known = toRpcError(thrown);
       if (known) return answer(known);
       log.error({ err: thrown, method: name }, "RPC method failed");
       return answer(new RpcError(INTERNAL, "internal error"));
+    } finally {
+      meter.stop();
     }
   };
 
-  return async (text: string, connection?: Connection): Promise<string | undefined> => {
+  return async (body: Uint8Array, caller: Caller): Promise<string | undefined> => {
+    const meter = createMeter(turns, caller.account);
     let request: unknown;
     try {
-      request = JSON.parse(text);
-    } catch {
-      return error(null, new RpcError(PARSE, "parse error: not JSON"));
+      const waitMs = await begin(caller.account, meter);
+      if (waitMs > 0) return limitExceeded(waitMs);
+      checkJson(body);
+      await meter.turn();
+      request = parseChecked(body);
+    } catch (thrown) {
+      if (!(thrown instanceof JsonError)) throw thrown;
+      return error(null, new RpcError(PARSE, `parse error: ${thrown.message}`));
+    } finally {
+      meter.stop();
     }
-    if (!Array.isArray(request)) return one(request, connection);
+    if (!Array.isArray(request)) return one(request, caller, meter);
     if (request.length === 0) return error(null, new RpcError(INVALID_REQUEST, "empty batch"));
     if (request.length > options.maxBatch)
       return error(null, new RpcError(INVALID_REQUEST, `batch of ${request.length}, at most ${options.maxBatch}`));
@@ -104,13 +185,13 @@ export const createDispatch = (options: DispatchOptions) => {
     const started = performance.now();
     for (const item of request) {
       const isLate = performance.now() - started > options.maxBatchMs;
-      if (isLate || size > options.maxResponse) {
+      if (isLate || size > maxResponse) {
         const id = (item as { id?: unknown } | null)?.id;
         const reason = isLate ? "the batch takes too long: ask for less at a time" : "response too large";
         if (typeof id === "string" || typeof id === "number") answers.push(error(id, new RpcError(TOO_LARGE, reason)));
         continue;
       }
-      const answer = await one(item, connection);
+      const answer = await one(item, caller, meter);
       if (answer !== undefined) {
         answers.push(answer);
         size += answer.length;

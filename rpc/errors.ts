@@ -24,6 +24,8 @@ export const INTERNAL = -32603;
 export const REFUSED = -32000;
 export const NOT_FOUND = -32001;
 export const TOO_LARGE = -32003;
+/** The caller has spent what it may (EIP-1474). */
+export const LIMIT_EXCEEDED = -32005;
 export const REVERTED = 3;
 
 /** Refuses a parameter. */

@@ -1,7 +1,7 @@
 import type { BlockHead } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { ChainView } from "./chain-view.ts";
-import { type Method, type Methods, method } from "./dispatch.ts";
+import { type Call, type Method, type Methods, method } from "./dispatch.ts";
 import { blockJson, receiptJson, transactionJson } from "./format.ts";
 import {
   type BlockId,
@@ -14,6 +14,9 @@ import {
   type Parser,
   smallQuantity,
 } from "./values.ts";
+
+/** Transactions that are written in one turn. */
+const PER_TURN = 64;
 
 const byHash: Parser<BlockId> = (value, name) => ({ hash: hash(value, name), requireCanonical: false });
 
@@ -38,16 +41,24 @@ export const blockMethods = (view: ChainView): Methods => {
     const block = place && store.head(place.block);
     return block && { block, index: place.index };
   };
-  const whole = (block: BlockHead, isFull: boolean) => {
+  const whole = async (block: BlockHead, isFull: boolean, turn: Call["turn"]) => {
     const size = store.encoded(block.hash)?.length ?? 0;
-    const transactions = isFull ? store.block(block.hash)?.body.transactions : store.transactionHashes(block.hash);
-    return blockJson(block, size, transactions ?? [], store.workShares(block.hash) ?? []);
+    const workShares = store.workShares(block.hash) ?? [];
+    if (!isFull) return blockJson(block, size, store.transactionHashes(block.hash) ?? [], workShares);
+    const written: unknown[] = [];
+    for (const [index, tx] of (store.block(block.hash)?.body.transactions ?? []).entries()) {
+      if (index % PER_TURN === 0) await turn();
+      written.push(transactionJson(tx, { block, index }));
+    }
+    return blockJson(block, size, written, workShares);
   };
 
   return {
     ...Object.fromEntries([
       ...both(["eth_getBlockByHash", "eth_getBlockByNumber"], (id) =>
-        method([id, optional(boolean, false)], ([which, isFull]) => known(which, (block) => whole(block, isFull))),
+        method([id, optional(boolean, false)], ([which, isFull], { turn }) =>
+          known(which, (block) => whole(block, isFull, turn)),
+        ),
       ),
       ...both(["eth_getBlockTransactionCountByHash", "eth_getBlockTransactionCountByNumber"], (id) =>
         method([id], ([which]) => known(which, ({ hash: of }) => hexNumber(store.rawTransactions(of)?.length ?? 0))),
@@ -73,14 +84,14 @@ export const blockMethods = (view: ChainView): Methods => {
       const firstLog = receipts.slice(0, place.index).reduce((sum, { logs }) => sum + logs.length, 0);
       return receiptJson(tx, receipts[place.index]!, place, firstLog);
     }),
-    eth_getBlockReceipts: method([blockId], async ([id]) => {
+    eth_getBlockReceipts: method([blockId], async ([id], { turn }) => {
       const block = view.block(id);
       if (!block) return null;
       const receipts = view.receipts(block.hash);
       const written: ReturnType<typeof receiptJson>[] = [];
       let firstLog = 0;
       for (const [index, tx] of block.body.transactions.entries()) {
-        if (index % 64 === 0) await view.turns.turn();
+        if (index % PER_TURN === 0) await turn();
         const receipt = receipts[index]!;
         written.push(receiptJson(tx, receipt, { block, index }, firstLog));
         firstLog += receipt.logs.length;

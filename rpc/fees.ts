@@ -66,7 +66,7 @@ export const feeMethods = (view: ChainView): Methods => {
     eth_maxPriorityFeePerGas: method([], () => hexNumber(suggestedTip())),
     eth_feeHistory: method(
       [count, blockNumber, optional(listOf(percentile, 100), [])],
-      async ([blocks, newest, percentiles]) => {
+      async ([blocks, newest, percentiles], { turn }) => {
         if (blocks === 0) invalidParams("block count of 0");
         if (percentiles.some((value, i) => i > 0 && value < percentiles[i - 1]!))
           invalidParams("percentiles must be in ascending order");
@@ -77,7 +77,7 @@ export const feeMethods = (view: ChainView): Methods => {
         const reward: string[][] = [];
         let spentMs = 0;
         for (const block of percentiles.length > 0 ? list : []) {
-          await view.turns.turn();
+          await turn();
           const started = performance.now();
           reward.push(rewards(view, block, percentiles));
           spentMs += performance.now() - started;

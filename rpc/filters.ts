@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Budget } from "../lib/budget.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { ChainView } from "./chain-view.ts";
-import { type Methods, method } from "./dispatch.ts";
+import { type Call, type Methods, method } from "./dispatch.ts";
 import { invalidParams, REFUSED, RpcError } from "./errors.ts";
 import type { Feed } from "./feed.ts";
 import type { LogJson } from "./format.ts";
@@ -86,10 +86,14 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
     filter.usedAt = now();
     return filter;
   };
-  const logsOf = async (matcher: LogMatcher, blocks: readonly { hash: Hash; removed: boolean }[]) => {
+  const logsOf = async (
+    matcher: LogMatcher,
+    blocks: readonly { hash: Hash; removed: boolean }[],
+    turn: Call["turn"],
+  ) => {
     const found: LogJson[] = [];
     for (const { hash, removed } of blocks) {
-      await view.turns.turn();
+      await turn();
       const block = view.header({ hash, requireCanonical: false });
       if (block) for (const log of matchingLogs(view, block, matcher, removed)) found.push(log);
       // what nobody fetched in time is dropped from its old end
@@ -104,7 +108,7 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
     }),
     eth_newBlockFilter: method([], () => add("blocks")),
     eth_newPendingTransactionFilter: method([], () => add("transactions")),
-    eth_getFilterChanges: method([text], ([id]) => {
+    eth_getFilterChanges: method([text], ([id], { turn }) => {
       const filter = use(id);
       const since = filter.next;
       if (filter.kind === "transactions") {
@@ -113,13 +117,13 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
       }
       filter.next = changes.end;
       const blocks = changes.from(since).slice(-MAX_CHANGES);
-      if (filter.logs) return logsOf(filter.logs.matcher, blocks);
+      if (filter.logs) return logsOf(filter.logs.matcher, blocks, turn);
       return blocks.filter(({ removed }) => !removed).map(({ hash }) => hash);
     }),
-    eth_getFilterLogs: method([text], ([id]) => {
+    eth_getFilterLogs: method([text], ([id], { turn }) => {
       const { logs } = use(id);
       if (!logs) throw new RpcError(REFUSED, "filter not found");
-      return findLogs(view, logs.filter);
+      return findLogs(view, logs.filter, turn);
     }),
     eth_uninstallFilter: method([text], ([id]) => remove(id)),
   };

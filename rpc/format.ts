@@ -63,17 +63,17 @@ export const headerJson = ({ hash, header, signature }: BlockHead) => ({
   signature,
 });
 
-/** Writes a block of `size` encoded bytes with its transactions, whole or as hashes. */
+/** Writes a block of `size` encoded bytes with its transactions, whole as transactionJson writes them, or as hashes. */
 export const blockJson = (
   block: BlockHead,
   size: number,
-  transactions: readonly (Transaction | Hash)[],
+  transactions: readonly unknown[],
   workShares: readonly WorkShare[],
 ) => ({
   ...headerJson(block),
   size: hexNumber(size),
   uncles: [],
-  transactions: transactions.map((tx, index) => (typeof tx === "string" ? tx : transactionJson(tx, { block, index }))),
+  transactions,
   workShares,
 });
 

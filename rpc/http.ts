@@ -12,24 +12,26 @@ export class HttpError extends Error {
   }
 }
 
-/** The name in a Host header, without port and brackets. */
+/** The name in a Host header, without port, brackets and the dot that may end it. */
 const hostName = (host: string): string => {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(host);
-  return bracketed ? bracketed[1]! : host.replace(/:\d+$/, "");
+  return (bracketed ? bracketed[1]! : host.replace(/:\d+$/, "").replace(/\.$/, "")).toLowerCase();
 };
+
+/** Tells whether a text is a host's name, with or without a port. */
+export const isHostOption = (text: string): boolean => /^[a-z0-9_]([a-z0-9_.-]{0,252})(:\d{1,5})?$/i.test(text);
 
 /**
- * Tells whether a Host header may be served: localhost, a literal address, or a name that the operator gave. A page that
- * rebinds its own name to 127.0.0.1 sends that name, and is refused.
+ * Makes what tells whether a Host header may be served: localhost, a literal address, or a name that the operator gave, in
+ * any letter case and at any port. A page that rebinds its own name to 127.0.0.1 sends that name, and is refused.
  */
-export const isHostAllowed = (host: string | undefined, names: readonly string[]): boolean => {
-  const name = hostName(host ?? "").toLowerCase();
-  return name === "localhost" || isIP(name) !== 0 || names.includes("*") || names.includes(name);
+export const hostGuard = (named: readonly string[]): ((host: string | undefined) => boolean) => {
+  const names = new Set(["localhost", ...named.map(hostName)]);
+  return (host) => {
+    const name = hostName(host ?? "");
+    return isIP(name) !== 0 || names.has(name);
+  };
 };
-
-/** Tells whether a page of this origin may read answers. No origin is no page. */
-export const isOriginAllowed = (origin: string | undefined, origins: readonly string[]): boolean =>
-  origin === undefined || origins.includes("*") || origins.includes(origin);
 
 const JSON_TYPES: readonly string[] = ["application/json", "application/json-rpc", "application/jsonrequest"];
 
@@ -38,31 +40,43 @@ export const isJsonType = (header: string | undefined): boolean =>
   JSON_TYPES.includes((header ?? "").split(";")[0]!.trim().toLowerCase());
 
 /**
- * Reads a body of at most `max` bytes, as they are allowed to be held, and ends the connection after `timeoutMs`. Throws HttpError
- * 413, and 503 where `hold` allows no more.
+ * Reads a body of at most `max` bytes, as they are allowed to be held. Throws HttpError 413, 408 after `timeoutMs`, and 503
+ * where `hold` allows no more; the rest is for the caller to leave unread.
  */
-export const readBody = async (
+export const readBody = (
   request: IncomingMessage,
   max: number,
   timeoutMs: number,
   hold: (bytes: number) => boolean = () => true,
-): Promise<Buffer> => {
-  if (Number(request.headers["content-length"] ?? 0) > max) throw new HttpError(413, "content length too large");
-  const chunks: Buffer[] = [];
-  let size = 0;
-  const timer = setTimeout(() => request.destroy(new HttpError(408, "the request takes too long")), timeoutMs);
-  try {
-    for await (const chunk of request) {
-      size += (chunk as Buffer).length;
-      if (size > max) throw new HttpError(413, "content length too large");
-      if (!hold((chunk as Buffer).length)) throw new HttpError(503, "too much is under way, try again");
-      chunks.push(chunk as Buffer);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  return Buffer.concat(chunks);
-};
+): Promise<Buffer> =>
+  new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => fail(new HttpError(408, "the request takes too long")), timeoutMs);
+    const leave = (): void => {
+      clearTimeout(timer);
+      request.off("data", onData).off("end", onEnd).off("error", fail).off("close", onClose);
+    };
+    const fail = (error: Error): void => {
+      leave();
+      request.on("error", () => undefined).pause();
+      reject(error);
+    };
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > max) fail(new HttpError(413, "content length too large"));
+      else if (!hold(chunk.length)) fail(new HttpError(503, "too much is under way, try again"));
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void => {
+      leave();
+      resolve(Buffer.concat(chunks));
+    };
+    const onClose = (): void => fail(new HttpError(400, "the request ends before its body"));
+    if (request.destroyed) onClose();
+    else if (Number(request.headers["content-length"] ?? 0) > max) fail(new HttpError(413, "content length too large"));
+    else request.on("data", onData).on("end", onEnd).on("error", fail).on("close", onClose);
+  });
 
 /** Bytes a second that a transfer has to reach in the long run, and the time that it has beside. */
 const MIN_BYTES_PER_SECOND = 16 * 1024;
@@ -71,20 +85,13 @@ const SLACK_MS = 60_000;
 /** Tells whether a transfer is so slow that it only keeps a place from others. */
 export const isTooSlow = (ms: number, bytes: number): boolean => ms > SLACK_MS + (1_000 * bytes) / MIN_BYTES_PER_SECOND;
 
-/** Groups connections by who they come from: an IPv4 address, or the 64 bits of IPv6 that one customer has. */
-export const peerOf = (address: string | undefined): string => {
-  const plain = (address ?? "").replace(/^::ffff:(?=\d+\.)/, "");
-  if (isIP(plain) !== 6) return plain;
-  const [head = "", tail] = plain.split("%")[0]!.split("::");
-  const groups = head.split(":").filter(Boolean);
-  const after = tail?.split(":").filter(Boolean).length ?? 0;
-  while (tail !== undefined && groups.length + after < 8) groups.push("0");
-  return `${groups.slice(0, 4).join(":")}::`;
+/** Refuses a request and ends its connection: what is left of its body is not waited for. */
+export const refuse = (response: ServerResponse, { status, message }: HttpError): void => {
+  if (response.headersSent || response.destroyed) return void response.destroy();
+  response.setHeader("connection", "close");
+  respond(response, status, `${message}\n`);
+  if (!response.req.complete) response.req.resume();
 };
-
-/** Tells whether an address is this machine's own. */
-export const isLoopback = (address: string | undefined): boolean =>
-  address === "::1" || /^(?:::ffff:)?127\./.test(address ?? "");
 
 /** Answers with text, or with nothing. */
 export const respond = (response: ServerResponse, status: number, body = "", type = "text/plain"): void => {

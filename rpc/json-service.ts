@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Log } from "../lib/log.ts";
+import { limitConnections } from "./connections.ts";
 import { HttpError, respond } from "./http.ts";
 
-const MAX_CONNECTIONS = 256;
+const CONNECTIONS = { maxConnections: 256, maxConnectionsOfAddress: 32, maxConnectionsOfLoopback: 192 };
 const MAX_IN_FLIGHT = 256;
 const IDLE_TIMEOUT_MS = 120_000;
 
@@ -47,7 +48,7 @@ export const createJsonService = ({ answer, host, port, requestTimeoutMs, log }:
     }
   };
   const server = createServer({ keepAlive: true }, (request, response) => void serve(request, response));
-  server.maxConnections = MAX_CONNECTIONS;
+  limitConnections(server, CONNECTIONS);
   server.requestTimeout = requestTimeoutMs;
   server.headersTimeout = requestTimeoutMs;
   server.keepAliveTimeout = IDLE_TIMEOUT_MS;

@@ -1,9 +1,9 @@
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import type { Log } from "../lib/log.ts";
+import { type ConnectionLimits, limitConnections } from "./connections.ts";
 
 /** Bounds of a server of lines of text. */
-export interface LineLimits {
-  readonly maxConnections: number;
+export interface LineLimits extends ConnectionLimits {
   readonly maxLineBytes: number;
   /** Lines of one connection in a second; a few seconds' worth may come at once. Who sends more waits: TCP holds it back. */
   readonly linesPerSecond: number;
@@ -124,7 +124,7 @@ export const createLineServer = (options: {
   };
 
   const server = createServer(serve);
-  server.maxConnections = limits.maxConnections;
+  limitConnections(server, limits);
   return {
     start: () =>
       new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Engine } from "../consensus/engine.ts";
 import { targetOf } from "../consensus/shares.ts";
 import { type Address, type Hash, type Hex, isHex, uint64 } from "../lib/bytes.ts";
+import { parseJson } from "../lib/json.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
@@ -13,6 +14,8 @@ import { type Job, nonce as nonceOf, packJob, rate as rateOf, type WorkDesk } fr
 /** Bounds of the Stratum server. */
 export const STRATUM_LIMITS = {
   maxConnections: 256,
+  maxConnectionsOfAddress: 64,
+  maxConnectionsOfLoopback: 192,
   maxLineBytes: 4_096,
   linesPerSecond: 64,
   idleMs: 600_000,
@@ -194,13 +197,14 @@ export const createStratum = (options: StratumOptions): LineServer => {
       return undefined;
     };
     const answer = async (line: string): Promise<void> => {
-      let request: { id?: unknown; method?: unknown; params?: unknown; jsonrpc?: unknown };
+      let parsed: unknown;
       try {
-        request = JSON.parse(line);
-      } catch {
-        return client.end(refusal("not JSON"));
+        parsed = parseJson(line);
+      } catch (error) {
+        return client.end(refusal((error as Error).message));
       }
-      if (typeof request !== "object" || request === null) return client.end(refusal("not a request"));
+      if (typeof parsed !== "object" || parsed === null) return client.end(refusal("not a request"));
+      const request: { id?: unknown; method?: unknown; params?: unknown; jsonrpc?: unknown } = parsed;
       const id = typeof request.id === "number" || typeof request.id === "string" ? request.id : null;
       const version = request.jsonrpc === "2.0" ? { jsonrpc: "2.0" } : {};
       try {

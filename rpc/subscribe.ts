@@ -16,8 +16,11 @@ export const MAX_SUBSCRIPTIONS = 128;
 /** Subscriptions of all connections: each block, each log, each waiting transaction goes to all who follow it. */
 const MAX_OF_KIND = { newHeads: 4_096, logs: 1_024, newPendingTransactions: 64, syncing: 4_096 } as const;
 type Kind = keyof typeof MAX_OF_KIND;
-/** Changes of the head whose logs may wait to be looked for; beyond them the oldest are not told. */
+/** Changes of the head that may wait to be told; beyond them the oldest are not. */
 const MAX_BEHIND = 64;
+
+/** Logs that are looked at, or followers that are written to, in one turn. */
+const PER_TURN = 64;
 
 interface Subscription {
   /** Sends an event that is JSON already. */
@@ -57,34 +60,41 @@ export const subscribeMethods = (view: ChainView, feed: Feed, values: Budget, lo
       log: placed.log,
       json: lazy(() => JSON.stringify(write(placed))),
     }));
-    for (const subscription of wanting) {
-      await view.turns.turn();
-      for (const each of logs) if (subscription.matcher!.fits(each.log)) subscription.push(each.json());
+    for (const subscription of wanting)
+      for (const [index, each] of logs.entries()) {
+        if (index % PER_TURN === 0) await view.turns.turn();
+        if (subscription.matcher!.fits(each.log)) subscription.push(each.json());
+      }
+  };
+  const tellHead = async (block: BlockHead): Promise<void> => {
+    const json = JSON.stringify(headerJson(block));
+    let told = 0;
+    for (const subscription of [...followers.newHeads]) {
+      if (told++ % PER_TURN === 0) await view.turns.turn();
+      subscription.push(json);
     }
   };
   const waiting: HeadChange[] = [];
   let isTelling = false;
-  /** Tells logs change by change, in turns with others. */
-  const tellLogs = async (): Promise<void> => {
+  /** Tells heads and logs change by change, in turns with others. */
+  const tell = async (): Promise<void> => {
     isTelling = true;
     for (let change = waiting.shift(); change; change = waiting.shift()) {
       for (const block of change.left) await tellLogsOf(block, true);
-      for (const block of change.joined) await tellLogsOf(block, false);
+      for (const block of change.joined) {
+        await tellHead(block);
+        await tellLogsOf(block, false);
+      }
     }
     isTelling = false;
   };
   feed.onHead((change) => {
-    if (followers.newHeads.size > 0)
-      for (const block of change.joined) {
-        const json = JSON.stringify(headerJson(block));
-        for (const subscription of followers.newHeads) subscription.push(json);
-      }
-    if (followers.logs.size === 0) return;
+    if (followers.newHeads.size + followers.logs.size === 0) return;
     if (waiting.push(change) > MAX_BEHIND) waiting.shift();
     if (!isTelling)
-      tellLogs().catch((error) => {
+      tell().catch((error) => {
         isTelling = false;
-        log.error({ err: error }, "logs were not told");
+        log.error({ err: error }, "a head was not told");
       });
   });
   feed.onTransaction((tx: Transaction) => {
@@ -108,7 +118,7 @@ export const subscribeMethods = (view: ChainView, feed: Feed, values: Budget, lo
     return found;
   };
   return {
-    eth_subscribe: method([text, any], ([name, argument], connection) => {
+    eth_subscribe: method([text, any], ([name, argument], { connection }) => {
       const subscriptions = subscriptionsOf(connection);
       if (!Object.hasOwn(MAX_OF_KIND, name)) return invalidParams(`no subscription "${name.slice(0, 40)}"`);
       const kind = name as Kind;
@@ -138,7 +148,7 @@ export const subscribeMethods = (view: ChainView, feed: Feed, values: Budget, lo
       if (kind === "syncing") setImmediate(() => subscription.push("false"));
       return id;
     }),
-    eth_unsubscribe: method([text], ([id], connection) => {
+    eth_unsubscribe: method([text], ([id], { connection }) => {
       const subscriptions = subscriptionsOf(connection);
       subscriptions.get(id)?.();
       return subscriptions.delete(id);

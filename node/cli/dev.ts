@@ -3,18 +3,21 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { devGenesis } from "../../chain/genesis.ts";
+import { endpoint } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { LOCAL_ORIGINS } from "../../rpc/origins.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
-import { diskOption, port, whole } from "./options.ts";
+import { type AccessFlags, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 import { serve } from "./serve.ts";
 
 const RLC = 10n ** 18n;
 
-interface DevFlags {
+interface DevFlags extends AccessFlags {
+  host: string;
   port: number;
   datadir?: string;
   accounts: number;
@@ -26,7 +29,10 @@ interface DevFlags {
 export const devCommand = (): Command =>
   diskOption(new Command("dev"))
     .description("start one node with one validator, timed blocks and funded accounts")
+    .option("--host <host>", "address that the RPC and Stratum listen on", host, "127.0.0.1")
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
+    .addOption(rpcHostName())
+    .addOption(rpcOrigin())
     .option("--datadir <folder>", "folder of the node (default: a fresh one for temporary files)")
     .option("--accounts <n>", "funded accounts", whole(1, 100), 10)
     .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
@@ -52,9 +58,15 @@ export const devCommand = (): Command =>
       const node = await started(
         startNode({
           datadir,
-          rpc: { host: "127.0.0.1", port: flags.port },
+          rpc: {
+            host: flags.host,
+            port: flags.port,
+            hostNames: flags.rpcHostName,
+            origins: flags.rpcOrigin,
+            openOrigins: LOCAL_ORIGINS,
+          },
+          stratum: flags.stratum === undefined ? undefined : { host: flags.host, port: flags.stratum },
           diskReserveMib: flags.diskReserve,
-          stratum: flags.stratum === undefined ? undefined : { host: "127.0.0.1", port: flags.stratum },
           log: createLog({ path: join(datadir, "node.log") }),
         }),
       );
@@ -69,7 +81,7 @@ export const devCommand = (): Command =>
         );
         print();
         print("Their keys are public: use them on this network alone.");
-        if (stratumPort !== undefined) print(`Stratum 127.0.0.1:${stratumPort}`);
+        if (stratumPort !== undefined) print(`Stratum ${endpoint(flags.host, stratumPort)}`);
         print(`chain id ${node.chainId}, RPC ${node.rpcUrl}, log ${join(datadir, "node.log")}. Ctrl-C stops.`);
       }
       await serve(node, stopped);

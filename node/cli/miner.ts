@@ -1,5 +1,6 @@
 import { availableParallelism, freemem, setPriority } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
+import { endpoint } from "../../lib/endpoint.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { startMiner } from "../miner/miner.ts";
 import { rpcSource, sizesOf } from "../miner/rpc-source.ts";
@@ -14,7 +15,7 @@ const LOWEST_PRIORITY = 19;
 /** A line about a node that does not answer, not one for each try. */
 const TROUBLE_MS = 10_000;
 
-const endpoint = (text: string): { host: string; port: number } => {
+const server = (text: string): { host: string; port: number } => {
   const parts = /^(?:stratum\+tcp:\/\/)?([^\s:/]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/.exec(text);
   const port = Number(parts?.[2]);
   if (!parts || port < 1 || port > 65_535)
@@ -34,7 +35,7 @@ export const minerCommand = (): Command =>
   new Command("miner")
     .description("mine work shares with this machine's processors, by a node's RPC or by Stratum")
     .option("--rpc <url>", `node that gives work (default: ${DEFAULT_NODE}); beside --stratum: that tells sizes`, url)
-    .option("--stratum <host:port>", "take work by EthereumStratum/1.0.0 instead", endpoint)
+    .option("--stratum <host:port>", "take work by EthereumStratum/1.0.0 instead", server)
     .option("--user <name>", "name for Stratum; a validator's address works for that validator", "rolec")
     .option("--threads <n>", "threads that search", whole(1, 128), Math.max(1, availableParallelism() - 1))
     .option(
@@ -57,7 +58,7 @@ export const minerCommand = (): Command =>
       const { stratum, user } = flags;
       const sizes = flags.rpc ? (epoch: number) => sizesOf(client, epoch) : undefined;
       const source = stratum ? stratumSource({ ...stratum, user, sizes, onTrouble }) : rpcSource(client, onTrouble);
-      const from = stratum ? `${stratum.host}:${stratum.port}` : (flags.rpc ?? DEFAULT_NODE);
+      const from = stratum ? endpoint(stratum.host, stratum.port) : (flags.rpc ?? DEFAULT_NODE);
       print(`mining with ${flags.threads} thread${flags.threads === 1 ? "" : "s"} for ${from}. Ctrl-C stops.`);
       const miner = startMiner({
         source,

@@ -2,21 +2,34 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
+import { endpoint, tcpMultiaddr } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { adoptGenesis } from "../genesis-file.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
 import type { ValidatorSource } from "../validator-source.ts";
-import { address, checkMultiaddr, diskOption, port, several, url, whole } from "./options.ts";
+import {
+  type AccessFlags,
+  address,
+  addressesToListen,
+  diskOption,
+  host,
+  multiaddrs,
+  port,
+  rpcHostName,
+  rpcOrigin,
+  url,
+  whole,
+} from "./options.ts";
 import { fail, print } from "./output.ts";
 import { serve } from "./serve.ts";
 
-interface NodeFlags {
+interface NodeFlags extends AccessFlags {
   datadir: string;
   genesis?: string;
   host: string;
   port: number;
-  p2pHost: string;
+  p2pHost?: string[];
   p2pPort: number;
   bootstrap?: string[];
   stratum?: number;
@@ -50,15 +63,21 @@ export const nodeCommand = (): Command =>
     .description("start a node from its folder; it validates where the folder holds validator.json")
     .requiredOption("--datadir <folder>", "folder with genesis.json")
     .option("--genesis <file>", "genesis document to put into a new folder")
-    .option("--host <host>", "address that the RPC listens on", "127.0.0.1")
+    .option("--host <host>", "address that the RPC listens on, like ::1 or 0.0.0.0", host, "127.0.0.1")
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
-    .option("--p2p-host <host>", "address that p2p listens on", "127.0.0.1")
+    .addOption(rpcHostName())
+    .addOption(rpcOrigin())
+    .option(
+      "--p2p-host <address>",
+      "address that p2p listens on, like 0.0.0.0; :: is of IPv6 alone (several may be given; default: 127.0.0.1)",
+      addressesToListen,
+    )
     .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
-    .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", several)
+    .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", multiaddrs)
     .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
-    .option("--stratum-host <host>", "address that Stratum listens on", "127.0.0.1")
+    .option("--stratum-host <host>", "address that Stratum listens on", host, "127.0.0.1")
     .option("--beneficiary <address>", "validator that miners work for (default: this node's own)", address)
-    .option("--announce <multiaddr>", "an address at which others reach this node, e.g. a router's", several)
+    .option("--announce <multiaddr>", "an address at which others reach this node, e.g. a router's", multiaddrs)
     .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
     .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
     .option("--keystores <folder>", "key files of the validators that this node works for, instead of validator.json")
@@ -68,15 +87,14 @@ export const nodeCommand = (): Command =>
     .option(
       "--doppelganger-epochs <n>",
       "epochs to listen, before signing, for another program that signs with the same keys; 0: none",
-      whole(0, 100),
-      2,
+      whole(0, 1_000),
+      8,
     )
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
       const genesis = join(datadir, "genesis.json");
-      for (const each of flags.bootstrap ?? []) checkMultiaddr(each);
       if (flags.genesis) adoptGenesis(datadir, flags.genesis);
       if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
       const node = await started(
@@ -84,9 +102,9 @@ export const nodeCommand = (): Command =>
           datadir,
           validators: sourceOf(flags),
           doppelgangerEpochs: flags.doppelgangerEpochs,
-          rpc: { host: flags.host, port: flags.port },
+          rpc: { host: flags.host, port: flags.port, hostNames: flags.rpcHostName, origins: flags.rpcOrigin },
           p2p: {
-            listen: [`/ip4/${flags.p2pHost}/tcp/${flags.p2pPort}`],
+            listen: (flags.p2pHost ?? ["127.0.0.1"]).map((address) => tcpMultiaddr(address, flags.p2pPort)),
             bootstrap: flags.bootstrap ?? [],
             announce: flags.announce ?? [],
           },
@@ -98,6 +116,6 @@ export const nodeCommand = (): Command =>
         }),
       );
       print(`RPC ${node.rpcUrl}`);
-      if (node.stratumPort !== undefined) print(`Stratum ${flags.stratumHost}:${node.stratumPort}`);
+      if (node.stratumPort !== undefined) print(`Stratum ${endpoint(flags.stratumHost, node.stratumPort)}`);
       await serve(node, stopped);
     });

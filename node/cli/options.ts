@@ -1,8 +1,11 @@
+import { isIP } from "node:net";
 import { multiaddr } from "@multiformats/multiaddr";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
 import { isHex } from "../../lib/bytes.ts";
 import { DEFAULT_RESERVE_MIB } from "../../lib/disk.ts";
+import { isHostOption } from "../../rpc/http.ts";
+import { isOriginOption } from "../../rpc/origins.ts";
 
 /** Parses a whole number within bounds, for commander. */
 export const whole =
@@ -61,14 +64,69 @@ export const amount = (flags: string, description: string, parse: (text: string)
 /** Gathers the values of an option that may be given several times. */
 export const several = (value: string, before: string[] = []): string[] => [...before, value];
 
-/** Checks an address of libp2p. Throws with what one looks like. */
-export const checkMultiaddr = (text: string): void => {
+/** What an address of a node may begin with. */
+const PLACES: readonly string[] = ["ip4", "ip6", "dns", "dns4", "dns6"];
+const isMultiaddr = (text: string): boolean => {
   try {
-    multiaddr(text);
+    const [place, transport] = multiaddr(text).getComponents();
+    if (place?.name === "dnsaddr") return true;
+    return PLACES.includes(place?.name ?? "") && transport?.name === "tcp";
   } catch {
-    throw new Error(`"${text}" is no address of a node, like /ip4/127.0.0.1/tcp/30303/p2p/12D3KooW…`);
+    return false;
   }
 };
+
+/** Gathers addresses of libp2p. */
+export const multiaddrs = (text: string, before: string[] = []): string[] => {
+  if (!isMultiaddr(text))
+    throw new InvalidArgumentError(
+      "an address of a node is expected, like /ip4/192.0.2.1/tcp/30303/p2p/12D3KooW… or /ip6/2001:db8::1/tcp/30303/p2p/12D3KooW…",
+    );
+  return several(text, before);
+};
+
+/** Parses a host to listen at: a name, or an IP address; an IPv6 address may stand in brackets. */
+export const host = (text: string): string => {
+  const bare = /^\[([0-9a-fA-F:.]+)\]$/.exec(text)?.[1] ?? text;
+  if (isIP(bare) === 0 ? !/^[a-zA-Z0-9]([a-zA-Z0-9.-]{0,252})$/.test(bare) : bare.includes("%"))
+    throw new InvalidArgumentError("a host is expected, like 127.0.0.1, ::1 or localhost");
+  return bare;
+};
+
+/** Parses an IP address to listen at. */
+export const addressToListen = (text: string): string => {
+  const address = host(text);
+  if (isIP(address) === 0) throw new InvalidArgumentError("an IP address is expected, like 0.0.0.0 or ::");
+  return address;
+};
+
+/** Gathers IP addresses to listen at. */
+export const addressesToListen = (text: string, before: string[] = []): string[] =>
+  several(addressToListen(text), before);
+
+const hostNames = (text: string, before: string[] = []): string[] => {
+  if (!isHostOption(text)) throw new InvalidArgumentError("a host name is expected, like rpc.example.org");
+  return several(text, before);
+};
+const webOrigins = (text: string, before: string[] = []): string[] => {
+  if (!isOriginOption(text))
+    throw new InvalidArgumentError("an origin is expected, like https://wallet.example, http://localhost:* or *");
+  return several(text, before);
+};
+
+/** What the options below yield. */
+export interface AccessFlags {
+  rpcHostName?: string[];
+  rpcOrigin?: string[];
+}
+/** Names under which an RPC is asked. */
+export const rpcHostName = (): Option =>
+  new Option("--rpc-host-name <name...>", "names under which the RPC may be asked, beside localhost").argParser(
+    hostNames,
+  );
+/** Pages that may call an RPC. */
+export const rpcOrigin = (): Option =>
+  new Option("--rpc-origin <origin...>", "web pages that may call the RPC: their origins, or *").argParser(webOrigins);
 
 /** Where commands find a node when none is named. */
 export const DEFAULT_NODE = process.env.ROLEC_NODE ?? "http://127.0.0.1:8545";

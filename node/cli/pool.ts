@@ -1,7 +1,7 @@
-import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Address, Hex } from "../../lib/bytes.ts";
+import { httpUrl, isLoopbackHost } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
@@ -13,7 +13,7 @@ import { createPool, signPoolOrder } from "../pool/owner.ts";
 import { createScheduler, NO_ENCLAVE, type SchedulerStatus } from "../pool/scheduler.ts";
 import { createPoolServer } from "../pool/server.ts";
 import { stopSignal } from "../stop.ts";
-import { address, amount, DEFAULT_NODE, port, privateKey, url, whole } from "./options.ts";
+import { address, amount, DEFAULT_NODE, host, port, privateKey, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, table } from "./output.ts";
 
 const NRLC = 10n ** 9n;
@@ -82,8 +82,6 @@ interface StartFlags {
   worker?: Address[];
   enclave: boolean;
 }
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 
 const start = (command: Command): Command =>
   command
@@ -92,7 +90,7 @@ const start = (command: Command): Command =>
     .requiredOption("--key <key>", "private key of the owner", privateKey)
     .requiredOption("--datadir <folder>", "folder of the scheduler")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
-    .option("--host <host>", "address that workers ask", "127.0.0.1")
+    .option("--host <host>", "address that workers ask", host, "127.0.0.1")
     .option("--port <port>", "port; 0 lets the system choose", port, 9545)
     .option("--worker <address>", "let in this worker alone (several may be given)", addresses)
     .option("--no-enclave", "do tasks that ask for an enclave without one: the workers' keys sign in its place")
@@ -104,7 +102,7 @@ const start = (command: Command): Command =>
         undefined,
       ]);
       if (owns !== owner) fail(`${owner} does not own pool ${pool}`);
-      if (!isLoopback(flags.host))
+      if (!isLoopbackHost(flags.host))
         log.warn("workers' messages travel in clear: only behind TLS or in a private network");
       const scheduler = createScheduler({
         privateKey: flags.key,
@@ -118,7 +116,7 @@ const start = (command: Command): Command =>
       const server = createPoolServer({ scheduler, host: flags.host, port: flags.port, log });
       const { port } = await server.start();
       scheduler.start();
-      print(`schedules pool ${pool} at http://${flags.host}:${port}${flags.enclave ? "" : ` (${NO_ENCLAVE})`}`);
+      print(`schedules pool ${pool} at ${httpUrl(flags.host, port)}${flags.enclave ? "" : ` (${NO_ENCLAVE})`}`);
       await stopped;
       await server.stop();
       await scheduler.stop();

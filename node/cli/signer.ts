@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
-import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { httpUrl, isLoopbackHost } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { adoptGenesis, openGenesis } from "../genesis-file.ts";
 import { createGuard } from "../signer/guard.ts";
@@ -10,7 +10,7 @@ import { openSlashingProtection } from "../slashing-protection.ts";
 import { stopSignal } from "../stop.ts";
 import { readOrMakeSecret } from "../validator-keystores.ts";
 import { openKeys, readValidatorSource, type ValidatorSource } from "../validator-source.ts";
-import { port } from "./options.ts";
+import { host, port } from "./options.ts";
 import { fail, print } from "./output.ts";
 
 interface SignerFlags {
@@ -23,9 +23,6 @@ interface SignerFlags {
   port: number;
   logLevel: string;
 }
-
-const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 
 const sourceOf = (flags: SignerFlags, datadir: string): ValidatorSource => {
   const { keystores, passwordFile } = flags;
@@ -42,7 +39,7 @@ export const signerCommand = (): Command =>
     .option("--keystores <folder>", "key files of the validators, instead of validator.json")
     .option("--password-file <file>", "their password")
     .option("--token-file <file>", "what nodes have to show; made where it is missing (default: token in the folder)")
-    .option("--host <host>", "address to listen on", "127.0.0.1")
+    .option("--host <host>", "address to listen on", host, "127.0.0.1")
     .option("--port <port>", "port; 0 lets the system choose", port, 9000)
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: SignerFlags) => {
@@ -57,7 +54,7 @@ export const signerCommand = (): Command =>
       const tokenFile = flags.tokenFile ?? join(datadir, "token");
       const { secret, isNew } = readOrMakeSecret(tokenFile, () => randomBytes(32).toString("base64url"));
       if (isNew) print(`made a token, in ${tokenFile}: nodes need a copy`);
-      if (!isLoopback(flags.host)) log.warn("requests travel in clear: only behind TLS or in a private network");
+      if (!isLoopbackHost(flags.host)) log.warn("requests travel in clear: only behind TLS or in a private network");
       const server = createSignerServer({
         guard: createGuard({ keys, genesis, genesisHash, protection, now: Date.now }),
         genesisHash,
@@ -67,7 +64,7 @@ export const signerCommand = (): Command =>
         log,
       });
       const { port } = await server.start();
-      print(`signs for ${keys.length} validators at http://${flags.host}:${port}`);
+      print(`signs for ${keys.length} validators at ${httpUrl(flags.host, port)}`);
       await stopped;
       await server.stop();
       await protection.close();

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { stopping, stopSignal } from "../stop.ts";
 import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
-import { diskOption, port, whole } from "./options.ts";
+import { type AccessFlags, addressToListen, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 
 /** Adds the options of a local network to a command. */
@@ -16,18 +16,24 @@ export const testnetOptions = (command: Command): Command =>
     .option("--miners <n>", "miners of work shares, each with one thread of the lowest priority", whole(0, 16), 0)
     .option("--accounts <n>", "funded accounts", whole(1, 100), 4)
     .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)")
+    .option("--host <host>", "address that the RPCs listen on", host, "127.0.0.1")
     .option("--port <port>", "first RPC port; the next free ones follow", port, 8545)
+    .addOption(rpcHostName())
+    .addOption(rpcOrigin())
+    .option("--p2p-host <address>", "address that p2p listens on", addressToListen, "127.0.0.1")
     .option("--p2p-port <port>", "first p2p port", port, 30303);
 
 /** What testnetOptions yields. */
-export interface TestnetFlags {
+export interface TestnetFlags extends AccessFlags {
   validators: number;
   workers: number;
   slots: number;
   miners: number;
   accounts: number;
   datadir?: string;
+  host: string;
   port: number;
+  p2pHost: string;
   p2pPort: number;
   diskReserve: number;
 }
@@ -39,7 +45,11 @@ export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
   slotsPerWorker: flags.slots,
   miners: flags.miners,
   accounts: flags.accounts,
+  rpcHost: flags.host,
   rpcPort: flags.port,
+  hostNames: flags.rpcHostName,
+  origins: flags.rpcOrigin,
+  p2pHost: flags.p2pHost,
   p2pPort: flags.p2pPort,
   diskReserveMib: flags.diskReserve,
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Command, Option } from "commander";
 import type { Address } from "../../lib/bytes.ts";
-import { type ValidatorKeys, validatorKeys, writeSecret } from "../folder.ts";
+import { type ValidatorKeys, validatorKeys, writeNewSecret } from "../folder.ts";
 import { blsPathOf, deriveValidator, newMnemonic, readSeed } from "../key-derivation.ts";
 import { lightKdf, openKeystore, readKeystoreFile, strongKdf, type UnlockedKey } from "../keystore.ts";
 import {
@@ -103,11 +103,12 @@ export const keysCommand = (): Command => {
     .description("write a validator's keys out in plain; the key files themselves are what other programs read")
     .requiredOption("--validator <address>", "whose", address)
     .requiredOption("--out <file>", "where they are written, readable by you alone")
-    .action(async (flags: FolderFlags & { validator: Address; out: string }) => {
+    .option("--force", "replace the file")
+    .action(async (flags: FolderFlags & { validator: Address; out: string; force?: boolean }) => {
       const all = await openKeystores(flags.keystores, readSecretFile(flags.passwordFile));
       const keys = all.find((each) => each.address === flags.validator);
       if (!keys) throw new Error(`${flags.keystores} has no keys of ${flags.validator}`);
-      writeSecret(flags.out, `${JSON.stringify(keys, null, 2)}\n`);
+      writeNewSecret(flags.out, `${JSON.stringify(keys, null, 2)}\n`, flags.force ?? false);
       print(`${flags.out} holds the keys in plain: two programs that sign with them get the validator slashed`);
     });
   command

@@ -3,7 +3,8 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Database } from "../../chain/db.ts";
 import type { Hash } from "../../lib/bytes.ts";
-import { writeSecret } from "../folder.ts";
+import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
+import { writeNewSecret } from "../folder.ts";
 import { openGenesis } from "../genesis-file.ts";
 import { exportInterchange, importInterchange, type NamedValidator, readInterchange } from "../slashing-interchange.ts";
 import { openProtectionDb } from "../slashing-protection.ts";
@@ -46,9 +47,9 @@ const readDocument = (path: string): unknown => {
   if (statSync(path).size > MAX_INTERCHANGE_BYTES)
     throw new Error(`${path} is larger than ${MAX_INTERCHANGE_BYTES} bytes`);
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch {
-    throw new Error(`${path} is not JSON`);
+    return parseJson(readFileSync(path), JSON_OF_ANY_LENGTH);
+  } catch (error) {
+    throw new Error(`${path} is ${(error as Error).message}`);
   }
 };
 
@@ -63,10 +64,11 @@ export const protectionCommand = (): Command => {
   const command = new Command("protection").description("carry what was signed from one program to another (EIP-3076)");
   shared(command.command("export"))
     .description("write what this node's validators signed; then never sign with them here again")
-    .action(async (file: string, flags: Flags) =>
+    .option("--force", "replace the file")
+    .action(async (file: string, flags: Flags & { force?: boolean }) =>
       withProtection(flags, async (db, genesisHash, validators) => {
         const interchange = exportInterchange(db, genesisHash, validators);
-        writeSecret(file, `${JSON.stringify(interchange, null, 2)}\n`);
+        writeNewSecret(file, `${JSON.stringify(interchange, null, 2)}\n`, flags.force ?? false);
         print(`${interchange.data.length} validators in ${file}`);
       }),
     );

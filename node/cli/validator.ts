@@ -6,7 +6,7 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { encodeCall } from "../../vm/abi.ts";
 import type { PowerRow } from "../demo.ts";
-import { readJson, type ValidatorKeys, validatorKeys, writeSecret } from "../folder.ts";
+import { readJson, type ValidatorKeys, validatorKeys, writeNewSecret } from "../folder.ts";
 import { openKeystores, readSecretFile } from "../validator-keystores.ts";
 import { readPlainKeys } from "../validator-source.ts";
 import { feesNow, transact } from "../wallet.ts";
@@ -63,9 +63,10 @@ export const validatorCommand = (): Command => {
     .command("new")
     .description("make the keys of a validator, in plain; `validator keys new` seals them")
     .requiredOption("--out <file>", "where they are written, readable by you alone")
-    .action((flags: { out: string }) => {
+    .option("--force", "replace the file, and the keys in it")
+    .action((flags: { out: string; force?: boolean }) => {
       const keys = validatorKeys();
-      writeSecret(flags.out, `${JSON.stringify(keys, null, 2)}\n`);
+      writeNewSecret(flags.out, `${JSON.stringify(keys, null, 2)}\n`, flags.force ?? false);
       print(`${keys.address}  ${flags.out}`);
     });
   command

@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { type EthashEpoch, ethashEpoch, seedHash } from "../../consensus/ethash/sizes.ts";
 import type { Hash } from "../../lib/bytes.ts";
+import { parseJson } from "../../lib/json.ts";
 import type { SearchJob } from "./search.ts";
 import type { WorkSource } from "./source.ts";
 
@@ -82,7 +83,7 @@ export const stratumSource = (options: StratumSourceOptions): WorkSource => {
       if (!stopped) onJob(job);
     };
     const take = (line: string): void => {
-      const message = JSON.parse(line) as Answer;
+      const message = parseJson(line) as Answer;
       const settle = typeof message.id === "number" ? waiting.get(message.id) : undefined;
       if (settle) settle(message);
       else if (message.method === "mining.set_difficulty") difficulty = Number(message.params?.[0]);

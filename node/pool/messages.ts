@@ -1,4 +1,5 @@
 import { type Address, concat, fromHex, type Hash, type Hex, isHex, utf8 } from "../../lib/bytes.ts";
+import { parseJson } from "../../lib/json.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { recoverCompact, signCompact } from "../../lib/secp256k1.ts";
 import { signedMessageHash } from "../../vm/market/signature.ts";
@@ -49,7 +50,7 @@ export const readAsk = (body: Uint8Array, signature: string): Ask => {
   };
   let json: Partial<Record<keyof Ask, unknown>>;
   try {
-    json = JSON.parse(Buffer.from(body).toString("utf8"));
+    json = parseJson(body) as typeof json;
   } catch {
     return fail("JSON");
   }

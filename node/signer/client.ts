@@ -3,7 +3,9 @@ import { voteMessage } from "../../consensus/finality.ts";
 import type { Signer } from "../../consensus/producer.ts";
 import { randaoMessage } from "../../consensus/proposer.ts";
 import { blsVerify } from "../../lib/bls.ts";
+import { gather } from "../../lib/byte-source.ts";
 import { type Hash, type Hex, isHex, toHex } from "../../lib/bytes.ts";
+import { parseJson } from "../../lib/json.ts";
 import { recoverCompact } from "../../lib/secp256k1.ts";
 import type { NamedValidator } from "../slashing-interchange.ts";
 import { MAX_VALIDATORS } from "../validator-keystores.ts";
@@ -22,18 +24,14 @@ export interface SignerClientOptions {
 type Fields = Readonly<Partial<Record<string, unknown>>>;
 
 /** Reads an answer of bounded size. */
-const readAnswer = async (response: Response): Promise<Fields> => {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > MAX_ANSWER_BYTES) throw new Error(`answers with more than ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
+const readAnswer = async ({ body, status }: Response): Promise<Fields> => {
+  const bytes = await gather(body, MAX_ANSWER_BYTES).catch((error: Error) => {
+    throw new Error(`answers with ${error.message}`);
+  });
   try {
-    return (JSON.parse(Buffer.concat(chunks).toString("utf8")) ?? {}) as Fields;
+    return (parseJson(bytes) ?? {}) as Fields;
   } catch {
-    throw new Error(`answers ${response.status} and no JSON`);
+    throw new Error(`answers ${status} and no JSON`);
   }
 };
 

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Hash, Hex } from "../../lib/bytes.ts";
+import { parseJson } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
 import { HttpError, readBody } from "../../rpc/http.ts";
 import { createJsonService, type JsonService } from "../../rpc/json-service.ts";
@@ -24,7 +25,7 @@ const digest = (text: string): Buffer => createHash("sha256").update(text).diges
 
 const parseRequest = (body: Buffer): Request => {
   try {
-    const json: unknown = JSON.parse(body.toString("utf8"));
+    const json = parseJson(body);
     if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Request;
   } catch {
     // said below

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { gather } from "../../lib/byte-source.ts";
 import { type Address, fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { Disk } from "../../lib/disk.ts";
+import { parseJson } from "../../lib/json.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
@@ -80,9 +82,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     }).catch((error: Error) => {
       throw new Error(`no answer from ${access.url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);
     });
-    if (Number(response.headers.get("content-length") ?? 0) > MAX_ANSWER_BYTES)
-      throw new Error(`${access.url} answers too much`);
-    const answer = (await response.json()) as { error?: string };
+    const bytes = await gather(response.body, MAX_ANSWER_BYTES).catch((error: Error) => {
+      throw new Error(`${access.url} answers with ${error.message}`);
+    });
+    const answer = (parseJson(bytes) ?? {}) as { error?: string };
     if (!response.ok) throw new Error(`${access.url}: ${answer.error ?? response.status}`);
     return answer;
   };

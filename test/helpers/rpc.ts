@@ -1,4 +1,4 @@
-import { request } from "node:http";
+import { type Agent, request } from "node:http";
 import { memoryDb } from "../../chain/db.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { createEngine } from "../../consensus/engine.ts";
@@ -57,12 +57,19 @@ export const startRpc = async (
 /** Sends one raw HTTP request; headers may lie. */
 export const raw = (
   port: number,
-  options: { method?: string; path?: string; headers?: Record<string, string>; body?: string | Buffer },
+  options: { method?: string; path?: string; headers?: Record<string, string>; body?: string | Buffer; agent?: Agent },
 ): Promise<{ status: number; body: string; headers: Record<string, unknown> }> =>
   new Promise((resolve, reject) => {
-    const { method = "POST", path = "/", headers = {}, body = "" } = options;
+    const { method = "POST", path = "/", headers = {}, body = "", agent } = options;
     const sent = request(
-      { host: "127.0.0.1", port, method, path, headers: { "content-type": "application/json", ...headers } },
+      {
+        host: "127.0.0.1",
+        port,
+        method,
+        path,
+        headers: { "content-type": "application/json", ...headers },
+        ...(agent ? { agent } : {}),
+      },
       (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk) => chunks.push(chunk));

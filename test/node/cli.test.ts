@@ -187,7 +187,7 @@ t.test("a genesis document is kept once it is known to be good, and never exchan
   await refused(["node", "--datadir", other, "--genesis", genesis], /is of another network than/);
   await refused(
     ["node", "--datadir", other, "--bootstrap", "garbage"],
-    /"garbage" is no address of a node, like \/ip4/,
+    /'garbage' is invalid. an address of a node is expected, like \/ip4/,
   );
   await refused(["node", "--datadir", other, "--log-level", "nonsense"], /no log level "nonsense": trace, debug/);
   await refused(["genesis", "new", "--out", "/proc/x"], /folder \/proc\/x.* is not made/);

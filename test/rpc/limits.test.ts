@@ -4,8 +4,8 @@ import { WebSocket } from "ws";
 import { bloomOf } from "../../chain/receipt.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { type Hash, toHex, word } from "../../lib/bytes.ts";
+import { isLoopback, peerOf } from "../../rpc/connections.ts";
 import { method } from "../../rpc/dispatch.ts";
-import { isLoopback, peerOf } from "../../rpc/http.ts";
 import { logMatcher } from "../../rpc/logs.ts";
 import type { RpcServerOptions } from "../../rpc/server.ts";
 import type { LogFilter } from "../../rpc/values.ts";
@@ -149,8 +149,8 @@ t.test("the rest of a batch that takes too long is refused, item by item", async
 });
 
 t.test("requests of all connections hold so many bytes together", async (t) => {
-  const node = await start(t, { limits: { maxBytesInFlight: 2_000 } });
-  const large = call("web3_sha3", [`0x${"00".repeat(2_000)}`]);
+  const node = await start(t, { limits: { maxBytesInFlight: 8_000 } });
+  const large = call("web3_sha3", [`0x${"00".repeat(4_000)}`]);
   t.match(await raw(node.port, { body: large }), { status: 503, body: /too much is under way/ });
   t.match(await raw(node.port, { body: call("eth_chainId") }), { status: 200, body: /0x12da0/ });
   const socket = await open(node.port);

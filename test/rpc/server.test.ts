@@ -85,15 +85,22 @@ t.test("a batch is answered item by item, a notification not at all", async (t) 
 });
 
 t.test("a body that is too large, deep or of another type does not harm", async (t) => {
-  t.equal((await raw(node.port, { body: Buffer.alloc(5 * 1024 * 1024 + 1, " ") })).status, 413);
+  const tooLarge = Buffer.alloc(2 * 1024 * 1024 + 1, " ");
+  t.equal((await raw(node.port, { body: tooLarge })).status, 413);
   const chunked = { "transfer-encoding": "chunked" };
-  t.equal((await raw(node.port, { headers: chunked, body: Buffer.alloc(5 * 1024 * 1024 + 1, " ") })).status, 413);
-  const deep = `${"[".repeat(1_000_000)}${"]".repeat(1_000_000)}`;
-  t.equal((await ask(deep)).json[0].error.code, -32600);
-  const inside = `{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[${deep}]}`;
-  t.equal((await ask(inside)).json.error.code, -32602);
-  const nested = `${'{"a":'.repeat(500_000)}1${"}".repeat(500_000)}`;
-  t.equal((await ask(`{"jsonrpc":"2.0","id":1,"method":"eth_call","params":[${nested}]}`)).json.error.code, -32602);
+  t.equal((await raw(node.port, { headers: chunked, body: tooLarge })).status, 413);
+  const deep = (open: string, close: string, levels: number) => `${open.repeat(levels)}1${close.repeat(levels)}`;
+  const inside = (text: string) => `{"jsonrpc":"2.0","id":1,"method":"eth_getLogs","params":[${text}]}`;
+  const isRefused = async (body: string, message: RegExp) =>
+    t.match((await ask(body)).json.error, { code: -32700, message });
+  await isRefused(deep("[", "]", 1_000_000), /more than 64 levels deep/);
+  await isRefused("[".repeat(2_000_000), /more than 64 levels deep/);
+  await isRefused(inside(deep("[", "]", 63)), /more than 64 levels deep/);
+  await isRefused(inside(deep('{"a":', "}", 300_000)), /more than 64 levels deep/);
+  await isRefused(`[${"{},".repeat(600_000)}{}]`, /more than 65536 items/);
+  await isRefused(`{${'"a":1,'.repeat(20_000)}"b":2}`, /more than 16384 fields/);
+  for (const shallow of [deep("[", "]", 62), deep('{"fromBlock":', "}", 62), `"${'[\\"{'.repeat(300)}"`])
+    t.equal((await ask(inside(shallow))).json.error.code, -32602, "brackets in text do not count");
   t.equal((await raw(node.port, { headers: { "content-type": "text/plain" }, body: "{}" })).status, 415);
   t.equal(
     (await raw(node.port, { headers: { "content-type": "application/json; charset=utf-8" }, body: "[]" })).status,
@@ -145,7 +152,9 @@ t.test("WebSocket answers requests and batches, and drops who sends too much", a
   socket.send(JSON.stringify(call("eth_subscribe", ["nothing"])));
   t.equal(JSON.parse(await next()).error.code, -32602);
   const closed = new Promise<number>((resolve) => socket.on("close", resolve));
-  socket.send(" ".repeat(5 * 1024 * 1024 + 1));
+  socket.send("[".repeat(2 * 1024 * 1024));
+  t.match(JSON.parse(await next()).error, { code: -32700, message: /64 levels/ });
+  socket.send(" ".repeat(2 * 1024 * 1024 + 1));
   t.equal(await closed, 1009);
   t.equal((await ask(call("eth_subscribe", ["newHeads"]))).json.error.code, -32601, "not over HTTP");
 });

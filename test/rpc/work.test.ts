@@ -88,15 +88,17 @@ t.test("rates that miners tell add up until they are old", async (t) => {
   await stop();
 });
 
+const CALL = { connection: undefined, turn: () => Promise.resolve() };
+
 t.test("a node without a validator has no work to give, and says what it lacks", async (t) => {
   const { client, engine, validator, stop } = await startRpc([], {}, EASY_WORK);
   t.equal(await client.call("eth_coinbase"), validator.address);
   const desk = createWorkDesk({ engine });
   for (const name of ["eth_getWork", "eth_coinbase"])
-    t.throws(() => desk.methods[name]!.run([], undefined), { code: -32000, message: /--beneficiary/ });
+    t.throws(() => desk.methods[name]!.run([], CALL), { code: -32000, message: /--beneficiary/ });
   const stranger: Hex = `0x${"ab".repeat(20)}`;
   const wrong = createWorkDesk({ engine, beneficiary: stranger });
-  t.throws(() => wrong.methods.eth_getWork!.run([], undefined), { code: -32000, message: /no validator/ });
+  t.throws(() => wrong.methods.eth_getWork!.run([], CALL), { code: -32000, message: /no validator/ });
   await stop();
 });
 

@@ -1,4 +1,5 @@
 import { CID } from "multiformats/cid";
+import { parseJson } from "../../lib/json.ts";
 import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
 import { isFileName } from "./task.ts";
@@ -100,9 +101,9 @@ export const parseParams = (text: string): JobParams => {
   if (text.trim() === "") return { args: [], inputs: [] };
   let document: unknown;
   try {
-    document = JSON.parse(text);
-  } catch {
-    refuse("parameters are not JSON");
+    document = parseJson(text);
+  } catch (error) {
+    refuse(`parameters are ${(error as Error).message}`);
   }
   if (typeof document !== "object" || document === null || Array.isArray(document))
     return refuse("parameters are not a JSON object");

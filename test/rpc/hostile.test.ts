@@ -1,0 +1,317 @@
+import { Agent } from "node:http";
+import { connect } from "node:net";
+import { Worker } from "node:worker_threads";
+import t, { type Test } from "tap";
+import { WebSocket } from "ws";
+import { createSpending } from "../../lib/spending.ts";
+import { createTurns } from "../../lib/turns.ts";
+import { createClients } from "../../rpc/clients.ts";
+import { type Method, method } from "../../rpc/dispatch.ts";
+import { RPC_ALLOWANCES, RPC_LIMITS } from "../../rpc/limits.ts";
+import { createMeter } from "../../rpc/meter.ts";
+import type { RpcServerOptions } from "../../rpc/server.ts";
+import { writeJson } from "../../rpc/write-json.ts";
+import { raw, startRpc } from "../helpers/rpc.ts";
+import { watchStretches } from "../helpers/stretches.ts";
+
+const start = async (t: Test, options: Partial<RpcServerOptions> = {}) => {
+  const node = await startRpc([], options);
+  t.teardown(() => node.stop());
+  return node;
+};
+const call = (name: string, params: unknown = [], id: unknown = 1) =>
+  JSON.stringify({ jsonrpc: "2.0", id, method: name, params });
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Keeps the thread busy. */
+const spin = (ms: number): void => {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+};
+const open = async (port: number): Promise<WebSocket> => {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`);
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  return socket;
+};
+const next = (socket: WebSocket) =>
+  new Promise<string>((resolve) => socket.once("message", (data) => resolve(String(data))));
+/** Sends bytes as they are and gives what comes until the connection ends. */
+const send = (port: number, text: string): Promise<string> =>
+  new Promise((resolve) => {
+    let answer = "";
+    const socket = connect(port, "127.0.0.1", () => socket.write(text));
+    socket.on("data", (data) => {
+      answer += data;
+    });
+    socket.on("error", () => undefined);
+    socket.on("close", () => resolve(answer));
+  });
+
+/** Another thread that sends a body over and over, by HTTP and WebSocket on several connections. */
+const ATTACKER = `
+  const { workerData: { port, bodies, rounds }, parentPort } = require("node:worker_threads");
+  const http = require("node:http");
+  const { WebSocket } = require("ws");
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
+  const answers = {};
+  const count = (what) => { answers[what] = (answers[what] ?? 0) + 1; };
+  const post = (body) => new Promise((resolve) => {
+    const sent = http.request({ port, host: "127.0.0.1", agent, method: "POST", headers: { "content-type": "application/json", "content-length": body.length } }, (response) => {
+      let text = "";
+      response.on("data", (data) => { text += data; });
+      response.on("end", () => { count(response.statusCode + " " + (/"code":(-?\\d+)/.exec(text)?.[1] ?? "")); resolve(); });
+    });
+    sent.on("error", () => { count("ended"); resolve(); });
+    sent.end(body);
+  });
+  const socket = new WebSocket("ws://127.0.0.1:" + port);
+  const ask = (body) => new Promise((resolve) => {
+    if (body.length > 2 * 1024 * 1024) return resolve();
+    socket.once("message", (text) => { count("ws " + (/"code":(-?\\d+)/.exec(String(text))?.[1] ?? "")); resolve(); });
+    socket.send(body.toString());
+  });
+  socket.on("open", async () => {
+    const made = bodies.map(([head, piece, count, tail]) => Buffer.from(head + piece.repeat(count) + tail));
+    for (let i = 0; i < rounds; i++) for (const body of made) await Promise.all([post(body), post(body), post(body), ask(body)]);
+    socket.close();
+    agent.destroy();
+    parentPort.postMessage(answers);
+  });
+`;
+
+t.test("no body holds the thread for long, however deep or many its parts are", async (t) => {
+  const node = await start(t);
+  const fields = Array.from({ length: 16_000 }, (_, i) => `"key ${i}":0`).join(",");
+  const bodies = [
+    ["", "[", 5_200_000, ""],
+    ["", "[", 2_000_000, ""],
+    [call("eth_getLogs", []).slice(0, -2), "[", 1_000_000, "]".repeat(1_000_000)],
+    ["", '{"a":', 400_000, ""],
+    ["[", "{},", 690_000, "{}]"],
+    ["[", "[],", 32_000, "[]]"],
+    [`[{${fields}},"`, "ab", 850_000, '"]'],
+    [`["`, "\\u0041", 340_000, '"]'],
+  ];
+  // what is compiled at first does not count
+  const rounds = 2;
+  const attack = async (rounds: number) => {
+    const attacker = new Worker(ATTACKER, { eval: true, workerData: { port: node.port, bodies, rounds } });
+    return new Promise<Record<string, number>>((resolve, reject) =>
+      attacker.once("message", resolve).once("error", reject),
+    );
+  };
+  await attack(1);
+  const watch = watchStretches();
+  const answers = await attack(rounds);
+  const most = watch.stop();
+  t.ok(most < 80, `at most ${most.toFixed(0)} ms of processor time at a stretch`);
+  t.comment(`${most.toFixed(0)} ms, ${JSON.stringify(answers)}`);
+  t.ok((answers["413 "] ?? 0) + (answers.ended ?? 0) >= 3 * rounds, "the body of 5.2 MB");
+  t.equal(answers["200 -32700"], 3 * 4 * rounds);
+  t.equal(answers["ws -32700"], 4 * rounds);
+  t.equal((await raw(node.port, { body: call("eth_chainId") })).status, 200);
+});
+
+const busy = (ms: number): Method => method([], () => spin(ms));
+const TIGHT = { ...RPC_ALLOWANCES, local: { perSecond: 100, burst: 50 } };
+
+t.test("who has spent too much is refused before its request is read, and others are served", async (t) => {
+  const node = await start(t, { methods: { busy: busy(200) }, allowances: TIGHT, limits: { maxWaitMs: 300 } });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.teardown(() => agent.destroy());
+  t.match(await raw(node.port, { body: call("busy"), agent }), { status: 200, body: /"result":null/ });
+  t.match(await raw(node.port, { method: "GET", path: "/health", agent }), { status: 200 });
+  t.match(await raw(node.port, { body: call("eth_chainId"), agent }), {
+    status: 429,
+    headers: { "retry-after": /^[12]$/ },
+    body: /^\{"jsonrpc":"2.0","id":null,"error":\{"code":-32005,"message":"limit exceeded: try again in [12] s"\}\}$/,
+  });
+  t.match(await raw(node.port, { body: call("eth_chainId") }), { status: 200, body: /0x12da0/ });
+
+  const socket = await open(node.port);
+  socket.send(call("busy"));
+  await next(socket);
+  socket.send(call("eth_chainId"));
+  t.match(JSON.parse(await next(socket)), { id: null, error: { code: -32005 } });
+  socket.terminate();
+
+  const batch = `[${Array.from({ length: 5 }, (_, id) => call("busy", [], id)).join(",")}]`;
+  const items = JSON.parse((await raw(node.port, { body: batch, agent: new Agent() })).body);
+  t.match(items[0], { id: 0, result: null });
+  t.match(items[4], { id: 4, error: { code: -32005 } });
+  t.equal(items.length, 5);
+});
+
+t.test("who asks one thing after another becomes slower and is never refused", async (t) => {
+  const allowances = { ...RPC_ALLOWANCES, local: { perSecond: 200, burst: 20 } };
+  const node = await start(t, { methods: { busy: busy(20) }, allowances });
+  const started = performance.now();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.teardown(() => agent.destroy());
+  for (let i = 0; i < 12; i++) t.equal((await raw(node.port, { body: call("busy"), agent })).status, 200);
+  t.ok(performance.now() - started > 900, "240 ms of work at 200 a second");
+});
+
+t.test("requests that come all at once on one connection are counted as they are run", async (t) => {
+  let runs = 0;
+  const busy = method([], () => {
+    runs += 1;
+    spin(30);
+  });
+  const node = await start(t, { methods: { busy }, allowances: TIGHT, limits: { maxWaitMs: 300 } });
+  const body = call("busy");
+  const request = (more: string) =>
+    `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${more}content-length: ${body.length}\r\n\r\n${body}`;
+  const answers = await send(node.port, `${request("").repeat(100)}${request("connection: close\r\n")}`);
+  t.ok(runs < 20, `${runs} of 101 ran`);
+  t.ok(answers.split("-32005").length > 80, "the others are told why not");
+});
+
+t.test("an address of the network has one account and one share of memory, a local connection its own", (t) => {
+  const limits = { ...RPC_LIMITS, maxBytesInFlight: 1_000, maxBytesOfClient: 600, smallBytes: 100 };
+  const clients = createClients(limits, RPC_ALLOWANCES);
+  const socketOf = (remoteAddress: string) => ({ remoteAddress, once: () => undefined }) as never;
+  const of = (address: string) => clients.of(socketOf(address));
+  const [first, second] = [of("192.0.2.1"), of("192.0.2.1")];
+  first.account.spend(20_000);
+  t.ok(second.account.waitMs() > 0);
+  t.equal(of("192.0.2.2").account.waitMs(), 0);
+  t.ok(of("2001:db8::1").account.waitMs() === 0);
+  of("2001:db8::1").account.spend(20_000);
+  t.ok(of("2001:db8::2").account.waitMs() > 0, "of the same /64");
+  of("127.0.0.1").account.spend(60_000);
+  t.equal(of("127.0.0.1").account.waitMs(), 0);
+
+  const [large, other, small] = [first.hold(), second.hold(), of("192.0.2.2").hold()];
+  t.ok(large.take(500));
+  t.notOk(other.take(150), "more than the address may have");
+  t.notOk(small.take(300), "what is large leaves a quarter of all");
+  t.ok(small.take(90));
+  large.give(400);
+  t.ok(other.take(400));
+  other.free();
+  large.free();
+  t.ok(of("192.0.2.3").hold().take(600));
+  t.end();
+});
+
+t.test("an account pays for what is computed, not for what is waited for", async (t) => {
+  const spending = createSpending({ ...RPC_ALLOWANCES, nowMs: () => 0 });
+  const account = spending.account(undefined, RPC_ALLOWANCES.local);
+  const meter = createMeter(createTurns(), account);
+  await meter.turn();
+  await meter.run(async () => {
+    spin(10);
+    await sleep(200);
+  });
+  t.ok(account.spent() >= 10 && account.spent() < 150, `${account.spent()}`);
+  const before = account.spent();
+  await meter.turn();
+  await meter.run(async () => {
+    for (let i = 0; i < 5; i++) {
+      await meter.turn();
+      spin(10);
+    }
+  });
+  t.ok(account.spent() - before >= 50, `${account.spent() - before}`);
+});
+
+t.test("a request that comes slowly ends with 408", async (t) => {
+  const node = await start(t, { limits: { requestTimeoutMs: 100, headersTimeoutMs: 500 } });
+  const head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+  t.match(await send(node.port, `${head}content-length: 100\r\n\r\n{`), /^HTTP\/1.1 408 Request Timeout/);
+  t.match(await send(node.port, `${head}transfer-encoding: chunked\r\n\r\n1\r\n{\r\n`), /^HTTP\/1.1 408/);
+  t.match(await send(node.port, head), /^HTTP\/1.1 408/);
+  t.match(await send(node.port, ""), /^HTTP\/1.1 408/);
+  const many = `${head}${Array.from({ length: 20 }, (_, i) => `x-${i}: ${"y".repeat(1_000)}\r\n`).join("")}\r\n`;
+  t.match(await send(node.port, many), /^HTTP\/1.1 431/);
+});
+
+t.test("a batch of large answers holds no more than its client may, and answers each item", async (t) => {
+  const big = method([], () => "x".repeat(100_000));
+  const node = await start(t, { methods: { big }, limits: { maxBytesOfClient: 2_000_000 } });
+  const batch = `[${Array.from({ length: 1_000 }, (_, id) => call("big", [], id)).join(",")}]`;
+  const items = JSON.parse((await raw(node.port, { body: batch })).body) as { id: number; error?: { code: number } }[];
+  t.same(
+    items.map(({ id }) => id),
+    Array.from({ length: 1_000 }, (_, id) => id),
+  );
+  const whole = items.filter(({ error }) => !error);
+  t.ok(whole.length >= 15 && whole.length <= 20, `${whole.length} answers`);
+  t.ok(items.every(({ error }) => !error || error.code === -32003));
+  t.match(await node.client.call("big"), /^x+$/, "and it is given back");
+});
+
+t.test("who does not read large answers takes no room from small ones", async (t) => {
+  const big = method([], () => "x".repeat(8_000_000));
+  const limits = { maxBytesInFlight: 32_000_000, writeTimeoutMs: 60_000 };
+  const node = await start(t, { methods: { big }, limits });
+  const body = call("big");
+  const request = `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const slow = Array.from({ length: 8 }, () => {
+    const socket = connect(node.port, "127.0.0.1");
+    socket.on("error", () => undefined).pause();
+    socket.write(request);
+    return socket;
+  });
+  await sleep(500);
+  t.match(await raw(node.port, { body }), { status: 200, body: /-32003/ });
+  for (let i = 0; i < 20; i++)
+    t.match(await raw(node.port, { body: call("eth_chainId") }), { status: 200, body: /0x/ });
+  for (const socket of slow) socket.destroy();
+  let last = "";
+  for (let i = 0; i < 100 && !/xxx/.test(last); i++) {
+    await sleep(20);
+    last = (await raw(node.port, { body })).body;
+  }
+  t.match(last, /xxx/, "what they held is given back");
+});
+
+t.test("who does not read events is dropped, at its own bound or where all have left too much", async (t) => {
+  const flood = method([], async (_, { connection }) => {
+    let sent = 0;
+    for (; sent < 300 && connection!.send(`"${"x".repeat(100_000)}"`); sent++) await sleep(1);
+    return sent;
+  });
+  const own = await start(t, { methods: { flood } });
+  const slow = await open(own.port);
+  const ended = new Promise((resolve) => slow.once("close", resolve));
+  slow.pause();
+  slow.send(call("flood"));
+  await sleep(800);
+  slow.resume();
+  await ended;
+
+  const node = await start(t, { methods: { flood }, limits: { maxBytesInFlight: 4_000_000, maxUnsentBytes: 1e9 } });
+  const [idle, reading] = [await open(node.port), await open(node.port)];
+  const gone = new Promise((resolve) => idle.once("close", resolve));
+  idle.pause();
+  idle.send(call("flood"));
+  const done = new Promise<number>((resolve) =>
+    reading.on("message", (data) => {
+      const text = String(data);
+      if (text.startsWith("{")) resolve(JSON.parse(text).result);
+    }),
+  );
+  reading.send(call("flood"));
+  t.equal(await done, 300, "who reads gets all");
+  idle.resume();
+  await gone;
+});
+
+t.test("a long list is written as JSON.stringify writes it, in turns", async (t) => {
+  let turns = 0;
+  let held = 0;
+  const options = {
+    turn: async () => void turns++,
+    hold: (chars: number) => {
+      held += chars;
+    },
+    maxChars: 1_000_000,
+  };
+  const items = Array.from({ length: 1_000 }, (_, i) => ({ i, text: `"${i}"`, none: undefined }));
+  const cases: unknown[] = [null, 1, "a", [], {}, [1, [2]], items, { a: 1, b: items, c: undefined, d: { items } }];
+  for (const value of cases) t.equal(await writeJson(value, options), JSON.stringify(value));
+  t.equal(turns, 14);
+  t.ok(held > 50_000);
+  await t.rejects(writeJson(items, { ...options, maxChars: 5_000 }), { code: -32003 });
+});
