@@ -16,7 +16,7 @@ export const makeLargeBlocks = async (testnet: Testnet): Promise<void> => {
   const minedOf = async (address: string) =>
     Number(await testnet.client.call("eth_getTransactionCount", [address, "latest"]));
   for (let block = 1; block <= BLOCKS; block++) {
-    for (const { address, privateKey } of senders) {
+    for (const { privateKey } of senders) {
       for (let i = 0; i < PER_SENDER; i++) {
         const tx = signTransaction(
           {
