@@ -51,6 +51,9 @@ const INTEGERS: Record<string, readonly [least: number, most: number]> = {
   slotsPerEpoch: [2, 4_096],
   epochsPerEra: [4, 65_536],
   maxValidators: [1, 1_024],
+  leakAfterEpochs: [2, 65_536],
+  inclusionEpochs: [1, 64],
+  membershipEpochs: [1, 65_536],
   unbondingEpochs: [1, 10_000_000],
   evidenceEpochs: [1, 10_000_000],
   trustingEpochs: [1, 10_000_000],
@@ -157,7 +160,7 @@ const FIELDS = [
   "hubOwner",
   "poolDescription",
 ];
-const FIXED = ["slotSeconds", "slotsPerEpoch", "epochsPerEra"] as const;
+const FIXED = ["slotSeconds", "slotsPerEpoch", "epochsPerEra", "inclusionEpochs"] as const;
 
 /** Slots of all workers in a genesis document: each is a record of block 0. */
 const MAX_SLOTS = 65_536n;

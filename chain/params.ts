@@ -25,6 +25,12 @@ export interface Params {
   readonly minBondWei: bigint;
   readonly maxValidators: number;
   readonly leakQuotient: bigint;
+  /** Epochs without finality after which those who do not vote begin to lose. */
+  readonly leakAfterEpochs: number;
+  /** Epochs after its own in which a vote is still included for its reward, and against the leak. */
+  readonly inclusionEpochs: number;
+  /** Epochs until a worker's join or leave takes effect: proposers of one hand must not see the draws that it is for. */
+  readonly membershipEpochs: number;
   readonly unbondingEpochs: number;
   readonly evidenceEpochs: number;
   readonly trustingEpochs: number;
@@ -118,11 +124,8 @@ export const timestampOf = (genesis: Genesis, slot: number): number =>
 export const epochOf = (genesis: Genesis, slot: number): number => Math.floor(slot / genesis.params.slotsPerEpoch);
 /** The era of an epoch. */
 export const eraOf = (genesis: Genesis, epoch: number): number => Math.floor(epoch / genesis.params.epochsPerEra);
-/** Slots after its epoch in which a vote may be included, at least: one of them has an honest proposer. */
-const INCLUSION_SLOTS = 8;
-/** Epochs after its own in which a vote may be included and counts as cast. */
-export const inclusionEpochs = ({ params }: Genesis): number => Math.ceil(INCLUSION_SLOTS / params.slotsPerEpoch);
-/** The oldest epoch that is open in an epoch: its votes are taken, and nobody is paid or leaks for it yet. */
-export const oldestOpen = (genesis: Genesis, epoch: number): number => epoch - inclusionEpochs(genesis);
+/** The first epoch that a block of an epoch has not closed: votes for it are still to be rewarded (spec section 6). */
+export const firstOpenEpoch = (genesis: Genesis, epoch: number): number =>
+  Math.max(0, epoch - genesis.params.inclusionEpochs);
 /** The first slot of an epoch. */
 export const firstSlot = (genesis: Genesis, epoch: number): number => epoch * genesis.params.slotsPerEpoch;

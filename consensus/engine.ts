@@ -1,7 +1,7 @@
 import type { Block, Evidence, WorkShare } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
 import { EMPTY_MMR } from "../chain/mmr.ts";
-import { epochOf, eraOf, type Genesis, oldestOpen, paramsAt, slotOf } from "../chain/params.ts";
+import { epochOf, eraOf, firstOpenEpoch, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
 import type { TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { type BlockHead, openStore, type Store } from "../chain/store.ts";
@@ -26,10 +26,13 @@ import type { SharePool } from "./share-pool.ts";
 import { type Base, beginImport, type Outcome, prepare } from "./transition.ts";
 import { createUpgradeWatch } from "./upgrade-watch.ts";
 import { createVoteIntake } from "./vote-intake.ts";
+import { createVoteVerifier } from "./vote-verifier.ts";
 import { createVotePool, type Vote, type VotePool } from "./votes.ts";
 import { createWaitingRoom } from "./waiting-room.ts";
 
 const MAX_QUEUE = 4_096;
+const VOTE_WAIT_MS = 30;
+const MANY_VOTERS = 32;
 
 export interface EngineEvents {
   /** A block joined the tree. */
@@ -90,7 +93,10 @@ export interface Engine {
   /** Takes the outcome of a block that this node built itself. */
   adopt(outcome: Outcome): Promise<void>;
   addTransaction(raw: Uint8Array | Transaction): Hash;
-  addVote(vote: Vote): void;
+  /** Takes a vote that came from elsewhere, `from` a peer. Rejects with RuleError. */
+  addVote(vote: Vote, from?: string): Promise<void>;
+  /** Takes a vote of a validator of this node's, at once. Throws RuleError. */
+  castVote(vote: Vote): void;
   /** Keeps evidence that slashes somebody on the head. Throws RuleError. */
   addEvidence(evidence: Evidence): void;
   /** Lists evidence that waits until what it proves is final. */
@@ -182,6 +188,10 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   };
   const { pool, onHead: movePool } = createPoolKeeper({ db, genesis, now, head, stateOf, nextContext, log });
   const votes = createVotePool();
+  /** Where many vote, it is worth while to wait for some of them. */
+  const verifier = createVoteVerifier(chain.genesisHash, () =>
+    activeSets(stateOf(head)).members.length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
+  );
   const desk = await openEvidenceDesk({
     db,
     chain,
@@ -227,6 +237,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     chain,
     store,
     votes,
+    verifier,
     now,
     head: () => head,
     stateOf,
@@ -318,8 +329,10 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     forkChoice.prune(mustBlock(finalHash));
-    const headEpoch = epochOf(genesis, slotOf(genesis, head.header.timestamp));
-    votes.prune(Math.min(finalEpoch, oldestOpen(genesis, headEpoch)));
+    // What is final is still to be rewarded until its epoch is closed.
+    votes.prune(
+      Math.min(finalEpoch, firstOpenEpoch(genesis, epochOf(genesis, slotOf(genesis, head.header.timestamp)))),
+    );
     desk.onFinal(mustBlock(finalHash));
     emit("finalized", { epoch: finalEpoch, hash: finalHash });
   };
@@ -376,6 +389,20 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     return done;
   };
 
+  /** Tells of a vote that is kept; a quorum counts as soon as it is seen, before a block carries it. */
+  const takeVote = (vote: Vote): void => {
+    emit("vote", vote);
+    const { targetEpoch, targetHash } = vote.link;
+    const isNew =
+      targetEpoch > forkChoice.justified().epoch &&
+      votes.isQuorum(targetHash, targetEpoch) &&
+      forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
+    if (isNew)
+      enqueue(() => write([], false)).catch((error: Error) =>
+        log.error({ error: error.stack }, "the head did not move"),
+      );
+  };
+
   return {
     chain,
     genesisHash: chain.genesisHash,
@@ -411,17 +438,11 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       emit("transaction", tx);
       return tx.hash;
     },
-    addVote: (vote) => {
-      if (!voteIntake.add(vote)) return;
-      emit("vote", vote);
-      const { targetEpoch, targetHash } = vote.link;
-      // A quorum counts as soon as it is seen, before a block carries it.
-      const isNew =
-        votes.isQuorum(targetHash, targetEpoch) && forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
-      if (isNew)
-        enqueue(() => write([], false)).catch((error: Error) =>
-          log.error({ error: error.stack }, "the head did not move"),
-        );
+    addVote: async (vote, from) => {
+      if (await voteIntake.add(vote, from)) takeVote(vote);
+    },
+    castVote: (vote) => {
+      if (voteIntake.cast(vote)) takeVote(vote);
     },
     addEvidence: desk.add,
     evidence: desk.all,
@@ -433,6 +454,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     },
     stop: async () => {
       waiting.stop();
+      await verifier.stop();
       await queue;
       await ethash.stop();
     },

@@ -1,14 +1,5 @@
 import type { Header } from "../chain/header.ts";
-import {
-  epochOf,
-  eraOf,
-  firstSlot,
-  type Genesis,
-  inclusionEpochs,
-  oldestOpen,
-  paramsAt,
-  slotOf,
-} from "../chain/params.ts";
+import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import type { Hash } from "../lib/bytes.ts";
 import { burnedOfEra } from "../vm/market/burned.ts";
@@ -76,7 +67,6 @@ const activate = (state: State, genesis: Genesis, boundary: number, anchorSlot: 
 
 /** Closes an epoch: those who did not vote leak, then those who did are paid (spec sections 6 and 9). */
 const closeEpoch = (state: State, genesis: Genesis, epoch: number, epochNow: number): void => {
-  if (epoch < 0) return;
   const tally = tallies.get(state, epoch);
   if (!tally) return;
   tallies.set(state, epoch, undefined);
@@ -123,14 +113,15 @@ export const crossBoundaries = (
   if (epoch > parentEpoch)
     tallies.set(state, parentEpoch, { inclusions: tallies.get(state, parentEpoch)?.inclusions ?? [], held: true });
   let eras = 0;
-  /** The boundary that closes the last epoch with a block. */
-  const closing = parentEpoch + 1 + inclusionEpochs(genesis);
+  const { inclusionEpochs, epochsPerEra } = genesis.params;
+  /** The boundary that closes the parent's epoch, the last that holds anything. */
+  const closing = parentEpoch + 1 + inclusionEpochs;
   /** The first epoch after a standstill whose checkpoint and anchor are kept: nobody votes for those before it any more. */
   const resumed = Math.max(closing + 1, epoch - KEPT_EPOCHS);
   const { finalizedSlot, finalizedMix } = must(finality.get(state, ONLY), "finality");
   for (let boundary = parentEpoch + 1; boundary <= epoch; boundary++) {
     if (boundary <= closing || boundary >= resumed) crossOne(boundary);
-    if (boundary % genesis.params.epochsPerEra !== 0) continue;
+    if (boundary % epochsPerEra !== 0) continue;
     const anchorSlot =
       boundary - 2 >= parentEpoch
         ? finalizedSlot
@@ -147,9 +138,9 @@ export const crossBoundaries = (
     if (boundary >= 4) anchors.set(state, boundary - 4, undefined);
     // What stands before a standstill is as old by now.
     if (boundary === resumed)
-      for (let old = parentEpoch - 2; old <= parentEpoch + 1; old++)
-        if (old >= 0 && old < boundary - 4) anchors.set(state, old, undefined);
-    closeEpoch(state, genesis, oldestOpen(genesis, boundary) - 1, boundary);
+      for (let old = Math.max(0, closing - 4); old < Math.min(closing, boundary - 4); old++)
+        anchors.set(state, old, undefined);
+    if (boundary > inclusionEpochs) closeEpoch(state, genesis, boundary - 1 - inclusionEpochs, boundary);
     penalizeSlashed(state, params, boundary);
     beginUnbonding(state, boundary);
     silenceSlashed(state, boundary);

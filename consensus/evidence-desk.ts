@@ -12,7 +12,7 @@ import { createEvidencePool } from "./evidence-pool.ts";
 import { attesters } from "./finality.ts";
 import { failConsensus } from "./rules.ts";
 import { openSignedStore } from "./signed-store.ts";
-import { createSlasher } from "./slasher.ts";
+import { createSlasher, watchedEpochs } from "./slasher.ts";
 
 /** What a node does about offences: watches what it sees, and keeps evidence until what it proves is final. */
 export interface EvidenceDesk {
@@ -43,9 +43,9 @@ export const openEvidenceDesk = async (options: {
 }): Promise<EvidenceDesk> => {
   const { db, chain, now, head, stateOf, onEvidence, log } = options;
   const { genesis } = chain;
-  const slasher = createSlasher();
+  const slasher = createSlasher(genesis.params);
   const pool = createEvidencePool();
-  const signed = openSignedStore(db, log);
+  const signed = openSignedStore(db, watchedEpochs(genesis.params), log);
 
   const presentEpoch = (): number => epochOf(genesis, Math.max(0, Math.floor(slotOf(genesis, now() / 1000))));
   const evidenceEpochsAt = (epoch: number): number => paramsAt(genesis, eraOf(genesis, epoch)).evidenceEpochs;

@@ -124,8 +124,7 @@ const checkBitmap = (bitmap: Uint8Array, count: number): void => {
 
 /**
  * Includes a certificate into the state: adds its bits to its checkpoint's, and justifies and finalizes what they carry
- * (spec section 6). `openEpoch` is the oldest that is not closed. Throws RuleError where it may not be included; the signature,
- * which costs most, is checked last.
+ * (spec section 6). Throws RuleError where it may not be included; the signature, which costs most, is checked last.
  */
 export const includeCertificate = (
   state: State,
@@ -179,8 +178,8 @@ const finalizeFrom = (state: State, from: number, openEpoch: number): void => {
 };
 
 /**
- * Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints and sets before it, but for
- * those of epochs that are open still.
+ * Finalizes the checkpoint of an epoch, confirms the set that it names, and forgets the checkpoints before it whose epochs are
+ * closed, with their sets.
  */
 const finalize = (state: State, epoch: number, openEpoch: number): void => {
   const was = must(finality.get(state, ONLY), "finality");
@@ -196,15 +195,15 @@ const finalize = (state: State, epoch: number, openEpoch: number): void => {
   const originOf = (set: number): number => setAt(state, set).origin;
   if (current.setBefore !== 0 && originOf(source.set) === originOf(current.set)) confirmSet(state);
   let oldest = source;
-  let at = epoch;
-  // The first checkpoint names itself as the one before.
-  for (let next = source; next.before < at; ) {
-    at = next.before;
-    const before = checkpoints.get(state, at);
-    if (!before) break;
-    if (at >= openEpoch) oldest = before;
+  let at = source.before;
+  let next = checkpoints.get(state, at);
+  while (next) {
+    if (at >= openEpoch) oldest = next;
     else checkpoints.set(state, at, undefined);
-    next = before;
+    const { before } = next;
+    // Epoch 0 names itself.
+    next = before < at ? checkpoints.get(state, before) : undefined;
+    at = before;
   }
   const kept = oldest.setBefore === 0 ? oldest.set : Math.min(oldest.set, oldest.setBefore);
   for (let set = kept - 1; set > 0 && sets.raw(state, set); set--) sets.set(state, set, undefined);

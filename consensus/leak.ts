@@ -6,8 +6,7 @@ import { type Checkpoint, finality, must, ONLY, withScore } from "./records.ts";
 import { reweigh, votersOf } from "./sets.ts";
 import { burnBond } from "./slashing.ts";
 
-/** Epochs without finality after which those who do not vote begin to lose (spec section 6). */
-const LEAK_AFTER_EPOCHS = 4;
+/** Points an epoch (spec section 6). Both are in proportion: epochs of another length change neither who leaks nor who recovers when. */
 const LEAK_BIAS = 4;
 const LEAK_RECOVERY = 16;
 
@@ -24,7 +23,7 @@ export const leakOf = (x: bigint, score: number, leakQuotient: bigint): bigint =
 /** Lets those who did not vote in an epoch lose vote power, bond and credits (spec section 6, leak). O(members). */
 export const leakEpoch = (state: State, params: Params, epoch: number, checkpoint: Checkpoint): void => {
   const { finalizedEpoch } = must(finality.get(state, ONLY), "finality");
-  const leaking = epoch - finalizedEpoch > LEAK_AFTER_EPOCHS;
+  const leaking = epoch - finalizedEpoch > params.leakAfterEpochs;
   const scored = withScore.get(state, ONLY) ?? 0;
   // Without a leak and without a score nobody changes: the usual case, and it costs nothing.
   if (!leaking && scored === 0) return;

@@ -1,6 +1,6 @@
 import type { Block } from "../chain/block.ts";
 import { type Header, hashHeader } from "../chain/header.ts";
-import { epochOf, firstSlot, oldestOpen, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, firstOpenEpoch, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
 import { blsSign } from "../lib/bls.ts";
 import type { Address, Hash, Hex } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
@@ -120,7 +120,7 @@ export const createProducer = ({
       randaoReveal,
       transactions: inTime(slot),
       workShares: engine.shares.best(workWindow(base.state)),
-      certificates: engine.votes.certificates(base.state, oldestOpen(genesis, epoch)),
+      certificates: engine.votes.certificates(base.state, firstOpenEpoch(genesis, epoch)),
       evidence: engine.evidenceFor(base.state),
       onRefused: (tx, error) => {
         refused.add(tx.hash);
@@ -201,7 +201,7 @@ export const createProducer = ({
     await protection.allowVote(signer.address, link.sourceEpoch, link.targetEpoch, link.targetHash);
     const cast: Vote = { index, link, signature: await signer.vote(chain.genesisHash, link) };
     try {
-      engine.addVote(cast);
+      engine.castVote(cast);
     } catch (error) {
       // Not (or no longer) a member of the electorate: nothing to vote for.
       if (error instanceof RuleError && error.code === "vote-member") return;

@@ -63,6 +63,7 @@ export const CONSENSUS_RULES = {
   "vote-equivocation": { verdict: "ignore", section: "6" },
   "vote-source": { verdict: "reject", section: "6" },
   "vote-member": { verdict: "reject", section: "6" },
+  "vote-busy": { verdict: "retry", section: "6" },
   "vote-signature": { verdict: "reject", section: "6" },
 } as const;
 

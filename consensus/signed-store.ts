@@ -8,7 +8,7 @@ import { address, decodeWith, encodeWith, hexOf, record } from "../lib/codec.ts"
 import { keccak256 } from "../lib/keccak.ts";
 import type { Log } from "../lib/log.ts";
 import { type Attestation, attestationCoder, decodeEvidence, encodeEvidence } from "./evidence.ts";
-import { WATCHED_EPOCHS, WATCHED_SLOTS } from "./slasher.ts";
+import { WATCHED_SLOTS } from "./slasher.ts";
 
 const KIND = { vote: 0, header: 1, evidence: 2 } as const;
 const header = record({ signer: address, header: headerCoder, signature: hexOf(65) });
@@ -31,8 +31,8 @@ export interface SignedStore {
   prune(epoch: number, slot: number): void;
 }
 
-/** Opens the store in the chain's database. */
-export const openSignedStore = (db: Database, log: Log): SignedStore => {
+/** Opens the store in the chain's database; votes are kept for so many epochs. */
+export const openSignedStore = (db: Database, watchedEpochs: number, log: Log): SignedStore => {
   /** Keys of votes and headers, by epoch or slot: what is to be forgotten is known without a search. */
   const keys = { vote: new Map<number, Uint8Array[]>(), header: new Map<number, Uint8Array[]>() };
   const note = (kind: "vote" | "header", at: number, key: Uint8Array): void => {
@@ -85,7 +85,7 @@ export const openSignedStore = (db: Database, log: Log): SignedStore => {
     },
     dropEvidence: (evidence) => write([{ key: evidenceKey(encodeEvidence(evidence)), value: undefined }]),
     prune: (epoch, slot) => {
-      forget("vote", epoch - WATCHED_EPOCHS);
+      forget("vote", epoch - watchedEpochs);
       forget("header", slot - WATCHED_SLOTS);
     },
   };

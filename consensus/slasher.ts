@@ -1,13 +1,19 @@
 import type { Evidence } from "../chain/block.ts";
+import type { Params } from "../chain/params.ts";
 import type { BlockHead } from "../chain/store.ts";
 import type { Address } from "../lib/bytes.ts";
 import { type Attestation, isSlashable, proposalEvidence, voteEvidence } from "./evidence.ts";
 
-/** How far back offences are looked for. */
-export const WATCHED_EPOCHS = 64;
+/** How far back offences are looked for: headers in slots, votes in seconds. */
 export const WATCHED_SLOTS = 256;
+const WATCHED_SECONDS = 1_024;
 /** Headers remembered, about a kilobyte each: those of 64 validators that sign every slot watched. */
 const MAX_HEADERS = 16_384;
+
+type Times = Pick<Params, "slotSeconds" | "slotsPerEpoch">;
+/** Epochs in which votes are watched. */
+export const watchedEpochs = ({ slotSeconds, slotsPerEpoch }: Times): number =>
+  Math.ceil(WATCHED_SECONDS / (slotSeconds * slotsPerEpoch));
 
 /** Watches what validators sign, and finds what none may sign twice. Holds verified signatures alone. */
 export interface Slasher {
@@ -24,7 +30,8 @@ export interface Slasher {
 const NOTHING = { evidence: [], isNew: false };
 
 /** Makes a slasher that has seen nothing. An honest validator has one vote in an epoch, so that one of each is remembered. */
-export const createSlasher = (): Slasher => {
+export const createSlasher = (times: Times): Slasher => {
+  const watched = watchedEpochs(times);
   /** The first vote of each validator, by target epoch and index. */
   const votes = new Map<number, Map<number, Attestation>>();
   /** The first header of each validator, by slot. */
@@ -41,10 +48,10 @@ export const createSlasher = (): Slasher => {
   return {
     vote: (attestation) => {
       const { link, indices } = attestation;
-      if (link.targetEpoch + WATCHED_EPOCHS <= newestEpoch) return NOTHING;
+      if (link.targetEpoch + watched <= newestEpoch) return NOTHING;
       if (link.targetEpoch > newestEpoch) {
         newestEpoch = link.targetEpoch;
-        for (const epoch of votes.keys()) if (epoch + WATCHED_EPOCHS <= newestEpoch) votes.delete(epoch);
+        for (const epoch of votes.keys()) if (epoch + watched <= newestEpoch) votes.delete(epoch);
       }
       const own = votes.get(link.targetEpoch) ?? new Map<number, Attestation>();
       votes.set(link.targetEpoch, own);

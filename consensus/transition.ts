@@ -11,7 +11,7 @@ import {
 import { DatabaseError } from "../chain/db.ts";
 import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
 import { type Mmr, mmrAppend, mmrRoot, mmrRootOf } from "../chain/mmr.ts";
-import { epochOf, eraOf, type Genesis, oldestOpen, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
+import { epochOf, eraOf, firstOpenEpoch, type Genesis, paramsAt, slotOf, timestampOf } from "../chain/params.ts";
 import { bloomOf, joinBlooms, type Receipt } from "../chain/receipt.ts";
 import type { State } from "../chain/state.ts";
 import type { Transaction } from "../chain/transaction.ts";
@@ -278,9 +278,9 @@ const runBlock = (
 ): Omit<Outcome, "bugs"> => {
   const { header, body } = block;
   const { receipts, gasUsed } = runTransactions(base.state, context, body.transactions, refuse);
-  const openEpoch = oldestOpen(chain.genesis, prepared.epoch);
   const { registered } = prepared;
   includeShares(base.state, { ...context, registered }, body.workShares, isEthash, refuse);
+  const openEpoch = firstOpenEpoch(chain.genesis, prepared.epoch);
   for (const certificate of body.certificates)
     includeCertificate(base.state, chain.genesisHash, openEpoch, header.beneficiary, certificate);
   for (const evidence of body.evidence)
@@ -362,7 +362,7 @@ export const buildBlock = (
     () => true,
     () => undefined,
   );
-  const openEpoch = oldestOpen(chain.genesis, prepared.epoch);
+  const openEpoch = firstOpenEpoch(chain.genesis, prepared.epoch);
   const certificates = including(proposal, base.state, proposal.certificates, MAX_CERTIFICATES, (certificate) =>
     includeCertificate(base.state, chain.genesisHash, openEpoch, proposal.beneficiary, certificate),
   );

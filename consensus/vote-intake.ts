@@ -2,7 +2,7 @@ import { epochOf, firstSlot, slotOf } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import { blsVerify } from "../lib/bls.ts";
-import type { Hash } from "../lib/bytes.ts";
+import type { Hash, Hex } from "../lib/bytes.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { validators } from "../vm/validator-store.ts";
 import { FUTURE_TOLERANCE_MS } from "./admission.ts";
@@ -13,7 +13,8 @@ import { voteMessage } from "./finality.ts";
 import { checkpoints, finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
-import { WATCHED_EPOCHS } from "./slasher.ts";
+import { watchedEpochs } from "./slasher.ts";
+import type { VoteVerifier } from "./vote-verifier.ts";
 import type { Vote, VotePool } from "./votes.ts";
 
 const CACHED_VIEWS = 8;
@@ -23,13 +24,19 @@ const MAX_SIGNED = 2;
 const MAX_STRAY_TRIES = 4;
 const MAX_COUNTS = 65_536;
 
-/** Judges the votes that come from outside. */
+/** Judges votes: clock, what is known, what the state says of target, source and membership, and the signature last. */
 export interface VoteIntake {
-  /**
-   * Keeps a vote; false where it is known. Throws RuleError: clock, what is known, what the state says of target, source and
-   * membership, and the signature last.
-   */
-  add(vote: Vote): boolean;
+  /** Keeps a vote that came from elsewhere, `from` a peer; false where it is known. Rejects with RuleError. */
+  add(vote: Vote, from?: string): Promise<boolean>;
+  /** Keeps a vote of a validator of this node's, at once; false where it is known. Throws RuleError. */
+  cast(vote: Vote): boolean;
+}
+
+/** A vote whose signature is worth a verification. */
+interface Judged {
+  readonly publicKey: Hex;
+  /** Why it counts for nothing here, though it may prove an offence. */
+  readonly fault: RuleError | undefined;
 }
 
 /** Makes the intake of an engine. */
@@ -37,6 +44,7 @@ export const createVoteIntake = (options: {
   readonly chain: Chain;
   readonly store: Store;
   readonly votes: VotePool;
+  readonly verifier: Pick<VoteVerifier, "verify">;
   readonly now: () => number;
   readonly head: () => BlockHead;
   readonly stateOf: (block: BlockHead) => State;
@@ -46,7 +54,7 @@ export const createVoteIntake = (options: {
   /** Told of every vote whose signature is verified, whether it counts here or not. */
   readonly onVerified: (attestation: Attestation) => void;
 }): VoteIntake => {
-  const { chain, store, votes, now, head, stateOf, viewAt, isOnFinal, onVerified } = options;
+  const { chain, store, votes, verifier, now, head, stateOf, viewAt, isOnFinal, onVerified } = options;
   const { genesis } = chain;
   const views = new Map<string, State>();
   /** By epoch and validator: votes that it signed, and verifications of strays. */
@@ -59,17 +67,6 @@ export const createVoteIntake = (options: {
     if (counts.size > MAX_COUNTS) counts.delete(counts.keys().next().value!);
     return known;
   };
-  const verify = (vote: Vote, state: State): void => {
-    const { index, link, signature } = vote;
-    const count = countOf(vote);
-    if (count.signed >= MAX_SIGNED) failConsensus("vote-equivocation", index);
-    const voter = validators.get(state, index) ?? failConsensus("vote-member", index);
-    if (!blsVerify(voter.blsPublicKey, voteMessage(chain.genesisHash, link), signature))
-      failConsensus("vote-signature", index);
-    count.signed += 1;
-    onVerified({ indices: [index], link, signature });
-  };
-
   /** The state in which a block is the checkpoint of an epoch, where it is at hand. */
   const knownView = (state: State, target: Hash, epoch: number): State | undefined =>
     checkpoints.get(state, epoch)?.hash === target ? state : views.get(`${target} ${epoch}`);
@@ -93,43 +90,71 @@ export const createVoteIntake = (options: {
   };
 
   /**
-   * Verifies a vote that counts for nothing here all the same, where a validator with a vote signed it and not more of the
+   * A vote that counts for nothing here is verified all the same, where a validator with a vote signed it and not more of the
    * kind than it takes to prove an offence: what is signed for another chain is seen too.
    */
-  const watchStray = (state: State, vote: Vote, present: number): void => {
+  const isWatched = (state: State, vote: Vote, present: number): boolean => {
     const { index, link } = vote;
-    if (link.targetEpoch + WATCHED_EPOCHS <= present) return;
+    if (link.targetEpoch + watchedEpochs(genesis.params) <= present) return false;
     const { members, before } = activeSets(state);
-    if (![...members, ...before].some((member) => member.index === index && member.votePower > 0n)) return;
+    if (![...members, ...before].some((member) => member.index === index && member.votePower > 0n)) return false;
     const count = countOf(vote);
-    if (count.tries >= MAX_STRAY_TRIES || count.signed >= MAX_SIGNED) return;
+    if (count.tries >= MAX_STRAY_TRIES || count.signed >= MAX_SIGNED) return false;
     count.tries += 1;
-    verify(vote, state);
+    return true;
+  };
+
+  const judge = (vote: Vote): Judged | undefined => {
+    const { link, index, signature } = vote;
+    const present = epochOf(genesis, Math.floor(slotOf(genesis, (now() + FUTURE_TOLERANCE_MS) / 1000)));
+    if (link.targetEpoch > present) failConsensus("vote-future", { got: link.targetEpoch, present });
+    const kept = votes.signature(vote);
+    if (kept === signature) return undefined;
+    // Signatures are unique: other bytes for a vote that is known are no vote, and not worth a verification.
+    if (kept !== undefined) failConsensus("vote-known", index);
+    const state = stateOf(head());
+    let fault: RuleError | undefined;
+    try {
+      const target = targetOf(state, link, present);
+      const view = knownView(state, target.hash, link.targetEpoch);
+      if (view) votes.check(view, vote);
+    } catch (error) {
+      if (!(error instanceof RuleError) || error.code === "vote-member" || !isWatched(state, vote, present))
+        throw error;
+      fault = error;
+    }
+    const voter = validators.get(state, index) ?? failConsensus("vote-member", index);
+    if (countOf(vote).signed >= MAX_SIGNED) failConsensus("vote-equivocation", index);
+    return { publicKey: voter.blsPublicKey, fault };
+  };
+
+  /** Keeps a vote whose signature is verified. A view that is not at hand may cost an era's boundary: only who has signed makes this node look. */
+  const accept = (vote: Vote, { fault }: Judged): boolean => {
+    const { link, index, signature } = vote;
+    if (votes.signature(vote) === signature) return false;
+    countOf(vote).signed += 1;
+    onVerified({ indices: [index], link, signature });
+    if (fault) throw fault;
+    const target = store.head(link.targetHash)!;
+    votes.add(knownView(stateOf(head()), target.hash, link.targetEpoch) ?? makeView(target, link.targetEpoch), vote);
+    return true;
   };
 
   return {
-    add: (vote) => {
-      const { link, index, signature } = vote;
-      const present = epochOf(genesis, Math.floor(slotOf(genesis, (now() + FUTURE_TOLERANCE_MS) / 1000)));
-      if (link.targetEpoch > present) failConsensus("vote-future", { got: link.targetEpoch, present });
-      const kept = votes.signature(vote);
-      if (kept === signature) return false;
-      // Signatures are unique: other bytes for a vote that is known are no vote, and not worth a verification.
-      if (kept !== undefined) failConsensus("vote-known", index);
-      const state = stateOf(head());
-      try {
-        const target = targetOf(state, link, present);
-        const view = knownView(state, target.hash, link.targetEpoch);
-        if (view) votes.check(view, vote);
-      } catch (error) {
-        if (error instanceof RuleError && error.code !== "vote-member") watchStray(state, vote, present);
-        throw error;
-      }
-      // A view that is not at hand may cost an era's boundary: only who has signed makes this node look.
-      verify(vote, state);
-      const target = store.head(link.targetHash)!;
-      votes.add(knownView(state, target.hash, link.targetEpoch) ?? makeView(target, link.targetEpoch), vote);
-      return true;
+    add: async (vote, from) => {
+      const judged = judge(vote);
+      if (!judged) return false;
+      const judgement = await verifier.verify(judged.publicKey, vote.link, vote.signature, from);
+      if (judgement === "left") failConsensus("vote-busy", vote.index);
+      if (judgement === "bad") failConsensus("vote-signature", vote.index);
+      return accept(vote, judged);
+    },
+    cast: (vote) => {
+      const judged = judge(vote);
+      if (!judged) return false;
+      if (!blsVerify(judged.publicKey, voteMessage(chain.genesisHash, vote.link), vote.signature))
+        failConsensus("vote-signature", vote.index);
+      return accept(vote, judged);
     },
   };
 };

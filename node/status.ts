@@ -36,6 +36,8 @@ const TICK_MS = 5_000;
 const LINE_MS = 60_000;
 /** A head that is older by more slots is not in step. */
 const IN_STEP_SLOTS = 10;
+/** A node whose head has not moved for so long does not catch up. */
+const MOVING_MS = 60_000;
 /** So far the last final epoch is behind when all is well, and so far it has to be to be told. */
 const USUAL_LAG = 3;
 const TOLD_LAG = USUAL_LAG + 4;
@@ -60,6 +62,8 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
   const startedMs = now();
   const signed = { block: 0, vote: 0 };
   let hadPeers = false;
+  let headHash = engine.head().hash;
+  let headMovedMs = startedMs;
   let isToldAlone = false;
   let isToldDuties = (duties?.firstSlot ?? 0) === 0;
   let lastTickMs = startedMs;
@@ -74,8 +78,9 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
   const stateNow = (): string => {
     const { number, timestamp } = engine.head().header;
     if (slotNow() - slotOf(genesis, timestamp) <= IN_STEP_SLOTS) return "in step";
-    const highest = reports.highest();
-    if (highest > number) return `syncing, ${highest - number} blocks behind`;
+    const highest = Math.min(reports.highest(), slotNow());
+    // A peer's word alone is no synchronization: it has to go on.
+    if (highest > number && now() - headMovedMs < MOVING_MS) return `syncing, ${highest - number} blocks behind`;
     return "no new block";
   };
   const dutiesNow = (): string[] => {
@@ -133,6 +138,7 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
     alarms.restart();
     reports.clear();
     nextLineMs = now();
+    headMovedMs = now();
   };
 
   const lookAtPeers = (): void => {
@@ -189,6 +195,8 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
 
   const tick = (): void => {
     lookAtPause();
+    if (engine.head().hash !== headHash) headMovedMs = now();
+    headHash = engine.head().hash;
     const isDue = now() >= nextLineMs;
     if (isDue) {
       nextLineMs = now() + LINE_MS;

@@ -21,6 +21,7 @@ export interface Contacts {
 }
 
 const MAX_ADDRESSES = 1_024;
+const MAX_STRANGERS = 1_024;
 const MAX_REASON_CHARS = 120;
 /** What the protocols of every network of rolec begin with. */
 const ROLEC = "/rolec/";
@@ -47,25 +48,34 @@ const reasonOf = (error: Error): string => {
   return REASONS[code] ?? REASONS[error.name] ?? error.message.slice(0, MAX_REASON_CHARS);
 };
 
-type Kind = "ours" | "another network" | "no rolec node";
-
 /** Watches a host's peers. To be made before the host starts. */
 export const createContacts = (host: Host, genesisHash: Hash): Contacts => {
   const ours = networkPrefix(genesisHash);
-  /** Of connected peers alone, so that connections bound it. */
-  const kinds = new Map<string, Kind>();
+  /** Connected peers of this network: connections bound it. */
+  const own = new Set<string>();
+  /** What other peers are, the latest; kept when they are gone, since their addresses stay wrong. */
+  const strangers = new Map<string, string>();
   const addresses = new Map<string, { readonly peer?: string; readonly reason?: string }>();
-  const kindOf = (protocols: readonly string[]): Kind => {
-    if (protocols.some((each) => each.startsWith(ours))) return "ours";
-    return protocols.some((each) => each.startsWith(ROLEC)) ? "another network" : "no rolec node";
-  };
   const isConnected = (peer: PeerId): boolean => host.getConnections(peer).length > 0;
-  const onIdentify = ({ detail: { peerId, protocols } }: CustomEvent<IdentifyResult>): void => {
-    const kind = kindOf(protocols);
-    // A node that starts is met before it has all its protocols: what it has spoken since counts more.
-    if (isConnected(peerId) && kinds.get(peerId.toString()) !== "ours") kinds.set(peerId.toString(), kind);
+  const met = (peer: PeerId): void => {
+    if (!isConnected(peer)) return;
+    own.add(peer.toString());
+    strangers.delete(peer.toString());
   };
-  const onDisconnect = ({ detail }: CustomEvent<PeerId>): void => void kinds.delete(detail.toString());
+  const onIdentify = ({ detail: { peerId, protocols } }: CustomEvent<IdentifyResult>): void => {
+    const peer = peerId.toString();
+    const isOurs = protocols.some((each) => each.startsWith(ours));
+    if (isOurs) met(peerId);
+    // A node that starts is met before it has all its protocols: what it has spoken since counts more.
+    if (isOurs || own.has(peer)) return;
+    strangers.delete(peer);
+    strangers.set(
+      peer,
+      protocols.some((each) => each.startsWith(ROLEC)) ? "is of another network" : "is no rolec node",
+    );
+    if (strangers.size > MAX_STRANGERS) strangers.delete(strangers.keys().next().value!);
+  };
+  const onDisconnect = ({ detail }: CustomEvent<PeerId>): void => void own.delete(detail.toString());
   host.addEventListener("peer:identify", onIdentify);
   host.addEventListener("peer:disconnect", onDisconnect);
 
@@ -75,17 +85,13 @@ export const createContacts = (host: Host, genesisHash: Hash): Contacts => {
   return {
     reached: (address, peer) => note(address, { peer }),
     missed: (address, error) => note(address, { reason: reasonOf(error) }),
-    met: (peer) => {
-      if (isConnected(peer)) kinds.set(peer.toString(), "ours");
-    },
-    count: () => [...kinds.values()].filter((kind) => kind === "ours").length,
+    met,
+    count: () => own.size,
     called: () => addresses.size,
     fault: (address) => {
       const { peer, reason } = addresses.get(address) ?? {};
       if (reason !== undefined) return `is not reached: ${reason}`;
-      const kind = peer === undefined ? undefined : kinds.get(peer);
-      if (kind === "another network") return "is of another network";
-      return kind === "no rolec node" ? "is no rolec node" : undefined;
+      return peer === undefined ? undefined : strangers.get(peer);
     },
     stop: () => {
       host.removeEventListener("peer:identify", onIdentify);

@@ -44,7 +44,7 @@ export const startGossip = (options: {
     tx: async (bytes) => {
       engine.addTransaction(bytes);
     },
-    vote: async (bytes) => engine.addVote(decodeVote(bytes)),
+    vote: (bytes, peer) => engine.addVote(decodeVote(bytes), peer.toString()),
     evidence: async (bytes) => engine.addEvidence(decodeEvidence(bytes)),
     share: (bytes) => engine.addShare(decodeShare(bytes)),
     order: async (bytes, peer) => {

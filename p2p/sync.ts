@@ -13,6 +13,8 @@ import { protocolOf } from "./topics.ts";
 const BATCH_BLOCKS = 128;
 const BATCH_BYTES = 16 * 1024 * 1024;
 const MAX_VOTES = 4_096;
+/** Votes of a peer that are verified together. */
+const VOTES_AT_ONCE = 64;
 const POLL_MS = 2_000;
 /** How long one peer may be asked in one go, and how many are at a time. */
 const ROUND_MS = 60_000;
@@ -121,13 +123,15 @@ export const createSync = ({ host, engine, log, onStatus }: SyncOptions): Sync =
     }
     const votes = await ask(host, peer, protocolOf(genesisHash, "votes"), {}, MAX_VOTES * 600);
     if (!Array.isArray(votes)) throw new RuleError("peer-votes", { verdict: "reject", section: "12" });
-    for (const bytes of votes.slice(0, MAX_VOTES)) {
+    const take = async (bytes: unknown): Promise<void> => {
       try {
-        engine.addVote(decodeVote(bytes as Uint8Array));
+        await engine.addVote(decodeVote(bytes as Uint8Array));
       } catch (error) {
         if (!(error instanceof RuleError) || error.verdict === "reject") throw error;
       }
-    }
+    };
+    for (let at = 0; at < Math.min(votes.length, MAX_VOTES); at += VOTES_AT_ONCE)
+      await Promise.all(votes.slice(at, at + VOTES_AT_ONCE).map(take));
   };
 
   let timer: NodeJS.Timeout | undefined;
@@ -156,7 +160,7 @@ export const createSync = ({ host, engine, log, onStatus }: SyncOptions): Sync =
       await serve(host, protocolOf(genesisHash, "status"), allow, statusNow);
       await serve(host, protocolOf(genesisHash, "blocks"), allow, blocksFrom);
       await serve(host, protocolOf(genesisHash, "votes"), allow, () =>
-        engine.votes.all().slice(0, MAX_VOTES).map(encodeVote),
+        engine.votes.all().slice(-MAX_VOTES).map(encodeVote),
       );
       host.addEventListener("peer:connect", onConnect);
       timer = setInterval(() => {

@@ -87,8 +87,8 @@ export const nodeCommand = (): Command =>
     .option(
       "--doppelganger-epochs <n>",
       "epochs to listen, before signing, for another program that signs with the same keys; 0: none",
-      whole(0, 100),
-      2,
+      whole(0, 1_000),
+      8,
     )
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import type { Params } from "../../chain/params.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
 import { rpcClient } from "../../rpc/client.ts";
@@ -72,18 +73,21 @@ const joinPool = (command: Command): Command =>
       const client = rpcClient(flags.node);
       const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
       const [figures] = await view(client, MARKET, marketFunction("viewPool"), pool!);
+      const { membershipEpochs } = ((await client.call("rolec_genesis", [])) as { params: Params }).params;
       const stake = (figures as readonly bigint[])[6]! * NRLC * BigInt(flags.slots);
       const data = marketFunction("join").encode(pool!, flags.validator, BigInt(flags.slots));
       const { privateKey } = workerKey(resolve(flags.datadir));
       const receipt = await transact(client, privateKey, { to: MARKET, data, value: stake });
       print(
-        `${flags.slots} slots for ${rlc(stake)} RLC, in block ${Number(receipt.blockNumber)}; they count two epochs later`,
+        `${flags.slots} slots for ${rlc(stake)} RLC, in block ${Number(receipt.blockNumber)}; they count ${membershipEpochs} epochs later`,
       );
     });
 
 const leave = (command: Command): Command =>
   command
-    .description("give all slots back; their stake comes home two epochs later, and after the lots that they sit in")
+    .description(
+      "give all slots back; their stake comes home after `membershipEpochs` epochs, and after the lots that they sit in",
+    )
     .requiredOption("--datadir <folder>", "folder of the worker")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (flags: { datadir: string; node: string }) => {

@@ -101,7 +101,7 @@ t.test("votes for a chain that is not here prove offences too", async (t) => {
   const codes = new Set<string>();
   for (const vote of b.votes)
     try {
-      a.engine.addVote(decodeVote(encodeVote(vote)));
+      await a.engine.addVote(decodeVote(encodeVote(vote)));
     } catch (error) {
       codes.add(codeOf(error));
     }

@@ -1,7 +1,9 @@
 import t from "tap";
 import { finality, ONLY, sets } from "../../consensus/records.ts";
 import { prepare } from "../../consensus/transition.ts";
-import { createTestNetwork } from "../helpers/chain.ts";
+import { createTestNetwork, EPOCHS } from "../helpers/chain.ts";
+
+t.setTimeout(180_000);
 
 t.test("a quorum of votes justifies as soon as it is seen, before a block carries it", async (t) => {
   const { nodes, keys, run } = await createTestNetwork(4);
@@ -17,29 +19,32 @@ t.test("a quorum of votes justifies as soon as it is seen, before a block carrie
   }
 });
 
-t.test("sets of validators that nothing names any more are not kept", async (t) => {
-  const { nodes, run } = await createTestNetwork(2);
-  await run(120);
-  const { engine } = nodes[0]!;
-  const state = engine.stateOf(engine.head());
-  const kept = Array.from({ length: 20 }, (_, i) => i + 1).filter((id) => sets.get(state, id) !== undefined);
-  t.ok(kept.length <= 3, `sets ${kept}`);
-  t.ok(kept.at(-1)! >= 5, "each era brings one");
-  t.ok(engine.finalized().epoch >= 26);
-});
+for (const [epochs, params] of EPOCHS)
+  t.test(`sets of validators that nothing names any more are not kept (${epochs})`, async (t) => {
+    const { nodes, run } = await createTestNetwork(2, [], params);
+    await run(120);
+    const { engine } = nodes[0]!;
+    const state = engine.stateOf(engine.head());
+    const kept = Array.from({ length: 20 }, (_, i) => i + 1).filter((id) => sets.get(state, id) !== undefined);
+    t.ok(kept.length <= 3, `sets ${kept}`);
+    t.ok(kept.at(-1)! >= 5, "each era brings one");
+    t.ok(engine.finalized().epoch >= 26);
+  });
 
-t.test("of two tips of one height the timely one is the head, on every node", async (t) => {
-  const { nodes, run, cut } = await createTestNetwork(4);
-  await run(10);
-  cut.add(0);
-  await run(3);
-  cut.clear();
-  const chain = (engine: (typeof nodes)[number]["engine"]) =>
-    Array.from({ length: 16 }, (_, i) => engine.store.canonical(i)).flatMap((hash) =>
-      hash ? [engine.store.block(hash)!] : [],
-    );
-  const all = nodes.map(({ engine }) => chain(engine));
-  for (const { engine } of nodes) for (const blocks of all) for (const block of blocks) await engine.importBlock(block);
-  await run(8);
-  t.equal(new Set(nodes.map(({ engine }) => engine.head().hash)).size, 1);
-});
+for (const [epochs, params] of EPOCHS)
+  t.test(`of two tips of one height the timely one is the head, on every node (${epochs})`, async (t) => {
+    const { nodes, run, cut } = await createTestNetwork(4, [], params);
+    await run(10);
+    cut.add(0);
+    await run(3);
+    cut.clear();
+    const chain = (engine: (typeof nodes)[number]["engine"]) =>
+      Array.from({ length: 16 }, (_, i) => engine.store.canonical(i)).flatMap((hash) =>
+        hash ? [engine.store.block(hash)!] : [],
+      );
+    const all = nodes.map(({ engine }) => chain(engine));
+    for (const { engine } of nodes)
+      for (const blocks of all) for (const block of blocks) await engine.importBlock(block);
+    await run(8);
+    t.equal(new Set(nodes.map(({ engine }) => engine.head().hash)).size, 1);
+  });

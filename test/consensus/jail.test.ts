@@ -113,7 +113,11 @@ t.test(
       targetHash: last.hash,
     };
     for (const index of [0, 1, 2])
-      engine.addVote({ index, link, signature: blsSign(keys[index]!.bls, voteMessage(engine.genesisHash, link)) });
+      await engine.addVote({
+        index,
+        link,
+        signature: blsSign(keys[index]!.bls, voteMessage(engine.genesisHash, link)),
+      });
     await run(1, everybody);
     await new Promise((resolve) => setTimeout(resolve, 0));
     t.same(engine.justified(), { epoch: 1, hash: last.hash, number: last.header.number });

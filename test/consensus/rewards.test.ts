@@ -7,7 +7,9 @@ import { budgetOf, type Earned, type Payment, rewardsOf } from "../../consensus/
 import type { Address } from "../../lib/bytes.ts";
 import { VALIDATORS } from "../../vm/tables.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { createTestNetwork, RLC, testGenesis } from "../helpers/chain.ts";
+import { createTestNetwork, EPOCHS, RLC, testGenesis } from "../helpers/chain.ts";
+
+t.setTimeout(180_000);
 
 const INCLUDER: Address = "0x00000000000000000000000000000000000000aa";
 const { genesis } = testGenesis(1);
@@ -103,25 +105,26 @@ t.test("whatever was voted and mined, no more is paid than the epoch issues", as
   t.notOk(check.failed, fc.defaultReportMessage(check) ?? "holds");
 });
 
-t.test("validators that vote are paid out of the reserve, and supply is conserved", async (t) => {
-  const { nodes, run, keys, genesis: made } = await createTestNetwork(4);
-  const { engine } = nodes[0]!;
-  await run(40, new Set([3]));
-  const state = engine.stateOf(engine.head());
-  const left = reserve.get(state, ONLY)!;
-  const first = engine.stateOf(engine.store.block(engine.genesisHash)!);
-  const earned = keys.map(({ address }) => state.balance(address) - first.balance(address));
-  t.ok(earned.slice(0, 3).every((wei) => wei > 0n));
-  t.equal(earned[3], 0n, "who did nothing got nothing");
-  const bonds = validators.all(state).reduce((sum, each) => sum + each.bond, 0n);
-  t.equal(state.balance(VALIDATORS), bonds + left, "the account holds bonds and reserve");
-  t.equal(
-    made.reserveWei - left,
-    earned.reduce((sum, wei) => sum + wei, 0n),
-    "what left the reserve is what was earned",
-  );
-  t.equal(bondsBurned.get(state, ONLY) ?? 0n, 0n, "finality held: nobody leaks");
-});
+for (const [epochs, params] of EPOCHS)
+  t.test(`validators that vote are paid out of the reserve, and supply is conserved (${epochs})`, async (t) => {
+    const { nodes, run, keys, genesis: made } = await createTestNetwork(4, [], params);
+    const { engine } = nodes[0]!;
+    await run(40, new Set([3]));
+    const state = engine.stateOf(engine.head());
+    const left = reserve.get(state, ONLY)!;
+    const first = engine.stateOf(engine.store.block(engine.genesisHash)!);
+    const earned = keys.map(({ address }) => state.balance(address) - first.balance(address));
+    t.ok(earned.slice(0, 3).every((wei) => wei > 0n));
+    t.equal(earned[3], 0n, "who did nothing got nothing");
+    const bonds = validators.all(state).reduce((sum, each) => sum + each.bond, 0n);
+    t.equal(state.balance(VALIDATORS), bonds + left, "the account holds bonds and reserve");
+    t.equal(
+      made.reserveWei - left,
+      earned.reduce((sum, wei) => sum + wei, 0n),
+      "what left the reserve is what was earned",
+    );
+    t.equal(bondsBurned.get(state, ONLY) ?? 0n, 0n, "finality held: nobody leaks");
+  });
 
 t.test("a score rises in the leak alone, falls with a vote and faster once finality is back", (t) => {
   t.equal(nextScore(0, false, false), 0);
@@ -135,57 +138,61 @@ t.test("a score rises in the leak alone, falls with a vote and faster once final
   t.end();
 });
 
-t.test("with 40 % silent finality comes back, and the silent lose to the wei what the rule says", async (t) => {
-  const { nodes, run, genesis } = await createTestNetwork(5);
-  const { engine } = nodes[0]!;
-  await run(12);
-  const silent = new Set([3, 4]);
-  const before = engine.finalized().epoch;
-  const { leakQuotient, slotsPerEpoch } = genesis.params;
-  let [bond, score] = [10_000n * RLC, 0];
-  // The epoch that was closed last, by the state's own account; both sides of the comparison go epoch by epoch.
-  let epochs = 0;
-  while (engine.finalized().epoch < before + 8 && epochs < 120) {
-    await run(slotsPerEpoch, silent);
-    epochs += 1;
-  }
-  t.ok(engine.finalized().epoch >= before + 8, `final again after ${epochs} epochs`);
-  const state = engine.stateOf(engine.head());
-  const lost = validators.get(state, 3)!;
-  t.equal(lost.bond, validators.get(state, 4)!.bond, "equals are treated as equals");
-  const losses = validators.all(state).map((each) => 10_000n * RLC - each.bond);
-  t.equal(
-    bondsBurned.get(state, ONLY),
-    losses.reduce((sum, wei) => sum + wei, 0n),
+for (const [epochs, params] of EPOCHS)
+  t.test(
+    `with 40 % silent finality comes back, and the silent lose to the wei what the rule says (${epochs})`,
+    async (t) => {
+      const { nodes, run, genesis } = await createTestNetwork(5, [], params);
+      const { engine } = nodes[0]!;
+      await run(12);
+      const silent = new Set([3, 4]);
+      const before = engine.finalized().epoch;
+      const { leakQuotient, slotsPerEpoch } = genesis.params;
+      let [bond, score] = [10_000n * RLC, 0];
+      // The epoch that was closed last, by the state's own account; both sides of the comparison go epoch by epoch.
+      let epochs = 0;
+      while (engine.finalized().epoch < before + 8 && epochs * slotsPerEpoch < 480) {
+        await run(slotsPerEpoch, silent);
+        epochs += 1;
+      }
+      t.ok(engine.finalized().epoch >= before + 8, `final again after ${epochs} epochs`);
+      const state = engine.stateOf(engine.head());
+      const lost = validators.get(state, 3)!;
+      t.equal(lost.bond, validators.get(state, 4)!.bond, "equals are treated as equals");
+      const losses = validators.all(state).map((each) => 10_000n * RLC - each.bond);
+      t.equal(
+        bondsBurned.get(state, ONLY),
+        losses.reduce((sum, wei) => sum + wei, 0n),
+      );
+      // A vote can miss its epoch's end where the silent were to propose: that costs little.
+      for (const index of [0, 1, 2]) t.ok(losses[index]! * 100n < losses[3]!, `${losses[index]} wei`);
+      // Replays the rule: silent in each epoch since; find the number of leaking epochs that explains what is left.
+      const explained: bigint[] = [];
+      for (let leaking = 0; leaking <= epochs; leaking++) {
+        explained.push(bond);
+        score = nextScore(score, false, true);
+        bond -= leakOf(bond, score, leakQuotient);
+      }
+      const [after, tail] = [lost.bond, lost.inactivityScore];
+      // After the leak the score falls by 16 an epoch while they stay silent, and still costs.
+      const reachable = explained.some((start, leaking) => {
+        let [x, s] = [start, 4 * leaking];
+        for (let calm = 0; calm <= 200; calm++) {
+          if (x === after && s === tail) return true;
+          s = nextScore(s, false, false);
+          x -= leakOf(x, s, leakQuotient);
+        }
+        return false;
+      });
+      t.ok(reachable, `${after} wei at score ${tail}`);
+      const set = validators.activeSet(state);
+      const [voting, silentPower] = [0, 3].map((index) => set.find((each) => each.index === index)?.votePower ?? 0n);
+      t.ok(silentPower! < voting!, "their votes weigh less");
+      // Those who come back are forgiven, epoch by epoch, until nobody has a score: the chain goes on through that too.
+      for (let i = 0; i < 60 && withScore.get(engine.stateOf(engine.head()), ONLY) !== 0; i++) await run(slotsPerEpoch);
+      t.equal(withScore.get(engine.stateOf(engine.head()), ONLY), 0);
+      const number = engine.head().header.number;
+      await run(2 * slotsPerEpoch);
+      t.equal(engine.head().header.number, number + 2 * slotsPerEpoch);
+    },
   );
-  // A vote can miss its epoch's end where the silent were to propose: that costs little.
-  for (const index of [0, 1, 2]) t.ok(losses[index]! * 100n < losses[3]!, `${losses[index]} wei`);
-  // Replays the rule: silent in each epoch since; find the number of leaking epochs that explains what is left.
-  const explained: bigint[] = [];
-  for (let leaking = 0; leaking <= epochs; leaking++) {
-    explained.push(bond);
-    score = nextScore(score, false, true);
-    bond -= leakOf(bond, score, leakQuotient);
-  }
-  const [after, tail] = [lost.bond, lost.inactivityScore];
-  // After the leak the score falls by 16 an epoch while they stay silent, and still costs.
-  const reachable = explained.some((start, leaking) => {
-    let [x, s] = [start, 4 * leaking];
-    for (let calm = 0; calm <= 200; calm++) {
-      if (x === after && s === tail) return true;
-      s = nextScore(s, false, false);
-      x -= leakOf(x, s, leakQuotient);
-    }
-    return false;
-  });
-  t.ok(reachable, `${after} wei at score ${tail}`);
-  const set = validators.activeSet(state);
-  const [voting, silentPower] = [0, 3].map((index) => set.find((each) => each.index === index)?.votePower ?? 0n);
-  t.ok(silentPower! < voting!, "their votes weigh less");
-  // Those who come back are forgiven, epoch by epoch, until nobody has a score: the chain goes on through that too.
-  for (let i = 0; i < 60 && withScore.get(engine.stateOf(engine.head()), ONLY) !== 0; i++) await run(slotsPerEpoch);
-  t.equal(withScore.get(engine.stateOf(engine.head()), ONLY), 0);
-  const number = engine.head().header.number;
-  await run(2 * slotsPerEpoch);
-  t.equal(engine.head().header.number, number + 2 * slotsPerEpoch);
-});

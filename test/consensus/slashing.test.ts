@@ -19,13 +19,15 @@ import { blsAggregate, blsSign } from "../../lib/bls.ts";
 import { type Address, EMPTY, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { createTestNetwork, RLC } from "../helpers/chain.ts";
+import { createTestNetwork, EPOCHS, RLC, type TestParams } from "../helpers/chain.ts";
+
+t.setTimeout(180_000);
 
 const hashOf = (byte: string): Hash => `0x${byte.repeat(32)}`;
 const REPORTER: Address = "0x00000000000000000000000000000000000000fe";
 
-const network = async (count: number, slots: number) => {
-  const net = await createTestNetwork(count);
+const network = async (count: number, slots: number, params?: TestParams) => {
+  const net = await createTestNetwork(count, [], params);
   await net.run(slots);
   const { engine } = net.nodes[0]!;
   const { genesisHash } = engine;
@@ -99,41 +101,45 @@ t.test("evidence is refused by the rule that it breaks", async (t) => {
   );
 });
 
-t.test("a validator that proposes twice is found, slashed, jailed and takes no part any more", async (t) => {
-  const { nodes, run, keys, engine, twin, genesis } = await network(4, 10);
-  const block = engine.head();
-  const index = keys.findIndex((each) => each.address === block.header.beneficiary);
-  const bond = 10_000n * RLC;
-  const burned = () => bondsBurned.get(engine.stateOf(engine.head()), ONLY) ?? 0n;
-  // The twin has another header and the same state: valid but for its extraData, which a block may choose.
-  t.equal(await engine.importBlock(decodeBlock(encodeBlock(twin(block)))), "imported");
-  t.equal(engine.evidence().length, 1, "the node that saw both has the evidence");
-  await run(6);
-  const guilty = () => validators.get(engine.stateOf(engine.head()), index)!;
-  const { slashedEpoch } = guilty();
-  t.type(slashedEpoch, "number");
-  t.equal(guilty().bond, bond - bond / 32n);
-  t.equal(burned(), bond / 32n - bond / 32n / 64n, "a part went to who reported it");
-  await run(8);
-  const votePower = () => validators.activeSet(engine.stateOf(engine.head())).find((each) => each.index === index);
-  t.equal(votePower()?.votePower ?? 0n, 0n);
-  const after = engine.head().header.number;
-  await run(8, new Set([index]));
-  const proposers = Array.from({ length: engine.head().header.number - after }, (_, i) => {
-    const at = engine.store.block(engine.store.canonical(after + 1 + i)!)!;
-    return keys.findIndex((each) => each.address === at.header.beneficiary);
-  });
-  t.notOk(proposers.includes(index));
-  t.equal(new Set(nodes.filter((_, i) => i !== index).map((each) => each.engine.head().hash)).size, 1);
-  t.ok(engine.finalized().epoch >= 6, "three of four go on alone");
-  t.equal(engine.evidence().length, 0, "what is final is forgotten");
-  const half = genesis.params.evidenceEpochs / 2;
-  await run(firstSlot(genesis, slashedEpoch! + half) - 32 + 1);
-  // A quarter of all power was slashed: three quarters of what was left is taken.
-  const left = bond - bond / 32n;
-  const share = (2n ** 32n * 3n * (votePower()?.power ?? 0n)) / 10n ** 9n;
-  t.ok(guilty().bond < left / 3n && guilty().bond > left / 6n, `${guilty().bond} of ${left}, share ${share}`);
-});
+for (const [epochs, params] of EPOCHS)
+  t.test(
+    `a validator that proposes twice is found, slashed, jailed and takes no part any more (${epochs})`,
+    async (t) => {
+      const { nodes, run, keys, engine, twin, genesis } = await network(4, 10, params);
+      const block = engine.head();
+      const index = keys.findIndex((each) => each.address === block.header.beneficiary);
+      const bond = 10_000n * RLC;
+      const burned = () => bondsBurned.get(engine.stateOf(engine.head()), ONLY) ?? 0n;
+      // The twin has another header and the same state: valid but for its extraData, which a block may choose.
+      t.equal(await engine.importBlock(decodeBlock(encodeBlock(twin(block)))), "imported");
+      t.equal(engine.evidence().length, 1, "the node that saw both has the evidence");
+      await run(6);
+      const guilty = () => validators.get(engine.stateOf(engine.head()), index)!;
+      const { slashedEpoch } = guilty();
+      t.type(slashedEpoch, "number");
+      t.equal(guilty().bond, bond - bond / 32n);
+      t.equal(burned(), bond / 32n - bond / 32n / 64n, "a part went to who reported it");
+      await run(8);
+      const votePower = () => validators.activeSet(engine.stateOf(engine.head())).find((each) => each.index === index);
+      t.equal(votePower()?.votePower ?? 0n, 0n);
+      const after = engine.head().header.number;
+      await run(8, new Set([index]));
+      const proposers = Array.from({ length: engine.head().header.number - after }, (_, i) => {
+        const at = engine.store.block(engine.store.canonical(after + 1 + i)!)!;
+        return keys.findIndex((each) => each.address === at.header.beneficiary);
+      });
+      t.notOk(proposers.includes(index));
+      t.equal(new Set(nodes.filter((_, i) => i !== index).map((each) => each.engine.head().hash)).size, 1);
+      t.ok(engine.finalized().epoch >= 6, "three of four go on alone");
+      t.equal(engine.evidence().length, 0, "what is final is forgotten");
+      const half = genesis.params.evidenceEpochs / 2;
+      await run(firstSlot(genesis, slashedEpoch! + half) - 32 + 1);
+      // A quarter of all power was slashed: three quarters of what was left is taken.
+      const left = bond - bond / 32n;
+      const share = (2n ** 32n * 3n * (votePower()?.power ?? 0n)) / 10n ** 9n;
+      t.ok(guilty().bond < left / 3n && guilty().bond > left / 6n, `${guilty().bond} of ${left}, share ${share}`);
+    },
+  );
 
 t.test("what is taken grows with what was slashed near it, to the wei", async (t) => {
   const { engine, genesis } = await network(4, 6);

@@ -41,12 +41,7 @@ const split = async (count: number, upgraded: number, slots: number) => {
           for (const other of others()) deliveries.push(other.importBlock(block, "gossip").catch(note));
         },
         publishVote: (vote) => {
-          for (const other of others())
-            try {
-              other.addVote(vote);
-            } catch (error) {
-              note(error);
-            }
+          for (const other of others()) deliveries.push(other.addVote(vote).catch(note));
         },
         log: silent,
       });
@@ -64,6 +59,7 @@ const split = async (count: number, upgraded: number, slots: number) => {
       await Promise.all(deliveries);
       deliveries = [];
     }
+    await Promise.all(deliveries);
     for (const producer of producers) producer.onHalfSlot(slot);
   }
   return { engines, fatal, codes };

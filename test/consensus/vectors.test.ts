@@ -11,6 +11,8 @@ import { fromHex } from "../../lib/bytes.ts";
 import { silent } from "../helpers/chain.ts";
 import { makeVectors } from "../vectors/make.ts";
 
+t.setTimeout(180_000);
+
 type Vectors = Awaited<ReturnType<typeof makeVectors>>;
 const vectors = JSON.parse(readFileSync(join(import.meta.dirname, "../vectors/consensus.json"), "utf8")) as Vectors;
 

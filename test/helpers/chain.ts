@@ -3,6 +3,7 @@ import type { Block } from "../../chain/block.ts";
 import { memoryDb } from "../../chain/db.ts";
 import { devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { type Genesis, type Params, timestampOf } from "../../chain/params.ts";
+import { DEV_PARAMS } from "../../chain/profiles.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
 import { createProducer, localSigner, type Producer, type SlashingProtection } from "../../consensus/producer.ts";
 import type { Vote } from "../../consensus/votes.ts";
@@ -18,7 +19,33 @@ export const silent = pino({ level: process.env.TEST_LOG ?? "silent" });
 /** Parameters as a document has them, to be changed for a test. */
 export type TestParams = Partial<Record<keyof Params, unknown>>;
 
-/** Makes a genesis of the development profile with validators and funded accounts. */
+/**
+ * Four epochs of four slots an era, with all that counts in epochs: tests that were written down slot by slot say what they
+ * mean on these, whatever the profiles are.
+ */
+export const FOUR_SLOTS: TestParams = {
+  slotsPerEpoch: 4,
+  epochsPerEra: 4,
+  leakQuotient: (2n ** 14n).toString(),
+  leakAfterEpochs: 4,
+  inclusionEpochs: 1,
+  membershipEpochs: 2,
+  unbondingEpochs: 60,
+  evidenceEpochs: 40,
+  trustingEpochs: 30,
+};
+/** What the development profile says of epochs, to be given in the place of the four slots. */
+export const PROFILE: TestParams = Object.fromEntries(
+  Object.keys(FOUR_SLOTS).map((name) => [name, DEV_PARAMS[name as keyof Params & keyof typeof DEV_PARAMS]]),
+);
+
+/** Both, for tests that hold whatever an epoch is: `for (const [epochs, params] of EPOCHS) t.test(...)`. */
+export const EPOCHS: readonly (readonly [name: string, params: TestParams])[] = [
+  ["epochs of four slots", FOUR_SLOTS],
+  ["epochs of the profile", PROFILE],
+];
+
+/** Makes a genesis of the development profile, with epochs of four slots unless others are given, with validators and funded accounts. */
 export const testGenesis = (
   count: number,
   accounts: readonly Address[] = [],
@@ -30,7 +57,7 @@ export const testGenesis = (
     validators: keys.map((each) => genesisValidator(each, 10_000n * RLC)),
     accounts: accounts.map((address) => ({ address, balance: (1_000n * RLC).toString() })),
     slots: [],
-    params,
+    params: { ...FOUR_SLOTS, ...params },
   });
   return { genesis: readGenesis(document), keys, document };
 };

@@ -103,15 +103,23 @@ t.test("before slot 0 the line says how long it is until then", async (t) => {
 });
 
 t.test("who has peers ahead is syncing, and who has none has no block", async (t) => {
-  const { pass, told, hear, world } = await setUp();
+  const { pass, told, hear, world, network } = await setUp();
   world.peers = 1;
   await pass(55);
+  await pass(60, false);
   told("info");
-  hear("a", { headNumber: 500 });
-  await pass(65, false);
-  t.match(told("info"), [/in step$/, /syncing, 445 blocks behind$/]);
+  hear("a", { headNumber: 100 });
+  hear("liar", { headNumber: 10 ** 12 });
+  await pass(10, false);
+  await network.run(1);
+  await pass(55, false);
+  t.match(
+    told("info", /^slot/),
+    [/no new block$/, /syncing, 124 blocks behind$/],
+    "as many at most as there were slots",
+  );
   await pass(300, false);
-  t.match(told("info").at(-1), / 6 min old, .*no new block$/, "what a peer claimed long ago counts no more");
+  t.match(told("info").at(-1), / 7 min old, .*no new block$/, "what a peer claimed long ago counts no more");
 });
 
 t.test("no peers are told after half a minute, again every ten minutes, and when it is over", async (t) => {
@@ -168,15 +176,21 @@ t.test("an address that is wrong is named with what is wrong", async (t) => {
 });
 
 t.test("a chain that is not final is told, unless the node is still catching up", async (t) => {
-  const { pass, told, hear, world } = await setUp();
+  const { pass, told, hear, world, network } = await setUp();
   world.peers = 1;
   await pass(60);
   t.same(told("warn"), []);
   for (let i = 0; i < 12; i++) {
     hear("ahead", { headNumber: 1_000 });
+    await network.run(1);
     await pass(5, false);
   }
   t.same(told("warn"), [], "it is catching up");
+  for (let i = 0; i < 14; i++) {
+    hear("ahead", { headNumber: 1_000 });
+    await pass(5, false);
+  }
+  t.match(told("warn"), [/^no finality for/], "a peer's word alone is no catching up");
   const stuck = await setUp();
   stuck.world.peers = 1;
   await stuck.pass(60);

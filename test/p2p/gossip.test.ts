@@ -230,7 +230,7 @@ t.test(
     Object.assign(engine, {
       addVote: (...args: Parameters<Engine["addVote"]>) => {
         Object.assign(engine, { heard: heard() + 1 });
-        addVote(...args);
+        return addVote(...args);
       },
     });
     for (let i = 1; i <= 40; i++) {

@@ -52,7 +52,10 @@ export const makeVectors = async () => {
   let evidence: string | undefined;
   for (let slot = 1; slot <= SLOTS; slot++) {
     if (isMined(slot)) {
-      const share = mineShare(engine, { beneficiary: keys[slot % 4]!.address });
+      const state = engine.stateOf(engine.head());
+      const inTurn = keys.map((_, i) => keys[(slot + i) % 4]!.address);
+      const beneficiary = inTurn.find((address) => validators.find(state, address)?.slashedEpoch === undefined)!;
+      const share = mineShare(engine, { beneficiary });
       for (const node of nodes) await node.engine.addShare(share);
     }
     if (slot % 7 === 2) for (const node of nodes) node.engine.addTransaction(transfer(sent).raw);

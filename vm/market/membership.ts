@@ -18,8 +18,6 @@ import { MARKET_TABLE, tableOf } from "./tables.ts";
 const CHANGES_PER_BLOCK = 1_024;
 const MAX_JOIN = 4_096n;
 const MAX_LEAVE = 256;
-/** Joins and leaves take effect so many epochs later, before the mixes of that epoch exist. */
-const DELAY_EPOCHS = 2;
 
 const JOIN = 0;
 const LEAVE = 1;
@@ -98,7 +96,7 @@ export const askToJoin = (env: Env, join: Join, value: bigint, signature?: Uint8
       revert("not the worker's signature");
     countJoin(state, join.worker);
   }
-  const epoch = block.epoch + DELAY_EPOCHS;
+  const epoch = block.epoch + block.params.membershipEpochs;
   push(state, { ...join, epoch, kind: JOIN, count: Number(join.count), stake, slot: 0 });
   const { pool: at, worker, validator, staker, count } = join;
   emitAt(env, MARKET, MARKET_EVENTS.JoinRequested!, at, worker, validator, staker, count, BigInt(epoch));
@@ -107,7 +105,7 @@ export const askToJoin = (env: Env, join: Join, value: bigint, signature?: Uint8
 /** Asks for slots to leave. Reverts unless they are the sender's, as worker or staker. */
 export const askToLeave = (env: Env, sender: Address, ids: readonly bigint[]): void => {
   if (ids.length > MAX_LEAVE) revert(`a leave takes at most ${MAX_LEAVE} slots`);
-  const epoch = env.block.epoch + DELAY_EPOCHS;
+  const epoch = env.block.epoch + env.block.params.membershipEpochs;
   for (const id of ids) {
     const slot = (id <= BigInt(Number.MAX_SAFE_INTEGER) && slotOf(env.state, Number(id))) || revert("no such slot");
     if (slot.worker !== sender && slot.staker !== sender) revert("not your slot");

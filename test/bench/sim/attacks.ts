@@ -93,31 +93,28 @@ export const censorship: Attack = {
   },
 };
 
-/** Builds alone over an era's boundary, and shows its chain `epochs` epochs later. */
-export const privateFork = (from: number, epochs: number): Attack => {
+/** Builds alone over the begin of an era, and shows its chain some slots later. */
+export const privateFork = (era: number, slots: number): Attack => {
   let kept: Block[] = [];
   return {
-    name: `private fork of ${epochs} epochs over an era's boundary`,
-    isConnected: (slot, world) => {
-      const start = from * world.genesis.params.epochsPerEra * world.genesis.params.slotsPerEpoch - 6;
-      return slot < start || slot >= start + epochs * world.genesis.params.slotsPerEpoch;
-    },
+    name: `private fork of ${slots} slots over an era's boundary`,
+    isConnected: (slot, world) => !isPrivate(slot, world, era, slots),
     publish: (message, world, send) => {
       const slot = "block" in message ? slotOf(world.genesis, message.block.header.timestamp) : -1;
-      if ("block" in message && privateSlot(slot, world, from, epochs)) kept.push(message.block);
+      if ("block" in message && isPrivate(slot, world, era, slots)) kept.push(message.block);
       else for (const to of everyone(world)) send(to, message);
     },
     onSlot: (slot, world, send) => {
-      if (privateSlot(slot, world, from, epochs) || kept.length === 0) return;
+      if (isPrivate(slot, world, era, slots) || kept.length === 0) return;
       for (const [i, block] of kept.entries()) for (const to of everyone(world)) send(to, { block }, i);
       kept = [];
     },
   };
 };
 
-const privateSlot = (slot: number, world: World, from: number, epochs: number): boolean => {
-  const start = from * world.genesis.params.epochsPerEra * world.genesis.params.slotsPerEpoch - 6;
-  return slot >= start && slot < start + epochs * world.genesis.params.slotsPerEpoch;
+const isPrivate = (slot: number, world: World, era: number, slots: number): boolean => {
+  const start = era * world.genesis.params.epochsPerEra * world.genesis.params.slotsPerEpoch - slots / 2;
+  return slot >= start && slot < start + slots;
 };
 
 /** Signs a whole other chain from block 1 on, late, and offers it: the keys are old, the blocks valid. */

@@ -56,6 +56,10 @@ export const selfDealing = (
   return undefined;
 };
 
+/** Slots in a row that an attacker is tried with, and the blocks that a choice of seed leaves out of them. */
+const MAX_TAIL = 8;
+const leftOut = (choice: number): number => choice.toString(2).replaceAll("0", "").length;
+
 /**
  * What the last proposers of the epoch that seeds another one gain by leaving their block out: the mean share of slots of one
  * with `power`, who picks the best of the seeds that its run of last slots lets it choose from.
@@ -73,14 +77,14 @@ export const randaoBias = (power: number, slotsPerEpoch: number, rounds: number,
   let slots = 0;
   for (let round = 0; round < rounds; round++) {
     let tail = 0;
-    while (tail < slotsPerEpoch && random() < power) tail += 1;
+    while (tail < MAX_TAIL && random() < power) tail += 1;
     let best = 0;
-    for (let choice = 0; choice < 2 ** Math.min(tail, 8); choice++) {
+    for (let choice = 0; choice < 2 ** tail; choice++) {
       const seed = epochSeed(round, keccak256(uint64(Math.floor(random() * 2 ** 48)), uint64(choice)));
       let got = 0;
       for (let slot = 0; slot < slotsPerEpoch; slot++)
         if (drawProposer(seed, round * slotsPerEpoch + slot, members).index === 0) got += 1;
-      best = Math.max(best, got - Math.min(choice === 0 ? 0 : 1, tail));
+      best = Math.max(best, got - leftOut(choice));
     }
     slots += best;
   }

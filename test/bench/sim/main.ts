@@ -107,12 +107,12 @@ const SCENARIOS: Record<string, () => Promise<void> | void> = {
   equivocation: sweep(() => attacks.equivocation),
   balancing: sweep(() => attacks.balancing),
   censorship: sweep(() => attacks.censorship),
-  fork: sweep(() => attacks.privateFork(3, 3)),
+  fork: sweep(() => attacks.privateFork(3, 12)),
   longrange: sweep(() => attacks.longRange(Math.floor(slots / 2))),
   randao: () => {
     const random = randomFrom(seed);
     for (const power of [0.1, 0.2, 1 / 3, 0.45]) {
-      const got = randaoBias(power, 8, 20_000, random);
+      const got = randaoBias(power, TESTNET_PARAMS.slotsPerEpoch, 20_000, random);
       console.log(
         `last reveals withheld at ${percent(power)}: ${percent(got)} of slots, ${percent(got / power - 1)} more`,
       );

@@ -3,7 +3,7 @@
  * the time after it, and measures that alone.
  */
 import { MAX_CERTIFICATES } from "../../../chain/block.ts";
-import { firstSlot, oldestOpen, slotOf, timestampOf } from "../../../chain/params.ts";
+import { firstSlot, slotOf, timestampOf } from "../../../chain/params.ts";
 import { validators } from "../../../vm/validator-store.ts";
 import { evidenceFlood } from "./flood.ts";
 import { type Choice, following } from "./selective.ts";
@@ -106,7 +106,7 @@ export const recover = async (attack: Case, setting: Setting): Promise<Recovery>
     await world.run(setting.after * slotsPerEpoch);
     const before = bondsAt(world, first * slotsPerEpoch - 1);
     // What came before is closed then.
-    const open = first - oldestOpen(world.genesis, first);
+    const open = world.genesis.params.inclusionEpochs;
     const closed = bondsAt(world, (first + open + 1) * slotsPerEpoch - 1);
     const after = bondsAt(world, Infinity);
     const waits = Array.from({ length: setting.after - TAIL }, (_, i) => {

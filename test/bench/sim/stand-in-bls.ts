@@ -30,6 +30,10 @@ export const blsVerifyAggregate = (pubs: readonly Hex[], message: Uint8Array, si
   pubs.length > 0 && asSignature(xor(pubs.map((pub) => mark(pub, message)))) === signature;
 export const blsVerify = (pub: Hex, message: Uint8Array, signature: Hex): boolean =>
   blsVerifyAggregate([pub], message, signature);
+export const blsVerifySameMessage = async (
+  message: Uint8Array,
+  signed: readonly { readonly publicKey: Hex; readonly signature: Hex }[],
+): Promise<boolean> => signed.every(({ publicKey, signature }) => blsVerify(publicKey, message, signature));
 export const blsProve = (secret: Hex): Hex => blsSign(secret, concat(utf8("proof"), fromHex(blsPublicKey(secret))));
 export const blsVerifyProof = (pub: Hex, proof: Hex): boolean =>
   blsVerify(pub, concat(utf8("proof"), fromHex(pub)), proof);

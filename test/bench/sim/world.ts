@@ -172,8 +172,9 @@ export const createWorld = async (options: Options): Promise<World> => {
     const { engine } = nodes[to]!;
     try {
       if ("block" in message) await engine.importBlock(message.block, "gossip");
-      else if ("vote" in message) engine.addVote(message.vote);
-      else engine.addEvidence(message.evidence);
+      else if ("evidence" in message) engine.addEvidence(message.evidence);
+      // Not awaited: what it waits for are other votes, in simulated time.
+      else engine.addVote(message.vote).catch(() => undefined);
     } catch {
       // What a node refuses is that node's to judge.
     }
@@ -198,12 +199,7 @@ export const createWorld = async (options: Options): Promise<World> => {
     for (const block of missing) await mine.importBlock(block).catch(() => undefined);
     for (const vote of theirs.votes.all()) {
       const isStale = vote.link.targetEpoch < mine.finalized().epoch;
-      if (isStale || mine.votes.signature(vote) !== undefined) continue;
-      try {
-        mine.addVote(vote);
-      } catch {
-        // As above.
-      }
+      if (!isStale && mine.votes.signature(vote) === undefined) mine.addVote(vote).catch(() => undefined);
     }
   };
 

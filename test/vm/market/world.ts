@@ -34,6 +34,7 @@ import { type BlockContext, Revert } from "../../../vm/natives.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../../../vm/tables.ts";
 import { validatorsGenesis } from "../../../vm/validators.ts";
 import { encodeReceipt, type JobReceipt, lotReceiptOf } from "../../../vm/wasm/receipt.ts";
+import { FOUR_SLOTS } from "../../helpers/chain.ts";
 
 export const RLC = 10n ** 18n;
 export const hub = functionsOf(HUB_ABI);
@@ -93,7 +94,7 @@ export const createWorld = (options: {
         validator: keys[i % keys.length]!.address,
         count,
       })),
-      ...(options.params ? { params: options.params } : {}),
+      params: { ...FOUR_SLOTS, ...options.params },
     }),
     hubOwner: addressBy("owner"),
   });
