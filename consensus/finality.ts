@@ -124,7 +124,8 @@ const checkBitmap = (bitmap: Uint8Array, count: number): void => {
 
 /**
  * Includes a certificate into the state: adds its bits to its checkpoint's, and justifies and finalizes what they carry
- * (spec section 6). Throws RuleError where it may not be included; the signature, which costs most, is checked last.
+ * (spec section 6). `openEpoch` is the oldest that is not closed. Throws RuleError where it may not be included; the signature,
+ * which costs most, is checked last.
  */
 export const includeCertificate = (
   state: State,

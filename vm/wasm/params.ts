@@ -49,6 +49,9 @@ export const splitArgs = (text: string): string[] => {
   return args;
 };
 
+/** Characters of a CID of SHA-256 at most, in any of the bases that are read. */
+const MAX_CID_CHARS = 64;
+
 const decodeName = (text: string): string => {
   try {
     return decodeURIComponent(text);
@@ -65,6 +68,8 @@ const decodeName = (text: string): string => {
 export const parseReference = (text: string): InputReference => {
   const ipfs = /^(?:ipfs:\/\/|\/ipfs\/)([A-Za-z0-9]+)(?:\?filename=([^&#]+))?$/.exec(text);
   if (ipfs) {
+    // Decoding base58 takes the square of its length: seconds for what parameters may hold.
+    if (ipfs[1]!.length > MAX_CID_CHARS) return refuse(`a CID of ${ipfs[1]!.length} characters`);
     let cid: CID;
     try {
       cid = CID.parse(ipfs[1]!).toV1();

@@ -3,7 +3,7 @@
  * the time after it, and measures that alone.
  */
 import { MAX_CERTIFICATES } from "../../../chain/block.ts";
-import { firstSlot, slotOf, timestampOf } from "../../../chain/params.ts";
+import { firstOpenEpoch, firstSlot, slotOf, timestampOf } from "../../../chain/params.ts";
 import { validators } from "../../../vm/validator-store.ts";
 import { evidenceFlood } from "./flood.ts";
 import { type Choice, following } from "./selective.ts";
@@ -70,9 +70,16 @@ const bondsAt = ({ genesis, nodes, attacker }: World, slot: number): { attackers
 };
 const mean = (of: readonly number[]): number => of.reduce((sum, each) => sum + each, 0) / of.length;
 
+/** The epochs of a setting; votes have eight slots to be included. */
+const epochsOf = ({ slotsPerEpoch, epochsPerEra }: Setting) => ({
+  slotsPerEpoch,
+  epochsPerEra,
+  inclusionEpochs: Math.ceil(8 / slotsPerEpoch),
+});
+
 /** Runs a case once. */
 export const recover = async (attack: Case, setting: Setting): Promise<Recovery> => {
-  const { slotsPerEpoch, epochsPerEra, share: attackerShare } = setting;
+  const { slotsPerEpoch, share: attackerShare } = setting;
   const from = PEACE * slotsPerEpoch;
   const stop = from + ATTACK * slotsPerEpoch;
   const plan = {
@@ -90,7 +97,7 @@ export const recover = async (attack: Case, setting: Setting): Promise<Recovery>
     attackerShare,
     attack: following(plan),
     seed: setting.seed,
-    params: { slotsPerEpoch, epochsPerEra },
+    params: epochsOf(setting),
     ...(attack.gap ? { gap: [from, stop] as const } : {}),
   });
   try {
@@ -106,7 +113,7 @@ export const recover = async (attack: Case, setting: Setting): Promise<Recovery>
     await world.run(setting.after * slotsPerEpoch);
     const before = bondsAt(world, first * slotsPerEpoch - 1);
     // What came before is closed then.
-    const open = world.genesis.params.inclusionEpochs;
+    const open = first - firstOpenEpoch(world.genesis, first);
     const closed = bondsAt(world, (first + open + 1) * slotsPerEpoch - 1);
     const after = bondsAt(world, Infinity);
     const waits = Array.from({ length: setting.after - TAIL }, (_, i) => {
@@ -140,10 +147,10 @@ export interface Flooded {
 
 /** Runs a flood of evidence once, while nothing is final where the attacker has more than a third. */
 export const flood = async (setting: Setting): Promise<Flooded> => {
-  const { slotsPerEpoch, epochsPerEra, share: attackerShare, seed } = setting;
+  const { slotsPerEpoch, share: attackerShare, seed } = setting;
   const from = PEACE * slotsPerEpoch;
   const attack = evidenceFlood(from);
-  const params = { slotsPerEpoch, epochsPerEra };
+  const params = epochsOf(setting);
   const world = await createWorld({
     ...NETWORK,
     validators: setting.validators,

@@ -172,9 +172,9 @@ export const createWorld = async (options: Options): Promise<World> => {
     const { engine } = nodes[to]!;
     try {
       if ("block" in message) await engine.importBlock(message.block, "gossip");
-      else if ("evidence" in message) engine.addEvidence(message.evidence);
       // Not awaited: what it waits for are other votes, in simulated time.
-      else engine.addVote(message.vote).catch(() => undefined);
+      else if ("vote" in message) engine.addVote(message.vote).catch(() => undefined);
+      else engine.addEvidence(message.evidence);
     } catch {
       // What a node refuses is that node's to judge.
     }
