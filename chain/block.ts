@@ -13,10 +13,11 @@ import {
   uint,
 } from "../lib/codec.ts";
 import { keccak256 } from "../lib/keccak.ts";
-import { encodeRlp, type Item } from "../lib/rlp.ts";
-import { type Header, hashHeader, headerCoder } from "./header.ts";
+import { encodeRlp, type Item, rlpHeads } from "../lib/rlp.ts";
+import { decodeHeader, type Header, hashHeader, headerCoder } from "./header.ts";
 import { orderedRoot } from "./ordered-root.ts";
 import { encodeReceipt, type Receipt } from "./receipt.ts";
+import { failChain } from "./rules.ts";
 import { decodeTransaction, type Transaction } from "./transaction.ts";
 
 /** Bytes of one encoded block at most. */
@@ -101,6 +102,17 @@ export const encodeBlock = (block: Block): Uint8Array =>
 export const decodeBlock = (input: Uint8Array): Block => {
   const block = decodeWith(blockCoder, input, { maxBytes: MAX_BLOCK_BYTES, maxDepth: 12 });
   return { ...block, hash: hashHeader(block.header) };
+};
+
+/**
+ * Decodes the header and the signature of an encoded block, and looks at nothing else, so that the body may still be anything:
+ * O(1), where decodeBlock is O(bytes) and hashes every transaction. Throws RuleError.
+ */
+export const decodeBlockHead = (input: Uint8Array): Omit<Block, "body"> => {
+  if (input.length > MAX_BLOCK_BYTES) failChain("block-format", { got: input.length, most: MAX_BLOCK_BYTES });
+  const [header, signature] = rlpHeads(input, 2) as [Uint8Array, Uint8Array];
+  const decoded = decodeHeader(header);
+  return { header: decoded, hash: hashHeader(decoded), signature: decodeWith(hexOf(65), signature) };
 };
 
 /** Computes keccak256(rlp([workShares, certificates, evidence])). */

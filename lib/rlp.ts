@@ -102,6 +102,39 @@ export const decodeRlp = (bytes: Uint8Array, limits: Partial<RlpLimits> = {}): I
   return decoded;
 };
 
+/**
+ * Gives the encodings of the first `count` items of a list, as views of the input, without looking into them or at what follows:
+ * what comes from outside is worth no more until they are found good. Throws RuleError "rlp". O(count).
+ */
+export const rlpHeads = (bytes: Uint8Array, count: number): Uint8Array[] => {
+  /** Where an item's payload begins and ends. */
+  const spanAt = (
+    at: number,
+    end: number,
+  ): { readonly isList: boolean; readonly from: number; readonly to: number } => {
+    if (at >= end) return fail("an item runs past its end");
+    const first = bytes[at] as number;
+    if (first < 0x80) return { isList: false, from: at, to: at + 1 };
+    const isList = first >= 0xc0;
+    const short = first - (isList ? 0xc0 : 0x80);
+    const width = Math.max(0, short - 55);
+    if (width > 4 || at + 1 + width > end) fail("a length runs past the end");
+    let size = width > 0 ? 0 : short;
+    for (let i = 0; i < width; i++) size = size * 256 + (bytes[at + 1 + i] as number);
+    const from = at + 1 + width;
+    return from + size > end ? fail("an item runs past its end") : { isList, from, to: from + size };
+  };
+  const list = spanAt(0, bytes.length);
+  if (!list.isList || list.to !== bytes.length) fail("not one list");
+  const items: Uint8Array[] = [];
+  for (let at = list.from; items.length < count; ) {
+    const { to } = spanAt(at, list.to);
+    items.push(bytes.subarray(at, to));
+    at = to;
+  }
+  return items;
+};
+
 /** Asserts that an item is a byte string. */
 export const asBytes = (item: Item | undefined, what = "item"): Uint8Array =>
   item instanceof Uint8Array ? item : fail(`${what} is not a byte string`);

@@ -1,27 +1,39 @@
 import type { PeerId } from "@libp2p/interface";
+import { type Clock, monotonic } from "./bucket.ts";
 
 /** Who gave what is false is not talked to for so long. */
 const BAN_MS = 10 * 60_000;
 const MAX_BANS = 4_096;
 
-/** Peers that a host neither calls nor answers for a time. */
+/** Peers, and addresses, that a host neither calls nor answers for a time. */
 export interface Bans {
   add(peer: PeerId): void;
   has(peer: PeerId): boolean;
+  addAddress(subscriber: string): void;
+  hasAddress(subscriber: string | undefined): boolean;
 }
 
-export const createBans = (now: () => number = Date.now): Bans => {
-  const until = new Map<string, number>();
+export const createBans = (now: Clock = monotonic): Bans => {
+  const createList = () => {
+    const until = new Map<string, number>();
+    return {
+      add: (name: string): void => {
+        until.delete(name);
+        until.set(name, now() + BAN_MS);
+        if (until.size > MAX_BANS) until.delete(until.keys().next().value!);
+      },
+      has: (name: string): boolean => {
+        const end = until.get(name);
+        if (end !== undefined && end <= now()) until.delete(name);
+        return until.has(name);
+      },
+    };
+  };
+  const [peers, addresses] = [createList(), createList()];
   return {
-    add: (peer) => {
-      until.delete(peer.toString());
-      until.set(peer.toString(), now() + BAN_MS);
-      if (until.size > MAX_BANS) until.delete(until.keys().next().value!);
-    },
-    has: (peer) => {
-      const end = until.get(peer.toString());
-      if (end !== undefined && end <= now()) until.delete(peer.toString());
-      return until.has(peer.toString());
-    },
+    add: (peer) => peers.add(peer.toString()),
+    has: (peer) => peers.has(peer.toString()),
+    addAddress: addresses.add,
+    hasAddress: (subscriber) => subscriber !== undefined && addresses.has(subscriber),
   };
 };

@@ -25,6 +25,9 @@ export const startDiscovery = (host: Host, log: Log, wanted = WANTED_PEERS): (()
     found.set(id.toString(), id);
     return true;
   };
+  /** Whoever comes by itself, however many they are, is no reason to seek no others. */
+  const hasEnough = (): boolean =>
+    host.getConnections().filter(({ direction }) => direction === "outbound").length >= wanted;
   const onPeer = ({ detail: { id } }: CustomEvent<PeerInfo>): void => void take(id);
   /** Asks those that are near a random key whom they know. */
   const look = async (): Promise<void> => {
@@ -47,11 +50,11 @@ export const startDiscovery = (host: Host, log: Log, wanted = WANTED_PEERS): (()
     if (mode) host.services.dht.setMode(mode).catch(() => undefined);
   };
   const round = async (): Promise<void> => {
-    if (stopped.signal.aborted || host.getPeers().length >= wanted) return;
+    if (stopped.signal.aborted || hasEnough()) return;
     await look();
     const some = [...found].slice(0, DIALS_PER_ROUND);
     for (const [name, id] of some) {
-      if (stopped.signal.aborted || host.getPeers().length >= wanted) return;
+      if (stopped.signal.aborted || hasEnough()) return;
       found.delete(name);
       if (host.getConnections(id).length > 0) continue;
       const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(DIAL_MS)]);

@@ -1,6 +1,6 @@
 import { TopicValidatorResult } from "@libp2p/gossipsub";
 import type { PeerId } from "@libp2p/interface";
-import { decodeBlock } from "../chain/block.ts";
+import { decodeBlock, decodeBlockHead } from "../chain/block.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { decodeEvidence } from "../consensus/evidence.ts";
 import { failConsensus } from "../consensus/rules.ts";
@@ -8,6 +8,7 @@ import { decodeShare } from "../consensus/shares.ts";
 import { decodeVote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
+import { createGossipGate } from "./gossip-gate.ts";
 import type { Host } from "./host.ts";
 import type { OrderBook } from "./orders/book.ts";
 import { failOrder } from "./orders/check.ts";
@@ -19,6 +20,13 @@ const RESULTS = {
   ignore: TopicValidatorResult.Ignore,
   retry: TopicValidatorResult.Ignore,
 };
+
+/** What these rules say rests on the head's state: a node that is behind does not know those that registered since. */
+const OF_THE_HEAD: ReadonlySet<string> = new Set(["evidence-signature", "vote-member"]);
+const BEHIND_MS = 60_000;
+
+/** What a message of no use cost beyond its first look: a block is run in the engine's queue, a share's Ethash in a thread. */
+const LATER_MS: Record<Kind, number> = { block: 50, tx: 0, vote: 0, share: 5, evidence: 0, order: 0 };
 
 /** Tells gossip what the rules say of each message, and hands what they accept to the engine. */
 export const startGossip = (options: {
@@ -33,9 +41,17 @@ export const startGossip = (options: {
   const { pubsub } = host.services;
   const mayOrder = createLimiter();
 
-  const take: Record<Kind, (bytes: Uint8Array, peer: PeerId) => Promise<void>> = {
-    block: async (bytes, peer) => {
-      const status = await engine.importBlock(decodeBlock(bytes), "gossip");
+  const gate = createGossipGate(host);
+  const isBehind = (): boolean => engine.now() - engine.head().header.timestamp * 1000 > BEHIND_MS;
+
+  /** Judges what came. Throws RuleError; `later` is called before what is not done at once. */
+  const take: Record<Kind, (bytes: Uint8Array, peer: PeerId, later: () => void) => Promise<void>> = {
+    block: async (bytes, peer, later) => {
+      // Who signed it is known before its body is read, which may be anything and takes a hundred times as long.
+      engine.screenBlock(decodeBlockHead(bytes));
+      const block = decodeBlock(bytes);
+      later();
+      const status = await engine.importBlock(block, "gossip");
       if (status !== "waiting") return;
       options.onMissingParent(peer);
       // Who has its parent passes it on: what cannot be judged yet is not spread.
@@ -44,9 +60,18 @@ export const startGossip = (options: {
     tx: async (bytes) => {
       engine.addTransaction(bytes);
     },
-    vote: (bytes, peer) => engine.addVote(decodeVote(bytes), peer.toString()),
+    vote: async (bytes, peer) => {
+      const vote = decodeVote(bytes);
+      // What gossip has forgotten is not passed on once more.
+      if (engine.votes.signature(vote) === vote.signature) failConsensus("vote-known", vote.index);
+      await engine.addVote(vote, peer.toString());
+    },
     evidence: async (bytes) => engine.addEvidence(decodeEvidence(bytes)),
-    share: (bytes) => engine.addShare(decodeShare(bytes)),
+    share: async (bytes, _, later) => {
+      const share = decodeShare(bytes);
+      later();
+      await engine.addShare(share);
+    },
     order: async (bytes, peer) => {
       // What is one too many comes by the exchange of books.
       if (!mayOrder(peer)) failOrder("order-rate", "too many orders from one peer");
@@ -56,21 +81,28 @@ export const startGossip = (options: {
 
   for (const kind of KINDS) {
     const topic = topicOf(engine.genesisHash, kind);
-    pubsub.topicValidators.set(topic, async (peer, message) => {
-      if (message.data.length > MAX_MESSAGE_BYTES[kind]) return TopicValidatorResult.Reject;
-      try {
-        await take[kind](message.data, peer);
-        return TopicValidatorResult.Accept;
-      } catch (error) {
-        if (error instanceof RuleError) {
-          log.debug({ kind, peer: peer.toString(), error: error.message }, "gossip refused");
-          // A vote for a block that is still on its way is no fault, and comes again with the block's certificates.
-          return RESULTS[error.verdict];
+    pubsub.topicValidators.set(topic, (peer, { data }) =>
+      gate.judge(peer, data, async () => {
+        if (data.length > MAX_MESSAGE_BYTES[kind]) return { result: TopicValidatorResult.Reject, laterMs: 0 };
+        let laterMs = 0;
+        const later = (): void => {
+          laterMs = LATER_MS[kind];
+        };
+        try {
+          await take[kind](data, peer, later);
+          return { result: TopicValidatorResult.Accept, laterMs };
+        } catch (error) {
+          if (error instanceof RuleError) {
+            log.debug({ kind, peer: peer.toString(), error: error.message }, "gossip refused");
+            // A vote for a block that is still on its way is no fault, and comes again with the block's certificates.
+            const verdict = OF_THE_HEAD.has(error.code) && isBehind() ? "ignore" : error.verdict;
+            return { result: RESULTS[verdict], laterMs };
+          }
+          log.error({ kind, error: (error as Error).stack }, "a message met a bug of ours");
+          return { result: TopicValidatorResult.Ignore, laterMs };
         }
-        log.error({ kind, error: (error as Error).stack }, "a message met a bug of ours");
-        return TopicValidatorResult.Ignore;
-      }
-    });
+      }),
+    );
     pubsub.subscribe(topic);
   }
   return {

@@ -5,18 +5,38 @@ import { type GossipSub, gossipsub } from "@libp2p/gossipsub";
 import { type Identify, identify } from "@libp2p/identify";
 import { type KadDHT, kadDHT, type PeerInfoMapper, removePrivateAddressesMapper } from "@libp2p/kad-dht";
 import { noise } from "@libp2p/noise";
+import { peerIdFromString } from "@libp2p/peer-id";
 import { type Ping, ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
-import { yamux } from "@libp2p/yamux";
 import { createLibp2p, type Libp2p } from "libp2p";
 import type { Hash } from "../lib/bytes.ts";
+import type { Log } from "../lib/log.ts";
 import { mustBePrivate } from "../lib/private-file.ts";
+import { subscriberOf } from "./address.ts";
+import { type Answers, createAnswers } from "./answers.ts";
 import { type Bans, createBans } from "./bans.ts";
 import { boundedDatastore } from "./bounded-datastore.ts";
+import { createConnectionLimits, MAX_INBOUND } from "./connection-limits.ts";
+import { createLedger, type Ledger } from "./ledger.ts";
+import { createPeerBudget, type PeerBudget } from "./peer-budget.ts";
+import type { StreamNeeds } from "./stream-watch.ts";
 import { KINDS, kademliaProtocol, MAX_MESSAGE_BYTES, topicOf } from "./topics.ts";
+import { boundedYamux } from "./transport.ts";
 
 // A type, not an interface: libp2p wants an index signature that interfaces lack.
-export type Services = { identify: Identify; ping: Ping; pubsub: GossipSub; dht: KadDHT; bans: Bans };
+export type Services = {
+  identify: Identify;
+  ping: Ping;
+  pubsub: GossipSub;
+  dht: KadDHT;
+  bans: Bans;
+  /** What peers may cost. */
+  budget: PeerBudget;
+  /** What peers are given. */
+  answers: Answers;
+  /** Bytes of frames that have begun to come and not ended. */
+  incoming: Ledger;
+};
 export type Host = Libp2p<Services>;
 
 /** Reads the key that makes a node the same peer after a restart; makes it at first. */
@@ -31,7 +51,20 @@ const peerKey = async (datadir: string) => {
   return key;
 };
 
-const MAX_CONNECTIONS = 100;
+/** Connections that this node makes itself come on top of those that others may make. */
+export const MAX_OUTBOUND = 48;
+/** Bytes of frames, of all peers together, that have begun to come. */
+const MAX_INCOMING_BYTES = 32 * 1024 * 1024;
+/** 32 bytes a ping; who a peer is; a question to Kademlia, or an announcement. */
+const needsOf = (genesisHash: Hash): StreamNeeds => ({
+  caps: new Map([
+    ["/ipfs/ping/1.0.0", 4 * 1024],
+    ["/ipfs/id/1.0.0", 16 * 1024],
+    ["/ipfs/id/push/1.0.0", 16 * 1024],
+    [kademliaProtocol(genesisHash), 64 * 1024],
+  ]),
+  isPrefixed: (protocol) => protocol.startsWith("/meshsub/") || protocol === kademliaProtocol(genesisHash),
+});
 /** An envelope of gossip: the largest message, its topic, and what control messages ride along. */
 const MAX_GOSSIP_BYTES = Math.max(...Object.values(MAX_MESSAGE_BYTES)) + 256 * 1024;
 
@@ -66,8 +99,10 @@ const THRESHOLDS = {
   acceptPXThreshold: 10,
   opportunisticGraftThreshold: 0,
 };
-/** Several nodes on one machine share an address, and a restarted network dials all at once. */
+/** Several nodes on one machine share an address, and a restarted network dials all at once; see connection-limits.ts. */
 const INBOUND_PER_SECOND = 20;
+const MAX_PENDING = 32;
+const UPGRADE_MS = 5_000;
 
 /** Tells whether the internet can reach a node at one of its addresses. */
 export const isPublic = (host: Pick<Host, "peerId" | "getMultiaddrs">): boolean =>
@@ -82,31 +117,50 @@ export const createHost = async (options: {
   listen: readonly string[];
   announce?: readonly string[];
   genesisHash: Hash;
+  log?: Log;
 }): Promise<Host> => {
+  const { genesisHash } = options;
   // Addresses of private networks are told within such a network alone: elsewhere they are another machine's.
   const mapper: PeerInfoMapper = (peer) => (isPublic(host) ? removePrivateAddressesMapper(peer) : peer);
   const bans = createBans();
+  const incoming = createLedger(MAX_INCOMING_BYTES);
+  const budget = createPeerBudget(({ peer, subscriber }) => {
+    options.log?.warn({ peer, address: subscriber }, "a peer costs too much for too long, and is sent away");
+    bans.add(peerIdFromString(peer));
+    if (subscriber !== undefined) bans.addAddress(subscriber);
+    for (const connection of host.getConnections())
+      if (bans.has(connection.remotePeer) || bans.hasAddress(subscriberOf(connection.remoteAddr)))
+        connection.abort(new Error("it costs too much"));
+  });
   const host: Host = await createLibp2p<Services>({
     privateKey: await peerKey(options.datadir),
     start: false,
     addresses: { listen: [...options.listen], appendAnnounce: [...(options.announce ?? [])] },
     datastore: boundedDatastore(),
     // Kademlia calls its acquaintances again by itself; hanging up is not enough.
-    connectionGater: { denyDialPeer: bans.has, denyInboundEncryptedConnection: bans.has },
+    connectionGater: createConnectionLimits({
+      bans,
+      connections: () => host.getConnections(),
+      credit: (peer) => budget.credit(peer.toString()),
+    }),
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    streamMuxers: [boundedYamux({ incoming, needs: needsOf(genesisHash) })],
     connectionManager: {
-      maxConnections: MAX_CONNECTIONS,
-      maxIncomingPendingConnections: 10,
+      maxConnections: MAX_INBOUND + MAX_OUTBOUND,
+      maxIncomingPendingConnections: MAX_PENDING,
       inboundConnectionThreshold: INBOUND_PER_SECOND,
+      inboundUpgradeTimeout: UPGRADE_MS,
     },
     services: {
       bans: () => bans,
+      budget: () => budget,
+      answers: () => createAnswers(),
+      incoming: () => incoming,
       identify: identify(),
       ping: ping(),
       pubsub: gossipsub({
-        allowedTopics: KINDS.map((kind) => topicOf(options.genesisHash, kind)),
+        allowedTopics: KINDS.map((kind) => topicOf(genesisHash, kind)),
         allowPublishToZeroTopicPeers: true,
         ignoreDuplicatePublishError: true,
         globalSignaturePolicy: "StrictNoSign",
@@ -120,11 +174,19 @@ export const createHost = async (options: {
           maxPeerInfos: 16,
         },
         maxInboundDataLength: MAX_GOSSIP_BYTES,
-        maxOutboundBufferSize: 4 * MAX_GOSSIP_BYTES,
+        maxOutboundBufferSize: 2 * MAX_GOSSIP_BYTES,
+        maxInboundStreams: 2,
+        // What a peer sends is judged piece by piece, in order (gossip-gate.ts).
+        awaitRpcHandler: true,
+        // Encoded once for all, however many do not read it.
+        batchPublish: true,
         scoreThresholds: THRESHOLDS,
         scoreParams: {
-          topics: Object.fromEntries(KINDS.map((kind) => [topicOf(options.genesisHash, kind), TOPIC_SCORE])),
+          topics: Object.fromEntries(KINDS.map((kind) => [topicOf(genesisHash, kind), TOPIC_SCORE])),
+          // Limits of addresses are those of connections; who is over its budget leaves the mesh.
           IPColocationFactorWeight: 0,
+          appSpecificWeight: 1,
+          appSpecificScore: (peer) => (budget.admits(peer) ? 0 : 2 * THRESHOLDS.gossipThreshold),
           behaviourPenaltyWeight: -1,
           behaviourPenaltyThreshold: 6,
           behaviourPenaltyDecay: 0.9,
@@ -132,14 +194,19 @@ export const createHost = async (options: {
         doPX: false,
       }),
       dht: kadDHT({
-        protocol: kademliaProtocol(options.genesisHash),
+        protocol: kademliaProtocol(genesisHash),
         // Who cannot be reached asks, and does not answer; see discovery.ts.
         clientMode: options.listen.length === 0,
         peerInfoMapper: mapper,
         // A node without peers learns at once that nobody is known.
         allowQueryWithZeroPeers: true,
+        maxInboundStreams: 8,
       }),
     },
+  });
+  host.addEventListener("connection:open", ({ detail: { remotePeer, remoteAddr } }) => {
+    const isOutbound = host.getConnections(remotePeer).some(({ direction }) => direction === "outbound");
+    budget.meet(remotePeer.toString(), { subscriber: subscriberOf(remoteAddr), isOutbound });
   });
   return host;
 };

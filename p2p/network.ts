@@ -16,7 +16,7 @@ import { createExchange } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
 import { startDiscovery } from "./discovery.ts";
 import { startGossip } from "./gossip.ts";
-import { createHost } from "./host.ts";
+import { createHost, MAX_OUTBOUND } from "./host.ts";
 import { type LotReceipts, openLotReceipts } from "./lots.ts";
 import type { OrderBook } from "./orders/book.ts";
 import { startOrderExchange } from "./orders/exchange.ts";
@@ -75,7 +75,7 @@ export const createNetwork = async ({
   disk,
   log,
 }: NetworkOptions): Promise<Network> => {
-  const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash });
+  const host = await createHost({ datadir, listen, announce, genesisHash: engine.genesisHash, log });
   const contacts = createContacts(host, engine.genesisHash);
   const statusListeners = new Set<(report: StatusReport) => void>();
   const onStatus = (report: StatusReport): void => {
@@ -133,10 +133,13 @@ export const createNetwork = async ({
     }
     // Written when it grows, so that a node that is killed knows its peers too.
     if (known.size > before) save();
-    const dial = async (address: string): Promise<void> => {
+    const free = MAX_OUTBOUND - host.getConnections().filter(({ direction }) => direction === "outbound").length;
+    const isNew = (address: string): boolean => {
       const id = address.split("/p2p/")[1];
-      if (id === host.peerId.toString()) return;
-      if (id && connected.has(id)) return contacts.reached(address, id);
+      if (id && connected.has(id)) contacts.reached(address, id);
+      return id !== host.peerId.toString() && !(id && connected.has(id));
+    };
+    const dial = async (address: string): Promise<void> => {
       try {
         const { remotePeer } = await host.dial(multiaddr(address), { signal: AbortSignal.timeout(REDIAL_MS) });
         contacts.reached(address, remotePeer.toString());
@@ -145,7 +148,9 @@ export const createNetwork = async ({
         log.debug({ address, error: (error as Error).message }, "not reached");
       }
     };
-    await Promise.all([...known].map(dial));
+    // The bootstrap nodes come first.
+    const some = [...known].filter(isNew).slice(0, Math.max(0, free));
+    await Promise.all(some.map(dial));
   };
 
   return {

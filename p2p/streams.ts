@@ -1,56 +1,43 @@
 import type { Connection, PeerId, Stream } from "@libp2p/interface";
-import { Packr } from "msgpackr";
-import { concat } from "../lib/bytes.ts";
+import { type Clock, monotonic } from "./bucket.ts";
+import { PATIENCE_MS, readFrames, writeFrames } from "./frames.ts";
 import type { Host } from "./host.ts";
+import { processorMs } from "./peer-budget.ts";
 
-/** Envelopes travel as msgpackr, without its records, extensions and shared structures, which a peer could abuse. */
-const packr = new Packr({ useRecords: false, moreTypes: false, variableMapSize: true });
-
-const HEAD_BYTES = 4;
-const TIMEOUT_MS = 10_000;
 const MAX_REQUEST_BYTES = 16 * 1024;
-/** Requests that a peer may make in ten seconds, of all kinds. */
+/** Requests that a peer may make in ten seconds, of one kind. */
 const REQUESTS_PER_WINDOW = 100;
 const WINDOW_MS = 10_000;
 
-/** Reads one frame: four bytes of length, then so many bytes. Throws where it is over `max`, or the stream ends early. */
-const readFrame = async (stream: Stream, max: number): Promise<unknown> => {
-  const chunks: Uint8Array[] = [];
-  let have = 0;
-  let want = HEAD_BYTES;
-  for await (const chunk of stream) {
-    const bytes = chunk instanceof Uint8Array ? chunk : chunk.subarray();
-    chunks.push(bytes);
-    have += bytes.length;
-    if (have < want) continue;
-    // Joined twice a frame at most: once its length is there, and once all of it is.
-    let joined = concat(...chunks.splice(0));
-    chunks.push(joined);
-    if (want === HEAD_BYTES) {
-      const size = new DataView(joined.buffer, joined.byteOffset).getUint32(0);
-      if (size > max) throw new Error(`a frame of ${size} bytes, at most ${max}`);
-      want = HEAD_BYTES + size;
+const isSequence = (value: unknown): value is Iterable<unknown> | AsyncIterable<unknown> =>
+  typeof value === "object" && value !== null && ("next" in value || Symbol.asyncIterator in value);
+
+/**
+ * Asks a peer for many frames: one request, then what it answers, frame by frame, each of at most `maxBytes`. The peer waits
+ * while a frame is looked at. Throws on time-out, refusal and anything malformed.
+ */
+export async function* askFrames(
+  host: Host,
+  peer: PeerId,
+  protocol: string,
+  request: unknown,
+  maxBytes: number,
+): AsyncGenerator<unknown> {
+  const stream = await host.dialProtocol(peer, protocol, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  const reader = readFrames(stream);
+  try {
+    await writeFrames(stream).write(request);
+    await stream.close({ signal: AbortSignal.timeout(PATIENCE_MS) });
+    for (;;) {
+      const frame = await reader.next(maxBytes);
+      if (frame === undefined) return;
+      yield frame;
     }
-    if (have < want) continue;
-    joined = joined.subarray(HEAD_BYTES, want);
-    return packr.unpack(joined);
+  } finally {
+    // Whoever has what it wanted does not wait for the end.
+    if (stream.status === "open") stream.abort(new Error("no more is wanted"));
   }
-  throw new Error("the stream ended within a frame");
-};
-
-const writeFrame = async (stream: Stream, value: unknown): Promise<void> => {
-  const body = packr.pack(value);
-  const frame = new Uint8Array(HEAD_BYTES + body.length);
-  new DataView(frame.buffer).setUint32(0, body.length);
-  frame.set(body, HEAD_BYTES);
-  if (!stream.send(frame)) await stream.onDrain({ signal: AbortSignal.timeout(TIMEOUT_MS) });
-  await stream.close({ signal: AbortSignal.timeout(TIMEOUT_MS) });
-};
-
-const within = <T>(work: Promise<T>, stream: Stream): Promise<T> => {
-  const timer = setTimeout(() => stream.abort(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
-  return work.finally(() => clearTimeout(timer));
-};
+}
 
 /** Asks a peer: one request, one answer of at most `maxBytes`. Throws on time-out, refusal and anything malformed. */
 export const ask = async (
@@ -60,26 +47,18 @@ export const ask = async (
   request: unknown,
   maxBytes: number,
 ): Promise<unknown> => {
-  const stream = await host.dialProtocol(peer, protocol, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-  try {
-    const answer = within(readFrame(stream, maxBytes), stream);
-    answer.catch(() => undefined);
-    await writeFrame(stream, request);
-    return await answer;
-  } catch (error) {
-    stream.abort(error as Error);
-    throw error;
-  }
+  for await (const answer of askFrames(host, peer, protocol, request, maxBytes)) return answer;
+  throw new Error("no answer");
 };
 
-/** Counts a peer's requests, all protocols together. */
-export const createLimiter = () => {
+/** Counts a peer's requests. */
+export const createLimiter = (now: Clock = monotonic) => {
   const counts = new Map<string, number>();
-  let windowStart = 0;
+  let windowStart = now();
   return (peer: PeerId): boolean => {
-    if (Date.now() - windowStart > WINDOW_MS) {
+    if (now() - windowStart > WINDOW_MS) {
       counts.clear();
-      windowStart = Date.now();
+      windowStart = now();
     }
     const count = (counts.get(peer.toString()) ?? 0) + 1;
     counts.set(peer.toString(), count);
@@ -87,22 +66,65 @@ export const createLimiter = () => {
   };
 };
 
-/** Answers a protocol's requests. A request that is malformed, too large, too late or one too many ends its stream. */
+/**
+ * Answers a protocol's requests: with one frame, or, where the answer is a generator, with one for each value, made when the one
+ * before it has been taken. A request that is malformed, too large, too late or one too many ends its stream; so does a peer that
+ * does not take its answer. One answer a peer and protocol at a time, and no more than it has paid for (answers.ts).
+ */
 export const serve = async (
   host: Host,
   protocol: string,
   allow: (peer: PeerId) => boolean,
   answer: (request: unknown, peer: PeerId) => unknown,
 ): Promise<void> => {
+  const { answers } = host.services;
+  const give = async (stream: Stream, peer: PeerId, request: unknown): Promise<void> => {
+    const name = peer.toString();
+    const writer = writeFrames(stream);
+    const hold = answers.held.open(() => stream.abort(new Error("the room for answers is full")));
+    /** Runs what makes an answer, and has the peer pay for it. */
+    const make = <T>(work: () => T): T => {
+      const began = processorMs();
+      try {
+        return work();
+      } finally {
+        answers.pay(name, 0, processorMs() - began);
+      }
+    };
+    const write = async (value: unknown): Promise<void> => {
+      answers.pay(name, await writer.write(value, hold.set), 0);
+      hold.release();
+    };
+    try {
+      await answers.paid(name);
+      const made = await make(() => answer(request, peer));
+      if (!isSequence(made)) return await write(made);
+      const frames = Symbol.asyncIterator in made ? made[Symbol.asyncIterator]() : made[Symbol.iterator]();
+      for (;;) {
+        const { done, value } = await make(() => frames.next());
+        if (done) return;
+        await write(value);
+        await answers.paid(name);
+      }
+    } finally {
+      hold.release();
+    }
+  };
   await host.handle(
     protocol,
-    async (stream: Stream, connection: Connection) => {
+    async (stream: Stream, { remotePeer }: Connection) => {
+      const leave = answers.enter(remotePeer.toString());
       try {
-        if (!allow(connection.remotePeer)) throw new Error("too many requests");
-        const request = await within(readFrame(stream, MAX_REQUEST_BYTES), stream);
-        await writeFrame(stream, await answer(request, connection.remotePeer));
+        if (!leave || !allow(remotePeer)) throw new Error("too many requests");
+        const request = await readFrames(stream).next(MAX_REQUEST_BYTES);
+        // What comes after it is thrown away.
+        await stream.closeRead();
+        await answers.inTurn(remotePeer.toString(), protocol, () => give(stream, remotePeer, request));
+        await stream.close({ signal: AbortSignal.timeout(PATIENCE_MS) });
       } catch (error) {
         stream.abort(error as Error);
+      } finally {
+        leave?.();
       }
     },
     { maxInboundStreams: 16, maxOutboundStreams: 16 },

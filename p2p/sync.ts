@@ -1,33 +1,40 @@
 import type { PeerId } from "@libp2p/interface";
-import { decodeBlock } from "../chain/block.ts";
+import { decodeBlock, decodeBlockHead } from "../chain/block.ts";
 import { slotOf } from "../chain/params.ts";
 import type { Engine } from "../consensus/engine.ts";
-import { decodeVote, encodeVote } from "../consensus/votes.ts";
-import { type Hash, isHex } from "../lib/bytes.ts";
+import { decodeVote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
+import { monotonic } from "./bucket.ts";
+import {
+  isStatus,
+  joinPieces,
+  MAX_PIECES_BYTES,
+  MAX_VOTES,
+  MAX_VOTES_BYTES,
+  type Status,
+  serveChain,
+} from "./chain-server.ts";
 import type { Host } from "./host.ts";
-import { ask, createLimiter, serve } from "./streams.ts";
+import { type Claim, createPlaces, type Turn } from "./places.ts";
+import { failPeer } from "./rules.ts";
+import { ask, askFrames } from "./streams.ts";
 import { protocolOf } from "./topics.ts";
 
-const BATCH_BLOCKS = 128;
-const BATCH_BYTES = 16 * 1024 * 1024;
-const MAX_VOTES = 4_096;
-/** Votes of a peer that are verified together. */
-const VOTES_AT_ONCE = 64;
+/** How often somebody is asked, and those that wait for a place are looked at. */
 const POLL_MS = 2_000;
-/** How long one peer may be asked in one go, and how many are at a time. */
+const TICK_MS = 250;
+/** How long one peer is asked in one go. */
 const ROUND_MS = 60_000;
-const MAX_RUNNING = 3;
+const MAX_WANTED = 256;
+const WARN_MS = 60_000;
 
-/** What nodes tell each other of their chains. */
-export interface Status {
-  readonly genesisHash: Hash;
-  readonly headNumber: number;
-  readonly headHash: Hash;
-  readonly finalizedNumber: number;
-  /** The node's clock in ms; nodes may leave it out. */
-  readonly clockMs?: number;
+/** Catches up with peers that are ahead, and serves those that are behind. */
+export interface Sync {
+  start(): Promise<void>;
+  stop(): void;
+  /** Looks at a peer soon: it sent a block whose parent is not here. */
+  poke(peer: PeerId): void;
 }
 
 /** A peer's status, and this node's clock in ms before it was asked and after it answered. */
@@ -36,27 +43,6 @@ export interface StatusReport {
   readonly status: Status;
   readonly askedAtMs: number;
   readonly answeredAtMs: number;
-}
-
-const isStatus = (value: unknown): value is Status => {
-  const status = value as Status;
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    isHex(status.genesisHash, 32) &&
-    isHex(status.headHash, 32) &&
-    Number.isSafeInteger(status.headNumber) &&
-    Number.isSafeInteger(status.finalizedNumber) &&
-    (status.clockMs === undefined || Number.isSafeInteger(status.clockMs))
-  );
-};
-
-/** Catches up with peers that are ahead, and serves those that are behind. */
-export interface Sync {
-  start(): Promise<void>;
-  stop(): void;
-  /** Looks at a peer soon. */
-  poke(peer: PeerId): void;
 }
 
 export interface SyncOptions {
@@ -69,110 +55,138 @@ export interface SyncOptions {
 
 /** Makes the synchronizer of a node. */
 export const createSync = ({ host, engine, log, onStatus }: SyncOptions): Sync => {
-  const { store, genesisHash } = engine;
-  const statusNow = (): Status => {
-    const head = engine.head();
-    return {
-      genesisHash,
-      headNumber: head.header.number,
-      headHash: head.hash,
-      finalizedNumber: engine.finalized().number,
-      clockMs: Math.round(engine.now()),
-    };
-  };
+  const { genesisHash } = engine;
+  const places = createPlaces();
+  let warnedAt = Number.NEGATIVE_INFINITY;
 
-  const blocksFrom = (request: unknown): Uint8Array[] => {
-    const from = (request as { from?: unknown }).from;
-    if (typeof from !== "number" || !Number.isSafeInteger(from) || from < 1) throw new Error("no number to begin at");
-    const blocks: Uint8Array[] = [];
-    let bytes = 0;
-    for (let number = from; blocks.length < BATCH_BLOCKS; number++) {
-      const hash = number <= engine.head().header.number ? store.canonical(number) : undefined;
-      const encoded = hash && store.encoded(hash);
-      if (!encoded) break;
-      bytes += encoded.length;
-      if (bytes > BATCH_BYTES - 1024 * 1024 && blocks.length > 0) break;
-      blocks.push(encoded);
-    }
-    return blocks;
-  };
-
-  /** Imports a peer's chain from the last block that is final here, for a while: others may have a turn then. */
-  const catchUp = async (peer: PeerId): Promise<void> => {
-    const askedAtMs = engine.now();
-    const status = await ask(host, peer, protocolOf(genesisHash, "status"), {}, 1024);
-    // Before slot 0 too the head is block 0.
-    const slotsSinceGenesis = Math.max(0, slotOf(engine.chain.genesis, engine.now() / 1000) + 1);
-    if (!isStatus(status) || status.genesisHash !== genesisHash || status.headNumber > slotsSinceGenesis)
-      throw new RuleError("peer-status", { verdict: "reject", section: "12" });
-    onStatus?.({ peer, status, askedAtMs, answeredAtMs: engine.now() });
-    let from = engine.finalized().number + 1;
-    const deadline = Date.now() + ROUND_MS;
-    while (from <= status.headNumber && !engine.has(status.headHash) && Date.now() < deadline) {
-      const answer = await ask(host, peer, protocolOf(genesisHash, "blocks"), { from }, BATCH_BYTES);
-      if (!Array.isArray(answer) || answer.length === 0) break;
-      for (const [i, bytes] of answer.entries()) {
-        if (!(bytes instanceof Uint8Array)) throw new RuleError("peer-blocks", { verdict: "reject", section: "12" });
-        const block = decodeBlock(bytes);
-        // What was asked for, so that each round comes nearer to an end.
-        if (block.header.number !== from + i) throw new RuleError("peer-blocks", { verdict: "reject", section: "12" });
-        // Its parent is the one before it, or final here: a chain has no holes.
-        if ((await engine.importBlock(block)) === "waiting") return;
-      }
-      from += answer.length;
-    }
-    const votes = await ask(host, peer, protocolOf(genesisHash, "votes"), {}, MAX_VOTES * 600);
-    if (!Array.isArray(votes)) throw new RuleError("peer-votes", { verdict: "reject", section: "12" });
-    const take = async (bytes: unknown): Promise<void> => {
-      try {
-        await engine.addVote(decodeVote(bytes as Uint8Array));
-      } catch (error) {
-        if (!(error instanceof RuleError) || error.verdict === "reject") throw error;
-      }
-    };
-    for (let at = 0; at < Math.min(votes.length, MAX_VOTES); at += VOTES_AT_ONCE)
-      await Promise.all(votes.slice(at, at + VOTES_AT_ONCE).map(take));
-  };
-
-  let timer: NodeJS.Timeout | undefined;
-  const running = new Set<string>();
-  const run = async (peer: PeerId): Promise<void> => {
-    const id = peer.toString();
-    if (running.has(id) || running.size >= MAX_RUNNING) return;
-    running.add(id);
+  /** Yields what a peer answers, and counts the time that it takes for it. */
+  async function* waitFor<T>(turn: Turn, answers: AsyncGenerator<T>): AsyncGenerator<T> {
     try {
-      await catchUp(peer);
+      for (;;) {
+        const { done, value } = await turn.waiting(answers.next());
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      await answers.return(undefined);
+    }
+  }
+  /**
+   * The block up to which a peer can be followed by this node's clock. One that is ahead of it is not at fault: this clock may
+   * be slow, or not yet at slot 0.
+   */
+  const reachOf = (peer: PeerId, headNumber: number): number => {
+    const slots = Math.max(0, Math.floor(slotOf(engine.chain.genesis, engine.now() / 1000)) + 1);
+    if (headNumber > slots && monotonic() - warnedAt > WARN_MS) {
+      warnedAt = monotonic();
+      log.warn({ peer: peer.toString(), headNumber, slots }, "a peer has more blocks than this clock says can be");
+    }
+    return Math.min(headNumber, slots);
+  };
+  /** Imports blocks from one number on; gives how many came. */
+  const takeBlocks = async (peer: PeerId, from: number, turn: Turn): Promise<{ came: number; isStuck: boolean }> => {
+    const frames = askFrames(host, peer, protocolOf(genesisHash, "blocks"), { from }, MAX_PIECES_BYTES);
+    let came = 0;
+    for await (const bytes of waitFor(turn, joinPieces(frames))) {
+      const { header, hash } = decodeBlockHead(bytes);
+      // What was asked for, so that each round comes nearer to an end.
+      if (header.number !== from + came) failPeer("peer-blocks");
+      came += 1;
+      if (engine.has(hash)) continue;
+      // Its parent is the one before it, or final here: a chain has no holes.
+      if ((await engine.importBlock(decodeBlock(bytes))) === "waiting") return { came, isStuck: true };
+      turn.brought();
+      host.services.budget.reward(peer.toString());
+    }
+    return { came, isStuck: came === 0 };
+  };
+  const takeVote = async (bytes: unknown, from: string): Promise<void> => {
+    if (!(bytes instanceof Uint8Array)) return failPeer("peer-votes");
+    try {
+      await engine.addVote(decodeVote(bytes), from);
     } catch (error) {
-      log.debug({ peer: peer.toString(), error: (error as Error).message }, "no synchronization with a peer");
+      if (!(error instanceof RuleError) || error.verdict === "reject") throw error;
+    }
+  };
+  const takeVotes = async (peer: PeerId, turn: Turn): Promise<void> => {
+    const frames = askFrames(host, peer, protocolOf(genesisHash, "votes"), {}, MAX_VOTES_BYTES);
+    let came = 0;
+    for await (const votes of waitFor(turn, frames)) {
+      if (!Array.isArray(votes) || votes.length === 0) return failPeer("peer-votes");
+      came += votes.length;
+      if (came > MAX_VOTES) return failPeer("peer-votes");
+      // They are verified together.
+      await Promise.all(votes.map((vote) => takeVote(vote, peer.toString())));
+    }
+  };
+  /** Imports a peer's chain from the last block that is final here, for a while: others may have a turn then. */
+  const catchUp = async (peer: PeerId, turn: Turn): Promise<void> => {
+    const askedAtMs = engine.now();
+    const status = await turn.waiting(ask(host, peer, protocolOf(genesisHash, "status"), {}, 1024));
+    if (!isStatus(status) || status.genesisHash !== genesisHash) return failPeer("peer-status");
+    onStatus?.({ peer, status, askedAtMs, answeredAtMs: engine.now() });
+    const reach = reachOf(peer, status.headNumber);
+    const deadline = monotonic() + ROUND_MS;
+    for (let from = engine.finalized().number + 1; from <= reach && !engine.has(status.headHash); ) {
+      const { came, isStuck } = await takeBlocks(peer, from, turn);
+      if (isStuck || monotonic() > deadline) break;
+      from += came;
+    }
+    await takeVotes(peer, turn);
+  };
+
+  /** Peers that are to be asked and had no place, or sent something new while they were asked. */
+  const wanted = new Map<string, { readonly peer: PeerId; readonly claim: Claim }>();
+  const claimOf = (peer: PeerId): Claim =>
+    places.wasGood(peer.toString()) || host.getConnections(peer).some(({ direction }) => direction === "outbound")
+      ? "known"
+      : "stranger";
+  const run = async (peer: PeerId, claim: Claim, turn: Turn): Promise<void> => {
+    try {
+      await catchUp(peer, turn);
+      turn.done();
+    } catch (error) {
+      turn.failed();
+      log.debug({ peer: peer.toString(), claim, error: (error as Error).message }, "no synchronization with a peer");
       // Who serves what breaks a rule is not talked to for a while.
       if (!(error instanceof RuleError) || error.verdict !== "reject") return;
       host.services.bans.add(peer);
       await host.hangUp(peer).catch(() => undefined);
-    } finally {
-      running.delete(id);
     }
   };
-  const onConnect = (event: CustomEvent<PeerId>): void => void run(event.detail);
+  const want = (peer: PeerId, claim: Claim): void => {
+    const id = peer.toString();
+    if (places.isResting(id)) return;
+    const turn = places.take(id, claim);
+    if (turn) void run(peer, claim, turn);
+    else if (wanted.size < MAX_WANTED) wanted.set(id, { peer, claim });
+  };
+  const lookAtWanted = (): void => {
+    for (const [id, { peer, claim }] of [...wanted]) {
+      wanted.delete(id);
+      if (host.getConnections(peer).length > 0) want(peer, claim);
+    }
+  };
+  const onConnect = ({ detail: peer }: CustomEvent<PeerId>): void => want(peer, claimOf(peer));
+  let timers: NodeJS.Timeout[] = [];
 
   return {
     start: async () => {
-      const allow = createLimiter();
-      await serve(host, protocolOf(genesisHash, "status"), allow, statusNow);
-      await serve(host, protocolOf(genesisHash, "blocks"), allow, blocksFrom);
-      await serve(host, protocolOf(genesisHash, "votes"), allow, () =>
-        engine.votes.all().slice(-MAX_VOTES).map(encodeVote),
-      );
+      await serveChain(host, engine);
       host.addEventListener("peer:connect", onConnect);
-      timer = setInterval(() => {
-        const peers = host.getPeers();
-        const peer = peers[Math.floor(Math.random() * peers.length)];
-        if (peer) void run(peer);
-      }, POLL_MS);
+      timers = [
+        setInterval(lookAtWanted, TICK_MS),
+        setInterval(() => {
+          const peers = host.getPeers().filter((peer) => !places.isResting(peer.toString()));
+          const peer = peers[Math.floor(Math.random() * peers.length)];
+          if (peer) want(peer, claimOf(peer));
+        }, POLL_MS),
+      ];
     },
     stop: () => {
-      clearInterval(timer);
+      for (const timer of timers) clearInterval(timer);
       host.removeEventListener("peer:connect", onConnect);
     },
-    poke: (peer) => void run(peer),
+    poke: (peer) => want(peer, "poked"),
   };
 };

@@ -5,6 +5,7 @@ import { CHAIN_RULES } from "../chain/rules.ts";
 import { CONSENSUS_RULES } from "../consensus/rules.ts";
 import { DISK_RULES } from "../lib/disk.ts";
 import { DATA_RULES } from "../p2p/data/rules.ts";
+import { PEER_RULES } from "../p2p/rules.ts";
 import { VM_RULES } from "../vm/rules.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -14,7 +15,7 @@ const sourcesIn = (folder: string): string =>
     .map((name) => readFileSync(join(root, folder, name), "utf8"))
     .join("\n");
 
-const TABLES = { CHAIN_RULES, CONSENSUS_RULES, DATA_RULES, DISK_RULES, VM_RULES };
+const TABLES = { CHAIN_RULES, CONSENSUS_RULES, DATA_RULES, DISK_RULES, PEER_RULES, VM_RULES };
 const code = ["lib", "chain", "vm", "consensus", "p2p"].map(sourcesIn).join("\n");
 const tests = sourcesIn("test");
 const spec = readFileSync(join(root, "docs/spec.md"), "utf8");

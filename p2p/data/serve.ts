@@ -1,6 +1,7 @@
 import type { PeerId } from "@libp2p/interface";
 import type { CID } from "multiformats/cid";
 import type { Hash } from "../../lib/bytes.ts";
+import { monotonic } from "../bucket.ts";
 import type { Host } from "../host.ts";
 import { serve } from "../streams.ts";
 import type { BlockStore } from "./blocks.ts";
@@ -33,7 +34,7 @@ export const dataProtocol = (genesisHash: Hash): string => `/rolec/${genesisHash
  * share is given out. A CID is its bytes. Anything else ends the stream.
  */
 export const serveData = async (host: Host, protocol: string, blocks: BlockStore): Promise<void> => {
-  let windowStart = 0;
+  let windowStart = monotonic();
   let allBytes = 0;
   const peers = new Map<string, { bytes: number; requests: number }>();
 
@@ -42,7 +43,7 @@ export const serveData = async (host: Host, protocol: string, blocks: BlockStore
     return list.map(cidFromBytes);
   };
   const answer = (request: unknown, peer: PeerId): unknown => {
-    const now = Date.now();
+    const now = monotonic();
     if (now - windowStart >= WINDOW_MS) {
       windowStart = now;
       allBytes = 0;

@@ -3,6 +3,7 @@ import {
   type Block,
   consensusRoot,
   decodeBlock,
+  decodeBlockHead,
   encodeBlock,
   receiptsRoot,
   transactionsRoot,
@@ -73,6 +74,19 @@ t.test("headers and blocks decode to what was encoded", async (t) => {
   t.same(decodeBlock(encodeBlock(block)), block);
   t.not(consensusRoot(body), consensusRoot({ ...body, certificates: [] }));
   t.not(consensusRoot(body), consensusRoot({ ...body, workShares: [] }));
+});
+
+t.test("header and signature of a block are read without its body", async (t) => {
+  const body = { transactions: [tx, tx], workShares: [], certificates: [], evidence: [] };
+  const block: Block = { hash: hashHeader(header), header, signature: `0x${"07".repeat(65)}` as Hex, body };
+  const bytes = encodeBlock(block);
+  const { body: _, ...head } = block;
+  t.same(decodeBlockHead(bytes), head);
+  const spoilt = Uint8Array.from(bytes).fill(0xff, bytes.length - 40);
+  t.same(decodeBlockHead(spoilt), head);
+  t.throws(() => decodeBlock(spoilt));
+  t.throws(() => decodeBlockHead(bytes.subarray(0, -1)), { code: "rlp" });
+  t.throws(() => decodeBlockHead(new Uint8Array(4_000_000)), { code: "block-format" });
 });
 
 t.test("a block with a byte too many or a list too long is refused", async (t) => {

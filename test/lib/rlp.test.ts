@@ -5,7 +5,7 @@ import { decode, encode } from "rlp";
 import t from "tap";
 import { bytesToBigint, fromHex, toHex, utf8 } from "../../lib/bytes.ts";
 import { big, bytes, decodeWith, encodeWith, hexOf, list, record, uint } from "../../lib/codec.ts";
-import { decodeRlp, encodeRlp, type Item } from "../../lib/rlp.ts";
+import { decodeRlp, encodeRlp, type Item, rlpHeads } from "../../lib/rlp.ts";
 
 const vectors = process.env.ROLEC_VECTORS;
 const folder = vectors ? join(vectors, "ethereum", "RLPTests") : "";
@@ -98,4 +98,31 @@ t.test("whatever the rlp package refuses is refused, and nothing else is thrown"
     }),
     { numRuns: 2000 },
   );
+});
+
+t.test("the first items of a list are given as they are encoded, whatever follows them", async (t) => {
+  const items: Item[] = [
+    new Uint8Array(0),
+    Uint8Array.of(5),
+    new Uint8Array(60),
+    [Uint8Array.of(1)],
+    new Uint8Array(300),
+  ];
+  const bytes = encodeRlp([...items, new Uint8Array(70_000)]);
+  t.same(rlpHeads(bytes, items.length), items.map(encodeRlp));
+  const spoilt = Uint8Array.from(bytes);
+  spoilt.fill(0xff, bytes.length - 70_000);
+  t.same(rlpHeads(spoilt, items.length), items.map(encodeRlp), "what follows is not looked at");
+  for (const [bad, count] of [
+    [new Uint8Array(0), 1],
+    [Uint8Array.of(0x80), 1],
+    [Uint8Array.of(0xc0), 1],
+    [Uint8Array.of(0xc1, 5), 2],
+    [Uint8Array.of(0xc2, 5), 1],
+    [Uint8Array.of(0xc1, 5, 5), 1],
+    [Uint8Array.of(0xc1, 0x81), 1],
+    [Uint8Array.of(0xff, 1, 1, 1, 1, 1, 1, 1, 1), 1],
+    [Uint8Array.of(0xf8), 1],
+  ] as const)
+    t.throws(() => rlpHeads(bad, count), { code: "rlp" }, toHex(bad));
 });

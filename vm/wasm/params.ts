@@ -1,5 +1,5 @@
 import { CID } from "multiformats/cid";
-import { parseJson } from "../../lib/json.ts";
+import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
 import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
 import { isFileName } from "./task.ts";
@@ -15,6 +15,8 @@ export interface JobParams {
 }
 
 const MAX_BYTES = 64 * 1024;
+/** Of the receipt's making: how deep a parser or a writer comes differs between machines. */
+const JSON_LIMITS = { ...JSON_OF_ANY_LENGTH, maxDepth: 64 };
 const refuse = (rule: string): never => {
   throw new WasmRefused(rule, { section: "params" });
 };
@@ -106,7 +108,7 @@ export const parseParams = (text: string): JobParams => {
   if (text.trim() === "") return { args: [], inputs: [] };
   let document: unknown;
   try {
-    document = parseJson(text);
+    document = parseJson(text, JSON_LIMITS);
   } catch (error) {
     refuse(`parameters are ${(error as Error).message}`);
   }

@@ -1,0 +1,160 @@
+import { TopicValidatorResult } from "@libp2p/gossipsub";
+import type { PeerId } from "@libp2p/interface";
+import t from "tap";
+import { createGossipGate, type Judgement } from "../../p2p/gossip-gate.ts";
+import type { Host } from "../../p2p/host.ts";
+import { createPeerBudget } from "../../p2p/peer-budget.ts";
+
+interface Message {
+  readonly topic: string;
+  readonly data: Uint8Array;
+}
+interface Envelope {
+  readonly subscriptions: readonly unknown[];
+  readonly messages: readonly Message[];
+  readonly control?: { readonly iwant?: readonly unknown[]; readonly ihave?: readonly unknown[] };
+}
+const peerOf = (name: string): PeerId => ({ toString: () => name }) as PeerId;
+
+/** A gate before a router that a test writes: it calls `onMessage` as gossipsub calls a validator. */
+const createScene = (judge: (data: Uint8Array) => Promise<Judgement>, isKnown = (_: Uint8Array) => false) => {
+  let ms = 0;
+  const handled: Envelope[] = [];
+  const left: string[] = [];
+  const heartbeats: (() => void)[] = [];
+  const hungUp: string[] = [];
+  const streams = { protocol: "/meshsub/1.2.0", direction: "outbound", writeBufferLength: 0 };
+  let isMute = false;
+  const budget = createPeerBudget(
+    ({ peer }) => left.push(peer),
+    () => ms,
+  );
+  const pubsub = {
+    isGraylisted: false,
+    acceptFrom: () => !pubsub.isGraylisted,
+    handleReceivedRpc: async (from: PeerId, envelope: Envelope): Promise<void> => {
+      handled.push(envelope);
+      for (const { data } of envelope.messages) if (!isKnown(data)) await gate.judge(from, data, () => judge(data));
+    },
+    addEventListener: (_: string, onHeartbeat: () => void) => heartbeats.push(onHeartbeat),
+    getPeers: () => [peerOf("a")],
+  };
+  const host = {
+    services: { pubsub, budget },
+    getConnections: () => [{ streams: isMute ? [] : [streams] }],
+    hangUp: async (peer: PeerId) => void hungUp.push(peer.toString()),
+  };
+  const gate = createGossipGate(host as unknown as Host);
+  const send = (name: string, messages: readonly Uint8Array[], control?: Envelope["control"]) =>
+    pubsub.handleReceivedRpc(peerOf(name), {
+      subscriptions: [],
+      messages: messages.map((data) => ({ topic: "x", data })),
+      ...(control ? { control } : {}),
+    });
+  return {
+    budget,
+    handled,
+    left,
+    hungUp,
+    pubsub,
+    streams,
+    send,
+    pass: (more: number): void => {
+      ms += more;
+    },
+    mute: (): void => {
+      isMute = true;
+    },
+    beat: (): void => heartbeats.forEach((each) => void each()),
+    messages: () => handled.flatMap((envelope) => envelope.messages).length,
+  };
+};
+const of =
+  (result: TopicValidatorResult, laterMs = 0) =>
+  async (): Promise<Judgement> => ({ result, laterMs });
+const some = (count: number, bytes = 100): Uint8Array[] =>
+  Array.from({ length: count }, (_, i) => new Uint8Array(bytes).fill(i));
+
+t.test("the messages of an envelope are judged until their peer's budget is at an end", async (t) => {
+  const scene = createScene(of(TopicValidatorResult.Reject));
+  await scene.send("a", some(512));
+  t.ok(scene.messages() >= 10 && scene.messages() <= 20, `${scene.messages()} of 512: 10 ms each, 150 ms in all`);
+  await scene.send("a", some(100));
+  t.ok(scene.messages() <= 20, "none after that");
+  t.same(scene.left, ["a"], "500 unread ones end its patience");
+});
+
+t.test("what is accepted earns, what was left unread can come later, and the graylisted are not heard", async (t) => {
+  const scene = createScene(of(TopicValidatorResult.Accept));
+  scene.budget.spend("a", 160);
+  await scene.send("a", some(1));
+  t.equal(scene.messages(), 0);
+  scene.pass(10_000);
+  await scene.send("a", some(1));
+  t.equal(scene.messages(), 1);
+  t.equal(scene.budget.credit("a"), 5);
+  scene.pubsub.isGraylisted = true;
+  await scene.send("a", some(1));
+  t.equal(scene.messages(), 1);
+});
+
+t.test("who repeats what others brought is not charged, and who does nothing else is", async (t) => {
+  const scene = createScene(of(TopicValidatorResult.Accept), (data) => data.length === 7);
+  const repeats = (count: number) => scene.send("a", some(count, 7));
+  await repeats(1_024);
+  t.ok(scene.budget.admits("a"));
+  await repeats(2_000);
+  t.ok(scene.budget.admits("a"), "0.05 ms each");
+  await repeats(2_000);
+  t.notOk(scene.budget.admits("a"));
+
+  const other = createScene(of(TopicValidatorResult.Accept), (data) => data.length === 7);
+  for (let i = 0; i < 40; i++) {
+    await other.send("b", some(100));
+    await other.send("a", some(100, 7));
+  }
+  t.ok(other.budget.admits("a"), "one for each that is accepted");
+  t.equal(other.messages(), 8_000);
+});
+
+t.test("what is being judged has a bound, and what came meanwhile is left to others", async (t) => {
+  const gone = Promise.withResolvers<Judgement>();
+  const scene = createScene(() => gone.promise);
+  await scene.send("a", some(5, 2 * 1024 * 1024));
+  t.equal(scene.messages(), 4, "eight mebibytes of one peer");
+  for (const name of ["b", "c", "d", "e", "f", "g"]) await scene.send(name, some(4, 2 * 1024 * 1024));
+  t.equal(scene.messages(), 24, "48 of all");
+  gone.resolve({ result: TopicValidatorResult.Ignore, laterMs: 50 });
+  await new Promise((resolve) => setImmediate(resolve));
+  t.notOk(scene.budget.admits("a"), "what it cost later is paid too");
+  scene.pass(60_000);
+  await scene.send("h", some(1));
+  t.equal(scene.messages(), 25);
+});
+
+t.test("who does not read what it was sent gets nothing more that it asks for", async (t) => {
+  const scene = createScene(of(TopicValidatorResult.Accept));
+  const iwant = [{ messageIDs: some(2) }];
+  await scene.send("a", [], { iwant });
+  t.same(scene.handled.at(-1)?.control, { iwant });
+  scene.streams.writeBufferLength = 1024 * 1024;
+  await scene.send("a", [], { iwant, ihave: [] });
+  t.same(scene.handled.at(-1)?.control, { iwant: [], ihave: [] });
+});
+
+t.test("a peer whose stream was given up is let go, so that it can begin anew", async (t) => {
+  const scene = createScene(of(TopicValidatorResult.Accept));
+  for (let i = 0; i < 20; i++) scene.beat();
+  t.same(scene.hungUp, []);
+  scene.mute();
+  for (let i = 0; i < 9; i++) scene.beat();
+  t.same(scene.hungUp, []);
+  scene.beat();
+  t.same(scene.hungUp, ["a"]);
+});
+
+t.test("a gossipsub that cannot be held to account is not used", (t) => {
+  const host = { services: { pubsub: {}, budget: {} } } as unknown as Host;
+  t.throws(() => createGossipGate(host), /no way to hold peers to account/);
+  t.end();
+});
