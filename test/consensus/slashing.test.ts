@@ -130,6 +130,7 @@ for (const [epochs, params] of EPOCHS)
       });
       t.notOk(proposers.includes(index));
       t.equal(new Set(nodes.filter((_, i) => i !== index).map((each) => each.engine.head().hash)).size, 1);
+      await run(8, new Set([index]));
       t.ok(engine.finalized().epoch >= 6, "three of four go on alone");
       t.equal(engine.evidence().length, 0, "what is final is forgotten");
       const half = genesis.params.evidenceEpochs / 2;
