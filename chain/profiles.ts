@@ -54,7 +54,7 @@ export const DEV_PARAMS = {
   maxValidators: 1_024,
   leakQuotient: (2n ** 16n).toString(),
   leakAfterEpochs: 8,
-  inclusionEpochs: 3,
+  inclusionEpochs: 4,
   membershipEpochs: 4,
   unbondingEpochs: 120,
   evidenceEpochs: 80,

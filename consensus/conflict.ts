@@ -42,6 +42,7 @@ interface Tally {
   readonly certificates: Certificate[];
   readonly electorate: Electorate;
   bits: Uint8Array;
+  isQuorum: boolean;
 }
 
 /** Makes the watch of an engine. */
@@ -91,8 +92,15 @@ export const createRivalWatch = (options: {
     if (!electorate) return undefined;
     const indices = electorate.voters.filter((_, place) => hasBit(bitmap, place)).map(({ index }) => index);
     onVerified({ indices: indices.sort((a, b) => a - b), link, signature });
-    const tally = known ?? { link, certificates: [], electorate, bits: bitmapOf([], electorate.voters.length) };
+    const tally = known ?? {
+      link,
+      certificates: [],
+      electorate,
+      bits: bitmapOf([], electorate.voters.length),
+      isQuorum: false,
+    };
     tally.bits = tally.bits.map((byte, i) => byte | bitmap[i]!);
+    tally.isQuorum = electorate.isQuorum(tally.bits);
     tally.certificates.push(certificate);
     tallies.set(key, tally);
     if (tallies.size > MAX_LINKS) tallies.delete(tallies.keys().next().value!);
@@ -101,13 +109,22 @@ export const createRivalWatch = (options: {
   const isKnown = ({ bits }: Tally, bitmap: Uint8Array): boolean =>
     bits.length !== bitmap.length || bitmap.every((byte, i) => (byte & ~bits[i]!) === 0);
 
-  /** Tells whether a quorum for a link makes a checkpoint final that is not on this node's final chain. */
-  const excludes = ({ link, electorate, bits }: Tally): boolean => {
-    if (link.sourceEpoch + 1 !== link.targetEpoch || !electorate.isQuorum(bits)) return false;
+  const isJustified = (epoch: number): boolean =>
+    [...tallies.values()].some((each) => each.isQuorum && each.link.targetEpoch === epoch);
+  /** Tells whether a link makes its source final, and that is not on this node's final chain. */
+  const excludes = ({ link, isQuorum }: Tally): boolean => {
+    if (!isQuorum) return false;
+    for (let between = link.targetEpoch - 1; between > link.sourceEpoch; between--)
+      if (!isJustified(between)) return false;
     const source = store.head(link.sourceHash);
     if (source && isOnChain(source)) return false;
     return link.sourceEpoch <= final().epoch || rivals.has(link.sourceHash);
   };
+  /** The link of a rival that new votes for an epoch complete: theirs, or one that spans it. */
+  const completedBy = ({ link: { targetEpoch } }: Tally): Link | undefined =>
+    [...tallies.values()].find(
+      (each) => each.link.sourceEpoch < targetEpoch && targetEpoch <= each.link.targetEpoch && excludes(each),
+    )?.link;
 
   return {
     has: (hash) => rivals.has(hash),
@@ -118,23 +135,29 @@ export const createRivalWatch = (options: {
       if (settled.includes(branch)) return;
       for (const certificate of block.body.certificates) {
         const tally = count(certificate);
-        if (!tally || !excludes(tally)) continue;
-        const theirs = [...tallies.values()]
-          .filter(({ electorate, bits }) => electorate.isQuorum(bits))
-          .flatMap((each) => each.certificates);
+        const completed = tally && completedBy(tally);
+        if (!completed) continue;
+        const theirs = [...tallies.values()].filter((each) => each.isQuorum).flatMap((each) => each.certificates);
         const { epoch, block: ours } = final();
-        const { sourceEpoch, sourceHash } = tally.link;
+        const { sourceEpoch, sourceHash } = completed;
         const message = `two conflicting final checkpoints: ${ours.hash} of epoch ${epoch} here, ${sourceHash} of epoch ${sourceEpoch} on another chain`;
-        onConflict(new ConflictError(message, branch, { ours: certificatesFor(store, head(), ours), theirs }));
+        onConflict(new ConflictError(message, branch, { ours: certificatesFor(store, head(), final()), theirs }));
       }
     },
   };
 };
 
-/** The certificates on the chain of a tip that link a final block to what follows: the proof that it is final. O(distance). */
-const certificatesFor = (store: Store, tip: Block, final: BlockHead): Certificate[] => {
+/**
+ * The certificates on the chain of a tip that link a final block to what follows, and those for the epochs that such links span:
+ * the proof that it is final. O(distance).
+ */
+const certificatesFor = (
+  store: Store,
+  tip: Block,
+  { epoch, block }: { readonly epoch: number; readonly block: BlockHead },
+): Certificate[] => {
   const links: Certificate[] = [];
-  for (let at = tip; at.header.number > final.header.number; at = must(store.block(at.header.parentHash), "a parent"))
-    links.unshift(...at.body.certificates.filter((each) => each.sourceHash === final.hash));
+  for (let at = tip; at.header.number > block.header.number; at = must(store.block(at.header.parentHash), "a parent"))
+    links.unshift(...at.body.certificates.filter((each) => each.sourceEpoch <= epoch && each.targetEpoch > epoch));
   return links;
 };

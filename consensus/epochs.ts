@@ -67,6 +67,7 @@ const activate = (state: State, genesis: Genesis, boundary: number, anchorSlot: 
 
 /** Closes an epoch: those who did not vote leak, then those who did are paid (spec sections 6 and 9). */
 const closeEpoch = (state: State, genesis: Genesis, epoch: number, epochNow: number): void => {
+  if (epoch < 0) return;
   const tally = tallies.get(state, epoch);
   if (!tally) return;
   tallies.set(state, epoch, undefined);

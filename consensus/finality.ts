@@ -124,7 +124,8 @@ const checkBitmap = (bitmap: Uint8Array, count: number): void => {
 
 /**
  * Includes a certificate into the state: adds its bits to its checkpoint's, and justifies and finalizes what they carry
- * (spec section 6). Throws RuleError where it may not be included; the signature, which costs most, is checked last.
+ * (spec section 6). `openEpoch` is the oldest that is not closed. Throws RuleError where it may not be included; the signature,
+ * which costs most, is checked last.
  */
 export const includeCertificate = (
   state: State,
@@ -159,9 +160,22 @@ export const includeCertificate = (
   }
   checkpoints.set(state, targetEpoch, { ...checkpoint, bits, justified: checkpoint.justified || isQuorum });
   if (justifies) finality.set(state, ONLY, { ...was, justifiedEpoch: targetEpoch, justifiedHash: targetHash });
-  // A link from a justified epoch to the next one finalizes its source, whatever later target was justified before.
-  if (isQuorum && sourceEpoch + 1 === targetEpoch && sourceEpoch > was.finalizedEpoch)
-    finalize(state, sourceEpoch, openEpoch);
+  if (isQuorum && !checkpoint.justified) finalizeFrom(state, targetEpoch, openEpoch);
+};
+
+/**
+ * Finalizes the source of each link that spans justified epochs alone, from the one with a new quorum on. Later links are looked
+ * at too, since a quorum may come after those that it stands between.
+ */
+const finalizeFrom = (state: State, from: number, openEpoch: number): void => {
+  const isJustified = (epoch: number): boolean => checkpoints.get(state, epoch)?.justified ?? false;
+  for (let target = from; isJustified(target); target++) {
+    const { sourceEpoch } = must(checkpoints.get(state, target), `checkpoint ${target}`);
+    let between = target - 1;
+    while (between > sourceEpoch && isJustified(between)) between--;
+    if (between <= sourceEpoch && sourceEpoch > must(finality.get(state, ONLY), "finality").finalizedEpoch)
+      finalize(state, sourceEpoch, openEpoch);
+  }
 };
 
 /**

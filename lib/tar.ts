@@ -17,6 +17,8 @@ const BLOCK = 512;
 const NAME_BYTES = 100;
 /** Bytes of a long name's record at most. */
 const MAX_EXTENSION_BYTES = 64 * 1024;
+/** Headers of an archive, those that carry a name and those that are passed over among them: it must end some time. */
+const MAX_HEADERS = 32_768;
 /** What eleven octal digits hold. */
 const MAX_SIZE = 8 ** 11 - 1;
 const ZEROS = new Uint8Array(BLOCK);
@@ -36,7 +38,9 @@ const padding = (size: number): number => (BLOCK - (size % BLOCK)) % BLOCK;
 /** Sums a header's bytes, those of the sum itself as spaces. */
 const sumOf = (header: Uint8Array): number => {
   const [at, length] = FIELD.sum;
-  return header.reduce((sum, byte, i) => sum + (i >= at && i < at + length ? 0x20 : byte), 0);
+  let sum = 0;
+  for (let i = 0; i < BLOCK; i++) sum += i >= at && i < at + length ? 0x20 : header[i]!;
+  return sum;
 };
 
 const headerOf = (name: Uint8Array, size: number, type: string): Uint8Array => {
@@ -124,7 +128,8 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
     return bytes.subarray(0, size);
   };
   let longPath: string | undefined;
-  for (;;) {
+  for (let headers = 1; ; headers++) {
+    if (headers > MAX_HEADERS) throw new TarError(`more than ${MAX_HEADERS} headers`);
     const header = await input.take(BLOCK);
     if (header.length < BLOCK) throw new TarError("the archive has no end");
     if (header.every((byte) => byte === 0)) return;

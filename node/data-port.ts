@@ -1,7 +1,7 @@
 import type { DataStore } from "../p2p/data/store.ts";
 import type { TreeNode } from "../p2p/data/walk.ts";
 import type { Network } from "../p2p/network.ts";
-import type { DataEntry, DataPort } from "../rpc/data-port.ts";
+import type { DataEntry, DataPort, PinnedData } from "../rpc/data-port.ts";
 
 const entryOf = (node: TreeNode): DataEntry => ({
   path: node.path,
@@ -25,10 +25,17 @@ export const dataPort = (store: DataStore, network: Network | undefined): DataPo
     fetch,
     open: async (cid, path, signal) => entryOf(await store.open(cid, path, signal)),
     list: async (cid, signal) => (await store.listTree(cid, signal)).map(entryOf),
-    pins: () =>
-      store.blocks
-        .pins()
-        .flatMap(({ cid, holders }) => [...holders].map(([holder, until]) => ({ cid: cid.toString(), holder, until }))),
+    pins: (skip, limit) => {
+      const found: PinnedData[] = [];
+      let at = 0;
+      for (const { cid, holders } of store.blocks.pins())
+        for (const [holder, until] of holders) {
+          if (at++ < skip) continue;
+          if (found.length >= limit) return found;
+          found.push({ cid: cid.toString(), holder, until });
+        }
+      return found;
+    },
     pin: async (cid, pin) => {
       await fetch(cid);
       await store.pin(cid, pin);

@@ -38,7 +38,8 @@ export interface DataPort {
   open(cid: string, path?: string, signal?: AbortSignal): Promise<DataEntry>;
   /** Lists a tree that is here. A signal ends the walk, and whatever reads what it found. */
   list(cid: string, signal?: AbortSignal): Promise<readonly DataEntry[]>;
-  pins(): readonly PinnedData[];
+  /** Lists what is kept, `limit` after the first `skip`. */
+  pins(skip: number, limit: number): readonly PinnedData[];
   /** Keeps a tree, which is fetched first where it is not here. */
   pin(cid: string, pin: DataPin): Promise<void>;
   unpin(cid: string, holder: string): Promise<void>;

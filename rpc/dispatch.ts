@@ -82,11 +82,16 @@ export interface DispatchOptions {
   readonly maxBatch: number;
   /** Milliseconds after which the rest of a batch is refused. */
   readonly maxBatchMs: number;
+  /** Milliseconds of the thread that one call may take. */
+  readonly maxCallMs: number;
   /** Characters of one answer at most. */
   readonly maxResponse: number;
   /** Milliseconds that a call waits at most where its caller has spent too much. */
   readonly maxWaitMs: number;
 }
+
+/** Characters whose bytes are made in a turn of their own: about 1 ms. */
+const LARGE_CHARS = 1_000_000;
 
 type Id = string | number | null;
 const error = (id: Id, { code, message, data }: RpcError): string =>
@@ -142,15 +147,16 @@ export const createDispatch = (options: DispatchOptions) => {
         throw new RpcError(REFUSED, `${name} is not for pages of an origin that is not named by --rpc-origin`);
       const waitMs = await begin(caller.account, meter);
       if (waitMs > 0) return isNotification ? undefined : limitExceeded(waitMs, id);
-      const call = { connection: caller.connection, turn: meter.turn };
-      const result = await meter.run(() => found.run((params as unknown[] | undefined | null) ?? [], call));
+      const { connection } = caller;
+      const running = meter.run((turn) => found.run((params ?? []) as unknown[], { connection, turn }));
+      const result = running instanceof Promise ? await running : running;
       if (isNotification) return undefined;
-      await meter.turn();
       const hold = (chars: number): void => {
         if (!caller.hold(chars)) throw new RpcError(TOO_LARGE, "too many answers wait to be taken: try again");
       };
-      const head = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`;
-      return `${head}${await writeJson(result ?? null, { turn: meter.turn, hold, maxChars: maxResponse })}}`;
+      const written = writeJson(result ?? null, { turn: meter.turn, hold, maxChars: maxResponse });
+      const text = typeof written === "string" ? written : await written;
+      return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`;
     } catch (thrown) {
       const known = toRpcError(thrown);
       if (known) return answer(known);
@@ -161,8 +167,15 @@ export const createDispatch = (options: DispatchOptions) => {
     }
   };
 
-  return async (body: Uint8Array, caller: Caller): Promise<string | undefined> => {
-    const meter = createMeter(turns, caller.account);
+  /** Gives the bytes of an answer; a large one waits for a turn of its own. */
+  const encode = async (answer: string, meter: Meter): Promise<Buffer> => {
+    if (answer.length > LARGE_CHARS) await meter.turn();
+    const bytes = Buffer.from(answer);
+    meter.stop();
+    return bytes;
+  };
+
+  const answerTo = async (body: Uint8Array, caller: Caller, meter: Meter): Promise<string | undefined> => {
     let request: unknown;
     try {
       const waitMs = await begin(caller.account, meter);
@@ -198,5 +211,11 @@ export const createDispatch = (options: DispatchOptions) => {
       }
     }
     return answers.length === 0 ? undefined : `[${answers.join(",")}]`;
+  };
+
+  return async (body: Uint8Array, caller: Caller): Promise<Buffer | undefined> => {
+    const meter = createMeter(turns, caller.account, options.maxCallMs);
+    const answer = await answerTo(body, caller, meter);
+    return answer === undefined ? undefined : encode(answer, meter);
   };
 };

@@ -21,6 +21,7 @@ export interface EnginePort {
     Store,
     | "block"
     | "canonical"
+    | "eachTransaction"
     | "encoded"
     | "head"
     | "rawTransactions"

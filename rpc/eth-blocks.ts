@@ -46,9 +46,9 @@ export const blockMethods = (view: ChainView): Methods => {
     const workShares = store.workShares(block.hash) ?? [];
     if (!isFull) return blockJson(block, size, store.transactionHashes(block.hash) ?? [], workShares);
     const written: unknown[] = [];
-    for (const [index, tx] of (store.block(block.hash)?.body.transactions ?? []).entries()) {
-      if (index % PER_TURN === 0) await turn();
-      written.push(transactionJson(tx, { block, index }));
+    for (const tx of store.eachTransaction(block.hash)) {
+      if (written.length % PER_TURN === 0) await turn();
+      written.push(transactionJson(tx, { block, index: written.length }));
     }
     return blockJson(block, size, written, workShares);
   };
@@ -85,12 +85,13 @@ export const blockMethods = (view: ChainView): Methods => {
       return receiptJson(tx, receipts[place.index]!, place, firstLog);
     }),
     eth_getBlockReceipts: method([blockId], async ([id], { turn }) => {
-      const block = view.block(id);
+      const block = view.header(id);
       if (!block) return null;
       const receipts = view.receipts(block.hash);
       const written: ReturnType<typeof receiptJson>[] = [];
       let firstLog = 0;
-      for (const [index, tx] of block.body.transactions.entries()) {
+      for (const tx of store.eachTransaction(block.hash)) {
+        const index = written.length;
         if (index % PER_TURN === 0) await turn();
         const receipt = receipts[index]!;
         written.push(receiptJson(tx, receipt, { block, index }, firstLog));

@@ -1,15 +1,13 @@
 import type { BlockHead } from "../chain/store.ts";
-import { decodeTransaction, effectiveGasPrice } from "../chain/transaction.ts";
+import { effectiveGasPrice } from "../chain/transaction.ts";
 import { nextBaseFee } from "../consensus/fees.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { ChainView } from "./chain-view.ts";
-import { type Methods, method } from "./dispatch.ts";
-import { invalidParams, REFUSED, RpcError } from "./errors.ts";
+import { type Call, type Methods, method } from "./dispatch.ts";
+import { invalidParams } from "./errors.ts";
 import { blockNumber, count, hexNumber, listOf, optional, type Parser } from "./values.ts";
 
 const MAX_BLOCKS = 1_024;
-/** Time of this thread that one eth_feeHistory may take. */
-const MAX_MS = 5_000;
 /** Wei per gas that is suggested while nobody pays more. */
 const DEFAULT_TIP = 10n ** 9n;
 const SAMPLED_BLOCKS = 5;
@@ -17,22 +15,31 @@ const SAMPLED_BLOCKS = 5;
 const percentile: Parser<number> = (value, name) =>
   typeof value === "number" && value >= 0 && value <= 100 ? value : invalidParams(`invalid ${name}: a percentile`);
 
-const tipsOf = (view: ChainView, { hash, header }: BlockHead): { tip: bigint; gas: number }[] => {
+type Turn = Call["turn"];
+/** Transactions that are decoded in one turn. */
+const PER_TURN = 256;
+
+const tipsOf = async (view: ChainView, { hash, header }: BlockHead, turn: Turn) => {
+  const tips: { readonly tip: bigint; readonly gas: number }[] = [];
   // A block that used no gas holds nothing.
-  if (header.gasUsed === 0) return [];
+  if (header.gasUsed === 0) return tips;
   const { baseFeePerGas } = header;
   const receipts = view.receipts(hash);
-  return (view.engine.store.rawTransactions(hash) ?? [])
-    .map((raw, i) => ({
-      tip: effectiveGasPrice(decodeTransaction(raw), baseFeePerGas) - baseFeePerGas,
-      gas: receipts[i]?.gasUsed ?? 0,
-    }))
-    .sort((a, b) => (a.tip < b.tip ? -1 : a.tip > b.tip ? 1 : 0));
+  for (const tx of view.engine.store.eachTransaction(hash)) {
+    if (tips.length % PER_TURN === 0) await turn();
+    tips.push({ tip: effectiveGasPrice(tx, baseFeePerGas) - baseFeePerGas, gas: receipts[tips.length]?.gasUsed ?? 0 });
+  }
+  return tips.sort((a, b) => (a.tip < b.tip ? -1 : a.tip > b.tip ? 1 : 0));
 };
 
 /** The tips at percentiles of a block's gas, as eth_feeHistory defines them. */
-const rewards = (view: ChainView, block: BlockHead, percentiles: readonly number[]): string[] => {
-  const tips = tipsOf(view, block);
+const rewards = async (
+  view: ChainView,
+  block: BlockHead,
+  percentiles: readonly number[],
+  turn: Turn,
+): Promise<string[]> => {
+  const tips = await tipsOf(view, block, turn);
   let gas = 0;
   let next = 0;
   return percentiles.map((percent) => {
@@ -44,26 +51,38 @@ const rewards = (view: ChainView, block: BlockHead, percentiles: readonly number
 
 /** Methods about what gas costs. */
 export const feeMethods = (view: ChainView): Methods => {
-  let suggested: { readonly head: Hash; readonly tip: bigint } | undefined;
+  let suggested: { readonly head: Hash; readonly tip: Promise<bigint> } | undefined;
   /** The median tip of the last full-ish blocks, at least what everyone offers by default when blocks are full. */
-  const suggestedTip = (): bigint => {
+  const suggestedTip = (turn: Turn): Promise<bigint> => {
     const head = view.head();
-    if (suggested?.head === head.hash) return suggested.tip;
+    if (suggested?.head !== head.hash) {
+      const tip = findTip(head, turn);
+      suggested = { head: head.hash, tip };
+      tip.catch(() => {
+        suggested = undefined;
+      });
+    }
+    return suggested.tip;
+  };
+  const findTip = async (head: BlockHead, turn: Turn): Promise<bigint> => {
     const tips: bigint[] = [];
     let block: BlockHead | undefined = head;
     for (let i = 0; block && i < SAMPLED_BLOCKS; i++) {
       // a block that was not full took whatever came: its tips say nothing about a price
-      if (block.header.gasUsed * 2 > block.header.gasLimit) tips.push(...tipsOf(view, block).map(({ tip }) => tip));
+      if (block.header.gasUsed * 2 > block.header.gasLimit)
+        for (const { tip } of await tipsOf(view, block, turn)) tips.push(tip);
       block = view.header({ hash: block.header.parentHash, requireCanonical: false });
     }
     tips.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
     const median = tips[tips.length >> 1] ?? 0n;
-    suggested = { head: head.hash, tip: median > DEFAULT_TIP ? median : DEFAULT_TIP };
-    return suggested.tip;
+    return median > DEFAULT_TIP ? median : DEFAULT_TIP;
   };
   return {
-    eth_gasPrice: method([], () => hexNumber(nextBaseFee(view.head().header) + suggestedTip())),
-    eth_maxPriorityFeePerGas: method([], () => hexNumber(suggestedTip())),
+    eth_gasPrice: method([], async (_, { turn }) => {
+      const tip = await suggestedTip(turn);
+      return hexNumber(nextBaseFee(view.head().header) + tip);
+    }),
+    eth_maxPriorityFeePerGas: method([], async (_, { turn }) => hexNumber(await suggestedTip(turn))),
     eth_feeHistory: method(
       [count, blockNumber, optional(listOf(percentile, 100), [])],
       async ([blocks, newest, percentiles], { turn }) => {
@@ -75,15 +94,8 @@ export const feeMethods = (view: ChainView): Methods => {
         const first = last.header.number - length + 1;
         const list = Array.from({ length }, (_, i) => view.headerOrFail({ number: first + i }));
         const reward: string[][] = [];
-        let spentMs = 0;
-        for (const block of percentiles.length > 0 ? list : []) {
-          await turn();
-          const started = performance.now();
-          reward.push(rewards(view, block, percentiles));
-          spentMs += performance.now() - started;
-          if (spentMs > MAX_MS)
-            throw new RpcError(REFUSED, `query timeout: more than ${MAX_MS} ms of work; ask for fewer blocks`);
-        }
+        for (const block of percentiles.length > 0 ? list : [])
+          reward.push(await rewards(view, block, percentiles, turn));
         return {
           oldestBlock: hexNumber(first),
           baseFeePerGas: [...list.map(({ header }) => header.baseFeePerGas), nextBaseFee(last.header)].map(hexNumber),

@@ -165,7 +165,8 @@ const lasting = (tag: string): OutgoingHttpHeaders => ({
   "cache-control": "public, max-age=29030400, immutable",
   "x-content-type-options": "nosniff",
   // Foreign bytes are never run by a browser as a page of this node.
-  "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox allow-downloads",
+  "content-security-policy":
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox allow-downloads",
 });
 /** Tells a client that it has this already; false where it has not. */
 const isCached = ({ request, response }: Place, tag: string): boolean => {

@@ -94,7 +94,12 @@ export const refuse = (response: ServerResponse, { status, message }: HttpError)
 };
 
 /** Answers with text, or with nothing. */
-export const respond = (response: ServerResponse, status: number, body = "", type = "text/plain"): void => {
-  const headers = body === "" ? {} : { "content-type": type };
+export const respond = (
+  response: ServerResponse,
+  status: number,
+  body: string | Uint8Array = "",
+  type = "text/plain",
+): void => {
+  const headers = body.length === 0 ? {} : { "content-type": type };
   response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) }).end(body);
 };

@@ -6,6 +6,8 @@ export const RPC_LIMITS = {
   maxBodyBytes: 2 * 1024 * 1024,
   maxBatch: 1_000,
   maxBatchMs: 30_000,
+  /** Time of the thread that one call may take. */
+  maxCallMs: 5_000,
   maxResponseChars: 25_000_000,
   maxConnections: 1_024,
   /** Of one address: a proxy on this machine, or the programs of its owner, may have more. */

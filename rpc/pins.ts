@@ -8,9 +8,15 @@ const holder: Parser<string> = (value, name) => {
   return isHolder(given) ? given : invalidParams(`invalid ${name}: expected 1 to 128 letters, digits, and . : _ -`);
 };
 
+/** Pins of one answer. */
+const MAX_PINS = 10_000;
+
 /** What a node keeps: `until` in Unix seconds, 0 for good. A holder's pin ends with unpin or at its time. */
 export const pinMethods = (data: DataPort): Methods => ({
-  rolec_pins: method([], () => ({ pins: data.pins(), ...data.stats() })),
+  rolec_pins: method([optional(count, 0), optional(count, MAX_PINS)], ([skip, limit]) => ({
+    pins: data.pins(skip, Math.min(limit, MAX_PINS)),
+    ...data.stats(),
+  })),
   rolec_pin: method([text, optional(holder, "rpc"), optional(count, 0)], async ([cid, by, until]) => {
     await data.pin(cid, { holder: by, until });
     return true;

@@ -11,6 +11,9 @@ import { address, blockId, LATEST, optional } from "./values.ts";
 const plain = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item)));
 
+/** Validators that are read and written in one turn. */
+const PER_TURN = 32;
+
 const atLatest = optional(blockId, LATEST);
 
 /** Methods of rolec's own: numbers are numbers, amounts are decimal strings. */
@@ -45,28 +48,30 @@ export const rolecMethods = (view: ChainView, network: NetworkPort | undefined):
     new Map(validators.activeSet(view.state(block)).map((member) => [member.index, member]));
 
   return {
-    rolec_validators: method([atLatest], ([id]) => {
-      const block = view.blockOrFail(id);
-      const powers = powersOf(block);
-      return plain(validators.all(view.state(block)).map((each) => validatorJson(each, block, powers)));
-    }),
-    // The active set's power, beside the credits as they stand now: work in hashes, contribution and stake in wei.
-    rolec_power: method([atLatest], ([id]) => {
+    rolec_validators: method([atLatest], async ([id], { turn }) => {
       const block = view.blockOrFail(id);
       const state = view.state(block);
-      return plain(
-        validators.activeSet(state).map(({ index, power, votePower }) => {
-          const validator = validators.get(state, index)!;
-          return {
-            validator: validator.address,
-            work: validator.workCredit,
-            contribution: validator.contributionCredit + validator.pendingContribution,
-            stake: validator.bond,
-            power,
-            votePower,
-          };
-        }),
-      );
+      const powers = powersOf(block);
+      const written: unknown[] = [];
+      for (let index = 0; index < validators.count(state); index++) {
+        if (index % PER_TURN === 0) await turn();
+        written.push(plain(validatorJson(validators.get(state, index)!, block, powers)));
+      }
+      return written;
+    }),
+    // The active set's power, beside the credits as they stand now: work in hashes, contribution and stake in wei.
+    rolec_power: method([atLatest], async ([id], { turn }) => {
+      const block = view.blockOrFail(id);
+      const state = view.state(block);
+      const written: unknown[] = [];
+      for (const { index, power, votePower } of validators.activeSet(state)) {
+        if (written.length % PER_TURN === 0) await turn();
+        const validator = validators.get(state, index)!;
+        const contribution = validator.contributionCredit + validator.pendingContribution;
+        const { address: of, workCredit: work, bond: stake } = validator;
+        written.push(plain({ validator: of, work, contribution, stake, power, votePower }));
+      }
+      return written;
     }),
     rolec_finality: method([], () => ({
       head: placeOf(view.head()),

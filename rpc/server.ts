@@ -98,6 +98,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
     maxBatch: limits.maxBatch,
     maxBatchMs: limits.maxBatchMs,
     maxResponse: limits.maxResponseChars,
+    maxCallMs: limits.maxCallMs,
     maxWaitMs: limits.maxWaitMs,
   });
 

@@ -1,21 +1,24 @@
 import type { Transaction } from "../chain/transaction.ts";
 import type { ChainView } from "./chain-view.ts";
-import { type Methods, method } from "./dispatch.ts";
+import { type Call, type Methods, method } from "./dispatch.ts";
 import { transactionJson } from "./format.ts";
 import { address, hexNumber } from "./values.ts";
 
 /** Transactions and bytes of calldata in one answer at most: the oldest. */
 const MAX_TRANSACTIONS = 2_048;
-const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_BYTES = 2 * 1024 * 1024;
+/** Transactions that are written in one turn. */
+const PER_TURN = 64;
 
 type ByNonce = Record<string, ReturnType<typeof transactionJson>>;
 
 /** Methods about what waits for a block, as geth has them: "pending" can be mined now, "queued" lacks a nonce before it. */
 export const txpoolMethods = ({ engine: { pool } }: ChainView): Methods => {
   const isPending = (tx: Transaction): boolean => tx.nonce < pool.nextNonce(tx.sender!);
-  const some = function* (transactions: Iterable<Transaction>): Generator<Transaction> {
+  const some = async function* (transactions: Iterable<Transaction>, turn: Call["turn"]): AsyncGenerator<Transaction> {
     let [count, bytes] = [0, 0];
     for (const tx of transactions) {
+      if (count % PER_TURN === 0) await turn();
       count += 1;
       bytes += tx.data.length;
       if (count > MAX_TRANSACTIONS || bytes > MAX_BYTES) return;
@@ -27,18 +30,18 @@ export const txpoolMethods = ({ engine: { pool } }: ChainView): Methods => {
       pending: hexNumber(pool.size - pool.queued),
       queued: hexNumber(pool.queued),
     })),
-    txpool_content: method([], () => {
+    txpool_content: method([], async (_, { turn }) => {
       const content = { pending: {} as Record<string, ByNonce>, queued: {} as Record<string, ByNonce> };
-      for (const tx of some(pool.all())) {
+      for await (const tx of some(pool.all(), turn)) {
         const part = isPending(tx) ? content.pending : content.queued;
         part[tx.sender!] ??= {};
         part[tx.sender!]![tx.nonce] = transactionJson(tx, undefined);
       }
       return content;
     }),
-    txpool_contentFrom: method([address], ([of]) => {
+    txpool_contentFrom: method([address], async ([of], { turn }) => {
       const content: { pending: ByNonce; queued: ByNonce } = { pending: {}, queued: {} };
-      for (const tx of some(pool.from(of)))
+      for await (const tx of some(pool.from(of), turn))
         (isPending(tx) ? content.pending : content.queued)[tx.nonce] = transactionJson(tx, undefined);
       return content;
     }),

@@ -10,7 +10,7 @@ export interface WebSocketOptions {
   readonly server: Server;
   readonly limits: RpcLimits;
   readonly clients: ReturnType<typeof createClients>;
-  readonly dispatch: (body: Uint8Array, caller: Caller) => Promise<string | undefined>;
+  readonly dispatch: (body: Uint8Array, caller: Caller) => Promise<Uint8Array | undefined>;
   /** The status line for a request that may not become a WebSocket. */
   readonly refusal: (request: IncomingMessage) => string | undefined;
   readonly mayStore: (request: IncomingMessage) => boolean;
@@ -62,7 +62,7 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
       onClose: (run) => closers.push(run),
     };
     /** Sends an answer and waits until it is taken; who takes too long for it loses the connection. */
-    const answerWith = (answer: string): Promise<void> =>
+    const answerWith = (answer: string | Uint8Array): Promise<void> =>
       new Promise((resolve) => {
         const allowedMs = limits.writeTimeoutMs + (1_000 * answer.length) / limits.minWriteBytesPerSecond;
         const timer = setTimeout(() => client.terminate(), allowedMs);
@@ -72,7 +72,7 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
           resolve();
         };
         client.once("close", done);
-        client.send(answer, done);
+        client.send(answer, { binary: false }, done);
       });
     const serve = async (body: Buffer): Promise<void> => {
       if (!isOpen()) return;

@@ -11,34 +11,40 @@ export interface WriteOptions {
 /** Items of a list that are written in one turn: about a millisecond of transactions. */
 const PIECE = 128;
 
+/** Tells whether a value is a list that is written in pieces. */
+const isLong = (value: unknown): value is readonly unknown[] => Array.isArray(value) && value.length > PIECE;
+
 /**
  * Writes a value as JSON.stringify does. Long lists, the value itself or its fields, are written piece by piece in turns
- * with others. Throws RpcError -32003 where it has more than `maxChars`.
+ * with others: only then it gives a promise. Throws RpcError -32003 where it has more than `maxChars`.
  */
-export const writeJson = async (value: unknown, { turn, hold, maxChars }: WriteOptions): Promise<string> => {
+export const writeJson = (value: unknown, { turn, hold, maxChars }: WriteOptions): string | Promise<string> => {
   let size = 0;
-  const count = (text: string): string => {
+  const write = (each: unknown): string => {
+    const text = JSON.stringify(each);
     size += text.length;
     if (size > maxChars) throw new RpcError(TOO_LARGE, "response too large: ask for less");
     hold(text.length);
     return text;
   };
-  const isLong = (each: unknown): each is readonly unknown[] => Array.isArray(each) && each.length > PIECE;
   const writeList = async (list: readonly unknown[]): Promise<string> => {
     const pieces: string[] = [];
     for (let at = 0; at < list.length; at += PIECE) {
-      if (at > 0) await turn();
-      pieces.push(count(JSON.stringify(list.slice(at, at + PIECE)).slice(1, -1)));
+      await turn();
+      pieces.push(write(list.slice(at, at + PIECE)).slice(1, -1));
     }
     return `[${pieces.join(",")}]`;
   };
+  const writeFields = async (object: object): Promise<string> => {
+    const fields: string[] = [];
+    for (const [name, each] of Object.entries(object))
+      if (each !== undefined)
+        fields.push(`${JSON.stringify(name)}:${isLong(each) ? await writeList(each) : write(each)}`);
+    return `{${fields.join(",")}}`;
+  };
 
+  if (typeof value !== "object" || value === null) return write(value);
   if (isLong(value)) return writeList(value);
-  if (typeof value !== "object" || value === null || !Object.values(value).some(isLong))
-    return count(JSON.stringify(value));
-  const fields: string[] = [];
-  for (const [name, each] of Object.entries(value))
-    if (each !== undefined)
-      fields.push(`${JSON.stringify(name)}:${isLong(each) ? await writeList(each) : count(JSON.stringify(each))}`);
-  return `{${fields.join(",")}}`;
+  for (const name in value) if (isLong((value as Record<string, unknown>)[name])) return writeFields(value);
+  return write(value);
 };

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import t from "tap";
 import { CHAIN_RULES } from "../chain/rules.ts";
 import { CONSENSUS_RULES } from "../consensus/rules.ts";
+import { DISK_RULES } from "../lib/disk.ts";
 import { DATA_RULES } from "../p2p/data/rules.ts";
 import { PEER_RULES } from "../p2p/rules.ts";
 import { VM_RULES } from "../vm/rules.ts";
@@ -14,8 +15,8 @@ const sourcesIn = (folder: string): string =>
     .map((name) => readFileSync(join(root, folder, name), "utf8"))
     .join("\n");
 
-const TABLES = { CHAIN_RULES, CONSENSUS_RULES, DATA_RULES, PEER_RULES, VM_RULES };
-const code = ["chain", "vm", "consensus", "p2p"].map(sourcesIn).join("\n");
+const TABLES = { CHAIN_RULES, CONSENSUS_RULES, DATA_RULES, DISK_RULES, PEER_RULES, VM_RULES };
+const code = ["lib", "chain", "vm", "consensus", "p2p"].map(sourcesIn).join("\n");
 const tests = sourcesIn("test");
 const spec = readFileSync(join(root, "docs/spec.md"), "utf8");
 

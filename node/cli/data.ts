@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command } from "commander";
-import { rpcClient } from "../../rpc/client.ts";
+import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { statData } from "../data-client.ts";
 import { addPath, getPath } from "../data-files.ts";
 import { DEFAULT_NODE, url, whole } from "./options.ts";
@@ -39,6 +39,17 @@ const keeping = (command: Command): Command =>
   common(command)
     .option("--holder <name>", "who keeps it: data stays while anyone does", HOLDER)
     .option("--for <seconds>", "keep it so long (default: until it is removed)", whole(1, 2 ** 32));
+
+/** Asks a node for all that it keeps, page by page. */
+const keptAt = async (client: RpcClient): Promise<Pins> => {
+  let kept = (await client.call("rolec_pins", [])) as Pins;
+  for (let got = kept.pins.length; got > 0; ) {
+    const next = (await client.call("rolec_pins", [kept.pins.length])) as Pins;
+    got = next.pins.length;
+    kept = { ...next, pins: [...kept.pins, ...next.pins] };
+  }
+  return kept;
+};
 
 export const dataCommand = (): Command => {
   const command = new Command("data").description(
@@ -96,7 +107,7 @@ export const dataCommand = (): Command => {
           ),
         );
       }
-      const kept = (await rpcClient(flags.node).call("rolec_pins")) as Pins;
+      const kept = await keptAt(rpcClient(flags.node));
       if (flags.json) return printJson(kept);
       print(
         table(
@@ -118,7 +129,7 @@ export const dataCommand = (): Command => {
     .action(async (text: string, flags: Common & { holder: string }) => {
       const { cid } = placeOf(text);
       const client = rpcClient(flags.node);
-      const { pins } = (await client.call("rolec_pins")) as Pins;
+      const { pins } = await keptAt(client);
       if (!pins.some((pin) => pin.cid === cid && pin.holder === flags.holder))
         fail(`${cid} is not kept for ${flags.holder}; rolec data ls shows what is`);
       await client.call("rolec_unpin", [cid, flags.holder]);

@@ -63,7 +63,8 @@ export interface BlockStore {
   unpin(root: CID, holder: string): Promise<void>;
   /** Drops the pins whose time has come. */
   expire(nowSeconds: number): Promise<void>;
-  pins(): { readonly cid: CID; readonly holders: ReadonlyMap<string, number> }[];
+  /** What is pinned, as it stands; not to be kept. */
+  pins(): Iterable<{ readonly cid: CID; readonly holders: ReadonlyMap<string, number> }>;
   stats(): { readonly blocks: number; readonly pinnedBytes: number; readonly cachedBytes: number };
 }
 
@@ -318,7 +319,7 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
           if (gone.length > 0) await forget(cid, gone);
         }
       }),
-    pins: () => [...roots.values()].map(({ cid, holders }) => ({ cid, holders: new Map(holders) })),
+    pins: () => roots.values(),
     stats: () => ({ blocks: index.size, pinnedBytes, cachedBytes }),
   };
 };

@@ -12,9 +12,10 @@ import { createBudget } from "./budget.ts";
 import { isBlockOf, parseCid, RAW } from "./cid.ts";
 import { MAX_BLOCK_BYTES, TREE_LIMITS, type TreeLimits } from "./limits.ts";
 import { createProviders } from "./providers.ts";
-import { DATA_RULES, failData } from "./rules.ts";
+import { failData } from "./rules.ts";
 import { dataProtocol, MAX_ANSWER_BYTES, MAX_CIDS, serveData } from "./serve.ts";
 import type { DataStore, Pin } from "./store.ts";
+import { createGate, createPace, orAbort, type Pace } from "./waits.ts";
 import { createSurvey } from "./walk.ts";
 
 export interface FetchOptions {
@@ -47,11 +48,6 @@ export interface ExchangeOptions {
 }
 
 const TIMEOUT_MS = 60_000;
-/** Time that a block adds to a fetch, up to the above: a peer that gives one a minute would keep a place for an hour. */
-const BLOCK_MS = 100;
-const MIN_BYTES_PER_MS = 16;
-/** Milliseconds for a whole tree: 256 MiB over 1 Mbit/s take 36 minutes. */
-const TREE_MS = 3_600_000;
 /** Requests under way to one peer, of all fetches together; libp2p allows 16 streams. */
 const REQUESTS_PER_PEER = 6;
 /** Connected peers asked whether they have a tree. */
@@ -63,64 +59,6 @@ const MAX_FAILURES = 2;
 const MAX_WAITS = 20;
 /** Trees fetched at a time; more wait. */
 const MAX_FETCHES = 8;
-
-/** Lets so many through at a time. Calls `onIdle` when the last one is through. */
-const createGate = (places: number, onIdle: () => void = () => {}) => {
-  let free = places;
-  const waiting: (() => void)[] = [];
-  return async <T>(work: () => Promise<T>): Promise<T> => {
-    if (free > 0) free -= 1;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else free += 1;
-      if (free === places) onIdle();
-    }
-  };
-};
-
-/** Ends a fetch that does not go on, or goes on so slowly that it only keeps a place from others. */
-const createPace = (timeoutMs: number, root: CID) => {
-  const slow = new AbortController();
-  const end = Date.now() + TREE_MS;
-  let deadline = Date.now() + timeoutMs;
-  let timer: NodeJS.Timeout | undefined;
-  const watch = (): void => {
-    timer = setTimeout(() => {
-      if (Date.now() < deadline) watch();
-      else slow.abort(new RuleError("data-slow", DATA_RULES["data-slow"], `no block of ${root} came in time`));
-    }, deadline - Date.now());
-  };
-  watch();
-  return {
-    signal: slow.signal,
-    onBlock: (bytes: number): void => {
-      deadline = Math.min(end, Date.now() + timeoutMs, deadline + BLOCK_MS + bytes / MIN_BYTES_PER_MS);
-    },
-    stop: (): void => clearTimeout(timer),
-  };
-};
-type Pace = ReturnType<typeof createPace>;
-
-/** Ends a wait when the signal does; the work itself has its own end. */
-const orAbort = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
-  // Work that nobody waits for any more may still fail.
-  work.catch(() => undefined);
-  signal.throwIfAborted();
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-};
 
 /** A peer that is asked for blocks of one tree. */
 interface Source {
@@ -143,7 +81,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   const { blocks } = store;
   const limits: TreeLimits = { ...TREE_LIMITS, ...options.limits };
   const protocol = dataProtocol(options.genesisHash);
-  const providers = createProviders(host, log, () => blocks.pins().map(({ cid }) => cid));
+  const providers = createProviders(host, log, () => Array.from(blocks.pins(), ({ cid }) => cid));
   const gates = new Map<string, ReturnType<typeof createGate>>();
   const fetches = createGate(MAX_FETCHES);
   const running = new Map<string, Fetching>();

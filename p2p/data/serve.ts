@@ -19,8 +19,9 @@ const WINDOW_MS = 2_000;
 const PEER_BYTES = 64 * 1024 * 1024;
 const ALL_BYTES = 128 * 1024 * 1024;
 const PEER_REQUESTS = 400;
-/** A request costs as much as so many bytes. */
+/** A request costs as much as so many bytes, and each CID in it. */
 const REQUEST_BYTES = 4_096;
+const CID_COST_BYTES = 1_024;
 /** Who asks so many times over what it may does not heed the answers. */
 const ABUSE = 4;
 
@@ -58,12 +59,13 @@ export const serveData = async (host: Host, protocol: string, blocks: BlockStore
       used.bytes += bytes;
       allBytes += bytes;
     };
-    spend(REQUEST_BYTES);
     const { want, has } = (request ?? {}) as { want?: unknown; has?: unknown };
-    if (has !== undefined) return cidsOf(has).map(blocks.has);
+    const cids = cidsOf(has ?? want);
+    spend(REQUEST_BYTES + CID_COST_BYTES * cids.length);
+    if (has !== undefined) return cids.map(blocks.has);
     const found: (Uint8Array | null)[] = [];
     let bytes = 0;
-    for (const cid of cidsOf(want)) {
+    for (const cid of cids) {
       const block = blocks.get(cid) ?? null;
       found.push(block);
       bytes += block?.length ?? 0;

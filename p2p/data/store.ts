@@ -209,7 +209,7 @@ export const openDataStore = async (
           () => false,
         );
     },
-    open: (text, path = "", signal) => open(parseCid(text), path, signal),
+    open: async (text, path = "", signal) => open(parseCid(text), path, signal),
     readFile: async (text, path = "") => {
       const node = await open(parseCid(text), path);
       return node.kind === "file" ? whole(node.read()) : failData("data-malformed", "a directory, not a file");
@@ -223,8 +223,8 @@ export const openDataStore = async (
       for await (const node of reader(signal).walk(parseCid(text))) list.push(node);
       return list;
     },
-    pin: (cid, by) => pin(parseCid(cid), by),
-    unpin: (cid, holder) => blocks.unpin(parseCid(cid), holder),
+    pin: async (cid, by) => pin(parseCid(cid), by),
+    unpin: async (cid, holder) => blocks.unpin(parseCid(cid), holder),
     expire: blocks.expire,
   };
 };

@@ -77,8 +77,8 @@ const checkLinks = (block: Uint8Array): void => {
 const linked = (cid: CID): CID => {
   try {
     return parseCid(cid);
-  } catch {
-    return failData("data-malformed", `a link to ${cid}`);
+  } catch (error) {
+    return failData("data-malformed", `a link: ${(error as Error).message}`);
   }
 };
 

@@ -56,8 +56,8 @@ const written: number[] = [];
 const { slotsPerEpoch, epochsPerEra } = genesis.params;
 const none = median(timed(1));
 written.length = 0;
-const epoch = median(timed(2 * slotsPerEpoch));
-// The last block of the era, as the chain comes to it: every epoch but the last two is closed.
+const epoch = median(timed((genesis.params.inclusionEpochs + 1) * slotsPerEpoch));
+// The last block of the era, as the chain comes to it: every epoch that is not open is closed.
 const lastSlot = epochsPerEra * slotsPerEpoch - 1;
 const late = openState(db, root);
 crossBoundaries(late, genesis, header, hash, lastSlot);

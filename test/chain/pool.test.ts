@@ -122,9 +122,6 @@ t.test("a new head takes what it mined, what lost against it, and what can no lo
     [...pool.all()].map((tx) => tx.nonce),
     [1, 0],
   );
-  const others: PoolView = { ...viewOf({ [addressOf(keys[0])]: 1 }, 0n), changedSince: () => [pathOf(keys[1])] };
-  pool.reset(others);
-  t.same(nonces(pool), [1], "only senders whose accounts differ are looked at");
   pool.reset(viewOf({ [addressOf(keys[0])]: 1 }, 0n));
   t.equal(pool.size, 0);
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -127,6 +127,21 @@ t.test("a database on disk keeps its batches, and opens for one process alone", 
   await again.batch([{ key: Uint8Array.of(1), value: undefined }]);
   t.equal(again.get(Uint8Array.of(1)), undefined);
   await again.close();
+});
+
+t.test("what is deleted gives its room back to the disk when that is asked for", async (t) => {
+  const path = mkdtempSync(join(tmpdir(), "rolec-db-"));
+  t.teardown(() => rmSync(path, { recursive: true, force: true }));
+  const db = await openDb(path);
+  t.teardown(() => db.close());
+  const keys = Array.from({ length: 24 }, (_, i) => Uint8Array.of(1, i));
+  for (const key of keys) await db.batch([{ key, value: new Uint8Array(1024 * 1024).fill(key[1]!) }]);
+  const bytes = () => readdirSync(path).reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
+  const before = bytes();
+  await db.batch(keys.slice(1).map((key) => ({ key, value: undefined })));
+  await db.compact!(Uint8Array.of(1));
+  t.ok(bytes() < before / 4, `${before} bytes before, ${bytes()} then`);
+  t.equal(db.get(keys[0]!)!.length, 1024 * 1024);
 });
 
 t.test("every leaf of a mountain range of any size has a proof, and no other leaf has it", async (t) => {

@@ -58,19 +58,59 @@ t.test("a certificate is refused by the rule that it breaks", async (t) => {
   refused({ ...fresh, bitmap: Uint8Array.of(3, 0) }, "certificate-bitmap");
   refused({ ...fresh, bitmap: Uint8Array.of(7) }, "certificate-signature");
   refused({ ...fresh, signature: certify({ ...link, targetEpoch: 4 }, [0, 1]).signature }, "certificate-signature");
-  refused(fresh, "certificate-target", 7); // too old to be paid, and no quorum
+  refused(fresh, "certificate-target", 8); // too old to be paid, and no quorum
   include(fresh);
   refused(fresh, "certificate-useless");
   include(certify(link, [1, 2]));
   t.equal(finality.get(state, ONLY)?.justifiedEpoch, 5, "bits of one link add up to a quorum");
 });
 
-t.test("a late certificate counts where it justifies, but is not paid", async (t) => {
-  const { linkTo, certify, include, state } = await chainAt(5);
+t.test("a late certificate is paid while its epoch is open; later it counts where it justifies", async (t) => {
+  const { linkTo, certify, include, state, genesis } = await chainAt(5);
   const quorum = certify(linkTo(5), [0, 1, 2]);
+  include(certify(linkTo(5), [3]), 5 + genesis.params.inclusionEpochs);
+  t.equal(tallies.get(state, 5)?.inclusions.length, 1);
   include(quorum, 40);
   t.equal(finality.get(state, ONLY)?.justifiedEpoch, 5);
-  t.equal(tallies.get(state, 5)?.inclusions.length ?? 0, 0);
+  t.equal(tallies.get(state, 5)?.inclusions.length, 1);
+});
+
+t.test("a link over justified epochs finalizes its source, whichever quorum comes last", async (t) => {
+  const { linkTo, certify, include, state } = await chainAt(5);
+  const was = finality.get(state, ONLY)!;
+  const source = checkpoints.get(state, 3)!;
+  // Epochs 4 and 5 were voted for when 3 was the last justified one, and 3 is not final yet.
+  for (const epoch of [4, 5]) {
+    const checkpoint = checkpoints.get(state, epoch)!;
+    const from = { sourceEpoch: 3, sourceHash: source.hash, bits: new Uint8Array(0), justified: false };
+    checkpoints.set(state, epoch, { ...checkpoint, ...from });
+  }
+  finality.set(state, ONLY, { ...was, justifiedEpoch: 3, justifiedHash: source.hash, finalizedEpoch: 2 });
+  const before = state.snapshot();
+  include(certify(linkTo(5), [0, 1, 2]));
+  t.same(finality.get(state, ONLY)?.finalizedEpoch, 2, "over a hole it finalizes nothing");
+  include(certify(linkTo(4), [0, 1, 2]));
+  t.same(finality.get(state, ONLY)?.finalizedEpoch, 3);
+  t.same(finality.get(state, ONLY)?.justifiedEpoch, 5);
+  state.revert(before);
+  // The link to 4 alone would do: only that to 5 spans it.
+  checkpoints.set(state, 4, { ...checkpoints.get(state, 4)!, sourceEpoch: 2, sourceHash: ZERO_HASH, justified: true });
+  include(certify(linkTo(5), [0, 1, 2]));
+  t.same(finality.get(state, ONLY)?.finalizedEpoch, 3, "and the later quorum with it");
+});
+
+t.test("what is final keeps the checkpoints of open epochs, and forgets those before", async (t) => {
+  for (const slotsPerEpoch of [2, 4]) {
+    const network = await createTestNetwork(1, [], { slotsPerEpoch, epochsPerEra: 4 });
+    const { engine } = network.nodes[0]!;
+    await network.run(firstSlot(network.genesis, 9) + 1);
+    const state = engine.stateOf(engine.head());
+    const { finalizedEpoch } = finality.get(state, ONLY)!;
+    const oldest = Math.min(finalizedEpoch, firstOpenEpoch(network.genesis, 9));
+    t.ok(finalizedEpoch >= 6, `${slotsPerEpoch} slots: final ${finalizedEpoch}`);
+    t.ok(checkpoints.get(state, oldest));
+    t.equal(checkpoints.get(state, oldest - 2), undefined, `nothing long before ${oldest}`);
+  }
 });
 
 t.test("who includes a vote first is written down, for the vote and no more", async (t) => {

@@ -40,10 +40,10 @@ for (const [epochs, params] of EPOCHS)
         );
         for (const node of nodes) node.engine.addTransaction(tx.raw);
       };
-      await run(12); // it has earned what gas costs
+      await run(24); // it has earned what gas costs
       send(leaver, call("exit()"));
       await run(2);
-      t.equal(validator().exitEpoch, epochOf(genesis, 13));
+      t.equal(validator().exitEpoch, epochOf(genesis, 25));
       t.same(validators.exiting(state()), [3]);
       t.equal(validator().unbondingEpoch, undefined, "it still proposes and votes");
       await run(3 * slotsPerEpoch * epochsPerEra + 2 * slotsPerEpoch);

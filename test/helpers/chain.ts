@@ -28,7 +28,7 @@ export const FOUR_SLOTS: TestParams = {
   epochsPerEra: 4,
   leakQuotient: (2n ** 14n).toString(),
   leakAfterEpochs: 4,
-  inclusionEpochs: 1,
+  inclusionEpochs: 2,
   membershipEpochs: 2,
   unbondingEpochs: 60,
   evidenceEpochs: 40,

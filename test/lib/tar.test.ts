@@ -87,3 +87,16 @@ t.test("what is no archive, or holds more than files and directories, is refused
   await t.rejects(gather(writeTar([{ ...fileOf("a", utf8("abc")), size: 2 }])), TarError, "a file that grew");
   await t.rejects(gather(writeTar([{ ...fileOf("a", utf8("abc")), size: 4 }])), TarError, "a file that shrank");
 });
+
+t.test("an archive that goes on without files ends", async (t) => {
+  const folder = (await writeTar([{ path: "x", size: 0 }]).next()).value as Uint8Array;
+  const endless = async function* () {
+    for (;;) yield folder;
+  };
+  const reading = async () => {
+    let entries = 0;
+    for await (const _ of readTar(endless())) entries += 1;
+    return entries;
+  };
+  await t.rejects(reading(), { name: "TarError", message: /headers/ });
+});

@@ -4,10 +4,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import "../helpers/plain-spawn.ts";
 import { pino } from "pino";
+import { type Database, memoryDb } from "../../chain/db.ts";
+import { timestampOf } from "../../chain/params.ts";
+import { createEngine } from "../../consensus/engine.ts";
+import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { isDiskFull } from "../../lib/disk.ts";
 import { validatorKeys } from "../../node/folder.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createWorker, type WorkerStatus } from "../../node/worker/worker.ts";
 import { rpcClient } from "../../rpc/client.ts";
+import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 import { startWatched } from "../helpers/memory.ts";
 import { startRpc } from "../helpers/rpc.ts";
 import { smallDisk } from "../helpers/small-disk.ts";
@@ -32,6 +38,44 @@ const heightOf = async (node: { client: ReturnType<typeof rpcClient> }): Promise
 const untilAbove = async (node: { client: ReturnType<typeof rpcClient> }, height: number): Promise<void> => {
   for (let i = 0; i < 1_200 && (await heightOf(node)) <= height; i++) await sleep(50);
 };
+
+t.test("a database that takes no more ends the engine once, and opens again at its last whole batch", async (t) => {
+  const { genesis, keys } = testGenesis(1);
+  let slot = 0;
+  let isFull = false;
+  const now = () => timestampOf(genesis, slot) * 1000;
+  const memory = memoryDb();
+  const db: Database = {
+    ...memory,
+    batch: (ops, sync) =>
+      isFull ? Promise.reject(Object.assign(new Error("write"), { code: "ENOSPC" })) : memory.batch(ops, sync),
+  };
+  const open = async () => {
+    const engine = await createEngine({ db, genesis, now, log: silent });
+    const publish = { publishBlock: () => undefined, publishVote: () => undefined };
+    const signers = [localSigner(keys[0]!)];
+    return {
+      engine,
+      producer: createProducer({ engine, signers, protection: memoryProtection(), ...publish, log: silent }),
+    };
+  };
+  const { engine, producer } = await open();
+  const faults: Error[] = [];
+  engine.on("fatal", (error) => faults.push(error));
+  await producer.onSlot(++slot);
+  const before = engine.head().hash;
+  isFull = true;
+  for (let i = 0; i < 2; i++) await producer.onSlot(++slot).catch(() => undefined);
+  t.equal(faults.length, 1);
+  t.ok(isDiskFull(faults[0]));
+  await engine.stop();
+  isFull = false;
+  const again = await open();
+  t.equal(again.engine.head().hash, before);
+  await again.producer.onSlot(++slot);
+  t.equal(again.engine.head().header.number, 2);
+  await again.engine.stop();
+});
 
 t.test("below the reserve a node takes no data, and its chain goes on", { skip }, async (t) => {
   const node = await startDev(t, "--disk-reserve", "8");

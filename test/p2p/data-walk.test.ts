@@ -1,12 +1,14 @@
 import { Worker } from "node:worker_threads";
-import type { CID } from "multiformats/cid";
+import { CID } from "multiformats/cid";
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { createTurns } from "../../lib/turns.ts";
+import { referencesOf } from "../../node/worker/location.ts";
 import { MAX_LINKS, TREE_LIMITS, type TreeLimits } from "../../p2p/data/limits.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { createReader, type TreeNode } from "../../p2p/data/walk.ts";
+import { parseReference } from "../../vm/wasm/params.ts";
 import { directory, file, leaf, type MadeBlock, names, nest, places, shard, symlink } from "../helpers/trees.ts";
 
 const empty = leaf(new Uint8Array(0));
@@ -166,7 +168,7 @@ t.test("a walk stops when nobody wants it any more", async (t) => {
 
 t.test("others run while a tree is walked over", async (t) => {
   const store = await openDataStore(memoryDb());
-  const blocks = nest(1, directory(names(90, text)), (below) => directory(names(90, below)));
+  const blocks = nest(1, directory(names(90, text)), (below) => directory(names(30, below)));
   for (const { cid, bytes } of [...blocks, text]) await store.blocks.put(cid, bytes);
   let rounds = 0;
   const count = (): void => {
@@ -176,7 +178,7 @@ t.test("others run while a tree is walked over", async (t) => {
   let next = setImmediate(count);
   const lists = await Promise.all(Array.from({ length: 4 }, () => store.listTree(blocks.at(-1)!.cid.toString())));
   clearImmediate(next);
-  t.equal(lists[3]!.length, 1 + 90 + 8_100);
+  t.equal(lists[3]!.length, 1 + 30 + 2_700);
   t.ok(rounds >= 3, `${rounds} rounds of the event loop`);
 });
 
@@ -187,4 +189,19 @@ t.test("two blocks that stand for 900 million entries cost a small heap nothing"
   const codes = await new Promise((resolve, reject) => thread.once("message", resolve).once("error", reject));
   await thread.terminate();
   t.same(codes, ["data-limit", "data-limit", "data-limit", "data-limit"]);
+});
+
+t.test("a name that is no CID is refused before it is decoded, which takes the square of its length", async (t) => {
+  const store = await openDataStore(memoryDb());
+  for (const length of [65, 1_000_000]) await t.rejects(store.open(`z${"y".repeat(length)}`), { code: "data-cid" });
+  t.throws(() => parseReference(`/ipfs/z${"y".repeat(65_000)}`), { name: "WasmRefused" });
+  const long = Uint8Array.from([0xa5, 0x03, 0x80, 0x80, 0x04, ...new Uint8Array(65_536).fill(7)]);
+  t.throws(() => referencesOf(long), { name: "WasmRefused" });
+  const huge = {
+    ...text,
+    cid: CID.createV1(0x70, { ...text.cid.multihash, code: 0, bytes: new Uint8Array(1_000_000) }),
+  };
+  const error = await store.open(huge.cid as unknown as string).catch((thrown: Error) => thrown);
+  t.match(error, { code: "data-cid" });
+  t.ok((error as Error).message.length < 200, "and is not written out");
 });

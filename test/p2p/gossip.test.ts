@@ -120,6 +120,46 @@ t.test("blocks and votes reach those that know the maker only through another, t
   await until(() => far.engine.votes.all().length > 0, "votes have come");
 });
 
+t.test("a replacement that pays exactly a tenth more goes round, and one that pays less goes nowhere", async (t) => {
+  const clock = createClock();
+  const middle = await startNode(t, clock.now, []);
+  const [sender, far] = [
+    await startNode(t, clock.now, middle.network.multiaddrs()),
+    await startNode(t, clock.now, middle.network.multiaddrs()),
+  ];
+  await until(() => middle.network.peers().length >= 2, "three nodes are connected");
+  const paying = (nonce: number, percent: bigint) =>
+    signTransaction(
+      {
+        type: 2,
+        chainId: 77_216,
+        nonce,
+        maxPriorityFeePerGas: percent * 10n ** 7n,
+        maxFeePerGas: 2n * percent * 10n ** 7n,
+        gasLimit: 21_000,
+        to: ZERO_ADDRESS,
+        value: 0n,
+        data: new Uint8Array(0),
+        accessList: [],
+      },
+      alice.key,
+    );
+  let nonce = 0;
+  await until(() => {
+    sender.engine.addTransaction(paying(nonce++, 100n).raw);
+    return far.engine.pool.size > 0;
+  }, "what one node takes comes to the others");
+  const arrives = async (tx: ReturnType<typeof paying>) => {
+    sender.engine.addTransaction(tx.raw);
+    await until(() => far.engine.pool.has(tx.hash), "the far node has it");
+  };
+  const first = paying(nonce, 100n);
+  await arrives(first);
+  t.throws(() => sender.engine.addTransaction(paying(nonce, 109n).raw), { code: "pool-replacement" });
+  await arrives(paying(nonce, 110n));
+  t.notOk(far.engine.pool.has(first.hash));
+});
+
 t.test("a node that was not there catches up, past a peer that tells it of a chain it does not have", async (t) => {
   const clock = createClock();
   const maker = await startNode(t, clock.now, []);

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { concat, equalBytes, utf8 } from "../../lib/bytes.ts";
+import { createDisk } from "../../lib/disk.ts";
 import { dataPort } from "../../node/data-port.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { dataRoute } from "../../rpc/data.ts";
@@ -211,6 +212,45 @@ t.test("an upload that is no file or folder, or too much, is refused", async (t)
   const tooMuch = await post(new Uint8Array(9 * 1024 * 1024), "application/octet-stream").catch(() => undefined);
   t.ok(tooMuch === undefined || tooMuch.status === 413);
   t.equal((await get(`${cid}/stdout`)).status, 200, "and it answers on");
+});
+
+t.test("a node below its reserve answers 507, gives what it has, and makes blocks", async (t) => {
+  let free = 0;
+  const full = await openDataStore(memoryDb(), { disk: createDisk(() => free) });
+  const port = dataPort(full, undefined);
+  const other = await startRpc([], { routes: [dataRoute(port)], methods: pinMethods(port) });
+  t.teardown(() => other.stop());
+  const send = () =>
+    fetch(`${other.url}/data`, {
+      method: "POST",
+      headers: { "content-type": "application/octet-stream" },
+      body: new Uint8Array(10),
+    });
+  free = Number.MAX_SAFE_INTEGER;
+  const { cid: here } = (await (await send()).json()) as { cid: string };
+  free = 100;
+  const refused = await fetch(`${other.url}/data?holder=x`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body: big,
+  });
+  t.match([refused.status, refused.headers.get("cache-control")], [507, "no-store"]);
+  t.match(await refused.text(), "disk-reserve");
+  t.equal((await fetch(`${other.url}/ipfs/${here}`)).status, 200);
+  await t.rejects(other.client.call("rolec_pin", [here, "another"]), { code: -32000, message: /MiB left/ });
+  await other.client.call("rolec_unpin", [here]);
+  await other.mine();
+  t.equal(await other.client.call("eth_blockNumber"), "0x1");
+});
+
+t.test("pins are listed page by page", async (t) => {
+  const { cid: kept } = await store.importFile(utf8("kept"), { holder: "a" });
+  for (const holder of ["b", "c"]) await store.pin(kept, { holder });
+  const all = (await node.client.call("rolec_pins")) as { pins: unknown[] };
+  const some = (await node.client.call("rolec_pins", [1, 1])) as typeof all;
+  t.same(some.pins, [all.pins[1]]);
+  t.same(((await node.client.call("rolec_pins", [all.pins.length])) as typeof all).pins, []);
+  for (const holder of ["a", "b", "c"]) await store.unpin(kept, holder);
 });
 
 t.test("a client that goes away in the middle of a transfer harms nobody", async (t) => {

@@ -1,5 +1,5 @@
 import { CID } from "multiformats/cid";
-import { parseJson } from "../../lib/json.ts";
+import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
 import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
 import { isFileName } from "./task.ts";
@@ -15,6 +15,8 @@ export interface JobParams {
 }
 
 const MAX_BYTES = 64 * 1024;
+/** Of the receipt's making: how deep a parser or a writer comes differs between machines. */
+const JSON_LIMITS = { ...JSON_OF_ANY_LENGTH, maxDepth: 64 };
 const refuse = (rule: string): never => {
   throw new WasmRefused(rule, { section: "params" });
 };
@@ -49,6 +51,9 @@ export const splitArgs = (text: string): string[] => {
   return args;
 };
 
+/** Characters of a CID of SHA-256 at most, in any of the bases that are read. */
+const MAX_CID_CHARS = 64;
+
 const decodeName = (text: string): string => {
   try {
     return decodeURIComponent(text);
@@ -65,6 +70,8 @@ const decodeName = (text: string): string => {
 export const parseReference = (text: string): InputReference => {
   const ipfs = /^(?:ipfs:\/\/|\/ipfs\/)([A-Za-z0-9]+)(?:\?filename=([^&#]+))?$/.exec(text);
   if (ipfs) {
+    // Decoding base58 takes the square of its length: seconds for what parameters may hold.
+    if (ipfs[1]!.length > MAX_CID_CHARS) return refuse(`a CID of ${ipfs[1]!.length} characters`);
     let cid: CID;
     try {
       cid = CID.parse(ipfs[1]!).toV1();
@@ -101,7 +108,7 @@ export const parseParams = (text: string): JobParams => {
   if (text.trim() === "") return { args: [], inputs: [] };
   let document: unknown;
   try {
-    document = parseJson(text);
+    document = parseJson(text, JSON_LIMITS);
   } catch (error) {
     refuse(`parameters are ${(error as Error).message}`);
   }

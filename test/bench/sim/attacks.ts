@@ -62,6 +62,7 @@ const secondOf = (message: Message, world: World): Message | undefined => {
     const block = twinOf(message.block, world);
     return block && { block };
   }
+  if ("evidence" in message) return undefined;
   const { vote } = message;
   const { engine } = world.nodes[1]!;
   const target = engine.store.canonical(engine.head().header.number);

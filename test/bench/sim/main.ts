@@ -2,9 +2,14 @@
  * The real consensus code in a simulated network, honest and attacked:
  *   node --import ./test/bench/sim/hooks.ts test/bench/sim/main.ts [scenario …] [--slots n] [--validators n] [--seed n]
  * Without names it runs all. Scenarios: honest, partition, offline, silence, late, withheld, equivocation, balancing, censorship,
- * fork, longrange, randao, rented, selfdealing. Prints a line for each attacker's share: finality in epochs (median and longest
+ * fork, longrange, randao, rented, selfdealing; and recovery, which takes hours and runs when it is named alone:
+ *   … main.ts recovery [--seeds n] [--validators n] [--profiles slotsPerEpoch/epochsPerEra,…] [--shares percent,…] [--out file]
+ * Prints a line for each attacker's share: finality in epochs (median and longest
  * stall), missed slots, forks, deepest reorganisation on honest nodes, the attacker's share of blocks, and whether safety held.
  */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { devGenesis, readGenesis } from "../../../chain/genesis.ts";
 import { TESTNET_PARAMS } from "../../../chain/profiles.ts";
@@ -12,11 +17,20 @@ import { genesisValidator, validatorKeys } from "../../../node/folder.ts";
 import * as attacks from "./attacks.ts";
 import { randomFrom } from "./clock.ts";
 import { randaoBias, rentedHash, selfDealing } from "./economy.ts";
+import { SHARES as ATTACKERS, recoveryTable } from "./recovery-table.ts";
 import { type Attack, createWorld, type Measured, type Options } from "./world.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { slots: { type: "string" }, validators: { type: "string" }, seed: { type: "string" } },
+  options: {
+    slots: { type: "string" },
+    validators: { type: "string" },
+    seed: { type: "string" },
+    seeds: { type: "string" },
+    profiles: { type: "string" },
+    out: { type: "string" },
+    shares: { type: "string" },
+  },
 });
 const slots = Number(values.slots ?? 400);
 const validators = Number(values.validators ?? 32);
@@ -128,7 +142,27 @@ const SCENARIOS: Record<string, () => Promise<void> | void> = {
   },
 };
 
+const recovery = (): void => {
+  const profiles = (values.profiles ?? "2/8,4/4").split(",").map((each) => {
+    const [slotsPerEpoch, epochsPerEra] = each.split("/").map(Number);
+    return [slotsPerEpoch!, epochsPerEra!] as const;
+  });
+  const out = values.out ?? join(mkdtempSync(join(tmpdir(), "recovery-")), "lines.jsonl");
+  const shares = values.shares?.split(",").map(Number) ?? ATTACKERS;
+  console.log(`lines go to ${out}`);
+  recoveryTable({
+    seeds: Number(values.seeds ?? 20),
+    out,
+    profiles,
+    shares,
+  });
+};
+
 for (const name of positionals.length > 0 ? positionals : Object.keys(SCENARIOS)) {
+  if (name === "recovery") {
+    recovery();
+    continue;
+  }
   const run = SCENARIOS[name];
   if (!run) throw new Error(`no scenario ${name}: ${Object.keys(SCENARIOS).join(", ")}`);
   await run();

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { Block } from "../../../chain/block.ts";
+import type { Block, Evidence } from "../../../chain/block.ts";
 import { type Database, memoryDb, type Op } from "../../../chain/db.ts";
 import { devGenesis, readGenesis } from "../../../chain/genesis.ts";
 import { firstSlot, type Genesis, timestampOf } from "../../../chain/params.ts";
@@ -15,8 +15,8 @@ import { createClock, randomFrom } from "./clock.ts";
 const RLC = 10n ** 18n;
 const GENESIS_TIME = 1_700_000_000;
 
-/** What a message carries; evidence is found again by whoever sees both halves. */
-export type Message = { readonly block: Block } | { readonly vote: Vote };
+/** What a message carries. */
+export type Message = { readonly block: Block } | { readonly vote: Vote } | { readonly evidence: Evidence };
 /** Sends a message to a node, after a delay of the network and `laterMs` more. */
 export type Send = (to: number, message: Message, laterMs?: number) => void;
 
@@ -46,6 +46,8 @@ export interface Options {
   readonly offlineShare?: number;
   /** Slots in which the nodes fall into two halves. */
   readonly partition?: readonly [from: number, to: number];
+  /** Slots in which nobody's block comes, though all vote; the attacker's is the first after them. */
+  readonly gap?: readonly [from: number, to: number];
   readonly seed: number;
   /** Changes of the development profile's parameters. */
   readonly params?: Record<string, unknown>;
@@ -81,6 +83,10 @@ export interface World {
   /** The attacker's node comes last. */
   readonly attacker: SimNode | undefined;
   readonly random: () => number;
+  /** When the first honest node knew an epoch to be final, in ms since 1970. */
+  readonly finalAt: ReadonlyMap<number, number>;
+  /** Milliseconds since 1970, simulated. */
+  now(): number;
   run(slots: number): Promise<void>;
   measure(): Measured;
   stop(): void;
@@ -102,15 +108,23 @@ const overlay = (shared: Database): Database => {
   };
 };
 
-const protection = (isHonest: boolean): SlashingProtection => {
+const protection = (isHonest: boolean, isGap: (slot: number, isHonest: boolean) => boolean): SlashingProtection => {
   const last = new Map<string, number>();
   const rise = (key: string, next: number): void => {
     if (isHonest && next <= (last.get(key) ?? -1)) throw new Error(`${key} ${next}`);
     last.set(key, next);
   };
   return {
-    allowProposal: async (validator, slot) => rise(`slot ${validator}`, slot),
-    allowVote: async (validator, _, target) => rise(`target ${validator}`, target),
+    allowProposal: async (validator, slot) => {
+      if (isGap(slot, isHonest)) throw new Error(`slot ${slot} stays empty`);
+      rise(`slot ${validator}`, slot);
+    },
+    allowVote: async (validator, source, target) => {
+      const sourceKey = `source ${validator}`;
+      if (isHonest && source < (last.get(sourceKey) ?? 0)) throw new Error(`${sourceKey} ${source}`);
+      rise(`target ${validator}`, target);
+      last.set(sourceKey, source);
+    },
   };
 };
 
@@ -139,6 +153,13 @@ export const createWorld = async (options: Options): Promise<World> => {
   const attackerAt = ofAttacker > 0 ? groups.length - 1 : -1;
   const offline = new Set(honest.slice(0, Math.round(options.validators * (options.offlineShare ?? 0))));
 
+  const [gapFrom, gapTo] = options.gap ?? [0, 0];
+  let isGapOver = gapTo === 0;
+  const isGap = (slot: number, isHonest: boolean): boolean => {
+    if (slot < gapFrom || isGapOver) return false;
+    isGapOver = slot >= gapTo && !isHonest;
+    return !isGapOver;
+  };
   const nodes: SimNode[] = [];
   let slotNow = 0;
   const isCut = (from: number, to: number): boolean => {
@@ -152,7 +173,8 @@ export const createWorld = async (options: Options): Promise<World> => {
     try {
       if ("block" in message) await engine.importBlock(message.block, "gossip");
       // Not awaited: what it waits for are other votes, in simulated time.
-      else engine.addVote(message.vote).catch(() => undefined);
+      else if ("vote" in message) engine.addVote(message.vote).catch(() => undefined);
+      else engine.addEvidence(message.evidence);
     } catch {
       // What a node refuses is that node's to judge.
     }
@@ -171,12 +193,14 @@ export const createWorld = async (options: Options): Promise<World> => {
   const catchUp = async (at: number, from: number): Promise<void> => {
     if (isCut(from, at)) return;
     const [mine, theirs] = [nodes[at]!.engine, nodes[from]!.engine];
-    if (from === attackerAt && attack) return;
     const missing: Block[] = [];
     for (let block = theirs.head(); !mine.has(block.hash); block = theirs.store.block(block.header.parentHash)!)
       missing.unshift(block);
     for (const block of missing) await mine.importBlock(block).catch(() => undefined);
-    for (const vote of theirs.votes.all()) mine.addVote(vote).catch(() => undefined);
+    for (const vote of theirs.votes.all()) {
+      const isStale = vote.link.targetEpoch < mine.finalized().epoch;
+      if (!isStale && mine.votes.signature(vote) === undefined) mine.addVote(vote).catch(() => undefined);
+    }
   };
 
   const reached = new Map<number, number>();
@@ -194,11 +218,12 @@ export const createWorld = async (options: Options): Promise<World> => {
     const producer = createProducer({
       engine,
       signers: joins(i).map(localSigner),
-      protection: protection(i !== attackerAt),
+      protection: protection(i !== attackerAt, isGap),
       publishBlock: (block) => publish({ block }),
       publishVote: (vote) => publish({ vote }),
       log,
     });
+    engine.on("evidence", (evidence) => publish({ evidence }));
     if (i !== attackerAt) {
       engine.on("block", (block) => forks.add(block.hash));
       engine.on("head", (_, left) => {
@@ -216,6 +241,8 @@ export const createWorld = async (options: Options): Promise<World> => {
     nodes,
     attacker: nodes[attackerAt],
     random,
+    finalAt: reached,
+    now: clock.now,
     run: async (slots) => {
       for (let i = 0; i < slots; i++) {
         slotNow += 1;
@@ -230,7 +257,9 @@ export const createWorld = async (options: Options): Promise<World> => {
           };
           clock.at(startMs - skewMs, act);
           clock.at(startMs - skewMs + slotMs / 2, () => producer.onHalfSlot(slot));
-          const other = Math.floor(random() * nodes.length);
+          const honest = nodes.length - (attackerAt === -1 ? 0 : 1);
+          const drawn = Math.floor(random() * honest);
+          const other = drawn === n ? (n + 1) % honest : drawn;
           if (other !== n) clock.at(startMs + random() * slotMs, () => catchUp(n, other));
         }
         await clock.until(startMs + slotMs - 1);

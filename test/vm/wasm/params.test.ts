@@ -52,6 +52,8 @@ t.test("parameters are JSON with iExec's names", async (t) => {
     }),
   );
   t.same(params.args, ["a", "b c"]);
+  t.doesNotThrow(() => parseParams(`{"iexec_developer_logger":${"[".repeat(63)}${"]".repeat(63)}}`));
+  t.doesNotThrow(() => parseParams(`{"iexec_developer_logger":[${"0,".repeat(32_000)}0]}`), "long is not deep");
   t.equal(params.inputs[0]!.name, "x");
   const file = `/ipfs/${CID}`;
   for (const [bad, reason] of [
@@ -67,6 +69,8 @@ t.test("parameters are JSON with iExec's names", async (t) => {
     ['{"iexec_secrets":{"1":"a"}}', /not supported/],
     ['{"iexec_result_storage_provider":"dropbox"}', /ipfs only/],
     ['{"other":1}', /unknown parameter other/],
+    [`{"iexec_developer_logger":${"[".repeat(64)}${"]".repeat(64)}}`, /more than 64 levels deep/],
+    [`{"iexec_secrets":${'{"a":'.repeat(8_000)}1${"}".repeat(8_000)}}`, /more than 64 levels deep/],
     [JSON.stringify({ iexec_args: "x ".repeat(40_000) }), /65536 bytes/],
     [JSON.stringify({ iexec_args: "x ".repeat(2_000) }), /1024 arguments/],
   ] as const)

@@ -1,0 +1,49 @@
+import { attacksOf } from "./attacks.ts";
+import type { Window } from "./run.ts";
+
+/** What an attack may cost; a control of the same length stands beside it. */
+export interface Bounds {
+  /** Slots without a block, more than in the control. */
+  readonly missedSlots: number;
+  /** CPU in ms of the target's main thread in one go, the running of blocks apart; the control's where that is more. */
+  readonly turnMs: number;
+  readonly grewMiB: number;
+}
+export const BOUNDS: Bounds = { missedSlots: 1, turnMs: 20, grewMiB: 300 };
+
+/** Says what an attack did that it must not have been able to do. */
+export const failuresOf = (window: Window, control: Window, bounds: Bounds = BOUNDS): string[] => {
+  const failures: string[] = [];
+  const check = (isRight: boolean, text: string): void => void (isRight || failures.push(text));
+  const most = control.missedSlots + bounds.missedSlots;
+  check(window.missedSlots <= most, `${window.missedSlots} slots missed, at most ${most}`);
+  check(window.finalized > 0, "nothing became final meanwhile");
+  check(window.finalizesAfter, "nothing becomes final afterwards");
+  check(window.died === 0, `${window.died} nodes ended`);
+  check(window.unanswered <= control.unanswered, `${window.unanswered} of ${window.asked} questions unanswered`);
+  check(window.peakMiB - window.idleMiB <= bounds.grewMiB, `the target grew by ${window.peakMiB - window.idleMiB} MiB`);
+  check(window.othersGrewMiB <= bounds.grewMiB, `another node grew by ${window.othersGrewMiB} MiB`);
+  check(window.target !== undefined, "the target gave no turn to its probe in 15 s");
+  const longest = window.target?.longest[0]?.ms ?? 0;
+  const usual = Math.max(bounds.turnMs, control.target?.longest[0]?.ms ?? 0);
+  check(longest <= usual, `the target computed ${longest} ms in one go, at most ${usual}`);
+  const { transfers } = window;
+  check(transfers.refused <= control.transfers.refused, `${transfers.refused} of ${transfers.sent} transfers refused`);
+  check(
+    transfers.mined >= transfers.sent - transfers.refused - 2,
+    `${transfers.mined} of ${transfers.sent} transfers mined`,
+  );
+  check(window.behind <= 2, `the target lacks ${window.behind} blocks`);
+  const attacks = attacksOf(window.attack);
+  if (attacks.some((each) => each.restart))
+    check(
+      (window.caughtUpAfter ?? 1e9) <= (control.caughtUpAfter ?? 0) + 10,
+      `caught up after ${window.caughtUpAfter} s`,
+    );
+  if (attacks.some((each) => each.out)) check(window.report.out, "who did it is still connected");
+  check(
+    control.target !== undefined && control.target.transitionSamples > 0,
+    "the probe sees no block run in the control",
+  );
+  return failures;
+};
