@@ -140,6 +140,11 @@ t.test("what is deleted gives its room back to the disk when that is asked for",
   const before = bytes();
   await db.batch(keys.slice(1).map((key) => ({ key, value: undefined })));
   await db.compact!(Uint8Array.of(1));
+  // LevelDB removes the files that it needs no more a little later, in a thread of its own.
+  for (let i = 0; i < 100 && bytes() >= before / 4; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await db.compact!(Uint8Array.of(1));
+  }
   t.ok(bytes() < before / 4, `${before} bytes before, ${bytes()} then`);
   t.equal(db.get(keys[0]!)!.length, 1024 * 1024);
 });
