@@ -42,6 +42,8 @@ export interface Admission {
    * tells, the signature last. `gossip`: the block was told by others, who may not carry any number for one slot.
    */
   screen(block: BlockHead, source?: "gossip"): Address;
+  /** Checks that a block is signed by the one drawn for its slot on its parent; `draw` is asked once. Throws RuleError. */
+  checkDraw(block: BlockHead, signer: Address, draw: () => Address): void;
   /** Recovers the signer of a header; undefined where the signature is none. */
   signerOf(block: BlockHead): Address | undefined;
   /** Remembers what a block turned out to be: invalid for what its hash covers, or signed by another than the one drawn. */
@@ -134,6 +136,11 @@ export const createAdmission = (options: {
         failConsensus("block-proposer", { got: signer, expected: proposer });
       if (source === "gossip") countTwin(slot, signer, block);
       return signer;
+    },
+    checkDraw: ({ header }, signer, draw) => {
+      const key = `${header.parentHash} ${slotOf(genesis, header.timestamp)}`;
+      const expected = drawn.get(key) ?? remember(drawn, key, draw(), MAX_REMEMBERED);
+      if (expected !== signer) failConsensus("block-proposer", { got: signer, expected });
     },
     onRefused: ({ hash, header }, error) => {
       if (!(error instanceof RuleError) || error.verdict !== "reject") return;

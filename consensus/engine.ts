@@ -6,7 +6,8 @@ import type { TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
 import { type BlockHead, openStore, type Store } from "../chain/store.ts";
 import { decodeTransaction, type Transaction } from "../chain/transaction.ts";
-import type { Hash } from "../lib/bytes.ts";
+import type { Address, Hash } from "../lib/bytes.ts";
+import { createListeners } from "../lib/listeners.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import type { BlockContext } from "../vm/natives.ts";
@@ -33,6 +34,8 @@ import { createWaitingRoom } from "./waiting-room.ts";
 const MAX_QUEUE = 4_096;
 const VOTE_WAIT_MS = 30;
 const MANY_VOTERS = 32;
+/** A block of more bytes takes longer to read than its slot to draw. */
+const DEAR_BLOCK_BYTES = 64 * 1024;
 
 export interface EngineEvents {
   /** A block joined the tree. */
@@ -82,9 +85,9 @@ export interface Engine {
   nextContext(block: Block): { state: State; context: BlockContext };
   /**
    * Judges a block that gossip brings by header and signature, before the rest is read. Throws RuleError where it is not
-   * wanted. 0.1 ms at most.
+   * wanted. 0.1 ms; where the whole is large, its slot is drawn first, which an era's boundary may make 20 ms.
    */
-  screenBlock(block: BlockHead): void;
+  screenBlock(block: BlockHead, bytes?: number): void;
   /**
    * Queues a block. Resolves once it is in the tree ("imported", "known") or put off ("waiting": its slot or its parent has
    * not come). Rejects with RuleError where it breaks a rule.
@@ -129,26 +132,9 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     );
   }
   const chain: Chain = { genesis, genesisHash: first.block.hash, genesisMix: first.block.header.mixHash };
-  const listeners: { [E in keyof EngineEvents]: Set<EngineEvents[E]> } = {
-    block: new Set(),
-    head: new Set(),
-    finalized: new Set(),
-    transaction: new Set(),
-    vote: new Set(),
-    evidence: new Set(),
-    fatal: new Set(),
-    share: new Set(),
-  };
-  const emit = <E extends keyof EngineEvents>(event: E, ...args: Parameters<EngineEvents[E]>): void => {
-    for (const listener of listeners[event]) {
-      try {
-        (listener as (...args: Parameters<EngineEvents[E]>) => void)(...args);
-      } catch (error) {
-        log.error({ event, error: (error as Error).stack }, "a listener met a bug of ours");
-      }
-    }
-  };
-
+  const { on, emit } = createListeners<EngineEvents>((event, error) =>
+    log.error({ event, error: error.stack }, "a listener met a bug of ours"),
+  );
   const mustBlock = (hash: Hash): Block => store.block(hash) ?? failMissing(hash);
   const mustHead = (hash: Hash): BlockHead => store.head(hash) ?? failMissing(hash);
   let head = mustBlock(store.pointer("head")!);
@@ -233,6 +219,10 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     onSigned: desk.watchHeader,
     onUnknownUpgrade: (index, { hash }) => upgrades.onBlock(index, hash, presentEpoch()),
   });
+  const drawnFor = (parent: BlockHead, { header }: BlockHead): Address => {
+    const slot = slotOf(genesis, header.timestamp);
+    return prepare(chain, baseOf(parent), slot).proposer.address;
+  };
   const voteIntake = createVoteIntake({
     chain,
     store,
@@ -422,9 +412,11 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     stateOf,
     baseOf,
     nextContext,
-    screenBlock: (block) => {
+    screenBlock: (block, bytes = 0) => {
       if (store.head(block.hash)) failConsensus("block-known", block.hash);
-      admission.screen(block, "gossip");
+      const parent = bytes > DEAR_BLOCK_BYTES ? store.head(block.header.parentHash) : undefined;
+      const signer = admission.screen(block, "gossip");
+      if (parent) admission.checkDraw(block, signer, () => drawnFor(parent, block));
     },
     importBlock: (block, source) => enqueue(() => importNow(block, source)),
     adopt: (outcome) =>
@@ -448,10 +440,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     evidence: desk.all,
     evidenceFor: desk.useful,
     addShare,
-    on: (event, listener) => {
-      listeners[event].add(listener);
-      return () => listeners[event].delete(listener);
-    },
+    on,
     stop: async () => {
       waiting.stop();
       await verifier.stop();

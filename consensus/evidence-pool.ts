@@ -3,6 +3,7 @@ import type { State } from "../chain/state.ts";
 import { encodeRlp } from "../lib/rlp.ts";
 import { validators } from "../vm/validator-store.ts";
 import { isGuilty, type Offence } from "./evidence.ts";
+import { failConsensus } from "./rules.ts";
 
 /** Pieces and bytes kept: one for each validator of the largest sets, most of them of one vote against one. */
 const MAX_KEPT = 4_096;
@@ -22,8 +23,8 @@ interface Kept extends Offence {
 export interface EvidencePool {
   /** Tells whether an offence slashes anybody on a state that nothing kept does. */
   isFresh(state: State, offence: Offence): boolean;
-  /** Keeps evidence; false where there is no room. */
-  add(state: State, evidence: Evidence, offence: Offence): boolean;
+  /** Keeps evidence. Throws RuleError where there is no room. */
+  add(state: State, evidence: Evidence, offence: Offence): void;
   all(): readonly Evidence[];
   /** Lists what slashes somebody on a state, oldest first. O(kept). */
   useful(state: State): Iterable<Evidence>;
@@ -53,12 +54,12 @@ export const createEvidencePool = (): EvidencePool => {
     isFresh: (state, offence) => keysOf(state, offence).some((key) => !covered.has(key)),
     add: (state, evidence, { indices, epoch }) => {
       const bytes = encodeRlp(evidence).length;
-      if (kept.size >= MAX_KEPT || total + bytes > MAX_BYTES) return false;
+      if (kept.size >= MAX_KEPT || total + bytes > MAX_BYTES)
+        failConsensus("evidence-full", { kept: kept.size, total });
       const keys = keysOf(state, { indices, epoch });
       kept.add({ evidence, indices, epoch, bytes, keys });
       cover(keys, 1);
       total += bytes;
-      return true;
     },
     all: () => [...kept].map(({ evidence }) => evidence),
     useful: function* (state) {

@@ -23,6 +23,8 @@ const MUTE_TICKS = 10;
 /** What a message costs that is known, or of no topic: it was decrypted, copied and hashed. */
 const MS_PER_REPEAT = 0.05;
 const MS_PER_REPEATED_BYTE = 3e-6;
+/** What a message of no use cost before it was looked at. */
+const MS_PER_MESSAGE = 0.15;
 /** What a message costs at least that no honest peer can have sent. */
 const MS_PER_REJECT = 10;
 
@@ -171,7 +173,10 @@ export const createGossipGate = (host: Host): GossipGate => {
       if (result === TopicValidatorResult.Accept) {
         accepted += 1;
         budget.reward(peer);
-      } else budget.spend(peer, ms + laterMs + (result === TopicValidatorResult.Reject ? MS_PER_REJECT : 0));
+        return result;
+      }
+      const least = result === TopicValidatorResult.Reject ? MS_PER_REJECT : MS_PER_MESSAGE;
+      budget.spend(peer, ms + laterMs + least);
       return result;
     },
   };

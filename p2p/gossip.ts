@@ -24,6 +24,8 @@ const RESULTS = {
 /** What these rules say rests on the head's state: a node that is behind does not know those that registered since. */
 const OF_THE_HEAD: ReadonlySet<string> = new Set(["evidence-signature", "vote-member"]);
 const BEHIND_MS = 60_000;
+/** A block without its parent is not read beyond these: it is asked for with its parent. */
+const MAX_ORPHAN_BYTES = 64 * 1024;
 
 /** What a message of no use cost beyond its first look: a block is run in the engine's queue, a share's Ethash in a thread. */
 const LATER_MS: Record<Kind, number> = { block: 50, tx: 0, vote: 0, share: 5, evidence: 0, order: 0 };
@@ -48,7 +50,12 @@ export const startGossip = (options: {
   const take: Record<Kind, (bytes: Uint8Array, peer: PeerId, later: () => void) => Promise<void>> = {
     block: async (bytes, peer, later) => {
       // Who signed it is known before its body is read, which may be anything and takes a hundred times as long.
-      engine.screenBlock(decodeBlockHead(bytes));
+      const head = decodeBlockHead(bytes);
+      engine.screenBlock(head, bytes.length);
+      if (bytes.length > MAX_ORPHAN_BYTES && !engine.has(head.header.parentHash)) {
+        options.onMissingParent(peer);
+        failConsensus("block-waiting", "its parent has not come, and it is large: it comes again with it");
+      }
       const block = decodeBlock(bytes);
       later();
       const status = await engine.importBlock(block, "gossip");

@@ -1,5 +1,5 @@
 import type { PeerId } from "@libp2p/interface";
-import { decodeBlock, decodeBlockHead } from "../chain/block.ts";
+import { type Block, decodeBlock, decodeBlockHead } from "../chain/block.ts";
 import { slotOf } from "../chain/params.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { decodeVote } from "../consensus/votes.ts";
@@ -17,6 +17,7 @@ import {
 } from "./chain-server.ts";
 import type { Host } from "./host.ts";
 import { type Claim, createPlaces, type Turn } from "./places.ts";
+import { createRivalReader } from "./rival.ts";
 import { failPeer } from "./rules.ts";
 import { ask, askFrames } from "./streams.ts";
 import { protocolOf } from "./topics.ts";
@@ -83,22 +84,36 @@ export const createSync = ({ host, engine, log, onStatus }: SyncOptions): Sync =
     }
     return Math.min(headNumber, slots);
   };
+  const rivals = createRivalReader(engine);
+  const blocksFrom = (peer: PeerId, from: number, turn: Turn): AsyncGenerator<Uint8Array> =>
+    waitFor(turn, joinPieces(askFrames(host, peer, protocolOf(genesisHash, "blocks"), { from }, MAX_PIECES_BYTES)));
   /** Imports blocks from one number on; gives how many came. */
   const takeBlocks = async (peer: PeerId, from: number, turn: Turn): Promise<{ came: number; isStuck: boolean }> => {
-    const frames = askFrames(host, peer, protocolOf(genesisHash, "blocks"), { from }, MAX_PIECES_BYTES);
     let came = 0;
-    for await (const bytes of waitFor(turn, joinPieces(frames))) {
+    for await (const bytes of blocksFrom(peer, from, turn)) {
       const { header, hash } = decodeBlockHead(bytes);
       // What was asked for, so that each round comes nearer to an end.
       if (header.number !== from + came) failPeer("peer-blocks");
       came += 1;
       if (engine.has(hash)) continue;
-      // Its parent is the one before it, or final here: a chain has no holes.
-      if ((await engine.importBlock(decodeBlock(bytes))) === "waiting") return { came, isStuck: true };
+      // Its parent is the one before it, or final here: a chain has no holes, unless it parts from this one before.
+      if (await isElsewhere(decodeBlock(bytes))) {
+        await rivals.read(peer, from, (number) => blocksFrom(peer, number, turn));
+        return { came, isStuck: true };
+      }
       turn.brought();
       host.services.budget.reward(peer.toString());
     }
     return { came, isStuck: came === 0 };
+  };
+  /** Tells whether a block that comes after this node's final one does not build on it. */
+  const isElsewhere = async (block: Block): Promise<boolean> => {
+    try {
+      return (await engine.importBlock(block)) === "waiting";
+    } catch (error) {
+      if (error instanceof RuleError && error.code === "block-not-on-finalized") return true;
+      throw error;
+    }
   };
   const takeVote = async (bytes: unknown, from: string): Promise<void> => {
     if (!(bytes instanceof Uint8Array)) return failPeer("peer-votes");

@@ -69,6 +69,10 @@ t.test("a block whose header breaks a rule is refused by that rule, and remember
     [{ stateRoot: ZERO_HASH }, "header-state-root"],
   ];
   for (const [header, code] of wrong) await t.rejects(to.importBlock(change(header)), { code }, code);
+  t.equal(await to.importBlock(first), "imported");
+  const early = { ...second.header, timestamp: first.header.timestamp };
+  const signed = { hash: hashHeader(early), signature: signCompact(hashHeader(early), testKey("validator 0")) };
+  await t.rejects(to.importBlock({ ...second, header: early, ...signed }), { code: "header-slot" });
   const bad = change({ difficulty: 2n });
   await t.rejects(to.importBlock(bad), { code: "header-difficulty" });
   await t.rejects(to.importBlock(bad), { code: "block-known-invalid" });
@@ -76,7 +80,6 @@ t.test("a block whose header breaks a rule is refused by that rule, and remember
   await t.rejects(to.importBlock({ ...second, header: child, hash: hashHeader(child) }), {
     code: "block-parent-invalid",
   });
-  t.equal(await to.importBlock(first), "imported");
 });
 
 t.test(
@@ -119,6 +122,14 @@ t.test(
       { code: "block-equivocation" },
       "two of a slot are proof enough",
     );
+    // Of an era that this node has seen nothing final of: it cannot know who may propose then.
+    const spectator = await createTestNetwork(1);
+    spectator.skip(40);
+    const unknown = { ...first.header, parentHash: keccak256(uint64(1)), timestamp: timestampOf(genesis, 40) };
+    const stranger = { hash: hashHeader(unknown), signature: signCompact(hashHeader(unknown), testKey("nobody")) };
+    await t.rejects(spectator.nodes[0]!.engine.importBlock({ ...first, header: unknown, ...stranger }), {
+      code: "block-parent-unknown",
+    });
     const far = { ...first.header, timestamp: timestampOf(genesis, 100_000) };
     await t.rejects(to.importBlock({ ...first, header: far, hash: hashHeader(far) }), { code: "block-future" });
     await to.stop();

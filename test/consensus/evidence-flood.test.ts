@@ -122,8 +122,8 @@ t.test("a pool of evidence that is full says so", async (t) => {
   const state = network.nodes[0]!.engine.stateOf(network.nodes[0]!.engine.head());
   const pool = createEvidencePool();
   const megabyte = new Uint8Array(1024 * 1024);
-  for (let i = 0; i < 15; i++) t.ok(pool.add(state, [megabyte], { indices: [i], epoch: 1 }));
-  t.notOk(pool.add(state, [megabyte, megabyte], { indices: [99], epoch: 1 }), "16 MiB");
+  for (let i = 0; i < 15; i++) pool.add(state, [megabyte], { indices: [i], epoch: 1 });
+  t.throws(() => pool.add(state, [megabyte, megabyte], { indices: [99], epoch: 1 }), { code: "evidence-full" });
   t.equal(pool.drop(state, 2).length, 15, "what is too old goes");
   t.same(pool.all(), []);
 });
