@@ -168,10 +168,13 @@ export const createWorld = async (options: Options): Promise<World> => {
     const touchesAttacker = from === attackerAt || to === attackerAt;
     return touchesAttacker && attack?.isConnected?.(slotNow, world) === false;
   };
-  const take = async (to: number, message: Message): Promise<void> => {
+  const take = async (from: number, to: number, message: Message): Promise<void> => {
     const { engine } = nodes[to]!;
     try {
-      if ("block" in message) await engine.importBlock(message.block, "gossip");
+      if ("block" in message) {
+        const isWaiting = (await engine.importBlock(message.block, "gossip")) === "waiting";
+        if (isWaiting && !isCut(from, to)) await fetchParents(from, to, message.block);
+      }
       // Not awaited: what it waits for are other votes, in simulated time.
       else if ("vote" in message) engine.addVote(message.vote).catch(() => undefined);
       else engine.addEvidence(message.evidence);
@@ -184,10 +187,18 @@ export const createWorld = async (options: Options): Promise<World> => {
     (to, message, laterMs = 0) => {
       if (to === from || isCut(from, to) || random() < options.lossShare) return;
       const [least, mean] = options.delayMs;
-      clock.at(clock.now() + laterMs + least - mean * Math.log(1 - random()), () => take(to, message));
+      clock.at(clock.now() + laterMs + least - mean * Math.log(1 - random()), () => take(from, to, message));
     };
   const flood = (from: number, message: Message): void => {
     for (const to of nodes.keys()) sendFrom(from)(to, message);
+  };
+  /** What a block stands on is asked of who sent it, as the synchronizer does. */
+  const fetchParents = async (from: number, to: number, block: Block): Promise<void> => {
+    const [mine, theirs] = [nodes[to]!.engine, nodes[from]!.engine];
+    const missing: Block[] = [];
+    for (let { parentHash } = block.header; !mine.has(parentHash); parentHash = missing[0]!.header.parentHash)
+      missing.unshift(theirs.store.block(parentHash)!);
+    for (const each of missing) await mine.importBlock(each).catch(() => undefined);
   };
   /** What a node missed it asks of another, as the synchronizer does: the chain of the other's head, and its votes. */
   const catchUp = async (at: number, from: number): Promise<void> => {
