@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import t from "tap";
-import { type Address, type Hash, type Hex, utf8, word } from "../../lib/bytes.ts";
-import { addressOf, recoverCompact } from "../../lib/secp256k1.ts";
+import { type Address, fromHex, type Hash, type Hex, utf8, word } from "../../lib/bytes.ts";
+import { addressOf, recoverOfWallet } from "../../lib/secp256k1.ts";
 import { createCrew } from "../../node/pool/crew.ts";
 import { type Ask, readAsk, SIGNATURE_HEADER, signAsk, signMessage } from "../../node/pool/messages.ts";
 import { createScheduler } from "../../node/pool/scheduler.ts";
@@ -56,7 +56,7 @@ t.test("what is signed for a contract is what the contract recovers", async (t) 
   const parts: Hash[] = [word(1), word(2)];
   const signature = signMessage(KEY, ...parts);
   t.equal(recoverSigner(signedMessageHash(...parts), Buffer.from(signature.slice(2), "hex")), WORKER);
-  t.equal(recoverCompact(signedMessageHash(...parts), signature), WORKER);
+  t.equal(recoverOfWallet(signedMessageHash(...parts), fromHex(signature)), WORKER);
 });
 
 t.test("workers are asked until their agreement would have the deal's trust, by PoCo's own rule", async (t) => {
