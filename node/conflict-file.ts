@@ -8,6 +8,8 @@ const NAME = /^conflict-[0-9a-f]{8}\.json$/;
 const HELP =
   'another chain became final that excludes the one of this node. Ask the other operators which one the network follows. To stay here, set "settled" to true in this file and start the node. To follow the other chain, do so too and remove the folder "chain" beside it. Never remove the folder "slashing-protection".';
 
+const KEEP = 'It has to be as the node wrote it, but for "settled": true (without quotes about true)';
+
 /** Writes the proof of a conflict into a node's folder, where it keeps the node from starting. */
 export const writeConflict = (datadir: string, { message, branch, proofs }: ConflictError): string => {
   const file = join(datadir, `conflict-${branch.slice(2, 10)}.json`);
@@ -24,14 +26,15 @@ export const settledConflicts = (datadir: string): Hash[] => {
     .filter((name) => NAME.test(name))
     .map((name) => {
       const file = join(datadir, name);
-      let document: { settled?: unknown; branch?: unknown };
+      let document: { settled?: unknown; branch?: unknown } | null;
       try {
         document = JSON.parse(readFileSync(file, "utf8"));
       } catch (error) {
-        throw new Error(`${file} is not JSON: ${(error as Error).message}`);
+        throw new Error(`${file} is not read as JSON: ${(error as Error).message}. ${KEEP}`);
       }
-      if (!isHex(document.branch, 32)) throw new Error(`${file} names no branch`);
-      if (document.settled !== true) throw new Error(`${file}: ${HELP}`);
-      return document.branch;
+      const branch = document?.branch;
+      if (!isHex(branch, 32)) throw new Error(`${file} does not say which "branch" it is about. ${KEEP}`);
+      if (document?.settled !== true) throw new Error(`${file}: ${HELP}`);
+      return branch;
     });
 };

@@ -40,7 +40,7 @@ const IN_STEP_SLOTS = 10;
 const MOVING_MS = 60_000;
 /** So far the last final epoch is behind when all is well, and so far it has to be to be told. */
 const USUAL_LAG = 3;
-const TOLD_LAG = USUAL_LAG + 4;
+const LEAST_TOLD_LAG = USUAL_LAG + 4;
 /** A pause of so many slots, and of so long, in which no timer ran is told. */
 const PAUSE_SLOTS = 4;
 const PAUSE_MS = 10_000;
@@ -56,6 +56,8 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
   const { now } = engine;
   const slotMs = genesis.params.slotSeconds * 1000;
   const epochMs = slotMs * genesis.params.slotsPerEpoch;
+  /** As soon as those who do not vote lose for it, if that is later. */
+  const toldLag = Math.max(LEAST_TOLD_LAG, genesis.params.leakAfterEpochs);
   const finality: Condition = { key: "finality", afterMs: 2 * epochMs, over: "blocks become final again" };
   const alarms = createAlarms({ log, now });
   const reports = createPeerReports(now);
@@ -77,6 +79,8 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
   /** What the node is about, in a few words. */
   const stateNow = (): string => {
     const { number, timestamp } = engine.head().header;
+    // On a chain of its own a node is always in step.
+    if (hadPeers && network?.contacts.count() === 0) return "alone";
     if (slotNow() - slotOf(genesis, timestamp) <= IN_STEP_SLOTS) return "in step";
     const highest = Math.min(reports.highest(), slotNow());
     // A peer's word alone is no synchronization: it has to go on.
@@ -177,7 +181,7 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
   const lookAtFinality = (): void => {
     const present = epochOf(genesis, slotNow());
     const final = engine.finalized().epoch;
-    const isLate = present - final >= TOLD_LAG && !stateNow().startsWith("syncing");
+    const isLate = present - final >= toldLag && !stateNow().startsWith("syncing");
     const say = (): string => `no finality for ${present - final} epochs: the last final one is ${final}`;
     alarms.check(finality, isLate ? say : undefined, { epoch: present, final });
   };

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Connection } from "@libp2p/interface";
 import { multiaddr } from "@multiformats/multiaddr";
 import type { Block } from "../chain/block.ts";
 import { encodeBlock } from "../chain/block.ts";
@@ -21,6 +22,7 @@ import { type LotReceipts, openLotReceipts } from "./lots.ts";
 import type { OrderBook } from "./orders/book.ts";
 import { startOrderExchange } from "./orders/exchange.ts";
 import { createSync, type StatusReport } from "./sync.ts";
+import { protocolOf } from "./topics.ts";
 
 export interface NetworkOptions {
   readonly engine: Engine;
@@ -123,13 +125,21 @@ export const createNetwork = async ({
       dialling = false;
     }
   };
+  /** Where a peer that called says that it listens, if it is where it called from: who is called alone remembers others too. */
+  const listenAddressOf = async ({ remotePeer, remoteAddr }: Connection): Promise<string | undefined> => {
+    const { addresses, protocols } = await host.peerStore.get(remotePeer);
+    if (!protocols.includes(protocolOf(engine.genesisHash, "status"))) return undefined;
+    const from = remoteAddr.getComponents()[0]?.value;
+    return addresses.find((each) => each.multiaddr.getComponents()[0]?.value === from)?.multiaddr.toString();
+  };
   const dialKnown = async (): Promise<void> => {
     const before = known.size;
     const connected = new Set(host.getPeers().map(String));
     for (const peer of host.getConnections()) {
       const address = peer.remoteAddr.toString();
-      if (peer.direction !== "outbound" || known.size >= MAX_KNOWN) continue;
-      known.add(address.includes("/p2p/") ? address : `${address}/p2p/${peer.remotePeer}`);
+      if (known.size >= MAX_KNOWN) break;
+      const where = peer.direction === "outbound" ? address : await listenAddressOf(peer);
+      if (where) known.add(where.includes("/p2p/") ? where : `${where}/p2p/${peer.remotePeer}`);
     }
     // Written when it grows, so that a node that is killed knows its peers too.
     if (known.size > before) save();
