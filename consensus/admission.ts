@@ -1,11 +1,13 @@
 import { epochOf, eraOf, paramsAt, slotOf } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
-import type { Address, Hash } from "../lib/bytes.ts";
+import { blsVerify } from "../lib/bls.ts";
+import type { Address, Hash, Hex } from "../lib/bytes.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { recoverCompact } from "../lib/secp256k1.ts";
 import { validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
+import { randaoMessage } from "./proposer.ts";
 import { failConsensus } from "./rules.ts";
 import { checkHeader } from "./transition.ts";
 
@@ -61,7 +63,7 @@ export const createAdmission = (options: {
   /** Told of every block that a registered validator signed, whatever becomes of it. */
   readonly onSigned: (slot: number, signer: Address, block: BlockHead) => void;
   /** Told of a block by a validator that counts more upgrades than are known here. */
-  readonly onUnknownUpgrade: (index: number, block: BlockHead) => void;
+  readonly onUnknownUpgrade: (index: number, slot: number, block: BlockHead) => void;
 }): Admission => {
   const { chain, store, now, stateOf, head, final, onSigned, onUnknownUpgrade } = options;
   const { genesis } = chain;
@@ -72,6 +74,8 @@ export const createAdmission = (options: {
   const drawn = new Map<string, Address>();
   /** Hashes by slot and proposer. */
   const twins = new Map<string, Set<Hash>>();
+  /** Slot and reveal of headers whose reveal is verified. */
+  const revealed = new Map<string, Address>();
 
   const signerOf = ({ hash, signature }: BlockHead): Address | undefined => {
     const key = `${hash} ${signature}`;
@@ -92,6 +96,15 @@ export const createAdmission = (options: {
     const hashes = twins.get(key) ?? remember(twins, key, new Set<Hash>(), MAX_REMEMBERED);
     if (hashes.size >= MAX_TWINS && !hashes.has(hash)) failConsensus("block-equivocation", key);
     hashes.add(hash);
+  };
+
+  /** A header without its signer's reveal for its slot of this chain proves nothing, and is of no use to anybody. */
+  const checkReveal = (slot: number, signer: Address, publicKey: Hex, { header }: BlockHead): void => {
+    const key = `${slot} ${header.randaoReveal}`;
+    if (revealed.get(key) === signer) return;
+    if (!blsVerify(publicKey, randaoMessage(chain.genesisHash, slot), header.randaoReveal))
+      failConsensus("block-reveal", signer);
+    remember(revealed, key, signer, MAX_REMEMBERED);
   };
 
   /** What the header alone says, and its parent's where that is here. */
@@ -119,21 +132,22 @@ export const createAdmission = (options: {
       const isOld = header.timestamp <= final().header.timestamp;
       if (source === "gossip" && isOld) failConsensus("block-not-on-finalized", block.hash);
       const signer = signerOf(block);
-      const index = signer && validators.indexOf(stateOf(parent ?? head()), signer);
-      if (signer === undefined || index === undefined) {
+      const validator = signer && validators.find(stateOf(parent ?? head()), signer);
+      if (signer === undefined || validator === undefined) {
         if (signer === undefined || parent || knowsProposersOf(slot))
           return failConsensus("block-signer", `signed by ${signer}, which is no validator`);
         return failConsensus("block-parent-unknown", `signed by ${signer}, which is no validator here`);
       }
-      onSigned(slot, signer, block);
-      const { upgradesInForce } = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));
-      if (header.nonce > upgradesInForce) {
-        onUnknownUpgrade(index, block);
-        failConsensus("header-upgrade-unknown", { got: header.nonce, known: upgradesInForce });
-      }
       const proposer = drawn.get(`${header.parentHash} ${slot}`);
       if (proposer !== undefined && proposer !== signer)
         failConsensus("block-proposer", { got: signer, expected: proposer });
+      checkReveal(slot, signer, validator.blsPublicKey, block);
+      onSigned(slot, signer, block);
+      const { upgradesInForce } = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));
+      if (header.nonce > upgradesInForce) {
+        onUnknownUpgrade(validator.index, slot, block);
+        failConsensus("header-upgrade-unknown", { got: header.nonce, known: upgradesInForce });
+      }
       if (source === "gossip") countTwin(slot, signer, block);
       return signer;
     },

@@ -1,11 +1,12 @@
 import type { Block, Certificate } from "../chain/block.ts";
+import { firstSlot, slotOf } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { Chain } from "./chain.ts";
 import type { Attestation } from "./evidence.ts";
 import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, verifyVotes } from "./finality.ts";
-import { active, checkpoints, must, ONLY } from "./records.ts";
+import { active, type Checkpoint, checkpoints, must, ONLY } from "./records.ts";
 
 /** Two checkpoints that exclude each other are final: a third of the power signed for both, and these certificates prove it. */
 export class ConflictError extends Error {
@@ -22,8 +23,9 @@ export class ConflictError extends Error {
 }
 
 const MAX_HEADERS = 16_384;
-const MAX_LINKS = 1_024;
-const MAX_CERTIFICATES_OF_LINK = 32;
+const MAX_TALLIES = 1_024;
+/** Certificates of one link that do not complete a quorum. */
+const MAX_CERTIFICATES = 32;
 
 /**
  * Follows chains that exclude what is final here, by headers that validators signed and the certificates that they carry. It
@@ -37,6 +39,14 @@ export interface RivalWatch {
   add(block: Block): void;
 }
 
+/** A block of another chain. */
+interface Rival {
+  readonly parent: Hash;
+  readonly slot: number;
+  /** The first block of its chain that is not on ours. */
+  readonly branch: Hash;
+}
+/** The votes of an electorate for a link. */
 interface Tally {
   readonly link: Link;
   readonly certificates: Certificate[];
@@ -62,89 +72,120 @@ export const createRivalWatch = (options: {
   readonly onConflict: (error: ConflictError) => void;
 }): RivalWatch => {
   const { chain, store, head, final, stateOf, isOnChain, window, onVerified, settled, onConflict } = options;
-  const { genesisHash } = chain;
-  /** Blocks of other chains, each with the first of its branch. */
-  const rivals = new Map<Hash, Hash>();
+  const { genesis, genesisHash } = chain;
+  const rivals = new Map<Hash, Rival>();
   const tallies = new Map<string, Tally>();
 
-  /** The electorates that a certificate may be of: those named here for its epoch, or in force now, whose bitmap it has. */
-  const electoratesOf = (state: State, { targetEpoch, bitmap }: Certificate): Electorate[] => {
-    const { set, setBefore } = must(active.get(state, ONLY), "the active set");
-    const named = checkpoints.get(state, targetEpoch);
-    const sets = [...(named ? [named] : []), { set, setBefore }, { set, setBefore: 0 }];
-    const distinct = sets.filter(
-      (each, i) => sets.findIndex((other) => other.set === each.set && other.setBefore === each.setBefore) === i,
+  /** The sets that this node's chain named for an epoch; those in force now where it has come to none. */
+  const setsOf = (epoch: number): { readonly state: State; readonly sets: Pick<Checkpoint, "set" | "setBefore"> }[] => {
+    const child = blockAfter(
+      store,
+      head(),
+      (block) => slotOf(genesis, block.header.timestamp) > firstSlot(genesis, epoch),
     );
-    return distinct
-      .map((each) => electorateOf(state, each))
-      .filter(({ voters }) => bitmap.length === Math.ceil(voters.length / 8));
+    const past = child && stateOf(child);
+    const named = past && checkpoints.get(past, epoch);
+    if (past && named) return [{ state: past, sets: named }];
+    const state = stateOf(head());
+    const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+    return [{ set, setBefore }, ...(setBefore === 0 ? [] : [{ set, setBefore: 0 }])].map((sets) => ({ state, sets }));
   };
 
-  const count = (certificate: Certificate): Tally | undefined => {
+  /** Counts a certificate for each electorate that it may be of; gives the tallies that it adds to. */
+  const count = (certificate: Certificate): Tally[] => {
     const { bitmap, signature, ...link } = certificate;
     const { present, epochs } = window();
-    if (link.targetEpoch > present || link.targetEpoch + epochs < present) return undefined;
-    const key = `${link.sourceEpoch} ${link.sourceHash} ${link.targetEpoch} ${link.targetHash}`;
-    const known = tallies.get(key);
-    if (known && (known.certificates.length >= MAX_CERTIFICATES_OF_LINK || isKnown(known, bitmap))) return undefined;
-    const electorates = known ? [known.electorate] : electoratesOf(stateOf(head()), certificate);
-    const electorate = electorates.find((each) => verifyVotes(each, genesisHash, link, bitmap, signature));
-    if (!electorate) return undefined;
-    const indices = electorate.voters.filter((_, place) => hasBit(bitmap, place)).map(({ index }) => index);
-    onVerified({ indices: indices.sort((a, b) => a - b), link, signature });
-    const tally = known ?? {
-      link,
-      certificates: [],
-      electorate,
-      bits: bitmapOf([], electorate.voters.length),
-      isQuorum: false,
-    };
-    tally.bits = tally.bits.map((byte, i) => byte | bitmap[i]!);
-    tally.isQuorum = electorate.isQuorum(tally.bits);
-    tally.certificates.push(certificate);
-    tallies.set(key, tally);
-    if (tallies.size > MAX_LINKS) tallies.delete(tallies.keys().next().value!);
-    return tally;
+    if (link.sourceEpoch >= link.targetEpoch || link.targetEpoch > present || link.targetEpoch + epochs < present)
+      return [];
+    return setsOf(link.targetEpoch).flatMap(({ state, sets }) => {
+      const key = [...Object.values(link), sets.set, sets.setBefore].join(" ");
+      const tally = tallies.get(key) ?? newTally(link, electorateOf(state, sets));
+      const { electorate, bits, certificates } = tally;
+      if (bits.length !== bitmap.length || bitmap.every((byte, i) => (byte & ~bits[i]!) === 0)) return [];
+      const joined = bits.map((byte, i) => byte | bitmap[i]!);
+      const isQuorum = electorate.isQuorum(joined);
+      if (certificates.length >= MAX_CERTIFICATES && !isQuorum) return [];
+      if (!verifyVotes(electorate, genesisHash, link, bitmap, signature)) return [];
+      const indices = electorate.voters.filter((_, place) => hasBit(bitmap, place)).map(({ index }) => index);
+      onVerified({ indices: indices.sort((a, b) => a - b), link, signature });
+      Object.assign(tally, { bits: joined, isQuorum });
+      certificates.push(certificate);
+      tallies.set(key, tally);
+      if (tallies.size > MAX_TALLIES) tallies.delete(tallies.keys().next().value!);
+      return [tally];
+    });
   };
-  const isKnown = ({ bits }: Tally, bitmap: Uint8Array): boolean =>
-    bits.length !== bitmap.length || bitmap.every((byte, i) => (byte & ~bits[i]!) === 0);
 
-  const isJustified = (epoch: number): boolean =>
-    [...tallies.values()].some((each) => each.isQuorum && each.link.targetEpoch === epoch);
-  /** Tells whether a link makes its source final, and that is not on this node's final chain. */
-  const excludes = ({ link, isQuorum }: Tally): boolean => {
-    if (!isQuorum) return false;
-    for (let between = link.targetEpoch - 1; between > link.sourceEpoch; between--)
-      if (!isJustified(between)) return false;
-    const source = store.head(link.sourceHash);
-    if (source && isOnChain(source)) return false;
-    return link.sourceEpoch <= final().epoch || rivals.has(link.sourceHash);
+  /** The checkpoint of an epoch on the chain of a block; undefined where that chain is not known so far back. */
+  const checkpointOn = (of: Hash, epoch: number): Hash | undefined => {
+    for (let hash = of, steps = 0; steps < MAX_HEADERS; steps++) {
+      const rival = rivals.get(hash);
+      const known = rival ? undefined : store.head(hash);
+      const slot = rival?.slot ?? (known && slotOf(genesis, known.header.timestamp));
+      if (slot === undefined || slot <= firstSlot(genesis, epoch)) return slot === undefined ? undefined : hash;
+      hash = rival?.parent ?? known!.header.parentHash;
+    }
+    return undefined;
   };
-  /** The link of a rival that new votes for an epoch complete: theirs, or one that spans it. */
-  const completedBy = ({ link: { targetEpoch } }: Tally): Link | undefined =>
-    [...tallies.values()].find(
-      (each) => each.link.sourceEpoch < targetEpoch && targetEpoch <= each.link.targetEpoch && excludes(each),
-    )?.link;
+  const hasQuorum = (epoch: number, target: Hash): boolean =>
+    [...tallies.values()].some(
+      ({ isQuorum, link }) => isQuorum && link.targetEpoch === epoch && link.targetHash === target,
+    );
+  /** Tells whether a link makes its source final, which is on a known chain that excludes this node's final block. */
+  const excludes = ({ link, isQuorum }: Tally): boolean => {
+    const { sourceHash, sourceEpoch, targetHash, targetEpoch } = link;
+    const source = rivals.get(sourceHash);
+    const known = store.head(sourceHash);
+    if (!isQuorum || !source || settled.includes(source.branch) || (known && isOnChain(known))) return false;
+    for (let between = targetEpoch - 1; between > sourceEpoch; between--) {
+      const checkpoint = checkpointOn(targetHash, between);
+      if (checkpoint === undefined || !hasQuorum(between, checkpoint)) return false;
+    }
+    return true;
+  };
 
   return {
     has: (hash) => rivals.has(hash),
     add: (block) => {
-      const branch = rivals.get(block.header.parentHash) ?? block.hash;
-      rivals.set(block.hash, branch);
+      const { parentHash: parent, timestamp } = block.header;
+      const branch = rivals.get(parent)?.branch ?? block.hash;
+      rivals.set(block.hash, { parent, slot: slotOf(genesis, timestamp), branch });
       if (rivals.size > MAX_HEADERS) rivals.delete(rivals.keys().next().value!);
-      if (settled.includes(branch)) return;
       for (const certificate of block.body.certificates) {
-        const tally = count(certificate);
-        const completed = tally && completedBy(tally);
+        if (count(certificate).length === 0) continue;
+        // New votes may complete a link that spans their epoch too.
+        const completed = [...tallies.values()].find(excludes);
         if (!completed) continue;
         const theirs = [...tallies.values()].filter((each) => each.isQuorum).flatMap((each) => each.certificates);
         const { epoch, block: ours } = final();
-        const { sourceEpoch, sourceHash } = completed;
+        const { sourceEpoch, sourceHash } = completed.link;
         const message = `two conflicting final checkpoints: ${ours.hash} of epoch ${epoch} here, ${sourceHash} of epoch ${sourceEpoch} on another chain`;
-        onConflict(new ConflictError(message, branch, { ours: certificatesFor(store, head(), final()), theirs }));
+        const proofs = { ours: certificatesFor(store, head(), final()), theirs };
+        onConflict(new ConflictError(message, rivals.get(sourceHash)!.branch, proofs));
       }
     },
   };
+};
+
+const newTally = (link: Link, electorate: Electorate): Tally => ({
+  link,
+  certificates: [],
+  electorate,
+  bits: bitmapOf([], electorate.voters.length),
+  isQuorum: false,
+});
+
+/** The first block on the chain of the head that a test holds for, from which on it holds for all. O(log blocks). */
+const blockAfter = (store: Store, head: BlockHead, holds: (block: BlockHead) => boolean): BlockHead | undefined => {
+  const at = (number: number): BlockHead => must(store.head(must(store.canonical(number), "a block")), "a block");
+  if (!holds(head)) return undefined;
+  let [low, high] = [0, head.header.number];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(at(middle))) high = middle;
+    else low = middle + 1;
+  }
+  return at(low);
 };
 
 /**

@@ -131,6 +131,9 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       true,
     );
   }
+  const conflict = store.pointer("conflict");
+  if (conflict && !options.settled?.includes(conflict))
+    throw new Error(`another chain became final that excludes this one, and nobody has settled it: branch ${conflict}`);
   const chain: Chain = { genesis, genesisHash: first.block.hash, genesisMix: first.block.header.mixHash };
   const { on, emit } = createListeners<EngineEvents>((event, error) =>
     log.error({ event, error: error.stack }, "a listener met a bug of ours"),
@@ -183,11 +186,21 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     chain,
     now,
     head: () => head,
+    final: () => mustHead(finalHash),
     stateOf,
     onEvidence: (evidence) => emit("evidence", evidence),
     log,
   });
   const presentEpoch = (): number => epochOf(genesis, Math.max(0, Math.floor(slotOf(genesis, now() / 1000))));
+  /**
+   * Tells whether the keys of the head's sets are bonded still: who was away for longer cannot tell their words from those of
+   * keys that have long left, and judges nothing by them.
+   */
+  const isAware = (): boolean => {
+    const present = presentEpoch();
+    const { evidenceEpochs } = paramsAt(genesis, eraOf(genesis, present));
+    return present - epochOf(genesis, slotOf(genesis, head.header.timestamp)) <= evidenceEpochs;
+  };
   const isOnFinal = (block: BlockHead): boolean => forkChoice.descends(block, mustHead(finalHash));
   const upgrades = createUpgradeWatch({
     members: () => activeSets(stateOf(head)).members,
@@ -207,7 +220,11 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     },
     onVerified: desk.watchVote,
     settled: options.settled ?? [],
-    onConflict: stop,
+    onConflict: (error) => {
+      stop(error);
+      // Beside the proof, so that a node whose disk took none does not forget that it has stopped.
+      db.batch([store.putPointer("conflict", error.branch)], true).catch(() => undefined);
+    },
   });
   const admission = createAdmission({
     chain,
@@ -217,7 +234,9 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     head: () => head,
     final: () => mustHead(finalHash),
     onSigned: desk.watchHeader,
-    onUnknownUpgrade: (index, { hash }) => upgrades.onBlock(index, hash, presentEpoch()),
+    onUnknownUpgrade: (index, slot, { hash }) => {
+      if (isAware()) upgrades.onBlock(index, hash, epochOf(genesis, slot), presentEpoch());
+    },
   });
   const drawnFor = (parent: BlockHead, { header }: BlockHead): Address => {
     const slot = slotOf(genesis, header.timestamp);
@@ -239,7 +258,9 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     isOnFinal,
     onVerified: (vote) => {
       desk.watchVote(vote);
-      for (const index of vote.indices) upgrades.onVote(index, vote.link.targetHash, presentEpoch());
+      if (!isAware()) return;
+      const { targetHash, targetEpoch } = vote.link;
+      for (const index of vote.indices) upgrades.onVote(index, targetHash, targetEpoch, presentEpoch());
     },
   });
   const waiting = createWaitingRoom();
@@ -255,6 +276,13 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   const addShare = async (share: WorkShare): Promise<void> => {
     await intake.add(share);
     emit("share", share);
+  };
+  /** The blocks of a leaf's chain that are not on the head's, oldest first. */
+  const branchOf = (leaf: Block): Block[] => {
+    const blocks: Block[] = [];
+    for (let at = leaf; store.canonical(at.header.number) !== at.hash; at = mustBlock(at.header.parentHash))
+      blocks.unshift(at);
+    return blocks;
   };
   /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
   const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
@@ -318,7 +346,8 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     for (const share of intake.takeWaiting(block.hash))
       addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
-    forkChoice.prune(mustBlock(finalHash));
+    // What has just become excluded may hold the proof that it was final too.
+    for (const leaf of forkChoice.prune(mustBlock(finalHash))) for (const block of branchOf(leaf)) rivals.add(block);
     // What is final is still to be rewarded until its epoch is closed.
     votes.prune(
       Math.min(finalEpoch, firstOpenEpoch(genesis, epochOf(genesis, slotOf(genesis, head.header.timestamp)))),
@@ -333,7 +362,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       const signer = admission.screen(block, source);
       const parent = store.head(block.header.parentHash);
       if (rivals.has(block.header.parentHash) || (parent && !isOnFinal(parent))) {
-        rivals.add(block);
+        if (isAware()) rivals.add(block);
         return failConsensus("block-not-on-finalized", block.header.parentHash);
       }
       if (!parent) return waiting.forParent(block, signer);
@@ -431,9 +460,11 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       return tx.hash;
     },
     addVote: async (vote, from) => {
+      if (dead) throw dead;
       if (await voteIntake.add(vote, from)) takeVote(vote);
     },
     castVote: (vote) => {
+      if (dead) throw dead;
       if (voteIntake.cast(vote)) takeVote(vote);
     },
     addEvidence: desk.add,

@@ -16,7 +16,7 @@ import { createSlasher, watchedEpochs } from "./slasher.ts";
 
 /** What a node does about offences: watches what it sees, and keeps evidence until what it proves is final. */
 export interface EvidenceDesk {
-  /** Keeps evidence that slashes somebody on the head. Throws RuleError. */
+  /** Keeps evidence that slashes somebody on the final block. Throws RuleError. */
   add(evidence: Evidence): void;
   all(): readonly Evidence[];
   /** Lists what slashes somebody on a state. */
@@ -37,11 +37,12 @@ export const openEvidenceDesk = async (options: {
   readonly chain: Chain;
   readonly now: () => number;
   readonly head: () => Block;
-  readonly stateOf: (block: Block) => State;
+  readonly final: () => BlockHead;
+  readonly stateOf: (block: BlockHead) => State;
   readonly onEvidence: (evidence: Evidence) => void;
   readonly log: Log;
 }): Promise<EvidenceDesk> => {
-  const { db, chain, now, head, stateOf, onEvidence, log } = options;
+  const { db, chain, now, head, final, stateOf, onEvidence, log } = options;
   const { genesis } = chain;
   const slasher = createSlasher(genesis.params);
   const pool = createEvidencePool();
@@ -51,8 +52,9 @@ export const openEvidenceDesk = async (options: {
   const evidenceEpochsAt = (epoch: number): number => paramsAt(genesis, eraOf(genesis, epoch)).evidenceEpochs;
   const keep = (evidence: Evidence): void => {
     const epoch = presentEpoch();
-    const state = stateOf(head());
-    const claim = judgeEvidence(chain, state, epoch, evidenceEpochsAt(epoch), evidence);
+    // A slashing that is not final may be undone: until then its evidence is kept, and taken from others.
+    const state = stateOf(final());
+    const claim = judgeEvidence(chain, stateOf(head()), epoch, evidenceEpochsAt(epoch), evidence, state);
     if (!pool.isFresh(state, claim)) failConsensus("evidence-known");
     claim.verify();
     pool.add(state, evidence, claim);

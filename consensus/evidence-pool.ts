@@ -21,7 +21,10 @@ interface Kept extends Offence {
  * however many copies and subsets others make of it.
  */
 export interface EvidencePool {
-  /** Tells whether an offence slashes anybody on a state that nothing kept does. */
+  /**
+   * Tells whether an offence slashes anybody on a state whom nothing kept accuses of as late an epoch: what is nearly too old for
+   * a block keeps nothing out.
+   */
   isFresh(state: State, offence: Offence): boolean;
   /** Keeps evidence. Throws RuleError where there is no room. */
   add(state: State, evidence: Evidence, offence: Offence): void;
@@ -39,27 +42,33 @@ const keysOf = (state: State, { indices }: Offence): string[] =>
 /** Makes an empty pool of evidence. */
 export const createEvidencePool = (): EvidencePool => {
   const kept = new Set<Kept>();
-  const covered = new Map<string, number>();
+  /** The piece of the latest offence for each key. */
+  const best = new Map<string, Kept>();
   let total = 0;
-  const cover = (keys: readonly string[], by: number): void => {
-    for (const key of keys) {
-      const count = (covered.get(key) ?? 0) + by;
-      if (count === 0) covered.delete(key);
-      else covered.set(key, count);
-    }
+  const forget = (piece: Kept): void => {
+    kept.delete(piece);
+    total -= piece.bytes;
+    for (const key of piece.keys) if (best.get(key) === piece) best.delete(key);
   };
   const isUseful = (state: State, { indices, epoch }: Offence): boolean =>
     indices.some((index) => isGuilty(state, index, epoch));
+  const isLater = (key: string, epoch: number): boolean => epoch > (best.get(key)?.epoch ?? Number.NEGATIVE_INFINITY);
   return {
-    isFresh: (state, offence) => keysOf(state, offence).some((key) => !covered.has(key)),
+    isFresh: (state, offence) => keysOf(state, offence).some((key) => isLater(key, offence.epoch)),
     add: (state, evidence, { indices, epoch }) => {
       const bytes = encodeRlp(evidence).length;
       if (kept.size >= MAX_KEPT || total + bytes > MAX_BYTES)
         failConsensus("evidence-full", { kept: kept.size, total });
       const keys = keysOf(state, { indices, epoch });
-      kept.add({ evidence, indices, epoch, bytes, keys });
-      cover(keys, 1);
+      const piece = { evidence, indices, epoch, bytes, keys };
+      kept.add(piece);
       total += bytes;
+      for (const key of keys) {
+        const before = best.get(key);
+        if (!isLater(key, epoch)) continue;
+        best.set(key, piece);
+        if (before?.keys.every((each) => best.get(each) !== before)) forget(before);
+      }
     },
     all: () => [...kept].map(({ evidence }) => evidence),
     useful: function* (state) {
@@ -67,11 +76,7 @@ export const createEvidencePool = (): EvidencePool => {
     },
     drop: (state, oldestEpoch) => {
       const gone = [...kept].filter((each) => each.epoch < oldestEpoch || !isUseful(state, each));
-      for (const each of gone) {
-        kept.delete(each);
-        cover(each.keys, -1);
-        total -= each.bytes;
-      }
+      for (const each of gone) forget(each);
       return gone.map(({ evidence }) => evidence);
     },
   };

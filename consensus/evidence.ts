@@ -133,8 +133,8 @@ const claimOf = (chain: Chain, state: State, evidence: Evidence): Claim => {
 };
 
 /**
- * Judges what evidence claims on a state, all but its signatures; its indices are those that are slashed for it there (spec
- * section 6). One slashing stands for all that a validator did until then. Throws RuleError.
+ * Judges what evidence claims on a state, all but its signatures; its indices are those that are slashed for it there, or on
+ * `slashedOn` (spec section 6). One slashing stands for all that a validator did until then. Throws RuleError.
  */
 export const judgeEvidence = (
   chain: Chain,
@@ -142,12 +142,13 @@ export const judgeEvidence = (
   epochNow: number,
   evidenceEpochs: number,
   evidence: Evidence,
+  slashedOn: State = state,
 ): Claim => {
   const claim = claimOf(chain, state, evidence);
   const { epoch } = claim;
   if (epoch > epochNow) failConsensus("evidence-early", { got: epoch, present: epochNow });
   if (epochNow - epoch > evidenceEpochs) failConsensus("evidence-old", { got: epoch, present: epochNow });
-  const indices = claim.indices.filter((index) => isGuilty(state, index, epoch));
+  const indices = claim.indices.filter((index) => isGuilty(slashedOn, index, epoch));
   if (indices.length === 0) failConsensus("evidence-useless");
   return { ...claim, indices };
 };

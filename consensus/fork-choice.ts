@@ -17,8 +17,8 @@ export interface ForkChoice {
   add(block: Block, nowMs: number): void;
   /** Takes a justified checkpoint; false where one of its epoch or a later one is known. */
   justify(checkpoint: Checkpointed): boolean;
-  /** Forgets leaves that are not on the chain of a final block. */
-  prune(final: Block): void;
+  /** Forgets leaves that are not on the chain of a final block, and gives them. */
+  prune(final: Block): readonly Block[];
   /** The best leaf; the justified block itself where no leaf is a candidate. */
   choose(head: Block): Block;
   /** Tells whether `ancestor` is on the chain of `block`. O(distance), at once along the head's chain. */
@@ -84,7 +84,9 @@ export const createForkChoice = (genesis: Genesis, store: Store, head: Block, fr
       return true;
     },
     prune: (final) => {
-      for (const [hash, { block }] of leaves) if (!descends(block, final)) leaves.delete(hash);
+      const gone = [...leaves.values()].map(({ block }) => block).filter((block) => !descends(block, final));
+      for (const { hash } of gone) leaves.delete(hash);
+      return gone;
     },
     choose: (current) => {
       // The head may have a child of its own that is no candidate; it stays one until something better comes.

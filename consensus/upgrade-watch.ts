@@ -11,9 +11,9 @@ const WARN_PART = 10n;
 /** Watches who goes on under an upgrade that this program does not know (spec section 14). */
 export interface UpgradeWatch {
   /** Takes a block by a validator that counts more upgrades than are known here. */
-  onBlock(index: number, hash: Hash, epoch: number): void;
+  onBlock(index: number, hash: Hash, epoch: number, present: number): void;
   /** Takes a vote whose signature is verified. */
-  onVote(index: number, targetHash: Hash, epoch: number): void;
+  onVote(index: number, targetHash: Hash, epoch: number, present: number): void;
 }
 
 /**
@@ -31,13 +31,15 @@ export const createUpgradeWatch = (options: {
   const seen = new Map<number, number>();
   let warned = -1;
 
-  const count = (index: number, epoch: number): void => {
+  const count = (index: number, epoch: number, present: number): void => {
+    // Of an upgrade that was given up long ago anybody may tell again.
+    if (epoch <= present - SEEN_EPOCHS) return;
     if ((seen.get(index) ?? -1) >= epoch) return;
     seen.set(index, epoch);
     let [total, part] = [0n, 0n];
     for (const member of members()) {
       total += member.votePower;
-      if ((seen.get(member.index) ?? Number.NEGATIVE_INFINITY) > epoch - SEEN_EPOCHS) part += member.votePower;
+      if ((seen.get(member.index) ?? Number.NEGATIVE_INFINITY) > present - SEEN_EPOCHS) part += member.votePower;
     }
     if (total > 0n && 3n * part >= 2n * total)
       onQuorum(
@@ -52,13 +54,13 @@ export const createUpgradeWatch = (options: {
     }
   };
   return {
-    onBlock: (index, hash, epoch) => {
+    onBlock: (index, hash, epoch, present) => {
       blocks.add(hash);
       if (blocks.size > MAX_BLOCKS) blocks.delete(blocks.keys().next().value!);
-      count(index, epoch);
+      count(index, epoch, present);
     },
-    onVote: (index, targetHash, epoch) => {
-      if (blocks.has(targetHash)) count(index, epoch);
+    onVote: (index, targetHash, epoch, present) => {
+      if (blocks.has(targetHash)) count(index, epoch, present);
     },
   };
 };

@@ -57,12 +57,14 @@ export const createVoteIntake = (options: {
   const { chain, store, votes, verifier, now, head, stateOf, viewAt, isOnFinal, onVerified } = options;
   const { genesis } = chain;
   const views = new Map<string, State>();
-  /** By epoch and validator: votes that it signed, and verifications of strays. */
-  const counts = new Map<string, { signed: number; tries: number }>();
+  const nameOf = ({ link, signature }: Vote): string =>
+    `${link.sourceEpoch} ${link.sourceHash} ${link.targetHash} ${signature}`;
+  /** By epoch and validator: the votes that it signed, and verifications of strays. */
+  const counts = new Map<string, { readonly signed: Set<string>; tries: number }>();
 
-  const countOf = ({ index, link }: Vote): { signed: number; tries: number } => {
+  const countOf = ({ index, link }: Vote): { readonly signed: Set<string>; tries: number } => {
     const key = `${link.targetEpoch} ${index}`;
-    const known = counts.get(key) ?? { signed: 0, tries: 0 };
+    const known = counts.get(key) ?? { signed: new Set<string>(), tries: 0 };
     counts.set(key, known);
     if (counts.size > MAX_COUNTS) counts.delete(counts.keys().next().value!);
     return known;
@@ -99,7 +101,8 @@ export const createVoteIntake = (options: {
     const { members, before } = activeSets(state);
     if (![...members, ...before].some((member) => member.index === index && member.votePower > 0n)) return false;
     const count = countOf(vote);
-    if (count.tries >= MAX_STRAY_TRIES || count.signed >= MAX_SIGNED) return false;
+    if (count.signed.has(nameOf(vote)) || count.tries >= MAX_STRAY_TRIES || count.signed.size >= MAX_SIGNED)
+      return false;
     count.tries += 1;
     return true;
   };
@@ -124,7 +127,8 @@ export const createVoteIntake = (options: {
       fault = error;
     }
     const voter = validators.get(state, index) ?? failConsensus("vote-member", index);
-    if (countOf(vote).signed >= MAX_SIGNED) failConsensus("vote-equivocation", index);
+    const { signed } = countOf(vote);
+    if (signed.size >= MAX_SIGNED && !signed.has(nameOf(vote))) failConsensus("vote-equivocation", index);
     return { publicKey: voter.blsPublicKey, fault };
   };
 
@@ -132,7 +136,7 @@ export const createVoteIntake = (options: {
   const accept = (vote: Vote, { fault }: Judged): boolean => {
     const { link, index, signature } = vote;
     if (votes.signature(vote) === signature) return false;
-    countOf(vote).signed += 1;
+    countOf(vote).signed.add(nameOf(vote));
     onVerified({ indices: [index], link, signature });
     if (fault) throw fault;
     const target = store.head(link.targetHash)!;

@@ -36,11 +36,12 @@ const checkBody = ({ header, body }: Block): void => {
 
 /** Makes an empty waiting room, for blocks whose signers are known to be validators. */
 export const createWaitingRoom = (): WaitingRoom => {
-  /** Oldest first. */
-  const orphans = new Map<Hash, Orphan>();
+  /** By hash and signature, since anybody can sign a copy; oldest first. */
+  const orphans = new Map<string, Orphan>();
   let orphanBytes = 0;
   const bytesBySigner = new Map<Address, number>();
-  const early = new Map<Hash, { readonly timer: NodeJS.Timeout; readonly signer: Address }>();
+  const early = new Map<string, { readonly timer: NodeJS.Timeout; readonly signer: Address }>();
+  const nameOf = ({ hash, signature }: Block): string => `${hash} ${signature}`;
 
   const count = (signer: Address, bytes: number): void => {
     orphanBytes += bytes;
@@ -48,43 +49,44 @@ export const createWaitingRoom = (): WaitingRoom => {
     if (left === 0) bytesBySigner.delete(signer);
     else bytesBySigner.set(signer, left);
   };
-  const take = (hash: Hash): Block | undefined => {
-    const orphan = orphans.get(hash);
+  const take = (name: string): Block | undefined => {
+    const orphan = orphans.get(name);
     if (!orphan) return undefined;
-    orphans.delete(hash);
+    orphans.delete(name);
     count(orphan.signer, -orphan.bytes);
     return orphan.block;
   };
   /** Makes room: the oldest block of the signer whose blocks take most. */
   const makeRoom = (): void => {
     const [[greedy]] = [...bytesBySigner].sort(([, a], [, b]) => b - a) as [[Address, number]];
-    for (const [hash, { signer }] of orphans) if (signer === greedy) return void take(hash);
+    for (const [name, { signer }] of orphans) if (signer === greedy) return void take(name);
   };
 
   return {
     forParent: (block, signer) => {
-      if (orphans.has(block.hash)) return "waiting";
+      if (orphans.has(nameOf(block))) return "waiting";
       checkBody(block);
       const bytes = bytesOf(block);
-      orphans.set(block.hash, { block, signer, bytes });
+      orphans.set(nameOf(block), { block, signer, bytes });
       count(signer, bytes);
       while (orphans.size > MAX_ORPHANS || orphanBytes > MAX_ORPHAN_BYTES) makeRoom();
       return "waiting";
     },
     forSlot: (block, signer, ms, again) => {
       const ofSigner = [...early.values()].filter((each) => each.signer === signer).length;
-      if (early.has(block.hash) || early.size >= MAX_EARLY || ofSigner >= MAX_EARLY_OF_ONE) return "waiting";
+      const name = nameOf(block);
+      if (early.has(name) || early.size >= MAX_EARLY || ofSigner >= MAX_EARLY_OF_ONE) return "waiting";
       checkBody(block);
       const timer = setTimeout(() => {
-        early.delete(block.hash);
+        early.delete(name);
         again();
       }, ms);
-      early.set(block.hash, { timer, signer });
+      early.set(name, { timer, signer });
       return "waiting";
     },
     childrenOf: (parent) => {
       const children = [...orphans.values()].filter(({ block }) => block.header.parentHash === parent);
-      return children.map(({ block }) => take(block.hash)!);
+      return children.map(({ block }) => take(nameOf(block))!);
     },
     stop: () => {
       for (const { timer } of early.values()) clearTimeout(timer);

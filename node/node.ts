@@ -103,8 +103,11 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     end = resolve;
   });
   engine.on("fatal", (error) => {
-    if (error instanceof ConflictError) log.fatal({ file: writeConflict(datadir, error) }, "the proof is kept");
-    end(error);
+    try {
+      if (error instanceof ConflictError) log.fatal({ file: writeConflict(datadir, error) }, "the proof is kept");
+    } finally {
+      end(error);
+    }
   });
   const onFailure = (error: Error): void => {
     log.fatal({ error: error.message }, "this node cannot go on");

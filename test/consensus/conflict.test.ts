@@ -127,3 +127,26 @@ t.test("a minority's chain, and signatures of another electorate, stop nobody", 
       .catch(() => undefined);
   t.equal(fatal, 0);
 });
+
+t.test("what becomes excluded holds the proof too, and a stopped node votes no more", async (t) => {
+  const { worlds, run } = await twoWorlds(4, [0, 1, 2], [1, 2, 3], 12);
+  const [a, b] = worlds;
+  // All of the other chain is imported while nothing of it is excluded; then both go on apart.
+  const fatal: Error[] = [];
+  a.engine.on("fatal", (error) => fatal.push(error));
+  const tell = async (): Promise<void> => {
+    for (let n = 1; n <= b.engine.head().header.number; n++)
+      await a.engine.importBlock(b.engine.store.block(b.engine.store.canonical(n)!)!).catch(() => undefined);
+  };
+  await tell();
+  for (let slot = 16; slot <= 40 && fatal.length === 0; slot += 2) {
+    await run(slot, worlds);
+    await tell();
+  }
+  t.equal(fatal[0]?.name, "ConflictError");
+  const [vote] = b.votes;
+  await t.rejects(a.engine.addVote(vote!), { name: "ConflictError" });
+  t.throws(() => a.engine.castVote(vote!), { name: "ConflictError" });
+  const { genesis, now } = await twoWorlds(4, [0], [1], 0);
+  await t.rejects(createEngine({ db: a.db, genesis, now, log: silent }), /nobody has settled it/);
+});

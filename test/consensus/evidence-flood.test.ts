@@ -106,8 +106,9 @@ t.test("evidence that slashes nobody costs no signature", async (t) => {
   t.throws(() => engine.addEvidence(voteEvidence(forged, vote({ ...LINK, targetHash: hashOf(4) }, [1]))), {
     code: "evidence-known",
   });
-  await network.run(4);
+  await network.run(16);
   t.same(slashedOn(network), [1]);
+  t.same(engine.evidence(), [], "what is slashed under finality is forgotten");
   t.throws(() => engine.addEvidence(voteEvidence(forged, vote({ ...LINK, targetHash: hashOf(4) }, [1]))), {
     code: "evidence-useless",
   });

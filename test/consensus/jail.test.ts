@@ -5,11 +5,12 @@ import { mmrRootOf } from "../../chain/mmr.ts";
 import { epochOf, slotOf } from "../../chain/params.ts";
 import { voteEvidence } from "../../consensus/evidence.ts";
 import { type Link, voteMessage } from "../../consensus/finality.ts";
+import { randaoMessage } from "../../consensus/proposer.ts";
 import { checkpoints } from "../../consensus/records.ts";
 import { setAt } from "../../consensus/sets.ts";
 import { penalizeSlashed, slash } from "../../consensus/slashing.ts";
 import { blsSign } from "../../lib/bls.ts";
-import { ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { address, big, encodeWith, hexOf, record, uint } from "../../lib/codec.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
 import { isJailed, type Member, validators } from "../../vm/validator-store.ts";
@@ -128,22 +129,27 @@ t.test(
 t.test(
   "who claims a slot that was another's is refused without a second draw, and a stranger before any",
   async (t) => {
-    const { nodes, run, keys } = await createTestNetwork(4);
+    const { nodes, run, keys, genesis } = await createTestNetwork(4);
     await run(5);
     const { engine } = nodes[0]!;
     const head = engine.head();
     const parent = engine.store.block(head.header.parentHash)!;
-    const claim = (key: `0x${string}`, extra: number): Block => {
-      const header = { ...head.header, extraData: Uint8Array.of(extra) };
-      return { ...head, header, hash: hashHeader(header), signature: signCompact(hashHeader(header), key) };
+    const slot = slotOf(genesis, head.header.timestamp);
+    const claim = ({ secp, bls }: { secp: Hex; bls: Hex }, extra: number): Block => {
+      const randaoReveal = blsSign(bls, randaoMessage(engine.genesisHash, slot));
+      const header = { ...head.header, randaoReveal, extraData: Uint8Array.of(extra) };
+      return { ...head, header, hash: hashHeader(header), signature: signCompact(hashHeader(header), secp) };
     };
     const others = keys.filter((each) => each.address !== head.header.beneficiary);
-    const stranger = claim(testKey("nobody"), 1);
+    const stranger = claim({ secp: testKey("nobody"), bls: others[0]!.bls }, 1);
     t.throws(() => engine.screenBlock(stranger), { code: "block-signer" });
     t.equal(parent.header.number + 1, head.header.number);
-    const thief = claim(others[0]!.secp, 2);
+    const thief = claim(others[0]!, 2);
     t.doesNotThrow(() => engine.screenBlock(thief), "a validator's claim is worth a look");
     await t.rejects(engine.importBlock(thief, "gossip"), { code: "block-proposer" });
-    t.throws(() => engine.screenBlock(claim(others[1]!.secp, 3)), { code: "block-proposer" }, "the draw is known");
+    t.throws(() => engine.screenBlock(claim(others[1]!, 3)), { code: "block-proposer" }, "the draw is known");
+    const owner = keys.find((each) => each.address === head.header.beneficiary)!;
+    const mute = claim({ secp: owner.secp, bls: others[0]!.bls }, 4);
+    t.throws(() => engine.screenBlock(mute), { code: "block-reveal" }, "a header without its signer's reveal");
   },
 );
