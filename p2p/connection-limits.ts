@@ -12,19 +12,26 @@ const BEGUN_OF_ADDRESS = { capacity: 20, perSecond: 2 };
 const BEGUN = { capacity: 100, perSecond: 20 };
 /** How long a peer that came may bring nothing, before it makes room for the next. */
 const TRIAL_MS = 30_000;
+/**
+ * Who was of use so lately may keep its place: so many of those that were last, and of those that are here for longest. Nobody
+ * drives these out by coming, and the other places are open to who comes.
+ */
+const USEFUL_MS = 10 * 60_000;
+const KEPT_BY_USE = 16;
+const KEPT_BY_AGE = 16;
 const MAX_ADDRESSES = 4_096;
 
 /** Connections that one peer may have made. */
 const MAX_OF_PEER = 3;
 
-/** Makes what decides who may connect to a host. `connections` are those that are open; `credit` tells what a peer has earned (peer-budget.ts). */
+/** Makes what decides who may connect to a host. `connections` are those that are open; `idleMs` tells since when a peer was of no use (peer-budget.ts). */
 export const createConnectionLimits = (options: {
   readonly bans: Bans;
   readonly connections: () => readonly Connection[];
-  readonly credit: (peer: PeerId) => number;
+  readonly idleMs: (peer: PeerId) => number;
   readonly now?: Clock;
 }): ConnectionGater => {
-  const { bans, connections, credit, now = monotonic } = options;
+  const { bans, connections, idleMs, now = monotonic } = options;
   const begun = createBucket(BEGUN.capacity, BEGUN.perSecond, now);
   const begunOf = new Map<string, Bucket>();
   /** Connections that are not yet open, by their address. */
@@ -46,13 +53,19 @@ export const createConnectionLimits = (options: {
     return true;
   };
   const inbound = (): Connection[] => connections().filter(({ direction }) => direction === "inbound");
-  /** Sends away who came last of those that brought nothing for a while; false where all are worth their place. */
+  /** Sends away who was of no use for longest, of these who came last; false where all are new or worth their place. */
   const makeRoom = (open: readonly Connection[]): boolean => {
-    const [idle] = open
-      .filter(({ remotePeer, timeline }) => credit(remotePeer) === 0 && Date.now() - timeline.open > TRIAL_MS)
-      .sort((a, b) => b.timeline.open - a.timeline.open);
-    idle?.abort(new Error("it makes room for others"));
-    return idle !== undefined;
+    const ranked = open
+      .map((connection) => ({ connection, idle: idleMs(connection.remotePeer), since: connection.timeline.open }))
+      .sort((a, b) => (a.idle === b.idle ? a.since - b.since : a.idle < b.idle ? -1 : 1));
+    const useful = ranked.filter(({ idle }) => idle < USEFUL_MS);
+    const kept = new Set([
+      ...useful.slice(0, KEPT_BY_USE),
+      ...useful.toSorted((a, b) => a.since - b.since).slice(0, KEPT_BY_AGE),
+    ]);
+    const least = ranked.findLast((each) => !kept.has(each) && Date.now() - each.since > TRIAL_MS);
+    least?.connection.abort(new Error("it makes room for others"));
+    return least !== undefined;
   };
   const denyInbound = (connection: MultiaddrConnection): boolean => {
     const subscriber = subscriberOf(connection.remoteAddr);

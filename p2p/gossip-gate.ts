@@ -1,5 +1,6 @@
 import { TopicValidatorResult } from "@libp2p/gossipsub";
 import type { PeerId, Stream } from "@libp2p/interface";
+import { createTurns } from "../lib/turns.ts";
 import type { Host } from "./host.ts";
 import { processorMs } from "./peer-budget.ts";
 
@@ -27,8 +28,11 @@ const MS_PER_REPEATED_BYTE = 3e-6;
 const MS_PER_MESSAGE = 0.15;
 /** What a message costs at least that no honest peer can have sent. */
 const MS_PER_REJECT = 10;
+/** How long messages are looked at before others have their turn. */
+const SLICE_MS = 10;
 
-interface Message {
+/** A message of gossipsub. */
+export interface Message {
   readonly topic: string;
   readonly data?: Uint8Array;
 }
@@ -64,19 +68,23 @@ export interface Judgement {
 /** Stands between gossipsub and the rules. */
 export interface GossipGate {
   /** Has a message judged, to its peer's gain or loss. What `judge` does before it first waits is measured. */
-  judge(peer: PeerId, data: Uint8Array, judge: () => Promise<Judgement>): Promise<TopicValidatorResult>;
+  judge(peer: PeerId, message: Message, judge: () => Promise<Judgement>): Promise<TopicValidatorResult>;
 }
 
 /**
  * Puts a gate before gossipsub: envelopes are taken apart and their messages judged one by one, as long as their peer's budget
- * admits it. What is left unread is not remembered as seen, so that it can come from somebody else.
+ * admits it. What is left unread is not remembered as seen, so that it can come from somebody else. `isOffer` tells the topics of
+ * what one node takes and another may not (peer-budget.ts): its rate is bounded, and it neither earns nor is a fault.
  */
-export const createGossipGate = (host: Host): GossipGate => {
+export const createGossipGate = (host: Host, isOffer: (topic: string) => boolean): GossipGate => {
   const { pubsub, budget } = host.services;
   const router = pubsub as unknown as Router;
   if (typeof router.handleReceivedRpc !== "function")
     throw new Error("this gossipsub has no way to hold peers to account");
   const handle = router.handleReceivedRpc.bind(pubsub);
+  const turns = createTurns(SLICE_MS);
+  /** Offers wait for what the chain needs. */
+  const turnFor = (topic: string): Promise<void> => turns.turn(isOffer(topic) ? 1 : 0);
   /** Calls when the first look at a message is over. */
   const looking = new WeakMap<Uint8Array, () => void>();
   const bytesOf = new Map<string, number>();
@@ -132,17 +140,19 @@ export const createGossipGate = (host: Host): GossipGate => {
   router.handleReceivedRpc = async (from, envelope) => {
     const peer = from.toString();
     const count = Math.max(1, envelope.messages.length);
-    if (!router.acceptFrom(peer)) return budget.leave(peer, count, true);
-    if (!budget.admits(peer)) return budget.leave(peer, count);
+    if (!router.acceptFrom(peer) || !budget.admits(peer)) return budget.leave(peer, count);
     budget.spend(peer, MS_PER_NAME * namesIn(envelope.control));
     if (envelope.messages.length === 0 && !isUsual(peer)) budget.spend(peer, MS_PER_ENVELOPE);
     await handle(from, rest(from, envelope));
     for (const message of envelope.messages) {
+      await turnFor(message.topic);
       const bytes = message.data?.length ?? 0;
       if (!budget.admits(peer)) {
         budget.leave(peer);
         continue;
       }
+      // Too many, which others may have made: no fault of the peer's.
+      if (isOffer(message.topic) && !budget.admitsOffer(peer)) continue;
       // Room is short where much is being judged: no fault of the peer's.
       if (allBytes + bytes > ALL_BYTES || (bytesOf.get(peer) ?? 0) + bytes > PEER_BYTES) continue;
       hold(peer, bytes);
@@ -163,20 +173,22 @@ export const createGossipGate = (host: Host): GossipGate => {
   pubsub.addEventListener("gossipsub:heartbeat", onHeartbeat);
 
   return {
-    judge: async (from, data, judge) => {
+    judge: async (from, { topic, data }, judge) => {
       const peer = from.toString();
+      await turnFor(topic);
       const began = processorMs();
       const judging = judge();
       const ms = processorMs() - began;
-      looking.get(data)?.();
+      if (isOffer(topic)) budget.spendOffer(peer, ms);
+      if (data) looking.get(data)?.();
       const { result, laterMs } = await judging;
-      if (result === TopicValidatorResult.Accept) {
-        accepted += 1;
-        budget.reward(peer);
-        return result;
-      }
-      const least = result === TopicValidatorResult.Reject ? MS_PER_REJECT : MS_PER_MESSAGE;
-      budget.spend(peer, ms + laterMs + least);
+      if (result === TopicValidatorResult.Accept) accepted += 1;
+      if (result === TopicValidatorResult.Reject) {
+        budget.fault(peer);
+        budget.spend(peer, ms + laterMs + MS_PER_REJECT);
+      } else if (isOffer(topic)) return result;
+      else if (result === TopicValidatorResult.Accept) budget.reward(peer, ms + laterMs);
+      else budget.spend(peer, ms + laterMs + MS_PER_MESSAGE);
       return result;
     },
   };

@@ -1,6 +1,8 @@
 import { TopicValidatorResult } from "@libp2p/gossipsub";
 import type { PeerId } from "@libp2p/interface";
 import { decodeBlock, decodeBlockHead } from "../chain/block.ts";
+import { failChain } from "../chain/rules.ts";
+import { decodeTransaction } from "../chain/transaction.ts";
 import type { Engine } from "../consensus/engine.ts";
 import { decodeEvidence } from "../consensus/evidence.ts";
 import { failConsensus } from "../consensus/rules.ts";
@@ -43,7 +45,8 @@ export const startGossip = (options: {
   const { pubsub } = host.services;
   const mayOrder = createLimiter();
 
-  const gate = createGossipGate(host);
+  const offers = new Set((["tx", "order"] as const).map((kind) => topicOf(engine.genesisHash, kind)));
+  const gate = createGossipGate(host, (topic) => offers.has(topic));
   const isBehind = (): boolean => engine.now() - engine.head().header.timestamp * 1000 > BEHIND_MS;
 
   /** Judges what came. Throws RuleError; `later` is called before what is not done at once. */
@@ -65,7 +68,12 @@ export const startGossip = (options: {
       failConsensus("block-waiting", "its slot or its parent has not come");
     },
     tx: async (bytes) => {
-      engine.addTransaction(bytes);
+      const tx = decodeTransaction(bytes);
+      // No block takes it now: it costs nobody anything, and is neither recovered nor passed on.
+      const { baseFeePerGas } = engine.head().header;
+      if (tx.maxFeePerGas < baseFeePerGas)
+        failChain("pool-underpriced", `max fee ${tx.maxFeePerGas}, base fee ${baseFeePerGas}`);
+      engine.addTransaction(tx);
     },
     vote: async (bytes, peer) => {
       const vote = decodeVote(bytes);
@@ -89,7 +97,7 @@ export const startGossip = (options: {
   for (const kind of KINDS) {
     const topic = topicOf(engine.genesisHash, kind);
     pubsub.topicValidators.set(topic, (peer, { data }) =>
-      gate.judge(peer, data, async () => {
+      gate.judge(peer, { topic, data }, async () => {
         if (data.length > MAX_MESSAGE_BYTES[kind]) return { result: TopicValidatorResult.Reject, laterMs: 0 };
         let laterMs = 0;
         const later = (): void => {

@@ -141,7 +141,7 @@ export const createHost = async (options: {
     connectionGater: createConnectionLimits({
       bans,
       connections: () => host.getConnections(),
-      credit: (peer) => budget.credit(peer.toString()),
+      idleMs: (peer) => budget.idleMs(peer.toString()),
     }),
     transports: [tcp()],
     connectionEncrypters: [noise()],

@@ -11,12 +11,13 @@ const peerOf = (name: string): PeerId =>
 const createScene = () => {
   let ms = 0;
   const open: Connection[] = [];
-  const credits = new Map<string, number>();
+  /** When peers were last of use. */
+  const useful = new Map<string, number>();
   const bans = createBans(() => ms);
   const limits = createConnectionLimits({
     bans,
     connections: () => open,
-    credit: (peer) => credits.get(peer.toString()) ?? 0,
+    idleMs: (peer) => ms - (useful.get(peer.toString()) ?? Number.NEGATIVE_INFINITY),
     now: () => ms,
   });
   let count = 0;
@@ -44,7 +45,7 @@ const createScene = () => {
     open.push(entry);
     return true;
   };
-  return { limits, bans, open, credits, begin, connect, pass: (more: number) => (ms += more) };
+  return { limits, bans, open, useful, begin, connect, pass: (more: number) => (ms += more) };
 };
 
 t.test("an address has so many connections, one that is begun counts, and a /64 is one address", (t) => {
@@ -83,20 +84,54 @@ t.test("the nodes of one machine share an address, and a peer has three connecti
   t.end();
 });
 
-t.test("where all places are taken, who brought nothing makes room, and nobody else", (t) => {
-  const { connect, open, credits, pass } = createScene();
+t.test("where all places are taken, who was of no use for longest makes room", (t) => {
+  const { connect, open, useful, pass } = createScene();
   const address = (i: number) => `/ip4/198.51.100.${i}/tcp/1`;
+  const has = (name: string) => open.some(({ remotePeer }) => remotePeer.toString() === name);
+  pass(1_000);
   for (let i = 0; i < 64; i++) {
-    credits.set(`good ${i}`, 1);
-    t.ok(connect(address(i), i === 40 ? "idle" : `good ${i}`, 60_000));
+    useful.set(`good ${i}`, i);
+    t.ok(connect(address(i), i === 40 ? "idle" : `good ${i}`, 60_000 - i));
   }
   t.ok(connect(address(100), "next"));
-  t.notOk(open.some(({ remotePeer }) => remotePeer.toString() === "idle"));
-  pass(60_000);
-  t.notOk(connect(address(101)), "the newest still has its time");
+  t.notOk(has("idle"));
+  t.ok(connect(address(101), "another"));
+  t.ok(has("good 0"), "it is here for longest");
+  t.ok(has("good 63"), "it was of use last");
+  t.notOk(has("good 16"), "of the others it was of use before all");
+  t.ok(has("next"), "the newest still has its time");
   t.equal(open.length, 64);
   t.end();
 });
+
+t.test(
+  "who comes again and again does not drive out those that are of use; what was of use long ago counts no more",
+  (t) => {
+    const { connect, open, useful, pass } = createScene();
+    const address = (i: number) => `/ip4/198.51.${100 + (i >> 8)}.${i & 255}/tcp/1`;
+    for (let i = 0; i < 64; i++) {
+      useful.set(`old ${i}`, 0);
+      t.ok(connect(address(i), `old ${i}`, 7 * 86_400_000));
+    }
+    const left = () => open.filter(({ remotePeer }) => remotePeer.toString().startsWith("old")).length;
+    pass(60_000);
+    let taken = 0;
+    const come = (from: number) => {
+      for (let i = 0; i < 64; i++) {
+        pass(100);
+        if (connect(address(from + i))) taken += 1;
+      }
+    };
+    come(100);
+    t.ok(left() >= 16, `${left()} of use keep their places`);
+    t.equal(taken, 64 - left(), "the others are there for who comes");
+    pass(600_000);
+    come(200);
+    t.equal(left(), 0, "a week ago is no merit");
+    t.equal(taken, 64);
+    t.end();
+  },
+);
 
 t.test("who is banned is neither let in nor called, by its name and by its address", (t) => {
   const { limits, bans, begin, connect } = createScene();

@@ -34,7 +34,8 @@ const createScene = (judge: (data: Uint8Array) => Promise<Judgement>, isKnown = 
     acceptFrom: () => !pubsub.isGraylisted,
     handleReceivedRpc: async (from: PeerId, envelope: Envelope): Promise<void> => {
       handled.push(envelope);
-      for (const { data } of envelope.messages) if (!isKnown(data)) await gate.judge(from, data, () => judge(data));
+      for (const message of envelope.messages)
+        if (!isKnown(message.data)) await gate.judge(from, message, () => judge(message.data));
     },
     addEventListener: (_: string, onHeartbeat: () => void) => heartbeats.push(onHeartbeat),
     getPeers: () => [peerOf("a")],
@@ -44,11 +45,11 @@ const createScene = (judge: (data: Uint8Array) => Promise<Judgement>, isKnown = 
     getConnections: () => [{ streams: isMute ? [] : [streams] }],
     hangUp: async (peer: PeerId) => void hungUp.push(peer.toString()),
   };
-  const gate = createGossipGate(host as unknown as Host);
-  const send = (name: string, messages: readonly Uint8Array[], control?: Envelope["control"]) =>
+  const gate = createGossipGate(host as unknown as Host, (topic) => topic === "offer");
+  const send = (name: string, messages: readonly Uint8Array[], control?: Envelope["control"], topic = "x") =>
     pubsub.handleReceivedRpc(peerOf(name), {
       subscriptions: [],
-      messages: messages.map((data) => ({ topic: "x", data })),
+      messages: messages.map((data) => ({ topic, data })),
       ...(control ? { control } : {}),
     });
   return {
@@ -84,8 +85,65 @@ t.test("the messages of an envelope are judged until their peer's budget is at a
   t.same(scene.left, ["a"], "500 unread ones end its patience");
 });
 
+t.test("what is ignored may leave a peer unread, and is never a fault", async (t) => {
+  const scene = createScene(of(TopicValidatorResult.Ignore, 50));
+  for (let i = 0; i < 100; i++) await scene.send("a", some(512));
+  t.ok(scene.messages() < 10, `${scene.messages()} were read`);
+  t.notOk(scene.budget.admits("a"));
+  scene.pubsub.isGraylisted = true;
+  for (let i = 0; i < 100; i++) await scene.send("a", some(512));
+  t.same(scene.left, []);
+});
+
+for (const [name, result] of [
+  ["taken", TopicValidatorResult.Accept],
+  ["not taken", TopicValidatorResult.Ignore],
+] as const)
+  t.test(`offers that are ${name} are read at a rate, earn nothing and are no fault`, async (t) => {
+    const scene = createScene(of(result));
+    const offer = (count: number) => scene.send("a", some(count), undefined, "offer");
+    for (let i = 0; i < 20; i++) await offer(300);
+    t.ok(scene.messages() > 100 && scene.messages() <= 300, `${scene.messages()} of 6,000`);
+    t.equal(scene.budget.credit("a"), 0);
+    t.equal(scene.budget.idleMs("a"), Number.POSITIVE_INFINITY);
+    t.ok(scene.budget.admits("a"), "blocks and votes are read");
+    t.same(scene.left, []);
+    const before = scene.messages();
+    scene.pass(1_000);
+    for (let i = 0; i < 10; i++) await offer(300);
+    t.ok(scene.messages() > before && scene.messages() <= before + 50, `${scene.messages() - before} more in a second`);
+  });
+
+t.test("offers that no honest peer can have sent are paid for and are a fault", async (t) => {
+  const scene = createScene(of(TopicValidatorResult.Reject));
+  await scene.send("a", some(512), undefined, "offer");
+  await scene.send("a", some(100), undefined, "offer");
+  t.ok(scene.messages() <= 20);
+  t.same(scene.left, ["a"]);
+});
+
+t.test("however many messages come, the node's own work has its turns between them", async (t) => {
+  const busy = async (): Promise<Judgement> => {
+    const began = performance.now();
+    while (performance.now() - began < 4);
+    return { result: TopicValidatorResult.Accept, laterMs: 0 };
+  };
+  const scene = createScene(busy);
+  let rounds = 0;
+  let isOver = false;
+  const count = (): void => {
+    rounds += 1;
+    if (!isOver) setImmediate(count);
+  };
+  setImmediate(count);
+  await Promise.all(["a", "b", "c", "d"].map((name) => scene.send(name, some(10))));
+  isOver = true;
+  t.equal(scene.messages(), 40);
+  t.ok(rounds >= 10, `${rounds} rounds of the event loop for 40 messages of 4 ms`);
+});
+
 t.test("what is accepted earns, what was left unread can come later, and the graylisted are not heard", async (t) => {
-  const scene = createScene(of(TopicValidatorResult.Accept));
+  const scene = createScene(of(TopicValidatorResult.Accept, 50));
   scene.budget.spend("a", 160);
   await scene.send("a", some(1));
   t.equal(scene.messages(), 0);
@@ -155,6 +213,6 @@ t.test("a peer whose stream was given up is let go, so that it can begin anew", 
 
 t.test("a gossipsub that cannot be held to account is not used", (t) => {
   const host = { services: { pubsub: {}, budget: {} } } as unknown as Host;
-  t.throws(() => createGossipGate(host), /no way to hold peers to account/);
+  t.throws(() => createGossipGate(host, () => false), /no way to hold peers to account/);
   t.end();
 });

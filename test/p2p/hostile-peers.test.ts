@@ -67,14 +67,14 @@ const publisher = async (from: Host, to: Host, topic: string) => {
   await until(() => knows(from, to) && knows(to, from), "both have subscribed");
   return (data: Uint8Array) => pubsub.publish(topic, data);
 };
-const transfer = (nonce: number) =>
+const transfer = (nonce: number, maxFeePerGas = 10n ** 10n) =>
   signTransaction(
     {
       type: 2,
       chainId: genesis.chainId,
       nonce,
       maxPriorityFeePerGas: 1n,
-      maxFeePerGas: 10n ** 10n,
+      maxFeePerGas,
       gasLimit: 21_000,
       to: ZERO_ADDRESS,
       value: 0n,
@@ -115,7 +115,20 @@ t.test("a peer over its budget is not read, and what it sent is heard from anoth
   t.equal(read.calls, 0, "not even decoded");
   await fromGood(tx.raw);
   await until(() => victim.engine.pool.has(tx.hash), "it came from another");
-  t.equal(budget.credit(good.peerId.toString()) > 0, true, "who is better off for it");
+  t.equal(budget.credit(good.peerId.toString()), 0, "transactions earn nothing");
+});
+
+t.test("a transaction that no block takes now is left, unread and without fault", async (t) => {
+  const victim = await startVictim(t);
+  const peer = await startHost(t, victim.engine.genesisHash);
+  const publish = await publisher(peer, victim.host, topicOf(victim.engine.genesisHash, "tx"));
+  const read = count(victim.engine, "addTransaction");
+  const { baseFeePerGas } = victim.engine.head().header;
+  await publish(transfer(0, baseFeePerGas - 1n).raw);
+  const next = transfer(0, baseFeePerGas);
+  await publish(next.raw);
+  await until(() => victim.engine.pool.has(next.hash), "what pays the base fee is taken");
+  t.equal(read.calls, 1);
 });
 
 t.test("who goes on and on is sent away, and does not come back", async (t) => {

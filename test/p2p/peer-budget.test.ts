@@ -34,23 +34,31 @@ t.test("a bucket fills again as time passes, and says when", (t) => {
   t.end();
 });
 
-t.test("a peer that is of no use is not read until time has passed, and after long enough is sent away", (t) => {
-  const clock = createClock();
-  const sentAway: unknown[] = [];
-  const budget = createPeerBudget((over) => sentAway.push(over), clock.now);
-  budget.meet("a", CALLED);
-  t.ok(budget.admits("a"));
-  budget.spend("a", 200);
-  t.notOk(budget.admits("a"));
-  clock.pass(1_100);
-  t.ok(budget.admits("a"), "50 ms a second come back");
-  budget.spend("a", 200);
-  for (let i = 0; i < 499; i++) budget.leave("a");
-  t.same(sentAway, []);
-  budget.leave("a");
-  t.same(sentAway, [{ peer: "a" }]);
-  t.end();
-});
+t.test(
+  "a peer that is of no use is not read until time has passed, and is sent away only where it is at fault",
+  (t) => {
+    const clock = createClock();
+    const sentAway: unknown[] = [];
+    const budget = createPeerBudget((over) => sentAway.push(over), clock.now);
+    budget.meet("a", CALLED);
+    t.ok(budget.admits("a"));
+    budget.spend("a", 200);
+    t.notOk(budget.admits("a"));
+    clock.pass(1_100);
+    t.ok(budget.admits("a"), "50 ms a second come back");
+    budget.spend("a", 200);
+    for (let i = 0; i < 10_000; i++) budget.leave("a");
+    for (let i = 0; i < 4; i++) budget.fault("a");
+    budget.leave("a", 10_000);
+    t.same(sentAway, [], "an empty budget is no fault, nor are a few messages");
+    budget.fault("a");
+    for (let i = 0; i < 499; i++) budget.leave("a");
+    t.same(sentAway, []);
+    budget.leave("a");
+    t.same(sentAway, [{ peer: "a" }]);
+    t.end();
+  },
+);
 
 t.test("a flood from ever new names leaves those that were called, and those that were of use, their share", (t) => {
   const clock = createClock();
@@ -72,8 +80,49 @@ t.test("a flood from ever new names leaves those that were called, and those tha
   t.equal(budget.credit("good"), 0);
   clock.pass(10_000);
   t.ok(budget.admits("next"));
-  for (let i = 0; i < 1_000; i++) budget.reward("good");
+  budget.reward("good", 0.5);
+  t.equal(budget.credit("good"), 0.5, "never more than what it brought has cost");
+  for (let i = 0; i < 1_000; i++) budget.reward("good", 50);
   t.equal(budget.credit("good"), 500, "no more than so much is saved");
+  clock.pass(60_000);
+  t.equal(budget.credit("good"), 250, "and half of it is gone in a minute");
+  t.equal(budget.idleMs("good"), 60_000);
+  clock.pass(24 * 3_600_000);
+  t.equal(budget.credit("good"), 0);
+  t.equal(budget.idleMs("next"), Number.POSITIVE_INFINITY);
+  t.end();
+});
+
+t.test("offers are read at a rate, of a peer and of all strangers, whatever a peer has earned", (t) => {
+  const clock = createClock();
+  const budget = createPeerBudget(() => t.fail("nobody is sent away"), clock.now);
+  const offer = (peer: string, count: number, ms = 0): number => {
+    let read = 0;
+    for (let i = 0; i < count; i++) {
+      if (!budget.admitsOffer(peer)) continue;
+      budget.spendOffer(peer, ms);
+      read += 1;
+    }
+    return read;
+  };
+  budget.meet("a", CAME);
+  for (let i = 0; i < 100; i++) budget.reward("a");
+  t.equal(offer("a", 6_000), 300);
+  t.ok(budget.admits("a"), "what else it brings is read");
+  t.equal(offer("a", 100), 0);
+  clock.pass(1_000);
+  t.equal(offer("a", 6_000), 50);
+  clock.pass(1_000);
+  t.equal(offer("a", 6_000, 1), 25, "a dear one counts more");
+  clock.pass(60_000);
+  let read = 0;
+  for (let i = 0; i < 64; i++) {
+    budget.meet(`stranger ${i}`, CAME);
+    read += offer(`stranger ${i}`, 300);
+  }
+  t.equal(read, 1_000);
+  budget.meet("called", CALLED);
+  t.equal(offer("called", 1_000), 300);
   t.end();
 });
 
@@ -88,10 +137,13 @@ t.test("peers of one address share what it has, whatever their names", (t) => {
   }
   budget.meet("d", origin);
   t.notOk(budget.admits("d"));
+  for (let i = 0; i < 500; i++) budget.leave("d");
+  t.same(sentAway, [], "others used it up");
+  for (let i = 0; i < 5; i++) budget.fault("d");
   budget.meet("e", { subscriber: "192.0.2.2", isOutbound: true });
   t.ok(budget.admits("e"));
   for (let i = 0; i < 500; i++) budget.leave("d");
-  t.equal(sentAway[0]?.subscriber, "192.0.2.1");
+  t.ok(sentAway.some(({ subscriber }) => subscriber === "192.0.2.1"));
   t.end();
 });
 
