@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
@@ -273,6 +274,34 @@ t.test("searches for what nobody has keep nobody from what is here", async (t) =
   stop.abort(slow);
   for (const answer of await Promise.all(held)) t.match([answer.status, answer.headers.get("retry-after")], [504, "5"]);
   t.equal((await search(0)).status, 504, "and there is room again");
+});
+
+t.test("one address has room for four searches", async (t) => {
+  let searching = 0;
+  const stop = new AbortController();
+  const wait = new Promise<void>((_, reject) =>
+    stop.signal.addEventListener("abort", () => reject(stop.signal.reason)),
+  );
+  const route = dataRoute({
+    ...data,
+    fetch: () => {
+      searching += 1;
+      return wait;
+    },
+  });
+  const asked = (address: string) => {
+    const request = { method: "GET", url: "", headers: {}, socket: { remoteAddress: address } };
+    const response = Object.assign(new EventEmitter(), { headersSent: false, setHeader: () => {} });
+    return route(request as never, response as never, `/ipfs/${leaf(utf8("nobody")).cid}`);
+  };
+  const held = Promise.allSettled(
+    ["192.0.2.1", "192.0.2.2"].flatMap((each) => Array.from({ length: 4 }, () => asked(each))),
+  );
+  while (searching < 8) await new Promise((resolve) => setTimeout(resolve, 10));
+  await t.rejects(Promise.resolve(asked("192.0.2.1")), { status: 503 });
+  stop.abort(new Error("enough"));
+  t.equal((await held).length, 8);
+  await t.rejects(Promise.resolve(asked("192.0.2.1")), { message: "enough" }, "its room is free again");
 });
 
 t.test("pins are listed page by page", async (t) => {
