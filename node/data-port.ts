@@ -22,6 +22,7 @@ export const dataPort = (store: DataStore, network: Network | undefined): DataPo
   return {
     importTree: (entries, pin) => provided(store.importTree(entries, pin)),
     importFile: (bytes, pin) => provided(store.importFile(bytes, pin)),
+    has: store.hasTree,
     fetch,
     open: async (cid, path, signal) => entryOf(await store.open(cid, path, signal)),
     list: async (cid, signal) => (await store.listTree(cid, signal)).map(entryOf),

@@ -32,6 +32,8 @@ export interface DataPort {
     pin: DataPin,
   ): Promise<{ cid: string }>;
   importFile(bytes: AsyncIterable<Uint8Array>, pin: DataPin): Promise<{ cid: string }>;
+  /** Tells whether a whole tree is here. */
+  has(cid: string): Promise<boolean>;
   /** Brings a tree here from other nodes where it is not here. */
   fetch(cid: string, signal?: AbortSignal): Promise<void>;
   /** Finds a file or directory of a tree that is here. */

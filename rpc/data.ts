@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { RuleError } from "../lib/rule-error.ts";
 import { readTar, TarError } from "../lib/tar.ts";
+import { isLoopback, peerOf } from "./connections.ts";
 import { type DataPin, type DataPort, isHolder } from "./data-port.ts";
 import { serveGateway } from "./gateway.ts";
 import { HttpError, isTooSlow, respond } from "./http.ts";
@@ -12,6 +13,11 @@ const FOLDER_TYPE = "application/x-tar";
 /** Uploads and downloads at a time; more are told to come again. */
 const MAX_UPLOADS = 8;
 const MAX_DOWNLOADS = 64;
+/** Searches for what is not here at a time: of all, and of one address. A search may take long and find nothing. */
+const MAX_SEARCHES = 16;
+const MAX_SEARCHES_OF_CLIENT = 4;
+/** Seconds after which who found no room, or no data in time, may ask again. */
+const RETRY_AFTER = 5;
 /** An upload that brings nothing for so long is left. */
 const UPLOAD_IDLE_MS = 30_000;
 /** Who keeps what comes over RPC, unless the caller says otherwise. */
@@ -61,6 +67,8 @@ const STATUSES: Readonly<Record<string, number>> = {
 /** Serves a node's data: POST /data keeps a file or folder, GET /ipfs/<cid>[/path] gives it. */
 export const dataRoute = (data: DataPort): Route => {
   const counts = { uploads: 0, downloads: 0 };
+  let searches = 0;
+  const searchesOf = new Map<unknown, number>();
   const counted = async (what: "uploads" | "downloads", max: number, work: () => Promise<void>): Promise<void> => {
     if (counts[what] >= max) throw new HttpError(503, `more than ${max} ${what} at a time`);
     counts[what] += 1;
@@ -70,6 +78,29 @@ export const dataRoute = (data: DataPort): Route => {
       counts[what] -= 1;
     }
   };
+  /** Searches for a tree, which takes no place from downloads; the connections of this machine are clients of their own. */
+  const search = async ({ socket }: IncomingMessage, work: () => Promise<void>): Promise<void> => {
+    const client = isLoopback(socket.remoteAddress) ? socket : peerOf(socket.remoteAddress);
+    const own = searchesOf.get(client) ?? 0;
+    if (searches >= MAX_SEARCHES || own >= MAX_SEARCHES_OF_CLIENT)
+      throw new HttpError(
+        503,
+        `more searches at a time than ${MAX_SEARCHES}, or ${MAX_SEARCHES_OF_CLIENT} of a client`,
+      );
+    searches += 1;
+    searchesOf.set(client, own + 1);
+    counts.downloads -= 1;
+    try {
+      await work();
+    } finally {
+      searches -= 1;
+      const left = searchesOf.get(client)! - 1;
+      if (left === 0) searchesOf.delete(client);
+      else searchesOf.set(client, left);
+      counts.downloads += 1;
+    }
+    if (counts.downloads > MAX_DOWNLOADS) throw new HttpError(503, `more than ${MAX_DOWNLOADS} downloads at a time`);
+  };
   return async (request, response, path) => {
     const isUpload = path === "/data" && request.method === "POST";
     const isDownload = path.startsWith("/ipfs/") && (request.method === "GET" || request.method === "HEAD");
@@ -78,13 +109,15 @@ export const dataRoute = (data: DataPort): Route => {
       if (isUpload) await counted("uploads", MAX_UPLOADS, () => upload(data, request, response));
       else
         await counted("downloads", MAX_DOWNLOADS, () =>
-          serveGateway(data, request, response, path.slice("/ipfs/".length)),
+          serveGateway(data, request, response, path.slice("/ipfs/".length), (work) => search(request, work)),
         );
     } catch (error) {
       if (!response.headersSent) response.setHeader("cache-control", "no-store");
       if (error instanceof URIError) throw new HttpError(400, "no path");
-      if (error instanceof RuleError) throw new HttpError(STATUSES[error.code] ?? 400, error.message);
-      throw error;
+      const shown = error instanceof RuleError ? new HttpError(STATUSES[error.code] ?? 400, error.message) : error;
+      if (shown instanceof HttpError && (shown.status === 503 || shown.status === 504) && !response.headersSent)
+        response.setHeader("retry-after", RETRY_AFTER);
+      throw shown;
     }
     return true;
   };

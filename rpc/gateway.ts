@@ -239,19 +239,23 @@ const sendDirectory = async (data: DataPort, place: Place, directory: DataEntry,
   await send(place, 200, { ...headers("application/zip"), ...saved, ...length }, writeZip(packed));
 };
 
+/** Lets a search for a tree that is not here go on. Throws where there is no room for it. */
+export type Search = (work: () => Promise<void>) => Promise<void>;
+
 /** Answers GET and HEAD of /ipfs/<cid>[/path]: a file or a part of it, a directory as zip, tar, JSON or a page. */
 export const serveGateway = async (
   data: DataPort,
   request: IncomingMessage,
   response: ServerResponse,
   rest: string,
+  search: Search,
 ): Promise<void> => {
   const [cid = "", ...parts] = decodeURIComponent(rest).split("/");
   const query = new URLSearchParams((request.url ?? "").split("?")[1] ?? "");
   const path = parts.filter((part) => part !== "").join("/");
   const gone = new AbortController();
   response.once("close", () => gone.abort(new Error("the client is gone")));
-  await data.fetch(cid, gone.signal);
+  if (!(await data.has(cid))) await search(() => data.fetch(cid, gone.signal));
   const found = await data.open(cid, path, gone.signal);
   const place: Place = { request, response, query, cid, path };
   if (found.kind === "file") await sendFile(place, found);

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { PeerId } from "@libp2p/interface";
 import type { CID } from "multiformats/cid";
 import type { Hash } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import { createTurns } from "../../lib/turns.ts";
+import { monotonic } from "../bucket.ts";
 import type { Host } from "../host.ts";
 import { ask } from "../streams.ts";
 import type { Hold } from "./blocks.ts";
@@ -55,8 +55,20 @@ const MAX_ASKED = 32;
 /** Peers that one tree is fetched from at a time. */
 const MAX_SOURCES = 8;
 const MAX_FAILURES = 2;
-/** Answers "later" in a row that are waited for. */
+/** Answers "later" in a row that are waited for, when nobody else has the data. */
 const MAX_WAITS = 20;
+/** Milliseconds that a source may put off before all others come first: one window of an honest one, and a little. */
+const PATIENCE_MS = 2_500;
+/** The first and the longest rest of a source that says "later"; it may ask for a longer one. */
+const REST_MS = 125;
+const MAX_REST_MS = 4_000;
+/** After so long without an answer, what one source was asked for is asked for from an idle one too, of so many in all. */
+const HELP_AFTER_MS = 500;
+const MAX_ASKERS = 4;
+/** How often resting and idle sources are looked at. */
+const TICK_MS = 100;
+/** Milliseconds for peers to say whether they have a tree; who is later is asked for its blocks all the same. */
+const SURVEY_MS = 5_000;
 /** Trees fetched at a time; more wait. */
 const MAX_FETCHES = 8;
 
@@ -64,8 +76,19 @@ const MAX_FETCHES = 8;
 interface Source {
   readonly peer: PeerId;
   failures: number;
+  /** Answers "later" since its last block, and how long they put off. */
+  waits: number;
+  lateMs: number;
+  restsUntil: number;
   /** Blocks that it was asked for in vain. */
   readonly lacks: Set<string>;
+}
+
+/** A block that is missing, how many sources are asked for it now, and when the last of them was. */
+interface Want {
+  readonly cid: CID;
+  askers: number;
+  askedAt: number;
 }
 
 /** A tree on its way, and how many wait for it. */
@@ -99,20 +122,18 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     const gate = gates.get(name) ?? createGate(REQUESTS_PER_PEER, () => gates.delete(name));
     gates.set(name, gate);
     return gate(async () => {
-      for (let waits = 0; ; waits++) {
-        signal.throwIfAborted();
-        const answer = await orAbort(ask(host, peer, protocol, request, MAX_ANSWER_BYTES), signal);
-        if (typeof answer !== "number") return answer;
-        // It has given all that it gives for now.
-        if (!(answer > 0 && answer <= 10_000)) return failData("data-message", `come again in ${answer} ms`);
-        if (waits >= MAX_WAITS) throw new Error("it puts off without end");
-        await sleep(answer, undefined, { signal });
-      }
+      signal.throwIfAborted();
+      const answer = await orAbort(ask(host, peer, protocol, request, MAX_ANSWER_BYTES), signal);
+      // A number says that it has given all that it gives for now.
+      if (typeof answer === "number" && !(answer > 0 && answer <= 10_000))
+        return failData("data-message", `come again in ${answer} ms`);
+      return answer;
     });
   };
 
   /** Asks connected peers whether they have a root, all at once. */
-  const whoHas = async (root: CID, signal: AbortSignal): Promise<PeerId[]> => {
+  const whoHas = async (root: CID, whole: AbortSignal): Promise<PeerId[]> => {
+    const signal = AbortSignal.any([whole, AbortSignal.timeout(SURVEY_MS)]);
     const peers = host.getPeers().filter((peer) => !isBanned(peer));
     const answers = await Promise.all(
       peers.slice(0, MAX_ASKED).map(async (peer) => {
@@ -127,12 +148,12 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     return answers.filter((peer) => peer !== undefined);
   };
 
-  /** Fetches what is missing of a tree, level by level, each block from one source at a time. */
+  /** Fetches what is missing of a tree, level by level, each block from one source as long as it answers soon. */
   const fetchTree = async (root: CID, hold: Hold, signal: AbortSignal, onBlock: Pace["onBlock"]): Promise<void> => {
     // The blocks that hold a tree together come on top of its files.
     const budget = createBudget({ ...limits, bytes: limits.bytes + limits.bytes / 16 });
     const survey = createSurvey(root, limits);
-    const wanted = new Map<string, CID>();
+    const wanted = new Map<string, Want>();
     /** Goes on with blocks of the tree, and with all below that are here; the others are wanted. */
     const follow = async (found: CID[]): Promise<void> => {
       // The list grows while it is read.
@@ -147,7 +168,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
           continue;
         }
         const bytes = blocks.get(cid);
-        if (!bytes) wanted.set(cid.toString(), cid);
+        if (!bytes) wanted.set(cid.toString(), { cid, askers: 0, askedAt: 0 });
         else for (const below of await take(cid, bytes)) found.push(below);
       }
     };
@@ -162,97 +183,152 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     const join = (peer: PeerId): void => {
       if (known.has(peer.toString()) || isBanned(peer) || peer.equals(host.peerId)) return;
       known.add(peer.toString());
-      sources.push({ peer, failures: 0, lacks: new Set() });
+      sources.push({ peer, failures: 0, waits: 0, lateMs: 0, restsUntil: 0, lacks: new Set() });
     };
-    const mayHave = (source: Source): boolean => {
-      for (const name of wanted.keys()) if (!source.lacks.has(name)) return true;
-      return false;
-    };
-    /** Asks one source for some of what is wanted; true if there was something to ask it for. */
-    const askFor = async (source: Source): Promise<boolean> => {
-      const some: CID[] = [];
-      for (const [name, cid] of wanted) {
+    /** What a source is to be asked for now: what nobody is asked for, or else what others do not answer. */
+    const choose = (source: Source): Want[] => {
+      const free: Want[] = [];
+      const slow: Want[] = [];
+      const before = monotonic() - HELP_AFTER_MS;
+      for (const [name, want] of wanted) {
         if (source.lacks.has(name)) continue;
-        some.push(cid);
-        wanted.delete(name);
-        if (some.length >= MAX_CIDS) break;
+        if (want.askers === 0) free.push(want);
+        else if (want.askers < MAX_ASKERS && want.askedAt <= before) slow.push(want);
+        if (free.length >= MAX_CIDS) break;
       }
-      if (some.length === 0) return false;
-      const open = new Map(some.map((cid) => [cid.toString(), cid]));
+      // A source gives the first of its list first: who helps begins with the last.
+      return free.length > 0 ? free : slow.reverse().slice(0, MAX_CIDS);
+    };
+    /** Lets a source rest that puts off, the longer the more often it did. */
+    const rest = (source: Source, askedMs: number): void => {
+      const ms = Math.max(askedMs, Math.min(MAX_REST_MS, REST_MS * 2 ** source.waits));
+      source.waits += 1;
+      source.lateMs += ms;
+      source.restsUntil = monotonic() + ms;
+    };
+    /** Asks one source for some of what is wanted. */
+    const askFor = async (source: Source, some: Want[], ended: AbortSignal, answered: () => void): Promise<void> => {
+      const now = monotonic();
+      for (const want of some) {
+        want.askers += 1;
+        want.askedAt = now;
+      }
       try {
-        const answer = await askPeer(source.peer, { want: some.map((cid) => cid.bytes) }, signal);
+        const answer = await askPeer(source.peer, { want: some.map(({ cid }) => cid.bytes) }, ended);
+        answered();
+        if (typeof answer === "number") return rest(source, answer);
         if (!Array.isArray(answer) || answer.length === 0 || answer.length > some.length)
           return failData("data-message", "no list of blocks");
         for (const [i, bytes] of answer.entries()) {
-          const cid = some[i]!;
+          const want = some[i]!;
+          const { cid } = want;
+          const name = cid.toString();
           if (bytes === null) {
-            source.lacks.add(cid.toString());
+            source.lacks.add(name);
             continue;
           }
           if (!(bytes instanceof Uint8Array) || bytes.length > MAX_BLOCK_BYTES || !isBlockOf(cid, bytes))
-            return failData("data-hash", cid.toString());
-          open.delete(cid.toString());
-          await blocks.put(cid, bytes, hold);
+            return failData("data-hash", name);
+          source.waits = 0;
+          source.lateMs = 0;
+          // Another source may have given it in the meantime.
+          if (!wanted.delete(name)) continue;
+          try {
+            await blocks.put(cid, bytes, hold);
+          } catch (error) {
+            wanted.set(name, want);
+            throw error;
+          }
           onBlock(bytes.length);
           await follow(await take(cid, bytes));
         }
         source.failures = 0;
       } catch (error) {
-        signal.throwIfAborted();
+        ended.throwIfAborted();
         if (error instanceof RuleError && error.verdict !== "reject") throw error;
         source.failures = error instanceof RuleError ? MAX_FAILURES : source.failures + 1;
         if (error instanceof RuleError) punish(source.peer, error);
         log.debug({ peer: source.peer.toString(), error: (error as Error).message }, "no data from a peer");
       } finally {
-        for (const [name, cid] of open) wanted.set(name, cid);
+        for (const want of some) want.askers -= 1;
       }
-      return true;
     };
-    /** Asks all sources in parallel until nothing is wanted, or none of them has more. */
-    const drain = async (): Promise<void> => {
-      let busy = 0;
+    /** Asks all sources in parallel until nothing is wanted, or none of them has more or is worth more patience. */
+    const drain = async (patienceMs: number): Promise<void> => {
+      const active = new Map<Source, number>();
+      const busy = (): number => {
+        const since = monotonic() - PATIENCE_MS;
+        let count = 0;
+        for (const askedAt of active.values()) if (askedAt > since) count += 1;
+        return count;
+      };
+      const done = new AbortController();
+      const ended = AbortSignal.any([signal, done.signal]);
+      /** Sources whose answer is being stored: the only ones that the end waits for. */
+      let storing = 0;
       let failure: unknown;
+      const isOver = (): boolean => failure !== undefined || wanted.size === 0;
+      const start = (source: Source, some: Want[]): void => {
+        let stores = 0;
+        active.set(source, monotonic());
+        askFor(source, some, ended, () => {
+          stores = 1;
+          storing += 1;
+        })
+          .catch((error) => {
+            failure ??= error;
+          })
+          .finally(() => {
+            storing -= stores;
+            active.delete(source);
+            next();
+          });
+      };
+      let next = (): void => {};
       await new Promise<void>((resolve) => {
-        const next = (): void => {
-          for (const source of sources.filter((each) => each.failures < MAX_FAILURES)) {
-            if (failure || busy >= MAX_SOURCES || wanted.size === 0) break;
-            if (active.has(source)) continue;
-            if (!mayHave(source)) continue;
-            busy += 1;
-            active.add(source);
-            askFor(source)
-              .catch((error) => {
-                failure ??= error;
-              })
-              .finally(() => {
-                busy -= 1;
-                active.delete(source);
-                next();
-              });
+        next = () => {
+          if (signal.aborted) failure ??= signal.reason;
+          let resting = false;
+          for (const source of sources) {
+            if (isOver()) break;
+            if (active.has(source) || source.failures >= MAX_FAILURES) continue;
+            if (source.lateMs > patienceMs || source.waits >= MAX_WAITS) continue;
+            const rests = source.restsUntil > monotonic();
+            // Places are of those that answer: who is silent keeps none from others for long.
+            if (!rests && busy() >= MAX_SOURCES) continue;
+            const some = choose(source);
+            if (some.length === 0) continue;
+            if (rests) resting = true;
+            else start(source, some);
           }
-          if (busy === 0) resolve();
+          if (isOver() ? storing === 0 : active.size === 0 && !resting) resolve();
         };
-        const active = new Set<Source>();
+        const timer = setInterval(() => next(), TICK_MS);
+        done.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
         next();
       });
+      next = () => {};
+      done.abort();
       if (failure) throw failure;
     };
 
     if (wanted.size === 0) return;
     for (const peer of await whoHas(root, signal)) join(peer);
-    await drain();
+    await drain(PATIENCE_MS);
     if (wanted.size > 0) {
       // A peer may have a part of what it does not have as a whole.
       for (const peer of host.getPeers()) join(peer);
-      await drain();
+      await drain(PATIENCE_MS);
     }
     if (wanted.size > 0) {
       for await (const peer of providers.find(root, signal)) {
         join(peer);
-        await drain();
+        await drain(PATIENCE_MS);
         if (wanted.size === 0) break;
       }
     }
+    // Who put off may be all that there is.
+    if (wanted.size > 0) await drain(Number.POSITIVE_INFINITY);
     signal.throwIfAborted();
     const [missing] = wanted.keys();
     if (missing) failData("data-missing", `${missing} of ${root}`);
@@ -310,7 +386,9 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     },
     fetch: async (text, { signal, pin } = {}) => {
       const root = parseCid(text);
-      await fetchOnce(root, signal);
+      signal?.throwIfAborted();
+      // What is here waits for no other fetch.
+      if (!(await store.hasTree(text))) await fetchOnce(root, signal);
       if (pin) await store.pin(text, pin);
     },
     provide: (text) => providers.provide(parseCid(text)),

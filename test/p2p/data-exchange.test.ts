@@ -106,6 +106,75 @@ t.test("false bytes are refused, their giver is left, and another peer gives the
   );
 });
 
+t.test("peers that put off, or are silent, keep nothing from who asks an honest one too", async (t) => {
+  for (const puts of ["later", "nothing"] as const) {
+    const [honest, node] = [await startNode(t), await startNode(t, { timeoutMs: 60_000 })];
+    const { cid } = await importSample(honest.store);
+    let wants = 0;
+    let done = false;
+    for (let i = 0; i < 3; i++) {
+      const liar = await startNode(t, { serves: false });
+      await serve(
+        liar.host,
+        protocol,
+        () => true,
+        (request) => {
+          const { has } = request as { has?: unknown[] };
+          if (has) return has.map(() => true);
+          if (!done) wants += 1;
+          return puts === "later" ? 10_000 : new Promise(() => {});
+        },
+      );
+      await connect(node, liar);
+    }
+    await connect(node, honest);
+    await node.exchange.fetch(cid);
+    done = true;
+    t.ok(equalBytes(await node.store.readFile(cid, "big"), big), puts);
+    t.ok(wants > 0 && wants <= 6, `${wants} requests to three that give nothing`);
+  }
+});
+
+t.test("an only source that puts off for long is waited for", async (t) => {
+  const [slow, node] = [await startNode(t, { serves: false }), await startNode(t)];
+  const { cid } = await slow.store.importFile(utf8("in the end"));
+  let puts = 0;
+  await serve(
+    slow.host,
+    protocol,
+    () => true,
+    (request) => {
+      const { has } = request as { has?: unknown[] };
+      if (has) return has.map(() => true);
+      puts += 1;
+      return puts <= 3 ? 1_500 : [slow.store.blocks.get(parseCid(cid))];
+    },
+  );
+  await connect(node, slow);
+  await node.exchange.fetch(cid);
+  t.equal(puts, 4, "put off beyond patience, and no more often asked than it said");
+});
+
+t.test("what is here waits for no search", async (t) => {
+  const node = await startNode(t);
+  const silentPeer = await startNode(t, { serves: false });
+  await silentPeer.host.handle(protocol, () => {});
+  await connect(node, silentPeer);
+  const { cid } = await importSample(node.store);
+  const stop = new AbortController();
+  const searches = Array.from({ length: 12 }, async (_, i) => {
+    const root = (await silentPeer.store.importFile(utf8(`${i}`))).cid;
+    await node.exchange.fetch(root, { signal: stop.signal });
+  });
+  const ended = Promise.allSettled(searches);
+  await node.exchange.fetch(cid, { pin: { holder: "job" } });
+  stop.abort(new Error("enough"));
+  t.ok(
+    (await ended).every(({ status }) => status === "rejected"),
+    "all were still on their way",
+  );
+});
+
 t.test("answers of any form end in an error, and what is no answer in a ban", async (t) => {
   const lines: string[] = [];
   const log = pino({ level: "warn" }, { write: (line: string) => lines.push(line) });

@@ -1,4 +1,5 @@
 import { execFileSync } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,6 +8,7 @@ import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { concat, equalBytes, utf8 } from "../../lib/bytes.ts";
 import { createDisk } from "../../lib/disk.ts";
+import { RuleError } from "../../lib/rule-error.ts";
 import { dataPort } from "../../node/data-port.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { dataRoute } from "../../rpc/data.ts";
@@ -241,6 +243,65 @@ t.test("a node below its reserve answers 507, gives what it has, and makes block
   await other.client.call("rolec_unpin", [here]);
   await other.mine();
   t.equal(await other.client.call("eth_blockNumber"), "0x1");
+});
+
+t.test("searches for what nobody has keep nobody from what is here", async (t) => {
+  let searching = 0;
+  const stop = new AbortController();
+  const port = {
+    ...data,
+    fetch: async (_: string, signal?: AbortSignal) => {
+      searching += 1;
+      stop.signal.throwIfAborted();
+      await new Promise<void>((_, reject) => {
+        for (const each of [stop.signal, signal]) each?.addEventListener("abort", () => reject(each.reason));
+      });
+    },
+  };
+  const other = await startRpc([], { routes: [dataRoute(port)] });
+  t.teardown(() => other.stop());
+  const slow = new RuleError("data-slow", { verdict: "retry", section: "12" }, "no block in time");
+  const search = (i: number) => fetch(`${other.url}/ipfs/${leaf(utf8(`nobody ${i}`)).cid}`);
+  const held = Array.from({ length: 16 }, (_, i) => search(i));
+  while (searching < 16) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let i = 16; i < 80; i++) {
+    const refused = await search(i);
+    await refused.arrayBuffer();
+    if (refused.status !== 503 || refused.headers.get("retry-after") !== "5") t.fail(`${refused.status}`);
+  }
+  t.equal(searching, 16);
+  t.equal((await fetch(`${other.url}/ipfs/${cid}/stdout`)).status, 200, "what is here comes");
+  stop.abort(slow);
+  for (const answer of await Promise.all(held)) t.match([answer.status, answer.headers.get("retry-after")], [504, "5"]);
+  t.equal((await search(0)).status, 504, "and there is room again");
+});
+
+t.test("one address has room for four searches", async (t) => {
+  let searching = 0;
+  const stop = new AbortController();
+  const wait = new Promise<void>((_, reject) =>
+    stop.signal.addEventListener("abort", () => reject(stop.signal.reason)),
+  );
+  const route = dataRoute({
+    ...data,
+    fetch: () => {
+      searching += 1;
+      return wait;
+    },
+  });
+  const asked = (address: string) => {
+    const request = { method: "GET", url: "", headers: {}, socket: { remoteAddress: address } };
+    const response = Object.assign(new EventEmitter(), { headersSent: false, setHeader: () => {} });
+    return route(request as never, response as never, `/ipfs/${leaf(utf8("nobody")).cid}`);
+  };
+  const held = Promise.allSettled(
+    ["192.0.2.1", "192.0.2.2"].flatMap((each) => Array.from({ length: 4 }, () => asked(each))),
+  );
+  while (searching < 8) await new Promise((resolve) => setTimeout(resolve, 10));
+  await t.rejects(Promise.resolve(asked("192.0.2.1")), { status: 503 });
+  stop.abort(new Error("enough"));
+  t.equal((await held).length, 8);
+  await t.rejects(Promise.resolve(asked("192.0.2.1")), { message: "enough" }, "its room is free again");
 });
 
 t.test("pins are listed page by page", async (t) => {
