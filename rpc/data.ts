@@ -4,13 +4,14 @@ import { readTar, TarError } from "../lib/tar.ts";
 import { type DataPin, type DataPort, isHolder } from "./data-port.ts";
 import { serveGateway } from "./gateway.ts";
 import { HttpError, isTooSlow, respond } from "./http.ts";
+import { createRoom, type Room } from "./room.ts";
 import type { Route } from "./server.ts";
 
 /** Types that no page can send to another origin without asking first. */
 const FILE_TYPE = "application/octet-stream";
 const FOLDER_TYPE = "application/x-tar";
-/** Uploads and downloads at a time; more are told to come again. */
-const MAX_UPLOADS = 8;
+/** Uploads and downloads at a time, of which one client has a quarter: the four of a worker. More are told to come again. */
+const MAX_UPLOADS = 16;
 const MAX_DOWNLOADS = 64;
 /** An upload that brings nothing for so long is left. */
 const UPLOAD_IDLE_MS = 30_000;
@@ -60,26 +61,24 @@ const STATUSES: Readonly<Record<string, number>> = {
 
 /** Serves a node's data: POST /data keeps a file or folder, GET /ipfs/<cid>[/path] gives it. */
 export const dataRoute = (data: DataPort): Route => {
-  const counts = { uploads: 0, downloads: 0 };
-  const counted = async (what: "uploads" | "downloads", max: number, work: () => Promise<void>): Promise<void> => {
-    if (counts[what] >= max) throw new HttpError(503, `more than ${max} ${what} at a time`);
-    counts[what] += 1;
+  const uploads = createRoom("uploads at a time", MAX_UPLOADS);
+  const downloads = createRoom("downloads at a time", MAX_DOWNLOADS);
+  const counted = async (room: Room, client: object, work: () => Promise<void>): Promise<void> => {
+    const full = room.take(client);
+    if (full !== undefined) throw new HttpError(503, full);
     try {
       await work();
     } finally {
-      counts[what] -= 1;
+      room.give(client);
     }
   };
-  return async (request, response, path) => {
+  return async (request, response, path, client) => {
     const isUpload = path === "/data" && request.method === "POST";
     const isDownload = path.startsWith("/ipfs/") && (request.method === "GET" || request.method === "HEAD");
     if (!isUpload && !isDownload) return false;
     try {
-      if (isUpload) await counted("uploads", MAX_UPLOADS, () => upload(data, request, response));
-      else
-        await counted("downloads", MAX_DOWNLOADS, () =>
-          serveGateway(data, request, response, path.slice("/ipfs/".length)),
-        );
+      if (isUpload) await counted(uploads, client, () => upload(data, request, response));
+      else await counted(downloads, client, () => serveGateway(data, request, response, path.slice("/ipfs/".length)));
     } catch (error) {
       if (!response.headersSent) response.setHeader("cache-control", "no-store");
       if (error instanceof URIError) throw new HttpError(400, "no path");
