@@ -22,20 +22,63 @@ export interface ConnectionLimits {
   readonly maxConnectionsOfLoopback: number;
 }
 
-/** Lets a server have so many connections, and so many of one address; the others end at once. */
+/** This machine has many addresses, and is one client. */
+const LOOPBACK = "loopback";
+/** How often it is looked at most which connections have said something. */
+const LOOK_MS = 1_000;
+
+interface Member {
+  readonly socket: Socket;
+  readonly group: Set<Member>;
+  bytesRead: number;
+  heardMs: number;
+}
+
+/**
+ * Lets a server have so many connections, and so many of one address; others of that address end at once. Where all are
+ * taken, or all of this machine, the connection ends that has been silent longest of whoever has most: who holds many and
+ * says nothing keeps nobody out.
+ */
 export const limitConnections = (server: Server, limits: ConnectionLimits): void => {
-  server.maxConnections = limits.maxConnections;
-  const counts = new Map<string, number>();
+  const groups = new Map<string, Set<Member>>();
+  let count = 0;
+  let lookedMs = 0;
+  /** Counted by what was read: a listener of data would take it from whoever serves the connection. */
+  const look = (nowMs: number): void => {
+    if (nowMs - lookedMs < LOOK_MS) return;
+    lookedMs = nowMs;
+    for (const group of groups.values())
+      for (const member of group) {
+        if (member.socket.bytesRead === member.bytesRead) continue;
+        member.bytesRead = member.socket.bytesRead;
+        member.heardMs = nowMs;
+      }
+  };
+  const leave = (name: string, member: Member): void => {
+    if (!member.group.delete(member)) return;
+    count -= 1;
+    if (member.group.size === 0 && groups.get(name) === member.group) groups.delete(name);
+  };
+  const endSilent = (name: string, group: Set<Member>): void => {
+    const silent = [...group].reduce((a, b) => (b.heardMs < a.heardMs ? b : a));
+    leave(name, silent);
+    silent.socket.destroy();
+  };
   server.on("connection", (socket: Socket) => {
-    const peer = peerOf(socket.remoteAddress);
-    const count = counts.get(peer) ?? 0;
-    const max = isLoopback(socket.remoteAddress) ? limits.maxConnectionsOfLoopback : limits.maxConnectionsOfAddress;
-    if (count >= max) return socket.destroy();
-    counts.set(peer, count + 1);
-    socket.once("close", () => {
-      const left = counts.get(peer)! - 1;
-      if (left > 0) counts.set(peer, left);
-      else counts.delete(peer);
-    });
+    const isLocal = isLoopback(socket.remoteAddress);
+    const name = isLocal ? LOOPBACK : peerOf(socket.remoteAddress);
+    const size = groups.get(name)?.size ?? 0;
+    if (!isLocal && size >= limits.maxConnectionsOfAddress) return socket.destroy();
+    const nowMs = performance.now();
+    look(nowMs);
+    if (isLocal && size >= limits.maxConnectionsOfLoopback) endSilent(name, groups.get(name)!);
+    else if (count >= limits.maxConnections)
+      endSilent(...[...groups].reduce((a, b) => (b[1].size > a[1].size ? b : a)));
+    const group = groups.get(name) ?? new Set<Member>();
+    groups.set(name, group);
+    const member: Member = { socket, group, bytesRead: 0, heardMs: nowMs };
+    group.add(member);
+    count += 1;
+    socket.once("close", () => leave(name, member));
   });
 };

@@ -5,17 +5,17 @@ import { isLoopback, peerOf } from "./connections.ts";
 import { type DataPin, type DataPort, isHolder } from "./data-port.ts";
 import { serveGateway } from "./gateway.ts";
 import { HttpError, isTooSlow, respond } from "./http.ts";
+import { createRoom, type Room } from "./room.ts";
 import type { Route } from "./server.ts";
 
 /** Types that no page can send to another origin without asking first. */
 const FILE_TYPE = "application/octet-stream";
 const FOLDER_TYPE = "application/x-tar";
-/** Uploads and downloads at a time; more are told to come again. */
-const MAX_UPLOADS = 8;
+/** Uploads and downloads at a time, of which one client has a quarter: the four of a worker. More are told to come again. */
+const MAX_UPLOADS = 16;
 const MAX_DOWNLOADS = 64;
-/** Searches for what is not here at a time: of all, and of one address. A search may take long and find nothing. */
+/** Searches for what is not here at a time: each may take long and find nothing. */
 const MAX_SEARCHES = 16;
-const MAX_SEARCHES_OF_CLIENT = 4;
 /** Seconds after which who found no room, or no data in time, may ask again. */
 const RETRY_AFTER = 5;
 /** An upload that brings nothing for so long is left. */
@@ -64,53 +64,54 @@ const STATUSES: Readonly<Record<string, number>> = {
   "disk-reserve": 507,
 };
 
+type Search = (find: () => Promise<void>) => Promise<void>;
+
 /** Serves a node's data: POST /data keeps a file or folder, GET /ipfs/<cid>[/path] gives it. */
 export const dataRoute = (data: DataPort): Route => {
-  const counts = { uploads: 0, downloads: 0 };
-  let searches = 0;
-  const searchesOf = new Map<unknown, number>();
-  const counted = async (what: "uploads" | "downloads", max: number, work: () => Promise<void>): Promise<void> => {
-    if (counts[what] >= max) throw new HttpError(503, `more than ${max} ${what} at a time`);
-    counts[what] += 1;
+  const uploads = createRoom("uploads at a time", MAX_UPLOADS);
+  const downloads = createRoom("downloads at a time", MAX_DOWNLOADS);
+  const searches = createRoom("searches at a time", MAX_SEARCHES);
+  const enter = (room: Room, client: object): void => {
+    const full = room.take(client);
+    if (full !== undefined) throw new HttpError(503, full);
+  };
+  const counted = async (room: Room, client: object, work: () => Promise<void>): Promise<void> => {
+    enter(room, client);
     try {
       await work();
     } finally {
-      counts[what] -= 1;
+      room.give(client);
     }
   };
-  /** Searches for a tree, which takes no place from downloads; the connections of this machine are clients of their own. */
-  const search = async ({ socket }: IncomingMessage, work: () => Promise<void>): Promise<void> => {
-    const client = isLoopback(socket.remoteAddress) ? socket : peerOf(socket.remoteAddress);
-    const own = searchesOf.get(client) ?? 0;
-    if (searches >= MAX_SEARCHES || own >= MAX_SEARCHES_OF_CLIENT)
-      throw new HttpError(
-        503,
-        `more searches at a time than ${MAX_SEARCHES}, or ${MAX_SEARCHES_OF_CLIENT} of a client`,
-      );
-    searches += 1;
-    searchesOf.set(client, own + 1);
-    counts.downloads -= 1;
+  /** Serves a download, whose place is free again for others while it is searched for. */
+  const download = async (client: object, serve: (search: Search) => Promise<void>): Promise<void> => {
+    enter(downloads, client);
+    let isIn = true;
     try {
-      await work();
+      await serve(async (find) => {
+        enter(searches, client);
+        downloads.give(client);
+        isIn = false;
+        try {
+          await find();
+        } finally {
+          searches.give(client);
+        }
+        enter(downloads, client);
+        isIn = true;
+      });
     } finally {
-      searches -= 1;
-      const left = searchesOf.get(client)! - 1;
-      if (left === 0) searchesOf.delete(client);
-      else searchesOf.set(client, left);
-      counts.downloads += 1;
+      if (isIn) downloads.give(client);
     }
-    if (counts.downloads > MAX_DOWNLOADS) throw new HttpError(503, `more than ${MAX_DOWNLOADS} downloads at a time`);
   };
-  return async (request, response, path) => {
+  return async (request, response, path, client) => {
     const isUpload = path === "/data" && request.method === "POST";
     const isDownload = path.startsWith("/ipfs/") && (request.method === "GET" || request.method === "HEAD");
     if (!isUpload && !isDownload) return false;
     try {
-      if (isUpload) await counted("uploads", MAX_UPLOADS, () => upload(data, request, response));
+      if (isUpload) await counted(uploads, client, () => upload(data, request, response));
       else
-        await counted("downloads", MAX_DOWNLOADS, () =>
-          serveGateway(data, request, response, path.slice("/ipfs/".length), (work) => search(request, work)),
-        );
+        await download(client, (search) => serveGateway(data, request, response, path.slice("/ipfs/".length), search));
     } catch (error) {
       if (!response.headersSent) response.setHeader("cache-control", "no-store");
       if (error instanceof URIError) throw new HttpError(400, "no path");

@@ -41,6 +41,8 @@ export interface Caller {
 /** What a method learns of its call. */
 export interface Call {
   readonly connection: Connection | undefined;
+  /** Who calls; the same object for all calls of one client. */
+  readonly client: object;
   /** Waits for this call's turn of the thread, as Turns has it: to be asked about every millisecond of work. */
   readonly turn: () => Promise<void>;
 }
@@ -92,6 +94,7 @@ export interface DispatchOptions {
 
 /** Characters whose bytes are made in a turn of their own: about 1 ms. */
 const LARGE_CHARS = 1_000_000;
+const [OPEN, COMMA, CLOSE] = [Buffer.from("["), Buffer.from(","), Buffer.from("]")];
 
 type Id = string | number | null;
 const error = (id: Id, { code, message, data }: RpcError): string =>
@@ -148,7 +151,9 @@ export const createDispatch = (options: DispatchOptions) => {
       const waitMs = await begin(caller.account, meter);
       if (waitMs > 0) return isNotification ? undefined : limitExceeded(waitMs, id);
       const { connection } = caller;
-      const running = meter.run((turn) => found.run((params ?? []) as unknown[], { connection, turn }));
+      const running = meter.run((turn) =>
+        found.run((params ?? []) as unknown[], { connection, client: caller.account, turn }),
+      );
       const result = running instanceof Promise ? await running : running;
       if (isNotification) return undefined;
       const hold = (chars: number): void => {
@@ -175,7 +180,8 @@ export const createDispatch = (options: DispatchOptions) => {
     return bytes;
   };
 
-  const answerTo = async (body: Uint8Array, caller: Caller, meter: Meter): Promise<string | undefined> => {
+  /** Gives the answers of a batch as bytes one by one: all of them as one text would be made in one go. */
+  const answerTo = async (body: Uint8Array, caller: Caller, meter: Meter): Promise<string | Buffer | undefined> => {
     let request: unknown;
     try {
       const waitMs = await begin(caller.account, meter);
@@ -193,7 +199,11 @@ export const createDispatch = (options: DispatchOptions) => {
     if (request.length === 0) return error(null, new RpcError(INVALID_REQUEST, "empty batch"));
     if (request.length > options.maxBatch)
       return error(null, new RpcError(INVALID_REQUEST, `batch of ${request.length}, at most ${options.maxBatch}`));
-    const answers: string[] = [];
+    const parts: Buffer[] = [];
+    const add = async (answer: string): Promise<void> => {
+      parts.push(parts.length === 0 ? OPEN : COMMA, await encode(answer, meter));
+      size += answer.length;
+    };
     let size = 0;
     const started = performance.now();
     for (const item of request) {
@@ -201,21 +211,22 @@ export const createDispatch = (options: DispatchOptions) => {
       if (isLate || size > maxResponse) {
         const id = (item as { id?: unknown } | null)?.id;
         const reason = isLate ? "the batch takes too long: ask for less at a time" : "response too large";
-        if (typeof id === "string" || typeof id === "number") answers.push(error(id, new RpcError(TOO_LARGE, reason)));
+        if (typeof id === "string" || typeof id === "number") await add(error(id, new RpcError(TOO_LARGE, reason)));
         continue;
       }
       const answer = await one(item, caller, meter);
-      if (answer !== undefined) {
-        answers.push(answer);
-        size += answer.length;
-      }
+      if (answer !== undefined) await add(answer);
     }
-    return answers.length === 0 ? undefined : `[${answers.join(",")}]`;
+    if (parts.length === 0) return undefined;
+    await meter.turn();
+    const bytes = Buffer.concat([...parts, CLOSE]);
+    meter.stop();
+    return bytes;
   };
 
   return async (body: Uint8Array, caller: Caller): Promise<Buffer | undefined> => {
     const meter = createMeter(turns, caller.account, options.maxCallMs);
     const answer = await answerTo(body, caller, meter);
-    return answer === undefined ? undefined : encode(answer, meter);
+    return typeof answer === "string" ? encode(answer, meter) : answer;
   };
 };

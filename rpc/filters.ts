@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import type { Budget } from "../lib/budget.ts";
 import type { Hash } from "../lib/bytes.ts";
 import type { ChainView } from "./chain-view.ts";
 import { type Call, type Methods, method } from "./dispatch.ts";
@@ -7,6 +6,7 @@ import { invalidParams, REFUSED, RpcError } from "./errors.ts";
 import type { Feed } from "./feed.ts";
 import type { LogJson } from "./format.ts";
 import { findLogs, type LogMatcher, logMatcher, MAX_LOGS, matchingLogs } from "./logs.ts";
+import { createRoom, type Room } from "./room.ts";
 import { hexNumber, type LogFilter, logFilter, sizeOfFilter, text } from "./values.ts";
 
 /** A filter that nobody asks goes after five minutes, as geth's does. */
@@ -37,6 +37,7 @@ const createTrail = <T>(max: number) => {
 };
 
 interface Filter {
+  readonly client: object;
   readonly kind: "logs" | "blocks" | "transactions";
   /** Of logs alone. */
   readonly logs?: { readonly filter: LogFilter; readonly matcher: LogMatcher };
@@ -49,8 +50,9 @@ interface Filter {
  * Polled filters. A filter remembers a place in what happened, and looks for its logs when it is asked: a thousand of them
  * hold no more than one. `now` gives milliseconds; `values` is what filters may name in all.
  */
-export const createFilters = (view: ChainView, feed: Feed, now: () => number, values: Budget) => {
+export const createFilters = (view: ChainView, feed: Feed, now: () => number, values: Room) => {
   const filters = new Map<string, Filter>();
+  const places = createRoom("filters", MAX_FILTERS);
   const changes = createTrail<{ readonly hash: Hash; readonly removed: boolean }>(MAX_CHANGES);
   const transactions = createTrail<Hash>(MAX_TRANSACTIONS);
   const stops = [
@@ -61,22 +63,28 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
     feed.onTransaction(({ hash }) => transactions.push(hash)),
   ];
   const remove = (id: string): boolean => {
-    const logs = filters.get(id)?.logs;
-    if (logs) values.give(sizeOfFilter(logs.filter));
+    const filter = filters.get(id);
+    if (!filter) return false;
+    if (filter.logs) values.give(filter.client, sizeOfFilter(filter.logs.filter));
+    places.give(filter.client);
     return filters.delete(id);
   };
   const expire = (): void => {
     for (const [id, filter] of filters) if (now() - filter.usedAt > IDLE_MS) remove(id);
   };
-  const add = (kind: Filter["kind"], wanted?: LogFilter): string => {
+  const add = (client: object, kind: Filter["kind"], wanted?: LogFilter): string => {
     expire();
-    if (filters.size >= MAX_FILTERS) throw new RpcError(REFUSED, `too many filters: at most ${MAX_FILTERS}`);
-    if (wanted && !values.take(sizeOfFilter(wanted)))
-      throw new RpcError(REFUSED, "too many addresses and topics in all filters of this node");
+    const full = places.take(client);
+    if (full !== undefined) throw new RpcError(REFUSED, full);
+    const tooMuch = wanted && values.take(client, sizeOfFilter(wanted));
+    if (tooMuch !== undefined) {
+      places.give(client);
+      throw new RpcError(REFUSED, tooMuch);
+    }
     const id = hexNumber(BigInt(`0x${randomBytes(16).toString("hex")}`));
     const logs = wanted && { filter: wanted, matcher: logMatcher(wanted) };
     const next = (kind === "transactions" ? transactions : changes).end;
-    filters.set(id, { kind, ...(logs ? { logs } : {}), next, usedAt: now() });
+    filters.set(id, { client, kind, ...(logs ? { logs } : {}), next, usedAt: now() });
     return id;
   };
   const use = (id: string): Filter => {
@@ -102,12 +110,12 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
     return found;
   };
   const methods: Methods = {
-    eth_newFilter: method([logFilter], ([filter]) => {
+    eth_newFilter: method([logFilter], ([filter], { client }) => {
       if (filter.blockHash) invalidParams("blockHash is for eth_getLogs alone");
-      return add("logs", filter);
+      return add(client, "logs", filter);
     }),
-    eth_newBlockFilter: method([], () => add("blocks")),
-    eth_newPendingTransactionFilter: method([], () => add("transactions")),
+    eth_newBlockFilter: method([], (_, { client }) => add(client, "blocks")),
+    eth_newPendingTransactionFilter: method([], (_, { client }) => add(client, "transactions")),
     eth_getFilterChanges: method([text], ([id], { turn }) => {
       const filter = use(id);
       const since = filter.next;

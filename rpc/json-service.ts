@@ -3,9 +3,11 @@ import type { AddressInfo } from "node:net";
 import type { Log } from "../lib/log.ts";
 import { limitConnections } from "./connections.ts";
 import { HttpError, respond } from "./http.ts";
+import { inOrder } from "./in-order.ts";
 
 const CONNECTIONS = { maxConnections: 256, maxConnectionsOfAddress: 32, maxConnectionsOfLoopback: 192 };
 const MAX_IN_FLIGHT = 256;
+const MAX_PIPELINED = 16;
 const IDLE_TIMEOUT_MS = 120_000;
 
 export interface JsonServiceOptions {
@@ -47,7 +49,10 @@ export const createJsonService = ({ answer, host, port, requestTimeoutMs, log }:
       request.resume();
     }
   };
-  const server = createServer({ keepAlive: true }, (request, response) => void serve(request, response));
+  const server = createServer(
+    { keepAlive: true },
+    inOrder({ max: MAX_PIPELINED, takeMs: IDLE_TIMEOUT_MS, pay: () => undefined, serve }),
+  );
   limitConnections(server, CONNECTIONS);
   server.requestTimeout = requestTimeoutMs;
   server.headersTimeout = requestTimeoutMs;

@@ -14,6 +14,9 @@ export const RPC_LIMITS = {
   maxConnectionsOfAddress: 64,
   maxConnectionsOfLoopback: 768,
   maxWebSockets: 512,
+  maxWebSocketsOfLoopback: 384,
+  /** Requests of one connection that wait for their answers; hardly any client sends one before it has the last answer. */
+  maxPipelined: 16,
   /** Requests that are read or run, and answers that are not taken yet, of all connections; beyond it the answer is 503. */
   maxBytesInFlight: 256 * 1024 * 1024,
   /** Of one client: two of the largest answers. */
@@ -66,4 +69,4 @@ export const RPC_ALLOWANCES: RpcAllowances = {
 };
 
 /** What a request costs beside what its methods take: Node's own work for it, measured. */
-export const REQUEST_COST_MS = { http: 0.1, socket: 0.02 } as const;
+export const REQUEST_COST_MS = { http: 0.1, socket: 0.02, dropped: 0.005 } as const;

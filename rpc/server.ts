@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createBudget } from "../lib/budget.ts";
 import type { Log } from "../lib/log.ts";
 import { createChainView } from "./chain-view.ts";
 import { createClients } from "./clients.ts";
@@ -13,15 +12,23 @@ import { createFeed } from "./feed.ts";
 import { feeMethods } from "./fees.ts";
 import { createFilters } from "./filters.ts";
 import { HttpError, hostGuard, isJsonType, readBody, refuse, respond } from "./http.ts";
+import { inOrder, taken } from "./in-order.ts";
 import { REQUEST_COST_MS, RPC_ALLOWANCES, RPC_LIMITS, type RpcAllowances, type RpcLimits } from "./limits.ts";
 import { type NetworkPort, netMethods } from "./net.ts";
 import { createOrigins, isEmbedded, isExtension } from "./origins.ts";
 import { rolecMethods } from "./rolec.ts";
+import { createRoom } from "./room.ts";
 import { subscribeMethods } from "./subscribe.ts";
 import { serveWebSockets } from "./web-socket.ts";
 
 /** Serves paths beside JSON-RPC; gives false where the path is not its own. */
-export type Route = (request: IncomingMessage, response: ServerResponse, path: string) => Promise<boolean>;
+export type Route = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+  /** Who asks; the same object for all requests of one client. */
+  client: object,
+) => Promise<boolean>;
 
 export interface RpcServerOptions {
   readonly engine: EnginePort;
@@ -79,7 +86,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
   const clients = createClients(limits, { ...RPC_ALLOWANCES, ...options.allowances });
   const view = createChainView(engine);
   const feed = createFeed(engine);
-  const filterValues = createBudget(limits.maxFilterValues);
+  const filterValues = createRoom("addresses and topics in filters", limits.maxFilterValues);
   const filters = createFilters(view, feed, Date.now, filterValues);
   const methods: Methods = {
     ...ethMethods(view),
@@ -120,13 +127,6 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
 
   const call = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { account, hold } = clients.of(request.socket);
-    account.spend(REQUEST_COST_MS.http);
-    const waitMs = await untilAllowed(account, limits.maxWaitMs);
-    if (waitMs > 0) {
-      response.setHeader("retry-after", Math.ceil(waitMs / 1_000));
-      response.setHeader("connection", "close");
-      return respond(response, 429, limitExceeded(waitMs), "application/json");
-    }
     const holding = hold();
     try {
       if (!holding.take(limits.requestBytes)) throw new HttpError(503, "too much is under way, try again");
@@ -135,26 +135,33 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
       const answer = await dispatch(body, caller);
       if (answer === undefined) return respond(response, 204);
       const allowedMs = limits.writeTimeoutMs + (1_000 * answer.length) / limits.minWriteBytesPerSecond;
-      const timer = setTimeout(() => response.destroy(), allowedMs);
       respond(response, 200, answer, "application/json");
-      if (!response.closed) await new Promise((resolve) => response.once("close", resolve));
-      clearTimeout(timer);
+      await taken(response, allowedMs);
     } finally {
       holding.free();
     }
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { account } = clients.of(request.socket);
+    await view.turns.turn(account.spent());
+    const waitMs = await untilAllowed(account, limits.maxWaitMs);
     for (const [name, value] of SAFE_HEADERS) response.setHeader(name, value);
+    if (request.headers.host === undefined && request.httpVersion === "1.1") throw new HttpError(400, "no host");
     if (!isHostAllowed(request.headers.host))
       throw new HttpError(403, "invalid host specified; the node's operator may allow it by --rpc-host-name");
     checkOrigin(request, response);
+    if (waitMs > 0) {
+      response.setHeader("retry-after", Math.ceil(waitMs / 1_000));
+      response.setHeader("connection", "close");
+      return respond(response, 429, limitExceeded(waitMs), "application/json");
+    }
     const { method = "GET" } = request;
     const path = (request.url ?? "/").split("?")[0]!;
     if (method === "OPTIONS") return respond(response, 204);
     if (path !== "/" && !SAFE_VERBS.includes(method) && !mayStore(request.headers.origin))
       throw new HttpError(403, "a page of this origin may not store; the node's operator may name it by --rpc-origin");
-    for (const route of options.routes ?? []) if (await route(request, response, path)) return;
+    for (const route of options.routes ?? []) if (await route(request, response, path, account)) return;
     // a load balancer asks with a bare GET whether the node is there
     if ((method === "GET" || method === "HEAD") && (path === "/" || path === "/health")) return respond(response, 200);
     if (method !== "POST") throw new HttpError(405, "method not allowed");
@@ -164,9 +171,12 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
     await call(request, response);
   };
 
-  const server = createServer(
-    { keepAlive: true, connectionsCheckingInterval: HEADERS_CHECK_MS },
-    (request, response) => {
+  const listener = inOrder({
+    max: limits.maxPipelined,
+    takeMs: limits.idleTimeoutMs,
+    pay: (socket, isDropped) =>
+      clients.of(socket).account.spend(isDropped ? REQUEST_COST_MS.dropped : REQUEST_COST_MS.http),
+    serve: (request, response) =>
       serve(request, response).catch((error) => {
         if (error instanceof HttpError) return refuse(response, error);
         // the client went away in the middle of its request
@@ -174,9 +184,14 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
           return void response.destroy();
         log.error({ err: error }, "HTTP request failed");
         respond(response, 500, "internal error\n");
-      });
-    },
+      }),
+  });
+  // What Node would answer itself, without a host or with an expectation, is counted and paid for as all else.
+  const server = createServer(
+    { keepAlive: true, connectionsCheckingInterval: HEADERS_CHECK_MS, requireHostHeader: false },
+    listener,
   );
+  server.on("checkExpectation", listener);
   // Who reads a body sets its time: a request of JSON-RPC is short, an upload of data is not.
   server.requestTimeout = 0;
   server.headersTimeout = limits.headersTimeoutMs;

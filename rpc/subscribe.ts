@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { BlockHead } from "../chain/store.ts";
 import type { Transaction } from "../chain/transaction.ts";
-import type { Budget } from "../lib/budget.ts";
 import type { Log } from "../lib/log.ts";
 import type { ChainView } from "./chain-view.ts";
 import { type Connection, type Methods, method } from "./dispatch.ts";
@@ -9,6 +8,7 @@ import { invalidParams, NO_METHOD, REFUSED, RpcError } from "./errors.ts";
 import type { Feed, HeadChange } from "./feed.ts";
 import { headerJson, transactionJson } from "./format.ts";
 import { type LogMatcher, logMatcher, logWriter, placedLogs } from "./logs.ts";
+import { createRoom, type Room } from "./room.ts";
 import { hexNumber, logFilter, sizeOfFilter, text } from "./values.ts";
 
 /** Subscriptions of one connection at most. */
@@ -44,12 +44,20 @@ const lazy = <T>(make: () => T): (() => T) => {
  * Makes eth_subscribe and eth_unsubscribe; they work on connections that stay open (WebSocket). What happens is written as
  * JSON once, however many follow. `values` is what filters may name in all.
  */
-export const subscribeMethods = (view: ChainView, feed: Feed, values: Budget, log: Log): Methods => {
+export const subscribeMethods = (view: ChainView, feed: Feed, values: Room, log: Log): Methods => {
   const followers: Record<Kind, Set<Subscription>> = {
     newHeads: new Set(),
     logs: new Set(),
     newPendingTransactions: new Set(),
     syncing: new Set(),
+  };
+
+  const room = (kind: Kind): Room => createRoom(`subscriptions of ${kind}`, MAX_OF_KIND[kind]);
+  const rooms: Record<Kind, Room> = {
+    newHeads: room("newHeads"),
+    logs: room("logs"),
+    newPendingTransactions: room("newPendingTransactions"),
+    syncing: room("syncing"),
   };
 
   const tellLogsOf = async (block: BlockHead, removed: boolean): Promise<void> => {
@@ -118,18 +126,21 @@ export const subscribeMethods = (view: ChainView, feed: Feed, values: Budget, lo
     return found;
   };
   return {
-    eth_subscribe: method([text, any], ([name, argument], { connection }) => {
+    eth_subscribe: method([text, any], ([name, argument], { connection, client }) => {
       const subscriptions = subscriptionsOf(connection);
       if (!Object.hasOwn(MAX_OF_KIND, name)) return invalidParams(`no subscription "${name.slice(0, 40)}"`);
       const kind = name as Kind;
       if (subscriptions.size >= MAX_SUBSCRIPTIONS) invalidParams(`at most ${MAX_SUBSCRIPTIONS} subscriptions`);
-      if (followers[kind].size >= MAX_OF_KIND[kind])
-        throw new RpcError(REFUSED, `too many subscriptions: at most ${MAX_OF_KIND[kind]} of ${kind} on this node`);
       if (kind === "newPendingTransactions" && argument !== undefined && typeof argument !== "boolean")
         invalidParams("invalid argument 1: true or false");
       const filter = kind === "logs" ? logFilter(argument ?? {}, "argument 1") : undefined;
-      if (filter && !values.take(sizeOfFilter(filter)))
-        throw new RpcError(REFUSED, "too many addresses and topics in all filters of this node");
+      const full = rooms[kind].take(client);
+      if (full !== undefined) throw new RpcError(REFUSED, full);
+      const tooMuch = filter && values.take(client, sizeOfFilter(filter));
+      if (tooMuch !== undefined) {
+        rooms[kind].give(client);
+        throw new RpcError(REFUSED, tooMuch);
+      }
       const id = hexNumber(BigInt(`0x${randomBytes(16).toString("hex")}`));
       const subscription: Subscription = {
         push: (json) =>
@@ -142,7 +153,8 @@ export const subscribeMethods = (view: ChainView, feed: Feed, values: Budget, lo
       followers[kind].add(subscription);
       subscriptions.set(id, () => {
         followers[kind].delete(subscription);
-        if (filter) values.give(sizeOfFilter(filter));
+        rooms[kind].give(client);
+        if (filter) values.give(client, sizeOfFilter(filter));
       });
       // A node answers from the head that it has, whether others have more or not: there is no change to tell.
       if (kind === "syncing") setImmediate(() => subscription.push("false"));

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Log } from "../lib/log.ts";
 import type { Client, createClients, Holding } from "./clients.ts";
+import { isLoopback } from "./connections.ts";
 import { type Caller, type Connection, limitExceeded, untilAllowed } from "./dispatch.ts";
 import { REQUEST_COST_MS, type RpcLimits } from "./limits.ts";
 
@@ -129,13 +130,27 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
     });
   };
 
+  let localSockets = 0;
   options.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy());
-    const status =
-      options.refusal(request) ??
-      (sockets.clients.size >= limits.maxWebSockets ? "503 Service Unavailable" : undefined);
-    if (status !== undefined) return void socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);
     const client = options.clients.of(request.socket);
+    client.account.spend(REQUEST_COST_MS.http);
+    const isLocal = isLoopback(request.socket.remoteAddress);
+    const max = isLocal ? limits.maxWebSocketsOfLoopback : limits.maxWebSockets;
+    const isFull = sockets.clients.size >= limits.maxWebSockets || (isLocal && localSockets >= max);
+    const waits = client.account.waitMs() > limits.maxWaitMs;
+    const status =
+      options.refusal(request) ?? (waits ? "429 Too Many Requests" : isFull ? "503 Service Unavailable" : undefined);
+    if (status !== undefined) {
+      const why = isFull ? `at most ${max} WebSockets${isLocal ? " from this machine" : ""}\n` : "";
+      return void socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: ${why.length}\r\n\r\n${why}`);
+    }
+    if (isLocal) {
+      localSockets += 1;
+      socket.once("close", () => {
+        localSockets -= 1;
+      });
+    }
     sockets.handleUpgrade(request, socket, head, (webSocket) => attend(webSocket, client, options.mayStore(request)));
   });
   return {

@@ -141,6 +141,7 @@ t.test("a worker takes inputs by URL, keeps to its owner's policy, and knows wha
   writeFileSync(
     join(folder, "worker.json"),
     JSON.stringify({ address: worker.address, privateKey: devKey("worker", 0) }),
+    { mode: 0o600 },
   );
   const command = (name: string, ...more: string[]) =>
     spawnSync(process.execPath, [join(ROOT, "node/cli/main.ts"), "worker", name, "--datadir", folder, ...more], {

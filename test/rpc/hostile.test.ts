@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 import { Agent } from "node:http";
 import { connect } from "node:net";
 import t, { type Test } from "tap";
@@ -6,8 +7,10 @@ import { createSpending } from "../../lib/spending.ts";
 import { createTurns } from "../../lib/turns.ts";
 import { createClients } from "../../rpc/clients.ts";
 import { type Method, method } from "../../rpc/dispatch.ts";
+import { inOrder } from "../../rpc/in-order.ts";
 import { RPC_ALLOWANCES, RPC_LIMITS } from "../../rpc/limits.ts";
 import { createMeter } from "../../rpc/meter.ts";
+import { createRoom } from "../../rpc/room.ts";
 import type { RpcServerOptions } from "../../rpc/server.ts";
 import { writeJson } from "../../rpc/write-json.ts";
 import { raw, startRpc } from "../helpers/rpc.ts";
@@ -52,7 +55,8 @@ t.test("who has spent too much is refused before its request is read, and others
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   t.teardown(() => agent.destroy());
   t.match(await raw(node.port, { body: call("busy"), agent }), { status: 200, body: /"result":null/ });
-  t.match(await raw(node.port, { method: "GET", path: "/health", agent }), { status: 200 });
+  t.match(await raw(node.port, { method: "GET", path: "/health", agent }), { status: 429 });
+  t.match(await raw(node.port, { body: call("busy"), agent }), { status: 200 }, "the refusal ended the connection");
   t.match(await raw(node.port, { body: call("eth_chainId"), agent }), {
     status: 429,
     headers: { "retry-after": /^[12]$/ },
@@ -84,19 +88,119 @@ t.test("who asks one thing after another becomes slower and is never refused", a
   t.ok(performance.now() - started > 900, "240 ms of work at 200 a second");
 });
 
-t.test("requests that come all at once on one connection are counted as they are run", async (t) => {
+const HEALTH = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+t.test("requests that come all at once on one connection are run one after the other", async (t) => {
   let runs = 0;
-  const busy = method([], () => {
+  let running = 0;
+  let most = 0;
+  const slow = method([], async () => {
     runs += 1;
-    spin(30);
+    running += 1;
+    most = Math.max(most, running);
+    await sleep(5);
+    running -= 1;
   });
-  const node = await start(t, { methods: { busy }, allowances: TIGHT, limits: { maxWaitMs: 300 } });
-  const body = call("busy");
+  const node = await start(t, { methods: { slow } });
+  const body = call("slow");
   const request = (more: string) =>
     `POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${more}content-length: ${body.length}\r\n\r\n${body}`;
-  const answers = await send(node.port, `${request("").repeat(100)}${request("connection: close\r\n")}`);
-  t.ok(runs < 20, `${runs} of 101 ran`);
-  t.ok(answers.split("-32005").length > 80, "the others are told why not");
+  const answers = await send(node.port, `${request("").repeat(15)}${request("connection: close\r\n")}`);
+  t.equal(answers.split('"result":null').length, 17);
+  t.same({ runs, most }, { runs: 16, most: 1 });
+  await send(node.port, request("").repeat(17));
+  t.ok(runs <= 17, "who sends more ahead is not served beyond what had begun");
+});
+
+t.test("a connection with too many requests ahead ends, whatever they ask for", async (t) => {
+  const node = await start(t);
+  const post = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n";
+  const floods = [
+    HEALTH,
+    HEALTH.replace("GET", "OPTIONS"),
+    HEALTH.replace("GET /", "GET /nothing"),
+    HEALTH.replace("GET", "PUT"),
+    HEALTH.replace("localhost", "example.com"),
+    "GET / HTTP/1.1\r\n\r\n",
+    HEALTH.replace("host:", "expect: nothing\r\nhost:"),
+    post,
+  ];
+  for (const flood of floods) {
+    const answers = (await send(node.port, flood.repeat(1_600))).split("HTTP/1.1 ").length - 1;
+    t.ok(answers <= RPC_LIMITS.maxPipelined, `${answers} answers: ${flood.slice(0, 40)}`);
+  }
+  t.match(await send(node.port, "GET / HTTP/1.1\r\n\r\n"), /^HTTP\/1.1 400/);
+  t.equal((await raw(node.port, { method: "GET", body: "" })).status, 200);
+});
+
+t.test("an account pays for each request, also for one that is dropped, a page that is not there, or health", (t) => {
+  const paid: boolean[] = [];
+  const served: number[] = [];
+  const socket = new EventEmitter() as EventEmitter & { destroyed: boolean; destroy(): void };
+  Object.assign(socket, { destroyed: false, destroy: () => Object.assign(socket, { destroyed: true }) });
+  const take = inOrder({
+    max: 3,
+    takeMs: 1_000,
+    pay: (_, isDropped) => paid.push(isDropped),
+    serve: async () => void served.push(1),
+  });
+  for (let i = 0; i < 10; i++) take({ socket } as never, {} as never);
+  t.same(paid, [...Array(3).fill(false), ...Array(7).fill(true)]);
+  t.ok(socket.destroyed);
+  setImmediate(() => {
+    t.same(served, [], "nothing is done for a connection that has ended");
+    t.end();
+  });
+});
+
+t.test("health that is asked again and again on one connection comes slower, and then not", async (t) => {
+  const allowances = { ...RPC_ALLOWANCES, local: { perSecond: 0.1, burst: 0.55 } };
+  const node = await start(t, { allowances, limits: { maxWaitMs: 100 } });
+  const answers = await send(node.port, HEALTH.repeat(16));
+  t.equal(answers.split("HTTP/1.1 429").length, 2);
+  t.ok(answers.split("HTTP/1.1 200").length <= 6);
+});
+
+t.test("all of this machine's addresses are one, and whoever is silent makes room", async (t) => {
+  const limits = { maxConnectionsOfLoopback: 6 };
+  const node = await start(t, { limits });
+  const ended: string[] = [];
+  const holders = ["127.0.0.2", "127.0.0.3"].flatMap((localAddress) =>
+    Array.from({ length: 3 }, () => {
+      const socket = connect({ port: node.port, host: "127.0.0.1", localAddress });
+      socket.on("error", () => undefined).on("close", () => ended.push(localAddress));
+      return socket;
+    }),
+  );
+  await Promise.all(holders.map((socket) => new Promise((resolve) => socket.once("connect", resolve))));
+  for (let i = 0; i < 2; i++)
+    t.equal((await raw(node.port, { body: call("eth_chainId"), agent: new Agent() })).status, 200);
+  for (let i = 0; i < 100 && ended.length === 0; i++) await sleep(10);
+  t.ok(ended.length >= 1 && ended.length <= 2, `${ended.length} ended`);
+  for (const socket of holders) socket.destroy();
+});
+
+t.test("one client takes a quarter of what all share, and is told how much that is", (t) => {
+  const room = createRoom("things", 8);
+  const clients = Array.from({ length: 5 }, () => ({}));
+  for (const client of clients.slice(0, 4)) {
+    t.same([room.take(client), room.take(client)], [undefined, undefined]);
+    t.equal(room.take(client), "too many things: at most 2 of one client");
+  }
+  t.equal(room.take(clients[4]!), "too many things: at most 8 on this node");
+  room.give(clients[0]!);
+  t.equal(room.take(clients[4]!), undefined);
+  t.end();
+});
+
+t.test("filters and subscriptions of one client leave room for others", async (t) => {
+  const node = await start(t);
+  const filters = (count: number) =>
+    `[${Array.from({ length: count }, (_, id) => call("eth_newBlockFilter", [], id)).join(",")}]`;
+  const items = JSON.parse((await raw(node.port, { body: filters(300), agent: new Agent() })).body);
+  t.equal(items.filter(({ result }: { result?: string }) => result).length, 256);
+  t.match(items[299].error, { message: "too many filters: at most 256 of one client" });
+  t.match(await raw(node.port, { body: call("eth_newBlockFilter"), agent: new Agent() }), { body: /"result":"0x/ });
 });
 
 t.test("an address of the network has one account and one share of memory, a local connection its own", (t) => {
