@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { RuleError } from "../lib/rule-error.ts";
 import { readTar, TarError } from "../lib/tar.ts";
-import { isLoopback, peerOf } from "./connections.ts";
 import { type DataPin, type DataPort, isHolder } from "./data-port.ts";
 import { serveGateway } from "./gateway.ts";
 import { HttpError, isTooSlow, respond } from "./http.ts";

@@ -20,9 +20,8 @@ interface Line {
 }
 
 /** Waits until an answer is taken, or its connection ends: an answer that waits for another then never says so itself. */
-export const taken = (response: ServerResponse, takeMs: number): Promise<void> =>
+export const taken = (socket: Socket, response: ServerResponse, takeMs: number): Promise<void> =>
   new Promise((resolve) => {
-    const { socket } = response.req;
     if (response.closed || socket.destroyed) return resolve();
     const timer = setTimeout(() => socket.destroy(), takeMs);
     const done = (): void => {
@@ -58,11 +57,16 @@ export const inOrder = ({ max, takeMs, pay, serve }: InOrderOptions): Listener =
     pay(socket, false);
     line.count += 1;
     line.last = line.last.then(async () => {
-      if (!socket.destroyed) {
+      try {
+        if (socket.destroyed) return;
         await serve(request, response);
-        await taken(response, takeMs);
+        await taken(socket, response, takeMs);
+      } catch {
+        // What cannot be answered in order is not answered at all.
+        socket.destroy();
+      } finally {
+        line.count -= 1;
       }
-      line.count -= 1;
     });
   };
 };

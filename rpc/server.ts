@@ -136,7 +136,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
       if (answer === undefined) return respond(response, 204);
       const allowedMs = limits.writeTimeoutMs + (1_000 * answer.length) / limits.minWriteBytesPerSecond;
       respond(response, 200, answer, "application/json");
-      await taken(response, allowedMs);
+      if (response.req.socket) await taken(response.req.socket, response, allowedMs);
     } finally {
       holding.free();
     }
