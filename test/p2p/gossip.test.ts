@@ -10,7 +10,9 @@ import { timestampOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
 import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { randaoMessage } from "../../consensus/proposer.ts";
 import { encodeVote } from "../../consensus/votes.ts";
+import { blsSign } from "../../lib/bls.ts";
 import { uint64, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
@@ -236,6 +238,7 @@ t.test(
       parentHash: keccak256(uint64(9)),
       number: 5,
       timestamp: timestampOf(genesis, 1),
+      randaoReveal: blsSign(keys[0]!.bls, randaoMessage(engine.genesisHash, 1)),
     };
     const hash = hashHeader(orphanHeader);
     const orphan: Block = { ...base, header: orphanHeader, hash, signature: signCompact(hash, keys[0]!.secp) };
