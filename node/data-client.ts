@@ -45,10 +45,12 @@ const ask = (url: string, { method = "GET", headers = {}, body, signal }: Exchan
         reject,
       );
     });
-    pipeline(Readable.from(body ?? [], { highWaterMark: 1 }), sent).catch((error: Error) =>
-      // A node that refuses says why while it is still being sent to.
-      setTimeout(() => reject(new Error(`${url}: ${error.message}`)), REFUSAL_MS),
-    );
+    // A node that refuses says why while it is still being sent to.
+    const fail = (error: Error): void =>
+      void setTimeout(() => reject(new Error(`${url}: ${error.message}`)), REFUSAL_MS);
+    // The pipeline tells of what is sent alone: a node that ends before it answers is an error of the request.
+    sent.on("error", fail);
+    pipeline(Readable.from(body ?? [], { highWaterMark: 1 }), sent).catch(fail);
   });
 
 const jsonOf = async (response: IncomingMessage): Promise<unknown> =>

@@ -124,8 +124,6 @@ t.test("the results of tasks that share a lot are got one by one, from another n
 
 t.test(
   "a job survives kill -9 of a worker and of a validator, and a liar loses its stake and changes nothing",
-  // Its committees may wait for seats longer than the whole suite takes.
-  { skip: process.env.ROLEC_LONG ? false : "npm run test:long" },
   async (t) => {
     const datadir = mkdtempSync(join(tmpdir(), "rolec-e2e-"));
     const testnet = await startTestnet({

@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -51,6 +52,18 @@ t.test("a folder comes back as it was, and its CID does not depend on how it was
   t.equal(readFileSync(join(folder, "one"), "utf8"), "text");
   t.match(await statData(node.url, cid, "a/ä file"), { kind: "file", size: 4 });
   await t.rejects(downloadFile(node.url, cid), /is a directory/);
+});
+
+t.test("a node that ends before it answers is an error, and nothing waits for it", async (t) => {
+  const server = createServer((socket) => socket.once("data", () => socket.destroy()));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await t.rejects(
+    downloadFile(url, "bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi"),
+    /socket hang up|ECONNRESET/,
+  );
+  await t.rejects(uploadData(url, new Uint8Array(10)), /socket hang up|ECONNRESET|EPIPE|Premature close/);
 });
 
 t.test("a link is not followed, and what the node refuses is said", async (t) => {
