@@ -1,7 +1,7 @@
 /**
  * The real consensus code in a simulated network, honest and attacked:
  *   node --import ./test/bench/sim/hooks.ts test/bench/sim/main.ts [scenario …] [--slots n] [--validators n] [--seed n]
- * Without names it runs all. Scenarios: honest, partition, offline, silence, late, withheld, equivocation, balancing, censorship,
+ * Without names it runs all. Scenarios: honest, costs, partition, offline, silence, late, withheld, equivocation, balancing, censorship,
  * fork, longrange, randao, rented, selfdealing; and recovery, which takes hours and runs when it is named alone:
  *   … main.ts recovery [--seeds n] [--validators n] [--profiles slotsPerEpoch/epochsPerEra,…] [--shares percent,…] [--out file]
  * Prints a line for each attacker's share: finality in epochs (median and longest
@@ -95,6 +95,20 @@ const SCENARIOS: Record<string, () => Promise<void> | void> = {
       [128, 8],
     ] as const)
       await simulate(`honest, ${count} validators on ${nodes} nodes`, { ...BASE, validators: count, nodes });
+  },
+  // What votes and blocks took of a node's processors, verified together and with their gossip: test/bench/votes.ts.
+  costs: async () => {
+    for (const [count, vote, block] of [
+      [128, (42 + 33) / 64, 40],
+      [1_024, (179 + 291) / 512, 75],
+    ] as const)
+      await simulate(`honest, ${count} validators on 16 nodes, each vote ${vote.toFixed(2)} ms`, {
+        ...BASE,
+        validators: count,
+        nodes: 16,
+        costMs: { vote, block },
+        params: { slotSeconds: TESTNET_PARAMS.slotSeconds },
+      });
   },
   partition: () => simulate("two halves apart for a quarter", { ...BASE, partition: [slots / 4, slots / 2] }),
   offline: async () => {
