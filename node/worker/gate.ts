@@ -2,6 +2,7 @@ import type { Hash } from "../../lib/bytes.ts";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
+import { MESSAGE_SECONDS } from "./deadline.ts";
 import type { Machine } from "./machine.ts";
 import { pauseOf, placesOf, refusalOf, type WorkerPolicy } from "./policy.ts";
 
@@ -18,8 +19,6 @@ export type Verdict =
  */
 const PAUSED_SHARE = 0.5;
 const BUSY_SHARE = 0.1;
-/** Seconds that a message needs to be in a block. */
-const MESSAGE_SECONDS = 3;
 const MAX_DEALS = 1_000;
 
 /** The chain's parameters that a worker needs. */
