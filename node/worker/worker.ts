@@ -125,6 +125,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
   let [hasLeft, leaveAt, idleSince, statusAt] = [false, 0, Date.now(), 0];
+  let seats: { block: number; lots: readonly Hash[] } = { block: -1, lots: [] };
   let lastError: string | undefined;
   let lastDecline: string | undefined;
   let end: (reason: string) => void = () => {};
@@ -309,7 +310,9 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
-    const lots = await lotsOfWorker(client, address);
+    // Seats change with blocks alone, and a worker of thousands of slots has pages of them.
+    if (seats.block !== block) seats = { block, lots: await lotsOfWorker(client, address) };
+    const { lots } = seats;
     const steps = [
       ...(await viewLotsById(client, lots)).map((lot) => [lot.id, () => step(lot, block)] as const),
       ...[...unpublished].map((id) => [id, () => publish(id)] as const),

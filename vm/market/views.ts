@@ -28,7 +28,10 @@ import { type Slot, slotAtIndex, slotOf, slotsOfWorker, workerOf } from "./slot.
 const MAX_LISTED = 1_024;
 const big = (value: number): bigint => BigInt(value);
 /** Gives the places of a page of a list of `count`, and where the next one begins; 0 where there is none. */
-const pageOf = (from: bigint, count: number): { readonly first: number; readonly end: number; readonly next: bigint } => {
+const pageOf = (
+  from: bigint,
+  count: number,
+): { readonly first: number; readonly end: number; readonly next: bigint } => {
   const first = from < BigInt(count) ? Number(from) : count;
   const end = Math.min(count, first + MAX_LISTED);
   return { first, end, next: big(end < count ? end : 0) };
@@ -276,11 +279,7 @@ export const slotsOf = (state: State, worker: Address, from: bigint): [slots: bi
 };
 
 /** Lists those of a page of a worker's slots that are seated, each with its lot: what the worker is drawn for. */
-export const seatsOf = (
-  state: State,
-  worker: Address,
-  from: bigint,
-): [slots: bigint[], lots: Hash[], next: bigint] => {
+export const seatsOf = (state: State, worker: Address, from: bigint): [slots: bigint[], lots: Hash[], next: bigint] => {
   const { slots, next } = slotPage(state, worker, from);
   const seated = slots.filter(({ lot }) => lot !== ZERO_HASH);
   return [seated.map(({ id }) => big(id)), seated.map(({ lot }) => lot), next];
