@@ -40,6 +40,7 @@ export class IsDirectory extends Error {
 export interface ListedData {
   readonly path: string;
   readonly kind: string;
+  readonly cid: string;
   readonly size: number;
 }
 
