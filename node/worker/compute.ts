@@ -8,6 +8,7 @@ import type { Task } from "../../vm/wasm/task.ts";
 import { uploadData } from "../data-client.ts";
 import { type Deadlines, signalUntil } from "./deadline.ts";
 import type { DealRoom, DealRooms } from "./deals.ts";
+import type { Places } from "./places.ts";
 import { Unobtainable } from "./unobtainable.ts";
 
 /** What a lot's computation gave: each task's receipt, and the CIDs of the results that this machine serves. */
@@ -37,6 +38,7 @@ export interface Means {
   readonly client: RpcClient;
   readonly node: string;
   readonly rooms: DealRooms;
+  readonly places: Places;
   readonly signal: AbortSignal;
 }
 
@@ -67,15 +69,12 @@ const fetchAll = async ({ rooms, signal }: Means, { dealid, vmVersion, deadlines
   }
 };
 
-/**
- * Computes tasks: has module, inputs and dataset fetched, runs the tasks in a process of their deal, and keeps the results at
- * the node. Throws where this machine cannot (no inputs, no time): the worker declines then. It ends while there is time for that.
- */
-export const compute = async (means: Means, work: Work): Promise<Computed> => {
+/** Runs tasks in a process of their deal, and keeps the results at the node. */
+const runTasks = async (means: Means, work: Work, room: DealRoom, signal: AbortSignal): Promise<Computed> => {
   const { dealid, first, count, gasLimit, deadlines, keepUntil, holder } = work;
-  const room = await fetchAll(means, work);
-  const signal = signalUntil(deadlines.answerBy, means.signal);
-  const { deal, args, inputs, dataset, refused } = room;
+  const { deal, args, refused } = room;
+  const loaded = await room.load();
+  const { inputs, dataset } = loaded;
   const tasks = Array.from({ length: count }, (_, i): Task => {
     const index = first + i;
     return {
@@ -90,31 +89,45 @@ export const compute = async (means: Means, work: Work): Promise<Computed> => {
       ...(refused === undefined ? {} : { refused }),
     };
   });
-  const timeoutMs = deadlines.answerBy - Date.now();
-  if (timeoutMs <= 0) throw new ComputeFault("the time to answer is over");
   const receipts: Uint8Array[] = [];
   const cids: (string | undefined)[] = [];
   const uploads = new Map<string, Promise<void>>();
-  const session = room.take();
+  const session = room.take(loaded);
   try {
-    try {
-      for await (const result of session.run(tasks, { timeoutMs, signal: means.signal })) {
-        receipts.push(result.receipt);
-        cids.push(result.cid);
-        // Tasks of one result share it.
-        if (result.cid === undefined || uploads.has(result.cid)) continue;
-        const upload = keep(means, result, { holder, until: keepUntil, signal });
-        upload.catch(() => undefined);
-        uploads.set(result.cid, upload);
-        if (uploads.size % MAX_UPLOADS === 0) await orAbort(Promise.all(uploads.values()), signal);
-      }
-    } finally {
-      room.give(session);
+    const timeoutMs = Math.max(0, deadlines.answerBy - Date.now());
+    for await (const result of session.run(tasks, { timeoutMs, signal })) {
+      receipts.push(result.receipt);
+      cids.push(result.cid);
+      // Tasks of one result share it.
+      if (result.cid === undefined || uploads.has(result.cid)) continue;
+      const upload = keep(means, result, { holder, until: keepUntil, signal });
+      upload.catch(() => undefined);
+      uploads.set(result.cid, upload);
+      if (uploads.size % MAX_UPLOADS === 0) await orAbort(Promise.all(uploads.values()), signal);
     }
-    // A node that does not take them is no reason to be silent.
-    await orAbort(Promise.all(uploads.values()), signal);
+  } finally {
+    room.give(session);
+  }
+  // A node that does not take them is no reason to be silent.
+  await orAbort(Promise.all(uploads.values()), signal);
+  return { taskids: tasks.map((task) => task.taskid), receipts, cids };
+};
+
+/**
+ * Computes tasks: has module, inputs and dataset fetched, and runs the tasks once there is a place for them. Throws where this
+ * machine cannot (no inputs, no time): the worker declines then. It ends while there is time for that.
+ */
+export const compute = async (means: Means, work: Work): Promise<Computed> => {
+  const room = await fetchAll(means, work);
+  const signal = signalUntil(work.deadlines.answerBy, means.signal);
+  try {
+    const leave = await means.places.enter(signal);
+    try {
+      return await runTasks(means, work, room, signal);
+    } finally {
+      leave();
+    }
   } catch (error) {
     throw signal.aborted && !means.signal.aborted ? new ComputeFault("the time to answer is over") : error;
   }
-  return { taskids: tasks.map((task) => task.taskid), receipts, cids };
 };

@@ -3,13 +3,13 @@ import { createSharedWork } from "../../lib/shared-work.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { openSession, type Session } from "../../vm/wasm/host.ts";
 import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
-import { type Furniture, furnish } from "./furnish.ts";
+import { type Furniture, furnish, type Loaded } from "./furnish.ts";
 import type { Inputs, Patience } from "./inputs.ts";
 
-/** What the tasks of a deal share, fetched once. */
+/** What the tasks of a deal share, fetched once, and read once where it is needed. */
 export interface DealRoom extends Furniture {
   /** Gives a process that has the deal's module, for one lot. It goes back by `give`, whatever became of the lot. */
-  take(): Session;
+  take(loaded: Loaded): Session;
   give(session: Session): void;
 }
 
@@ -21,7 +21,7 @@ export interface DealRooms {
 
 /** A deal of which no lot came for so long is put away. */
 const IDLE_MS = 20_000;
-/** Rooms at a time, and bytes of their deals' files in memory; those in use stay, each with 288 MiB at most. */
+/** Rooms at a time, and bytes of their deals' files in memory; those that lots run in stay, each with 288 MiB at most. */
 const MAX_ROOMS = 8;
 const MAX_BYTES = 512 * 1024 * 1024;
 
@@ -38,6 +38,8 @@ export const createDealRooms = (options: {
     readonly idle: Session[];
     taken: number;
     usedAt: number;
+    loaded: Promise<Loaded> | undefined;
+    held: number;
   }
   /** The longest unused first. */
   const rooms = new Map<Hash, Kept>();
@@ -48,11 +50,11 @@ export const createDealRooms = (options: {
     rooms.delete(dealid);
   };
   const sweep = (): void => {
-    let held = [...rooms.values()].reduce((sum, { room }) => sum + room.held, 0);
-    for (const [dealid, { room, taken, usedAt }] of rooms) {
+    let held = [...rooms.values()].reduce((sum, { held }) => sum + held, 0);
+    for (const [dealid, { taken, usedAt, held: own }] of rooms) {
       const isOld = Date.now() - usedAt > IDLE_MS || rooms.size > MAX_ROOMS || held > MAX_BYTES;
       if (taken > 0 || !isOld) continue;
-      held -= room.held;
+      held -= own;
       putAway(dealid);
     }
   };
@@ -63,14 +65,28 @@ export const createDealRooms = (options: {
   };
 
   const open = (dealid: Hash, vmVersion: number, furniture: Furniture): Kept => {
-    const { module, moduleBytes } = furniture;
+    const { moduleBytes } = furniture;
     const kept: Kept = {
       idle: [],
       taken: 0,
       usedAt: Date.now(),
+      loaded: undefined,
+      held: 0,
       room: {
         ...furniture,
-        take: () => {
+        load: async () => {
+          kept.loaded ??= furniture.load();
+          try {
+            const loaded = await kept.loaded;
+            kept.held = loaded.held;
+            return loaded;
+          } catch (error) {
+            // A file that made way for others is fetched again.
+            if (rooms.get(dealid) === kept) putAway(dealid);
+            throw error;
+          }
+        },
+        take: ({ module }) => {
           let session = kept.idle.pop();
           while (session && !session.isOpen) session = kept.idle.pop();
           if (!session) {

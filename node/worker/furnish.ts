@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, EMPTY, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { parseCid } from "../../p2p/data/cid.ts";
 import { MAX_BLOCK_BYTES } from "../../p2p/data/limits.ts";
 import { decodeNode } from "../../p2p/data/unixfs.ts";
@@ -13,22 +13,27 @@ import type { Input, Inputs, Patience } from "./inputs.ts";
 import { referencesOf } from "./location.ts";
 import { Unobtainable } from "./unobtainable.ts";
 
-/** What the tasks of a deal share. */
+/** Files of a deal in memory. */
+export interface Loaded {
+  readonly module: Uint8Array;
+  readonly inputs: readonly InputFile[];
+  readonly dataset: (InputFile & { readonly address: Address }) | undefined;
+  /** Bytes that all of them take. */
+  readonly held: number;
+}
+
+/** What the tasks of a deal share, in files of this machine. */
 export interface Furniture {
   readonly deal: DealView;
   readonly args: JobParams["args"];
-  /** Empty where it is too large to be looked at; its size is known all the same. */
-  readonly module: Uint8Array;
   readonly moduleBytes: number;
-  readonly inputs: readonly InputFile[];
-  readonly dataset: (InputFile & { readonly address: Address }) | undefined;
   /**
    * Why every worker calls the deal's tasks INVALID; undefined where they are not. Only what the deal says, and what is named by
    * its content, is the same for every worker.
    */
   readonly refused: string | undefined;
-  /** Bytes of memory that all of it takes. */
-  readonly held: number;
+  /** Reads the files, each content once, and none of tasks that are refused: at most what they and a module may have. */
+  load(): Promise<Loaded>;
 }
 
 export interface FurnishOptions {
@@ -103,10 +108,11 @@ const createReading = () => {
     },
   };
 };
+const NOTHING: Loaded = { module: EMPTY, inputs: [], dataset: undefined, held: 0 };
 
 /**
- * Fetches what a deal's tasks share: the module, the inputs in the order of the parameters, the dataset. They are counted before
- * they are read: a deal holds at most what its tasks and its module may have. Throws as Inputs does.
+ * Fetches what a deal's tasks share: the module, the inputs in the order of the parameters, the dataset. They are counted as
+ * they come. Throws as Inputs does.
  */
 export const furnish = async (
   { client, inputs: source }: FurnishOptions,
@@ -145,20 +151,14 @@ export const furnish = async (
     data = { name, input };
   }
 
-  const reading = createReading();
-  const isWanted = reason === undefined;
-  const files: InputFile[] = [];
-  const module = isWanted ? await reading.read(code) : new Uint8Array(0);
-  if (isWanted) for (const { name, input } of found) files.push({ name, bytes: await reading.read(input) });
-  const dataset = isWanted && data && { address: deal.dataset, name: data.name, bytes: await reading.read(data.input) };
-  return {
-    deal,
-    args: params.args,
-    module,
-    moduleBytes: code.bytes,
-    inputs: files,
-    dataset: dataset || undefined,
-    refused: reason,
-    held: reading.held(),
+  const load = async (): Promise<Loaded> => {
+    if (reason !== undefined) return NOTHING;
+    const { read, held } = createReading();
+    const module = await read(code);
+    const inputs: InputFile[] = [];
+    for (const { name, input } of found) inputs.push({ name, bytes: await read(input) });
+    const dataset = data && { address: deal.dataset, name: data.name, bytes: await read(data.input) };
+    return { module, inputs, dataset, held: held() };
   };
+  return { deal, args: params.args, moduleBytes: code.bytes, refused: reason, load };
 };

@@ -29,6 +29,7 @@ import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { createPlaces } from "./places.ts";
 import type { WorkerPolicy } from "./policy.ts";
 import { createScheduled, type PoolAccess } from "./scheduled.ts";
 import { Unobtainable } from "./unobtainable.ts";
@@ -163,11 +164,12 @@ export const createWorker = (options: WorkerOptions): Worker => {
   };
 
   const rooms = createDealRooms({ client, pool, inputs });
-  const means = { client, node, rooms, signal: abort.signal };
+  const places = createPlaces(gate.places);
+  const means = { client, node, rooms, places, signal: abort.signal };
   const { pool: access, tamper } = options;
   const scheduled =
     access && createScheduled({ access, privateKey, datadir, means, policy, machine, disk, log, tamper });
-  /** All that is computed now. */
+  /** All that is begun: its data is on its way, or it is computed. */
   const running = (): number => computing.size + (scheduled?.computing.size ?? 0);
   const computeLot = async (lot: LotView, serveSeconds: number, deadlines: Deadlines): Promise<Computed> => {
     const { gasLimit, vmVersion } = await viewJob(client, lot.dealid);
@@ -227,7 +229,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       const fault = cannot.get(lot.id);
       if (fault !== undefined) return decline(lot, block, fault);
       figures ??= await readFigures(client);
-      const state = { jobs: running(), done: computed, burnQ16: figures.burnQ16 };
+      const state = { begun: running(), jobs: places.wanted, done: computed, burnQ16: figures.burnQ16 };
       const verdict = await gate.judge(lot, state);
       if (verdict.kind === "compute") start(lot, figures);
       else if (verdict.kind === "decline") await decline(lot, block, verdict.reason);
@@ -327,7 +329,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
     if (scheduled) {
       try {
         figures ??= await readFigures(client);
-        await scheduled.tick(block, gate.places - running(), figures.serveSeconds);
+        await scheduled.tick(block, Math.min(gate.places - places.wanted, gate.most - running()), figures.serveSeconds);
       } catch (error) {
         lastError = `pool: ${(error as Error).message}`;
         log.warn(lastError);
@@ -351,7 +353,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       computed: computed + (scheduled?.computed ?? 0),
       declined,
       pool: access ? { ...access, note: scheduled?.note ?? null } : null,
-      paused: gate.pause(running()) ?? null,
+      paused: gate.pause(places.wanted) ?? null,
       lastDecline: lastDecline ?? null,
       policy,
       lastError,

@@ -55,8 +55,11 @@ const source = () => openInputs({ node: node.url, folder: join(root, String(fold
 const patience = (ms = 60_000) => ({ signal: AbortSignal.timeout(ms), until: Date.now() + ms });
 const { cid: app } = await store.importFile(utf8("a module"));
 const params = (...files: string[]) => JSON.stringify({ iexec_input_files: files });
-const get = (words: Partial<DealWords>, inputs = source()) =>
-  furnish({ client: dealClient({ app: `/ipfs/${app}`, ...words }), inputs }, ZERO_HASH, patience());
+const get = async (words: Partial<DealWords>, inputs = source()) => {
+  const client = dealClient({ app: `/ipfs/${app}`, ...words });
+  const { load, ...rest } = await furnish({ client, inputs }, ZERO_HASH, patience());
+  return { ...rest, ...(await load()) };
+};
 
 t.test("what a URL gives is its server's word to one worker, and makes no task invalid", async (t) => {
   const inputs = source();
