@@ -23,7 +23,6 @@ import {
   setLot,
 } from "./lot.ts";
 import { resultsOf } from "./result.ts";
-import { payOwners } from "./reward.ts";
 import { removeFromRing } from "./ring.ts";
 import { failLot } from "./round.ts";
 import { anyBytes, HUB_TABLE, tableOf } from "./tables.ts";
@@ -86,25 +85,20 @@ export const initializeAndClaim = (env: Env, dealid: Hash, index: bigint): void 
   refund(env, id, { ...lot, failTime: block.timestamp });
 };
 
-/**
- * Shows one task's receipt of a completed lot of several: it becomes the task's record, and owners are paid for it. When workers
- * need not serve receipts any more, an empty one stands for those that nobody has: what is locked goes back to the sponsor.
- */
+/** Shows one task's receipt of a completed lot of several: it becomes the task's record. No money waits for it. */
 export const settle = (env: Env, id: Hash, i: bigint, receipt: Uint8Array, proof: readonly Hash[]): void => {
   const { state } = env;
   const lot = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
   if (lot.status !== LOT_STATUS.completed || lot.count === 1) revert("the lot has nothing to settle");
   const { root } = decodeLotReceipt(receiptOf(state, id)!)!;
   const at = i < BigInt(lot.count) ? Number(i) : revert("no such task");
-  const isLost = receipt.length === 0 && env.block.timestamp >= finalDeadline(lot) + env.block.params.serveSeconds;
-  if (!isLost && !merkleVerify(root, keccak256(receipt), at, lot.count, proof)) revert("not a receipt of this lot");
+  if (!merkleVerify(root, keccak256(receipt), at, lot.count, proof)) revert("not a receipt of this lot");
   const idx = lot.first + at;
   const task = taskId(lot.dealid, idx);
   if (settledTask(state, task)) revert("settled already");
-  // What workers agreed on and is no receipt earns its owners nothing.
+  // What workers agreed on may be no receipt.
   const status = decodeReceipt(receipt)?.status ?? STATUS.invalid;
   tasks.set(state, task, { lot: id, idx, receipt });
-  payOwners(env, dealOf(state, lot.dealid)!, 1, status === STATUS.invalid, task);
   emitAt(env, HUB, HUB_EVENTS.TaskFinalize!, task, resultsOf(receipt));
   emitAt(env, MARKET, MARKET_EVENTS.TaskSettled!, id, task, BigInt(idx), BigInt(status));
 };
