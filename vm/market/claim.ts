@@ -14,6 +14,7 @@ import {
   FINAL_RATIO,
   finalDeadline,
   isLive,
+  isShown,
   LOT_STATUS,
   type Lot,
   logPending,
@@ -33,11 +34,12 @@ export type SettledTask = NonNullable<ReturnType<typeof tasks.get>>;
 /** Reads a settled task; undefined for tasks of lots of one, which show with their lot. */
 export const settledTask = (state: State, id: Hash): SettledTask | undefined => tasks.get(state, id);
 
-/** Gives a lot's money back to its sponsor, once it failed or its last deadline is over. Anyone may ask. */
+/** Gives a lot's money back to its sponsor, once it failed or its last deadline is over without a result. Anyone may ask. */
 export const claim = (env: Env, id: Hash): void => {
   const { state, block } = env;
   const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
-  const isOver = found.status === LOT_STATUS.failed || (isLive(found) && block.timestamp >= finalDeadline(found));
+  const isUnanswered = isLive(found) && !isShown(found);
+  const isOver = found.status === LOT_STATUS.failed || (isUnanswered && block.timestamp >= finalDeadline(found));
   if (!isOver) revert("the lot cannot be claimed now");
   const logged = logPending(env, id, found);
   const lot = logged.status === LOT_STATUS.failed ? logged : failLot(env, id, logged);

@@ -10,7 +10,7 @@ import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } fr
 import { logFault } from "./fault.ts";
 import {
   declinesOf,
-  finalDeadline,
+  isShown,
   LOT_STATUS,
   type Lot,
   logPending,
@@ -54,13 +54,11 @@ export const meter = (
   return { metered, burned, pay: metered - burned, creditWei: (paidFor < computed ? paidFor : computed) / seats };
 };
 
-/** Tells whether a lot can be finalized now: all that agreed have revealed, or some have and the time is over. */
+/** Tells whether a lot can be finalized now: all that agreed have revealed, or some have and the time is over. Then it can for ever. */
 export const isFinalizable = (env: Env, lot: Lot): boolean => {
-  const { timestamp } = env.block;
-  if (lot.status !== LOT_STATUS.revealing || timestamp >= finalDeadline(lot)) return false;
+  if (lot.status !== LOT_STATUS.revealing || !isShown(lot)) return false;
   const awaited = lot.seats.some(({ status, resultHash }) => status === SEAT.committed && resultHash === lot.consensus);
-  const proved = lot.seats.some(({ status }) => status === SEAT.proved);
-  return proved && (!awaited || timestamp >= lot.revealDeadline);
+  return !awaited || env.block.timestamp >= lot.revealDeadline;
 };
 
 /** Pays app and dataset for tasks, out of what is locked; gives what they got. */

@@ -274,6 +274,22 @@ t.test("what is agreed and not revealed costs the slot, and the lot fails or goe
   t.end();
 });
 
+t.test("a result that was shown is paid for, however late: the sponsor cannot claim its money back", (t) => {
+  const { world, id } = drawnApart();
+  const receipt = receiptFor(5_000_000);
+  for (const worker of workersOf(world, id)) world.contribute(worker, id, receipt);
+  const [shows] = workersOf(world, id);
+  world.reveal(shows!, id, receipt);
+  world.advance(finalDeadline(world.lot(id)) + 100 - world.block().timestamp);
+  t.throws(() => world.call(world.requester, MARKET, market("claim"), [id]), /cannot be claimed/);
+  t.throws(() => world.call(world.requester, HUB, hub("claim"), [id]), /cannot be claimed/);
+  world.finalize(id);
+  t.ok(world.account(shows!).stake > 0n);
+  t.equal(world.account(world.developer).stake, 100n);
+  balanced(t, world);
+  t.end();
+});
+
 t.test("who reveals is paid once the time is over, who does not is at fault", (t) => {
   const { world, id } = drawnApart();
   const [a, b] = workersOf(world, id) as [Address, Address];
