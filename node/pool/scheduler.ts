@@ -3,6 +3,7 @@ import { type Address, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../
 import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../../rpc/logs.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
@@ -79,6 +80,8 @@ const RESEND_BLOCKS = 4;
 const LEAST_PATIENCE_SECONDS = 10;
 const MAX_RECEIPTS = 8;
 const ENCLAVE_BIT = 1n;
+const NODE: Subject = { fails: "the node does not answer", works: "the node answers again" };
+const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
 export const NO_ENCLAVE = "no enclave: worker keys sign in its place";
 
 /** Makes the scheduler of an owner-scheduled pool: initializes its tasks, authorizes workers, finalizes, reopens and claims. */
@@ -88,6 +91,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   const client = rpcClient(node);
   const store = openPoolStore(datadir, pool);
   const crew = createCrew();
+  const troubles = createTroubles({ log, folder: datadir });
   const deals = new Map<Hash, DealView>();
   const seconds = new Map<bigint, number>();
   const receipts = new Map<Hash, Map<Hash, Uint8Array>>();
@@ -96,7 +100,6 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   /** Tasks that take contributions, with those who contributed. */
   const active = new Map<Hash, ReadonlySet<Address>>();
   let [completed, failed, seenBlock] = [0, 0, 0];
-  let lastError: string | null = null;
   let [timer, running]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
   let stopped = false;
 
@@ -262,7 +265,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       completed,
       failed,
       enclave: noEnclave ? NO_ENCLAVE : "tasks that ask for an enclave are left alone",
-      lastError,
+      lastError: troubles.now() ?? null,
     };
     writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
   };
@@ -280,27 +283,28 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
             client,
             entries.map(([id]) => id),
           );
+    let failures = 0;
     for (const [i, [id, task]] of entries.entries()) {
       try {
         await step(id, task, views[i]!, Number(head.timestamp));
       } catch (error) {
-        lastError = (error as Error).message;
-        log.warn({ task: id, error: lastError }, "a step failed, and is tried again");
+        failures += 1;
+        troubles.fails(STEPS, error as Error, { task: id });
       }
     }
+    if (failures === 0) troubles.works(STEPS);
+    troubles.works(NODE);
     if (sent.size > 10_000) sent.clear();
     store.save();
     writeStatus();
+    troubles.folderWorks();
   };
 
   const schedule = (): void => {
     if (stopped) return;
     timer = setTimeout(() => {
       running = tick()
-        .catch((error: Error) => {
-          lastError = error.message;
-          log.warn({ error: lastError }, "the node does not answer");
-        })
+        .catch((error: Error) => void troubles.fails(NODE, error))
         .then(schedule);
     }, TICK_MS);
   };

@@ -169,7 +169,10 @@ t.test("another account may pay and own a validator's bond", async (t) => {
 t.test("a folder or a port that is in use is said to be", async () => {
   const port = new URL(rpcUrl).port;
   await refused(["dev", "--port", port], /port \d+ of 127\.0\.0\.1 is taken by another program; --port/);
-  await refused(["dev", "--port", "0", "--datadir", datadir], /another process has it open/);
+  await refused(
+    ["dev", "--port", "0", "--datadir", datadir],
+    /is in use by process \d+ \(rolec node\): one folder is for one program/,
+  );
   const own = join(folder, "p2p");
   await rolec("genesis", "new", "--out", own, "--validators", "1");
   const node = ["node", "--datadir", join(own, "validator-1"), "--port", "0"];
