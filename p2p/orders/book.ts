@@ -6,6 +6,7 @@ import { type Address, concat, fromHex, type Hash, utf8 } from "../../lib/bytes.
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
+import { accepts } from "../../vm/market/group.ts";
 import {
   decodeOrder,
   encodeOrder,
@@ -32,7 +33,7 @@ export type BookEntry = SignedOrder &
     readonly since: number;
   };
 
-/** What to list: orders of a kind whose fields are these. */
+/** What to list: orders of a kind whose fields are these, and whose restrictions let these pass. */
 export interface OrderFilter {
   readonly kind: OrderName;
   readonly signer?: Address | undefined;
@@ -77,12 +78,17 @@ const rankOf = ({ kind, order }: SignedOrder): bigint => {
   }
 };
 
-const fits = ({ order, signer }: BookEntry, filter: OrderFilter): boolean => {
+const PARTIES = ["app", "dataset", "workerpool", "requester"] as const;
+const fits = (state: State, { order, signer }: BookEntry, filter: OrderFilter): boolean => {
   if (filter.signer && filter.signer !== signer) return false;
   const fields = order as unknown as Readonly<Record<string, unknown>>;
-  for (const name of ["app", "dataset", "workerpool", "requester", "category"] as const)
-    if (filter[name] !== undefined && fields[name] !== filter[name]) return false;
-  return true;
+  if (filter.category !== undefined && fields.category !== filter.category) return false;
+  return PARTIES.every((name) => {
+    const wanted = filter[name];
+    if (wanted === undefined || fields[name] === wanted) return true;
+    const restriction = fields[`${name}restrict`] as Address | undefined;
+    return restriction !== undefined && accepts(state, restriction, wanted);
+  });
 };
 
 /** Opens the book that a database keeps. `now` in milliseconds. */
@@ -218,7 +224,7 @@ export const openOrderBook = async (options: {
     list: (filter) => {
       const state = head();
       const ranked = [...entries.values()]
-        .filter((entry) => entry.kind === filter.kind && fits(entry, filter))
+        .filter((entry) => entry.kind === filter.kind && fits(state, entry, filter))
         .map((entry) => ({ entry, rank: rankOf(entry) }))
         .sort((a, b) => (a.rank === b.rank ? a.entry.since - b.entry.since : a.rank < b.rank ? -1 : 1))
         .slice(filter.skip);
