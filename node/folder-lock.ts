@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { DatabaseLockedError, openDb } from "../chain/db.ts";
 import { diskFault } from "../lib/disk.ts";
-import { makeFolder, readJson, writeSecret } from "./folder.ts";
+import { makeFolder, readJson, writeNote } from "./folder.ts";
 
 /** Another program has the folder. */
 export class FolderInUseError extends Error {
@@ -43,7 +43,7 @@ export const lockFolder = async (folder: string, program: string): Promise<Folde
       : error;
   });
   try {
-    writeSecret(holder, `${JSON.stringify({ pid: process.pid, program } satisfies Holder)}\n`);
+    writeNote(holder, `${JSON.stringify({ pid: process.pid, program } satisfies Holder)}\n`);
   } catch (error) {
     await db.close();
     throw diskFault(folder, error as Error);

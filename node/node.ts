@@ -21,7 +21,7 @@ import { createWorkDesk } from "../rpc/work.ts";
 import { settledConflicts, writeConflict } from "./conflict-file.ts";
 import { dataPort } from "./data-port.ts";
 import { watchForDoubles } from "./doppelganger.ts";
-import { writeSecret } from "./folder.ts";
+import { writeNote } from "./folder.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { openGenesis } from "./genesis-file.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
@@ -204,7 +204,7 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
   producer?.start();
   const rpcUrl = httpUrl(options.rpc.host, port);
   const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
-  writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
+  writeNote(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
   engine.on("finalized", ({ epoch, hash }) => log.debug({ epoch, hash }, "finalized"));
   if (doubles.firstSlot > 0)
     log.info({ firstSlot: doubles.firstSlot }, "listens for doubles of its validators before it signs");

@@ -14,7 +14,7 @@ import { resultsOf } from "../../vm/market/result.ts";
 import { CONTRIBUTION_STATUS, MAX_CONTRIBUTORS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { HUB } from "../../vm/tables.ts";
 import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
-import { writeSecret } from "../folder.ts";
+import { writeNote } from "../folder.ts";
 import {
   type DealView,
   hubFunction,
@@ -267,7 +267,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       enclave: noEnclave ? NO_ENCLAVE : "tasks that ask for an enclave are left alone",
       lastError: troubles.now() ?? null,
     };
-    writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+    writeNote(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
   };
 
   const tick = async (): Promise<void> => {

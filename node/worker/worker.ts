@@ -12,7 +12,7 @@ import { BARRIERS, ComputeFault } from "../../vm/wasm/process.ts";
 import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
-import { writeSecret } from "../folder.ts";
+import { writeNote } from "../folder.ts";
 import {
   type LotView,
   lotsOfWorker,
@@ -98,7 +98,7 @@ const MAX_LEAVE = 256;
 const LEAVE_AGAIN_MS = 30_000;
 /** A status that a full disk did not take is tried again after so long. */
 const AGAIN_MS = 60_000;
-const KEEP_MS = 7 * 24 * 3600 * 1000;
+const TIDY_MS = 600_000;
 
 const NODE: Subject = { fails: "the node does not answer", works: "the node answers again" };
 const POOL: Subject = { fails: "the scheduler does not answer", works: "the scheduler answers again" };
@@ -112,7 +112,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const { privateKey, node, datadir, log, policy } = options;
   const client = rpcClient(node);
   const address = addressOf(privateKey);
-  const journal = openJournal(join(datadir, "lots"));
+  const journal = openJournal(join(datadir, "lots"), { log });
   const pool = createProcessPool(Math.min(policy.cores, MAX_WARM));
   const disk = createDisk(freeBytesOf(datadir), options.diskReserveMib);
   const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls, disk });
@@ -132,7 +132,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
-  let [hasLeft, leaveAt, idleSince, statusAt] = [false, 0, Date.now(), 0];
+  let [hasLeft, leaveAt, idleSince, statusAt, tidyAt] = [false, 0, Date.now(), 0, 0];
   let lastDecline: string | undefined;
   let end: (reason: string) => void = () => {};
   const ended = new Promise<string>((resolve) => {
@@ -171,7 +171,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       ...lot,
       gasLimit,
       vmVersion,
-      end: lot.roundEnd,
+      end: lot.status === LOT_STATUS.revealing ? lot.revealDeadline : lot.roundEnd,
       // Seats that are proved serve results until then (spec section 10); the others' time is the same.
       keepUntil: lot.finalDeadline + serveSeconds,
       holder: `worker:${lot.id}`,
@@ -258,8 +258,11 @@ export const createWorker = (options: WorkerOptions): Worker => {
     );
     if (winners.some((seat) => seat.worker === address && seat.status === SEAT.committed)) {
       const found = journal.get(lot.id);
-      if (found) await message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
-      return;
+      if (found) return message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
+      if (computing.has(lot.id) || cannot.has(lot.id)) return;
+      // The journal lost what this worker has committed to: to be silent now costs the slot.
+      figures ??= await readFigures(client);
+      return start(lot, figures);
     }
     const proved = winners.filter((seat) => seat.status === SEAT.proved);
     const due = proved.length === winners.length || Date.now() / 1000 >= lot.revealDeadline;
@@ -303,6 +306,17 @@ export const createWorker = (options: WorkerOptions): Worker => {
       end(`nothing to do for ${exitWhenIdleSeconds} s`);
   };
 
+  /** Forgets what is of no lot that this worker is seated in. */
+  const tidy = (lots: readonly Hash[]): void => {
+    const seated = new Set(lots);
+    for (const map of [cannot, retries, revealedSince])
+      for (const id of map.keys()) if (!seated.has(id)) map.delete(id);
+    for (const key of sent.keys()) if (!seated.has(key.slice(0, 66) as Hash)) sent.delete(key);
+    if (Date.now() < tidyAt) return;
+    tidyAt = Date.now() + TIDY_MS;
+    for (const id of journal.prune((lot) => seated.has(lot))) unpublished.delete(id);
+  };
+
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
     const lots = await lotsOfWorker(client, address);
@@ -334,8 +348,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       (error: Error) => troubles.fails(LEAVING, error),
     );
     troubles.works(NODE);
-    if (sent.size > 10_000) sent.clear();
-    if (retries.size > 10_000) retries.clear();
+    tidy(lots);
     const status: WorkerStatus = {
       pid: process.pid,
       address,
@@ -356,7 +369,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
     };
     if (Date.now() < statusAt) return;
     try {
-      writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+      writeNote(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
       troubles.folderWorks();
     } catch (error) {
       // What the chain is told does not depend on it.
@@ -389,10 +402,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   return {
     address,
     ended,
-    start: () => {
-      journal.prune(KEEP_MS);
-      schedule(TICK_MS);
-    },
+    start: () => schedule(TICK_MS),
     stop: async () => {
       abort.abort();
       clearTimeout(timer);
