@@ -14,7 +14,7 @@ import {
   type OrderName,
   type SignedOrder,
 } from "../../vm/market/signed-order.ts";
-import { checkOrder, failOrder, MAX_ORDER_BYTES, type Standing } from "./check.ts";
+import { checkOrder, failOrder, MAX_ORDER_BYTES, MIN_MEANS_NRLC, meansOf, type Standing } from "./check.ts";
 import { orderNews } from "./news.ts";
 
 /** Orders of a book in all, and of one signer. */
@@ -141,9 +141,25 @@ export const openOrderBook = async (options: {
 
   /** What a signer has for each of its orders: who has least gives way in a full book. */
   const weightOf = (means: bigint, count: number): bigint => means / BigInt(count);
+  let countedAt: Hash | undefined;
+  /** Reads all signers' means at the head, once a head, so that RLC that moves on counts where it is alone. */
+  const countMeans = (state: State): void => {
+    const { hash } = engine.head();
+    if (countedAt === hash) return;
+    countedAt = hash;
+    for (const [signer, hashes] of [...bySigner]) {
+      const means = meansOf(state, signer);
+      for (const entry of [...hashes].map((each) => entries.get(each)!)) {
+        if (means < MIN_MEANS_NRLC) drop(entry, "its signer has nothing left");
+        else if (means !== entry.means) entries.set(entry.hash, { ...entry, means });
+      }
+    }
+  };
   const makeRoom = ({ signer, means }: Standing): void => {
     const own = bySigner.get(signer)?.size ?? 0;
     if (own >= MAX_OF_SIGNER) failOrder("order-book-full", `${signer} has ${own} orders in the book already`);
+    if (entries.size < most) return;
+    countMeans(head());
     if (entries.size < most) return;
     let poorest: { entry: BookEntry; weight: bigint } | undefined;
     for (const hashes of bySigner.values()) {
