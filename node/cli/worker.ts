@@ -74,13 +74,13 @@ const joinPool = (command: Command): Command =>
     .option("--slots <n>", "slots", whole(1, 1024), 1)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (flags: { datadir: string; validator: Address; slots: number; node: string }) => {
+      const { privateKey } = workerKey(resolve(flags.datadir));
       const client = rpcClient(flags.node);
       const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
       const [figures] = await view(client, MARKET, marketFunction("viewPool"), pool!);
       const { membershipEpochs } = ((await client.call("rolec_genesis", [])) as { params: Params }).params;
       const stake = (figures as readonly bigint[])[6]! * NRLC * BigInt(flags.slots);
       const data = marketFunction("join").encode(pool!, flags.validator, BigInt(flags.slots));
-      const { privateKey } = workerKey(resolve(flags.datadir));
       const receipt = await transact(client, privateKey, { to: MARKET, data, value: stake });
       print(
         `${flags.slots} slots for ${rlc(stake)} RLC, in block ${Number(receipt.blockNumber)}; they count ${membershipEpochs} epochs later`,
