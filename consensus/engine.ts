@@ -15,8 +15,9 @@ import { createAdmission, FUTURE_TOLERANCE_MS } from "./admission.ts";
 import type { Chain } from "./chain.ts";
 import { createRivalWatch } from "./conflict.ts";
 import { createEthash, type Ethash } from "./ethash/ethash.ts";
+import type { Attestation } from "./evidence.ts";
 import { openEvidenceDesk } from "./evidence-desk.ts";
-import { createForkChoice } from "./fork-choice.ts";
+import { openForkChoice } from "./fork-choice.ts";
 import { buildGenesis } from "./genesis-state.ts";
 import { createPoolKeeper } from "./pool-keeper.ts";
 import { finality, must, ONLY } from "./records.ts";
@@ -143,7 +144,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   let head = mustBlock(store.pointer("head")!);
   let { epoch: finalEpoch, hash: finalHash } = must(store.final(), "a final checkpoint");
   const known = must(finality.get(openState(db, head.header.stateRoot), ONLY), "finality");
-  const forkChoice = createForkChoice(genesis, store, head, {
+  const forkChoice = await openForkChoice(genesis, store, head, {
     epoch: known.justifiedEpoch,
     // Block 0's own state cannot name it.
     hash: known.justifiedEpoch === 0 ? first.block.hash : known.justifiedHash,
@@ -181,6 +182,8 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   const verifier = createVoteVerifier(chain.genesisHash, () =>
     activeSets(stateOf(head)).members.length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
   );
+  /** What finality may still need: a checkpoint that only votes justify is to be shown to others. */
+  const keptVotes: Attestation[] = [];
   const desk = await openEvidenceDesk({
     db,
     chain,
@@ -189,6 +192,9 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     final: () => mustHead(finalHash),
     stateOf,
     onEvidence: (evidence) => emit("evidence", evidence),
+    onKept: (attestation) => {
+      if (attestation.indices.length === 1 && attestation.link.targetEpoch >= finalEpoch) keptVotes.push(attestation);
+    },
     log,
   });
   const presentEpoch = (): number => epochOf(genesis, Math.max(0, Math.floor(slotOf(genesis, now() / 1000))));
@@ -310,7 +316,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   const write = async (ops: readonly Op[], sync: boolean): Promise<void> => {
     const best = forkChoice.choose(head);
     const moved = best.hash === head.hash ? undefined : moveHead(best);
-    const written = db.batch([...ops, ...(moved?.ops ?? [])], sync);
+    const written = db.batch([...ops, ...forkChoice.takeOps(), ...(moved?.ops ?? [])], sync);
     if (moved) {
       head = best;
       movePool(best, moved.left);
@@ -337,6 +343,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     }
     forkChoice.add(block, now());
     forkChoice.justify({ epoch: final.justifiedEpoch, hash: final.justifiedHash });
+    const excluded = newlyFinal ? forkChoice.prune(mustBlock(finalHash)) : [];
     // A finalization is told to others once the disk has it.
     await write(ops, newlyFinal);
     emit("block", block);
@@ -347,7 +354,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     // What has just become excluded may hold the proof that it was final too.
-    for (const leaf of forkChoice.prune(mustBlock(finalHash))) for (const block of branchOf(leaf)) rivals.add(block);
+    for (const leaf of excluded) for (const block of branchOf(leaf)) rivals.add(block);
     // What is final is still to be rewarded until its epoch is closed.
     votes.prune(
       Math.min(finalEpoch, firstOpenEpoch(genesis, epochOf(genesis, slotOf(genesis, head.header.timestamp)))),
@@ -421,6 +428,16 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
         log.error({ error: error.stack }, "the head did not move"),
       );
   };
+
+  for (const { indices, link, signature } of keptVotes)
+    try {
+      const vote: Vote = { index: indices[0]!, link, signature };
+      if (voteIntake.restore(vote)) takeVote(vote);
+    } catch (error) {
+      // Time has passed it.
+      if (!(error instanceof RuleError)) throw error;
+    }
+  await queue;
 
   return {
     chain,
