@@ -3,6 +3,7 @@ import type { Op } from "../chain/db.ts";
 import { firstSlot, type Genesis, slotOf, timestampOf } from "../chain/params.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { mustBlock, mustHead } from "./tree.ts";
 
 /** The checkpoint of an epoch that a quorum stands behind. */
 export interface Checkpointed {
@@ -44,23 +45,13 @@ export const openForkChoice = async (
   const leaves = new Map<Hash, { readonly block: Block; readonly seenMs: number }>();
   let ops: Op[] = [];
 
-  const mustBlock = (hash: Hash): Block => {
-    const block = store.block(hash);
-    if (!block) throw new Error(`block ${hash} is not in the database`);
-    return block;
-  };
-  const mustHead = (hash: Hash): BlockHead => {
-    const block = store.head(hash);
-    if (!block) throw new Error(`block ${hash} is not in the database`);
-    return block;
-  };
   const isCanonical = (block: BlockHead): boolean => store.canonical(block.header.number) === block.hash;
   /** Gives the block of a height on the chain of a block. */
   const ancestorAt = (block: BlockHead, number: number): BlockHead => {
     let at = block;
     while (at.header.number > number) {
-      if (isCanonical(at)) return mustHead(store.canonical(number)!);
-      at = mustHead(at.header.parentHash);
+      if (isCanonical(at)) return mustHead(store, store.canonical(number)!);
+      at = mustHead(store, at.header.parentHash);
     }
     return at;
   };
@@ -69,7 +60,7 @@ export const openForkChoice = async (
 
   /** Tells whether the checkpoint of J's epoch on a leaf's chain is J: the leaf builds on it, and past its epoch's first slot. */
   const isCandidate = (leaf: Block): boolean => {
-    const block = mustHead(justified.hash);
+    const block = mustHead(store, justified.hash);
     if (!descends(leaf, block)) return false;
     if (leaf.hash === block.hash) return true;
     const child = ancestorAt(leaf, block.header.number + 1);
@@ -86,7 +77,7 @@ export const openForkChoice = async (
   const drop = (hash: Hash): void => {
     if (leaves.delete(hash)) ops.push(store.dropLeaf(hash));
   };
-  for await (const { hash, seenMs } of store.leaves()) leaves.set(hash, { block: mustBlock(hash), seenMs });
+  for await (const { hash, seenMs } of store.leaves()) leaves.set(hash, { block: mustBlock(store, hash), seenMs });
   if (leaves.size === 0) put(head, 0);
 
   return {
@@ -121,7 +112,7 @@ export const openForkChoice = async (
           best = leaf;
       }
       // Where every leaf builds on a first slot that the voters have not seen, the chain goes on from J itself.
-      return best?.block ?? mustBlock(justified.hash);
+      return best?.block ?? mustBlock(store, justified.hash);
     },
     takeOps: () => {
       const taken = ops;
