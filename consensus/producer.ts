@@ -14,6 +14,7 @@ import { randaoMessage } from "./proposer.ts";
 import { finality, must, ONLY } from "./records.ts";
 import { workWindow } from "./resources/work.ts";
 import { buildBlock, prepare } from "./transition.ts";
+import { mustBlock } from "./tree.ts";
 import type { Vote } from "./votes.ts";
 
 /** What was signed before, kept so that nothing slashable is signed again. Both reject where signing is forbidden. */
@@ -158,8 +159,7 @@ export const createProducer = ({
 
   const ancestorBy = (block: Block, slot: number): Block => {
     let at = block;
-    while (slotOf(genesis, at.header.timestamp) > slot)
-      at = store.block(at.header.parentHash) ?? failMissing(at.header.parentHash);
+    while (slotOf(genesis, at.header.timestamp) > slot) at = mustBlock(store, at.header.parentHash);
     return at;
   };
 
@@ -269,8 +269,4 @@ export const createProducer = ({
       await running;
     },
   };
-};
-
-const failMissing = (hash: Hash): never => {
-  throw new Error(`block ${hash} is not in the database`);
 };
