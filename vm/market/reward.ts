@@ -7,6 +7,7 @@ import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";
 import { type Deal, dealOf } from "./deal.ts";
+import { duePrice, type Pricing } from "./due.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
@@ -26,11 +27,11 @@ import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
 import { countEnd } from "./round.ts";
 import { scoreDown, scoreUp } from "./score.ts";
-import { burnStake, releaseSlot, removeSlot, type Slot, slotOf } from "./slot.ts";
+import { burnStake, releaseSlot, removeSlot, type Slot, saveSlot, slotOf } from "./slot.ts";
 
 /** How a lot's price divides, in nRLC (spec section 8). */
 export interface Metered {
-  /** Price of the gas that was used. */
+  /** What the lot pays. */
   readonly metered: bigint;
   readonly burned: bigint;
   /** What is shared by PoCo's formula as the workerpool price. */
@@ -39,16 +40,16 @@ export interface Metered {
   readonly creditWei: bigint;
 }
 
-/** Computes how a lot's price divides: `price` and `gasLimit` are for each task, `gasUsed` for the lot. */
+/** Computes how a lot's price divides. */
 export const meter = (
-  { price, gasLimit }: Pick<Deal, "price" | "gasLimit">,
-  gasUsed: number,
+  deal: Pricing,
+  lot: Pick<Lot, "count" | "gasUsed" | "seats">,
   provedSeats: number,
   { burnQ16, weiPerGas }: { burnQ16: bigint; weiPerGas: bigint },
 ): Metered => {
-  const gas = BigInt(gasUsed);
+  const gas = BigInt(lot.gasUsed);
   const seats = BigInt(provedSeats);
-  const metered = (price * gas) / BigInt(gasLimit);
+  const metered = duePrice(deal, lot);
   const burned = (metered * burnQ16) >> 16n;
   const paidFor = burned * NRLC;
   const computed = gas * seats * weiPerGas;
@@ -99,7 +100,7 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
     const missing = env.block.params.slotStakeNrlc - (slot.stake + NRLC - 1n) / NRLC;
     refill = missing <= 0n ? 0n : missing < share ? missing : share;
     if (refill > 0n) takeOut(env, MARKET, refill);
-    releaseSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
+    saveSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
   }
   reward(env, seat.worker, share - refill, id);
   scoreUp(env.state, seat.worker);
@@ -132,7 +133,7 @@ export const finalize = (env: Env, id: Hash): void => {
   const receipt = receiptOf(state, id)!;
   const tasks = BigInt(lot.count);
   const proved = lot.seats.filter(({ status }) => status === SEAT.proved);
-  const { metered, burned, pay, creditWei } = meter(deal, lot.gasUsed, proved.length, block.params);
+  const { metered, burned, pay, creditWei } = meter(deal, lot, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
   const isOpen = declinesOf(lot) <= creditedDeclines(lot.trust);

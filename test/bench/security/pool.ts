@@ -3,17 +3,19 @@ import { readFileSync } from "node:fs";
 import { readGenesis } from "../../../chain/genesis.ts";
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { roundSeconds } from "../../../vm/market/clock.ts";
 import { resultHashOf } from "../../../vm/market/contribution.ts";
 import { dealOf } from "../../../vm/market/deal.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { hubAccount } from "../../../vm/market/escrow.ts";
-import { declinesOf, LOT_STATUS, type Lot, lotOf, ROUND_RATIO, SEAT, type Seat } from "../../../vm/market/lot.ts";
+import { declinesOf, LOT_STATUS, type Lot, lotOf, SEAT, type Seat } from "../../../vm/market/lot.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
 import { addressBy, createWorld, market, receiptFor } from "../../vm/market/world.ts";
 
 const GENESIS = JSON.parse(readFileSync(new URL("../../../genesis.json", import.meta.url), "utf8"));
+export const GENESIS_PARAMS = GENESIS.params;
 /** What genesis.json says. */
 export const genesis = readGenesis(GENESIS);
 /** Slots of the pool: a committee of 64 is a small part of them. */
@@ -80,7 +82,7 @@ const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
     const drawn = { colluders: countOf(lot, "colluders", SEAT.drawn), others: countOf(lot, "others", SEAT.drawn) };
     round = lot.round;
     drawnAt = pool.block().slot;
-    const planned = play({ lot, drawn, slots: (ROUND_RATIO * lot.timeref) / slotSeconds });
+    const planned = play({ lot, drawn, slots: roundSeconds(lot.timeref) / slotSeconds });
     moves = planned.filter(({ side }) => drawn[side] > 0);
   };
   const end = ({ status, consensus, seats }: Lot): void => {
