@@ -20,8 +20,8 @@ export const GENESIS_PARAMS = GENESIS.params;
 export const genesis = readGenesis(GENESIS);
 /** Slots of the pool: a committee of 64 is a small part of them. */
 export const SLOTS = 300;
-/** Gas of each task, all of it used: a second of the shortest category. */
-const GAS = 200_000_000;
+/** Gas of each task, all of it used: that of the shortest category. */
+const GAS = 2_000_000_000;
 
 export const TRUTH = receiptFor(GAS);
 export const LIE = receiptFor(GAS, { code: 1 });
@@ -128,7 +128,7 @@ const slotLoss = ({ state, genesis: { params } }: Pool, lots: readonly Lot[], si
   return stakes.reduce((sum, stake) => sum + params.slotStakeNrlc * NRLC - stake, 0n);
 };
 
-/** What lots did, summed; money and credit in units of a lot's price. */
+/** What lots did, summed; money and credit in units of what a lot pays where all agree, half of what it locks. */
 export type Sums = ReturnType<typeof noSums>;
 const noSums = () => ({
   ...{ lots: 0, seats: 0, firstSeats: 0, ownFirstSeats: 0, wrong: 0, failed: 0, declines: 0, lostSlots: 0 },
@@ -157,7 +157,7 @@ const meter = (pool: Pool): ((sums: Sums, lots: readonly Lot[]) => void) => {
   const had = moneyOf(pool);
   const credited = credits();
   return (sums, lots) => {
-    const price = Number(dealOf(pool.state, lots[0]!.dealid)!.price * NRLC);
+    const price = Number(dealOf(pool.state, lots[0]!.dealid)!.price * NRLC) / 2;
     const has = moneyOf(pool);
     const gained = (side: Side): bigint => has[side] - had[side] - slotLoss(pool, lots, side);
     sums.requester += Number(has.requester - had.requester) / price;

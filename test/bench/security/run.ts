@@ -156,7 +156,7 @@ const issuance = (): void => {
     }
 };
 
-const WAIT_SECONDS = 600;
+const WAIT_SECONDS = 300;
 const WAIT_SEEDS = 20;
 const waiting = ({ seed }: Options): void => {
   head(

@@ -31,15 +31,10 @@ const join = (world: World, pool: Address, name: string, slots: number): void =>
 const isDrawn = (world: World, deal: Hash): boolean => jobOf(world.state, deal)!.next > 0;
 
 t.test("a twentieth of the slots and 1 RLC keep no lot of the shortest category waiting for two minutes", (t) => {
-  for (const [name, least] of [
-    ["slow programs", 2],
-    ["inputs that half get, small", 20],
-  ] as const) {
-    const { waits, spent } = measureWaits(ATTACKS[name]!, "short", RLC, 100);
-    t.ok(Math.max(...waits) <= 60, `${name}: ${Math.max(...waits)} s`);
-    t.ok(Math.max(...waits) >= least, "it is an attack");
-    t.ok(spent > RLC / 2n, "and is paid for");
-  }
+  const { waits, spent } = measureWaits(ATTACKS["inputs that half get, small"]!, "short", RLC, 40);
+  t.ok(Math.max(...waits) <= 60, `${Math.max(...waits)} s`);
+  t.ok(Math.max(...waits) >= 20, "it is an attack");
+  t.ok(spent > RLC / 2n, "and is paid for");
   t.end();
 });
 
@@ -51,10 +46,10 @@ t.test("the cheapest wide lots of the longest category bind half of a pool for s
   world.advance(3);
   t.ok(2 * poolOf(state, pool)!.drawable < poolOf(state, pool)!.length, "half is bound");
   const honest = world.submit();
-  world.advance(19);
+  world.advance(16);
   t.notOk(isDrawn(world, honest));
   // nobody answers: rounds of 20 s end
-  world.advance(3);
+  world.advance(5);
   t.ok(isDrawn(world, honest));
   t.end();
 });
@@ -75,30 +70,31 @@ t.test("pools that can draw nothing have no turns, and get them once they can", 
 });
 
 t.test("deals whose committees are larger than what a pool has cost its other deals nothing", (t) => {
-  const world = createWorld({ workers: [["w0", 6]], params: { drawsPerBlock: 1 } });
-  for (let i = 0; i < 20; i++) world.submit({ trust: 100n });
+  const world = createWorld({ workers: [["w0", 6]], params: { drawsPerBlock: 2 } });
+  for (let i = 0; i < 39; i++) world.submit({ trust: 100n });
   const honest = world.submit();
-  t.ok(budgetOf({ state: world.state, block: world.block(), log: () => {} }).candidates < 20, "fewer than the deals");
-  world.advance(7);
-  t.ok(isDrawn(world, honest), "admitted four a block, and drawn at once");
+  t.ok(budgetOf({ state: world.state, block: world.block(), log: () => {} }).candidates < 39, "fewer than the deals");
+  world.advance(6);
+  t.ok(isDrawn(world, honest), "eight begin to wait in a block, and it is drawn at once");
   t.end();
 });
 
 t.test("who came first is first, however many come after", (t) => {
   const world = createWorld({ workers: [["w0", 4]] });
   const deals = [0, 1, 2].map(() => world.submit());
+  const drawnNow = () => deals.map((deal) => isDrawn(world, deal));
+  world.advance(2);
+  t.strictSame(drawnNow(), [true, true, false], "two lots fill the pool");
+  for (let i = 0; i < 4; i++) deals.push(world.submit());
+  world.advance(2);
   for (let i = 0; i < 3; i++) {
-    world.advance(2);
-    t.strictSame(
-      deals.map((deal) => isDrawn(world, deal)),
-      deals.map((_, at) => at <= Math.max(i, 1)),
-      "two lots fill the pool",
-    );
-    world.submit();
     const id = world.lotIdOf(deals[i]!);
     world.contribute(addressBy("w0"), id, receiptFor(5));
     world.reveal(addressBy("w0"), id, receiptFor(5));
     world.finalize(id);
+    world.advance(1);
+    t.equal(drawnNow().lastIndexOf(true), i + 2);
+    t.equal(drawnNow().indexOf(false), i + 3);
   }
   t.end();
 });
@@ -116,12 +112,12 @@ t.test("deals of a pool have as many seats in turn, whatever the size of their c
 
 t.test("a waiting lot is given up by its sponsor, and by others only where its pool has no slots", (t) => {
   const world = createWorld({ workers: [["w0", 4]] });
-  const empty = openPool(world, "empty");
-  const bag = world.submit({ volume: 8, gasLimit: 2_000_000_000n });
+  const [empty, small] = ["empty", "small"].map((name) => openPool(world, name)) as [Address, Address];
+  join(world, small, "w1", 2);
   const stuck = world.submit({ pool: empty });
+  const bag = world.submit({ pool: small, trust: 100n, volume: 8, gasLimit: 2_000_000_000n });
   const giveUp = (from: Address, deal: Hash, index: bigint) =>
     world.call(from, HUB, hub("initializeAndClaimArray"), [[deal], [index]]);
-  world.advance(3);
   t.throws(() => giveUp(world.requester, bag, 7n), /cannot be claimed now/);
   world.advance(100);
   t.throws(() => giveUp(world.staker, bag, 7n), /only its sponsor/);
