@@ -32,6 +32,10 @@ const TYPE_DATA = 0;
 const FLAG_SYN = 1;
 const FLAGS_END = 4 | 8;
 
+/** A part of what has come, without a copy of it. */
+const part = (data: StreamMessageEvent["data"], from: number, to?: number): StreamMessageEvent["data"] =>
+  data instanceof Uint8Array ? data.subarray(from, to) : data.sublist(from, to);
+
 /** Holds one connection to account: gives the listener for what comes, to be added before its muxer's. */
 const guardOf = (
   connection: MessageStream,
@@ -97,13 +101,13 @@ const guardOf = (
     }
     if (connection.status !== "open") return release();
     isPart = true;
-    connection.dispatchEvent(new StreamMessageEvent(end < data.byteLength ? data.subarray(0, end) : data));
+    connection.dispatchEvent(new StreamMessageEvent(end < data.byteLength ? part(data, 0, end) : data));
     isPart = false;
     pace.spend(end * MS_PER_BYTE + processorMs() - began);
     if (connection.status !== "open" || (end === data.byteLength && pace.level > 0)) return;
     // What is left, and what comes meanwhile, waits.
     connection.pause();
-    if (end < data.byteLength) connection.unshift(data.subarray(end));
+    if (end < data.byteLength) connection.unshift(part(data, end));
     void readOn();
   };
 };

@@ -134,10 +134,10 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
       if (filter.logs) return logsOf(filter.logs.matcher, blocks, turn);
       return blocks.filter(({ removed }) => !removed).map(({ hash }) => hash);
     }),
-    eth_getFilterLogs: method([text], ([id], { turn }) => {
+    eth_getFilterLogs: method([text], ([id], call) => {
       const { logs } = use(id);
       if (!logs) throw new RpcError(REFUSED, "filter not found");
-      return findLogs(view, logs.filter, turn);
+      return findLogs(view, logs.filter, call);
     }),
     eth_uninstallFilter: method([text], ([id]) => remove(id)),
   };
