@@ -157,7 +157,7 @@ export interface JobView {
   readonly lots: number;
   readonly completed: number;
   readonly failed: number;
-  /** Seconds of the category: a round is twice that. */
+  /** The clock of its lots, in seconds. */
   readonly timeref: number;
   /** Seats of a first round. */
   readonly committee: number;

@@ -9,6 +9,7 @@ import { type Env, emitAt } from "./env.ts";
 import { LOT_STATUS, type Lot, logPending, lotOf, receiptOf, SEAT, type Seat, setLot, setReceipt } from "./lot.ts";
 import { claimsOf } from "./result.ts";
 import { endRoundIfAnswered } from "./round.ts";
+import { releaseSlot, slotOf } from "./slot.ts";
 
 /** Bytes that a callback gets at most. */
 const MAX_CALLBACK_BYTES = 1_024;
@@ -87,6 +88,11 @@ const proves = (env: Env, worker: Address, id: Hash, digest: Hash): Lot => {
   if (mine.length === 0) revert("no seat of yours asks for this");
   if (mine.some(({ resultSeal }) => resultSeal !== seal)) revert("not your seal");
   const seats = before.seats.map((seat) => (isMine(seat) ? { ...seat, status: SEAT.proved } : seat));
+  // Who has proved its result has nothing left to answer for: others that do not reveal bind only themselves.
+  for (const { slot: number } of mine) {
+    const slot = slotOf(env.state, number);
+    if (slot?.lot === id) releaseSlot(env, slot);
+  }
   const lot = logPending(env, id, { ...before, seats, digest });
   if (lot.count === 1) emitAt(env, HUB, HUB_EVENTS.TaskReveal!, id, worker, digest);
   emitAt(env, MARKET, MARKET_EVENTS.LotRevealed!, id, worker, digest);

@@ -26,11 +26,10 @@ export const LOT_STATUS = {
   claimed: 6,
 } as const;
 
-/** PoCo's deadlines, in units of the category's time, from the first draw. */
+/** PoCo's deadlines, in units of a lot's own clock (its category's time, in an owner-scheduled pool), from the first draw. */
 export const CONTRIBUTION_RATIO = 7;
 export const FINAL_RATIO = 10;
-/** Time for a round's answers, and time to reveal. */
-export const ROUND_RATIO = 2;
+/** Time to reveal. */
 export const REVEAL_RATIO = 2;
 /** No round begins later than this after the first draw. */
 export const LAST_ROUND_RATIO = 5;
@@ -60,6 +59,7 @@ export interface Lot {
   /** Where it is computed. */
   readonly pool: Address;
   readonly trust: bigint;
+  /** Its own clock. */
   readonly timeref: number;
   readonly status: number;
   readonly round: number;
@@ -75,7 +75,7 @@ export interface Lot {
   readonly gasUsed: number;
   /** When it failed; 0 else. */
   readonly failTime: number;
-  /** It failed, and no result had more seats than declined: the burned share of the price is due. */
+  /** It failed, and seats of it had declined: the time that it bound is due. */
   readonly isUnserved: boolean;
   /** Rounds whose draw was logged. */
   readonly loggedRounds: number;
@@ -138,7 +138,8 @@ export const finalDeadline = (lot: Lot): number =>
   lot.status === LOT_STATUS.failed ? lot.failTime : lot.drawTime + FINAL_RATIO * lot.timeref;
 
 /** Counts the seats that declined. */
-export const declinesOf = ({ seats }: Lot): number => seats.filter(({ status }) => status === SEAT.declined).length;
+export const declinesOf = ({ seats }: Pick<Lot, "seats">): number =>
+  seats.filter(({ status }) => status === SEAT.declined).length;
 
 /** Tells whether a seat has shown the result agreed on: the lot is to be paid for, whatever comes then. */
 export const isShown = ({ seats }: Lot): boolean => seats.some(({ status }) => status === SEAT.proved);

@@ -62,7 +62,12 @@ export const slotPayer = (
   const id = toHex(tx.data.subarray(4, 36));
   const lot = lotOf(state, id);
   if (!lot) return undefined;
-  const lowest = lot.seats.findIndex((seat) => seat.worker === sender && slotOf(state, seat.slot)?.lot === id);
+  // A seat that has proved its result has still the finalization to say, though its slot is free for others.
+  const isPayer = ({ worker, slot, status }: Seat): boolean => {
+    const found = worker === sender && slotOf(state, slot);
+    return found !== undefined && found !== false && (found.lot === id || status === SEAT.proved);
+  };
+  const lowest = lot.seats.findIndex(isPayer);
   const seat = lot.seats[lowest];
   const slot = seat && slotOf(state, seat.slot);
   if (!slot) return undefined;

@@ -5,6 +5,7 @@ import { isJailed, validators } from "../validator-store.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";
 import { type Deal, dealOf, taskPrice } from "./deal.ts";
+import { duePrice, gasPrice, type Pricing } from "./due.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
@@ -24,11 +25,11 @@ import { poolOf } from "./pool.ts";
 import { type Claims, claimsOf, resultsOf } from "./result.ts";
 import { countEnd } from "./round.ts";
 import { scoreDown, scoreUp } from "./score.ts";
-import { burnStake, releaseSlot, removeSlot, type Slot, slotOf } from "./slot.ts";
+import { burnStake, releaseSlot, removeSlot, type Slot, saveSlot, slotOf } from "./slot.ts";
 
 /** How a lot's price divides, in nRLC (spec section 8). */
 export interface Metered {
-  /** Price of the gas that was used. */
+  /** What the lot pays. */
   readonly metered: bigint;
   readonly burned: bigint;
   /** What is shared by PoCo's formula as the workerpool price. */
@@ -37,19 +38,20 @@ export interface Metered {
   readonly creditWei: bigint;
 }
 
-/** Computes how a lot's price divides: `price` and `gasLimit` are for each task, gas for the lot. Only what was executed earns credit. */
+/** Computes how a lot's price divides. Only what was executed earns credit. */
 export const meter = (
-  { price, gasLimit }: Pick<Deal, "price" | "gasLimit">,
+  deal: Pricing,
+  lot: Pick<Lot, "count" | "seats">,
   { gasUsed, gasExecuted }: Pick<Claims, "gasUsed" | "gasExecuted">,
   provedSeats: number,
   { burnQ16, weiPerGas }: { burnQ16: bigint; weiPerGas: bigint },
 ): Metered => {
   const seats = BigInt(provedSeats);
-  const priceOf = (gas: number): bigint => (price * BigInt(gas)) / BigInt(gasLimit);
   const burnedOf = (amount: bigint): bigint => (amount * burnQ16) >> 16n;
-  const metered = priceOf(gasUsed);
+  const metered = duePrice(deal, { ...lot, gasUsed });
   const burned = burnedOf(metered);
-  const paidFor = burnedOf(priceOf(gasExecuted)) * NRLC;
+  const covered = burnedOf(gasPrice(deal, gasExecuted));
+  const paidFor = (covered < burned ? covered : burned) * NRLC;
   const computed = BigInt(gasExecuted) * seats * weiPerGas;
   return { metered, burned, pay: metered - burned, creditWei: (paidFor < computed ? paidFor : computed) / seats };
 };
@@ -92,7 +94,7 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
     const missing = env.block.params.slotStakeNrlc - (slot.stake + NRLC - 1n) / NRLC;
     refill = missing <= 0n ? 0n : missing < share ? missing : share;
     if (refill > 0n) takeOut(env, MARKET, refill);
-    releaseSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
+    saveSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
   }
   reward(env, seat.worker, share - refill, id);
   scoreUp(env.state, seat.worker);
@@ -126,7 +128,7 @@ export const finalize = (env: Env, id: Hash): void => {
   const tasks = BigInt(lot.count);
   const proved = lot.seats.filter(({ status }) => status === SEAT.proved);
   const claims = claimsOf(receipt, lot.count)!;
-  const { metered, burned, pay, creditWei } = meter(deal, claims, proved.length, block.params);
+  const { metered, burned, pay, creditWei } = meter(deal, lot, claims, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
   const isOpen = declinesOf(lot) <= creditedDeclines(lot.trust);

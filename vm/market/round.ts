@@ -3,7 +3,8 @@ import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
 import { MARKET, numberId } from "../tables.ts";
 import { schedule } from "./agenda.ts";
-import { isAgreed, seatsToSettle } from "./committee.ts";
+import { roundSeconds } from "./clock.ts";
+import { declinedCommittee, isAgreed, seatsToSettle } from "./committee.ts";
 import { jobOf, setJob } from "./deal.ts";
 import { type Env, NRLC } from "./env.ts";
 import { logFault } from "./fault.ts";
@@ -38,9 +39,18 @@ export const shiftEscalation = (state: State): Hash => {
   return lot;
 };
 
-/** Tells whether a lot's time for another round is over. */
-export const isTooLate = (env: Env, lot: Lot): boolean =>
-  env.block.timestamp > lot.drawTime + LAST_ROUND_RATIO * lot.timeref;
+/** Tells whether a lot's time for another round is over; where seats declined, at most one takes its whole time after a whole one. */
+export const isTooLate = (env: Env, lot: Lot): boolean => {
+  const seconds =
+    declinesOf(lot) > 0 ? Math.floor((3 * roundSeconds(lot.timeref)) / 2) : LAST_ROUND_RATIO * lot.timeref;
+  return env.block.timestamp > lot.drawTime + seconds;
+};
+
+/** Computes how many seats a lot may have: who keeps inputs from some binds no more of others than its price buys. */
+const mostSeats = (env: Env, lot: Lot): number => {
+  const { maxCommittee } = env.block.params;
+  return declinesOf(lot) > 0 ? Math.min(maxCommittee, declinedCommittee(lot.trust)) : maxCommittee;
+};
 
 /** Counts a lot as ended in its deal's job. */
 export const countEnd = (state: State, lot: Lot, how: "completed" | "failed"): void => {
@@ -66,10 +76,7 @@ export const failLot = (env: Env, id: Hash, lot: Lot): Lot => {
     } else releaseSlot(env, slot);
   }
   countEnd(env.state, lot, "failed");
-  const declines = declinesOf(lot);
-  const most = Math.max(0, ...groupsOf(lot).map(([, size]) => size));
-  const isUnserved = declines > 0 && declines >= most;
-  return { ...lot, status: LOT_STATUS.failed, failTime: env.block.timestamp, isUnserved };
+  return { ...lot, status: LOT_STATUS.failed, failTime: env.block.timestamp, isUnserved: declinesOf(lot) > 0 };
 };
 
 /** Lists result hashes with how many open commitments each has, in the order of their first. */
@@ -95,7 +102,7 @@ const judge = (env: Env, id: Hash, lot: Lot): Lot => {
     schedule(env, revealDeadline, { lot: id, round: lot.round });
     return { ...lot, status: LOT_STATUS.revealing, consensus: winner, revealDeadline, consensusLogged: false };
   }
-  const room = env.block.params.maxCommittee - lot.seats.length;
+  const room = mostSeats(env, lot) - lot.seats.length;
   if (room <= 0 || isTooLate(env, lot)) return failLot(env, id, lot);
   pushEscalation(env.state, id);
   return {

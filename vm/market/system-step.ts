@@ -3,7 +3,7 @@ import type { State } from "../../chain/state.ts";
 import type { Hash } from "../../lib/bytes.ts";
 import type { BlockContext } from "../natives.ts";
 import { runAgenda } from "./agenda.ts";
-import { budgetOf, drawEscalations, drawLots } from "./draw.ts";
+import { admitDeals, budgetOf, drawEscalations, drawLots } from "./draw.ts";
 import type { Env } from "./env.ts";
 import { isShown, LOT_STATUS, lotOf, setLot } from "./lot.ts";
 import { applyMembership } from "./membership.ts";
@@ -44,6 +44,7 @@ export const marketSystemStep = (state: State, block: BlockContext): readonly Er
   part(() => runAgenda(env, block.params.closesPerBlock, ({ lot, round }) => part(() => endDue(env, lot, round))));
   const budget = budgetOf(env);
   part(() => drawEscalations(env, budget));
+  part(() => admitDeals(env));
   part(() => drawLots(env, budget));
   part(() => applyMembership(env));
   return bugs;

@@ -3,23 +3,25 @@ import { readFileSync } from "node:fs";
 import { readGenesis } from "../../../chain/genesis.ts";
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { roundSeconds } from "../../../vm/market/clock.ts";
 import { resultHashOf } from "../../../vm/market/contribution.ts";
 import { dealOf } from "../../../vm/market/deal.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { hubAccount } from "../../../vm/market/escrow.ts";
-import { declinesOf, LOT_STATUS, type Lot, lotOf, ROUND_RATIO, SEAT, type Seat } from "../../../vm/market/lot.ts";
+import { declinesOf, LOT_STATUS, type Lot, lotOf, SEAT, type Seat } from "../../../vm/market/lot.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
 import { addressBy, createWorld, market, receiptFor } from "../../vm/market/world.ts";
 
 const GENESIS = JSON.parse(readFileSync(new URL("../../../genesis.json", import.meta.url), "utf8"));
+export const GENESIS_PARAMS = GENESIS.params;
 /** What genesis.json says. */
 export const genesis = readGenesis(GENESIS);
 /** Slots of the pool: a committee of 64 is a small part of them. */
 export const SLOTS = 300;
-/** Gas of each task, all of it used: a second of the shortest category. */
-export const GAS = 200_000_000;
+/** Gas of each task, all of it used: that of the shortest category. */
+export const GAS = 2_000_000_000;
 
 export const TRUTH = receiptFor(GAS);
 export const LIE = receiptFor(GAS, { code: 1 });
@@ -80,7 +82,7 @@ const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
     const drawn = { colluders: countOf(lot, "colluders", SEAT.drawn), others: countOf(lot, "others", SEAT.drawn) };
     round = lot.round;
     drawnAt = pool.block().slot;
-    const planned = play({ lot, drawn, slots: (ROUND_RATIO * lot.timeref) / slotSeconds });
+    const planned = play({ lot, drawn, slots: roundSeconds(lot.timeref) / slotSeconds });
     moves = planned.filter(({ side }) => drawn[side] > 0);
   };
   const end = ({ status, consensus, seats }: Lot): void => {
@@ -128,7 +130,7 @@ const slotLoss = ({ state, genesis: { params } }: Pool, lots: readonly Lot[], si
   return stakes.reduce((sum, stake) => sum + params.slotStakeNrlc * NRLC - stake, 0n);
 };
 
-/** What lots did, summed; money and credit in units of a lot's price. */
+/** What lots did, summed; money and credit in units of what a lot pays where all agree, half of what it locks. */
 export type Sums = ReturnType<typeof noSums>;
 const noSums = () => ({
   ...{ lots: 0, seats: 0, firstSeats: 0, ownFirstSeats: 0, wrong: 0, failed: 0, declines: 0, lostSlots: 0 },
@@ -157,7 +159,7 @@ const meter = (pool: Pool): ((sums: Sums, lots: readonly Lot[]) => void) => {
   const had = moneyOf(pool);
   const credited = credits();
   return (sums, lots) => {
-    const price = Number(dealOf(pool.state, lots[0]!.dealid)!.price * NRLC);
+    const price = Number(dealOf(pool.state, lots[0]!.dealid)!.price * NRLC) / 2;
     const has = moneyOf(pool);
     const gained = (side: Side): bigint => has[side] - had[side] - slotLoss(pool, lots, side);
     sums.requester += Number(has.requester - had.requester) / price;

@@ -1,8 +1,11 @@
 /** The tables of main.ts. */
+
+import { RLC } from "../../vm/market/world.ts";
 import { bestDealer } from "./best-dealer.ts";
 import { BURN, creditPrice, dealing, failureOf, formula, IDLERS, idling, spite } from "./dealing.ts";
 import { returnsOf } from "./issuance.ts";
 import { createPool, genesis, playBusy, playLots, type Sums } from "./pool.ts";
+import { ATTACKS, measureWaits } from "./waiting.ts";
 import { LIARS, wrongChance, wrongResults } from "./wrong-results.ts";
 
 const percent = (value: number, digits = 0): string => `${(100 * value).toFixed(digits)} %`;
@@ -175,7 +178,25 @@ const issuance = (): void => {
     }
 };
 
-const SCENARIOS: Record<string, (options: Options) => void> = { wrong, prices, idle, grief, issuance };
+const WAIT_SECONDS = 300;
+const WAIT_SEEDS = 20;
+const waiting = ({ seed }: Options): void => {
+  head(
+    `Seconds that lots of the 10 s category wait beyond the two slots that all do, beside 5 % of the slots and 1 RLC, ${WAIT_SEEDS} seeds`,
+    ...["attack", "longest", "median while any waits", "attacker spent RLC, mean"],
+  );
+  for (const [name, attack] of Object.entries(ATTACKS)) {
+    const runs = Array.from({ length: WAIT_SEEDS }, (_, i) =>
+      measureWaits(attack, `waiting ${seed} ${i}`, RLC, WAIT_SECONDS),
+    );
+    const waits = runs.flatMap((each) => each.waits).sort((a, b) => a - b);
+    const delayed = waits.filter((each) => each > 0);
+    const spent = runs.reduce((sum, each) => sum + Number(each.spent) / 1e18, 0) / runs.length;
+    row(name, waits.at(-1)!, delayed[delayed.length >> 1] ?? 0, figure(spent));
+  }
+};
+
+const SCENARIOS: Record<string, (options: Options) => void> = { wrong, prices, idle, grief, issuance, waiting };
 
 /** Prints the tables of scenarios, of all without names. */
 export const run = (names: readonly string[], options: Options): void => {
