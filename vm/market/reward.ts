@@ -6,12 +6,13 @@ import { decodeReceipt } from "../wasm/receipt.ts";
 import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";
+import { resultSealOf } from "./contribution.ts";
 import { type Deal, dealOf } from "./deal.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
 import {
-  declinesOf,
+  absencesOf,
   finalDeadline,
   LOT_STATUS,
   type Lot,
@@ -22,11 +23,13 @@ import {
   type Seat,
   setLot,
 } from "./lot.ts";
+import { absenceFactor, noteAbsence, releaseSlot } from "./pause.ts";
 import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
-import { countEnd } from "./round.ts";
+import { countEnd, isHidden } from "./round.ts";
 import { scoreDown, scoreUp } from "./score.ts";
-import { burnStake, releaseSlot, removeSlot, type Slot, slotOf } from "./slot.ts";
+import { burnStake, removeSlot, type Slot, slotOf } from "./slot.ts";
+import { isRevealOver } from "./window.ts";
 
 /** How a lot's price divides, in nRLC (spec section 8). */
 export interface Metered {
@@ -59,9 +62,9 @@ export const meter = (
 export const isFinalizable = (env: Env, lot: Lot): boolean => {
   const { timestamp } = env.block;
   if (lot.status !== LOT_STATUS.revealing || timestamp >= finalDeadline(lot)) return false;
-  const awaited = lot.seats.some(({ status, resultHash }) => status === SEAT.committed && resultHash === lot.consensus);
+  const awaited = lot.seats.some((seat) => isHidden(lot, seat));
   const proved = lot.seats.some(({ status }) => status === SEAT.proved);
-  return proved && (!awaited || timestamp >= lot.revealDeadline);
+  return proved && (!awaited || isRevealOver(env, lot));
 };
 
 /** Pays app and dataset for tasks, out of what is locked; for INVALID ones the sponsor gets it back. */
@@ -107,13 +110,15 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
 };
 
 /**
- * Computes the wei that a seat pays for declining what was agreed after all: at most silence's penalty, and so little that all
- * who declined lose no more than the lot burned. Whoever withholds inputs cannot cost the others more than itself.
+ * Computes the wei that a seat pays for declining what was agreed after all, or for being silent: at most `silencePenalty`, and so
+ * little that all such seats lose no more than the lot burned, but for those that were absent often of late. So an absence costs
+ * in proportion to what the lot was worth, and whoever withholds inputs cannot cost the others more than itself.
  */
-const declinePenalty = (env: Env, lot: Lot, burned: bigint): bigint => {
-  const share = burned / BigInt(Math.max(firstCommittee(lot.trust), declinesOf(lot)));
+const absencePenalty = (env: Env, lot: Lot, burned: bigint, { status }: Seat, slot: Slot): bigint => {
+  const share = burned / BigInt(Math.max(firstCommittee(lot.trust), absencesOf(lot)));
+  const due = status === SEAT.silent ? share * absenceFactor(slot) : share;
   const { silencePenaltyNrlc } = env.block.params;
-  return (share < silencePenaltyNrlc ? share : silencePenaltyNrlc) * NRLC;
+  return (due < silencePenaltyNrlc ? due : silencePenaltyNrlc) * NRLC;
 };
 
 const credit = (env: Env, { validator: address }: Seat, wei: bigint): void => {
@@ -135,22 +140,27 @@ export const finalize = (env: Env, id: Hash): void => {
   const { metered, burned, pay, creditWei } = meter(deal, lot.gasUsed, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
-  const isOpen = declinesOf(lot) <= creditedDeclines(lot.trust);
+  const isOpen = absencesOf(lot) <= creditedDeclines(lot.trust);
   if (burned > 0n) (isOpen ? burnSeizedFee : burnSeized)(env, burned);
   // A lot of one shows its task's status; of several, each task's comes with `settle`, and what it owes with it.
   if (lot.count === 1) payOwners(env, deal, 1, decodeReceipt(receipt)!.status === STATUS.invalid, id);
 
   let seized = 0n;
   const seats = lot.seats.map((seat) => {
-    const isFaulty = seat.status === SEAT.committed || seat.status === SEAT.rejected;
     const slot = slotOf(state, seat.slot);
-    if (isFaulty && slot) {
+    if (isHidden(lot, seat) && seat.resultSeal === resultSealOf(seat.worker, id, lot.digest)) {
+      // It knew the result, as its seal shows, and is away: it goes without pay, and keeps its stake.
+      noteAbsence(env, seat.slot);
+      releaseSlot(env, slotOf(state, seat.slot)!);
+      return { ...seat, status: SEAT.silent };
+    }
+    if (seat.status === SEAT.committed && slot) {
       const rejected = { ...seat, status: SEAT.rejected };
       seized += seizeSeat(env, id, rejected, slot, deal.workerStake * tasks);
       return rejected;
     }
-    if (seat.status === SEAT.declined && slot) {
-      const after = burnStake(env, slot, declinePenalty(env, lot, burned));
+    if ((seat.status === SEAT.declined || seat.status === SEAT.silent) && slot?.lot === id) {
+      const after = burnStake(env, slot, absencePenalty(env, lot, burned, seat, slot));
       logFault(env, seat, id, after.burned);
       releaseSlot(env, after.slot);
     }

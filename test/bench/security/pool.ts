@@ -7,7 +7,7 @@ import { resultHashOf } from "../../../vm/market/contribution.ts";
 import { dealOf } from "../../../vm/market/deal.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { hubAccount } from "../../../vm/market/escrow.ts";
-import { declinesOf, LOT_STATUS, type Lot, lotOf, ROUND_RATIO, SEAT, type Seat } from "../../../vm/market/lot.ts";
+import { absencesOf, LOT_STATUS, type Lot, lotOf, ROUND_RATIO, SEAT, type Seat } from "../../../vm/market/lot.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
@@ -145,7 +145,7 @@ const countLot = (pool: Pool, sums: Sums, id: Hash): void => {
   sums.ownFirstSeats += first.filter(isOwn).length;
   if (lot.status !== LOT_STATUS.completed) sums.failed += 1;
   else if (lot.consensus === resultHashOf(id, keccak256(LIE))) sums.wrong += 1;
-  sums.declines += declinesOf(lot);
+  sums.declines += absencesOf(lot);
   sums.lostSlots += countOf(lot, "colluders", SEAT.rejected);
 };
 
