@@ -23,10 +23,10 @@ import {
   type Seat,
   setLot,
 } from "./lot.ts";
-import { absenceFactor, noteAbsence, releaseSlot } from "./pause.ts";
+import { absenceFactor, releaseSlot } from "./pause.ts";
 import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
-import { countEnd, isHidden } from "./round.ts";
+import { asSilent, countEnd, isHidden } from "./round.ts";
 import { scoreDown, scoreUp } from "./score.ts";
 import { burnStake, removeSlot, type Slot, slotOf } from "./slot.ts";
 import { isRevealOver } from "./window.ts";
@@ -132,7 +132,14 @@ export const finalize = (env: Env, id: Hash): void => {
   const { state, block } = env;
   const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
   if (!isFinalizable(env, found)) revert("the lot cannot be finalized now");
-  const lot = logPending(env, id, found);
+  const answered = logPending(env, id, found);
+  const isOpen = absencesOf(answered) <= creditedDeclines(answered.trust);
+  // Who knew the result, as its seal shows, and is away when it is time to show it, is not at fault, but silent.
+  const lot = asSilent(
+    env,
+    answered,
+    (seat) => isHidden(answered, seat) && seat.resultSeal === resultSealOf(seat.worker, id, answered.digest),
+  );
   const deal = dealOf(state, lot.dealid)!;
   const receipt = receiptOf(state, id)!;
   const tasks = BigInt(lot.count);
@@ -140,7 +147,6 @@ export const finalize = (env: Env, id: Hash): void => {
   const { metered, burned, pay, creditWei } = meter(deal, lot.gasUsed, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
-  const isOpen = absencesOf(lot) <= creditedDeclines(lot.trust);
   if (burned > 0n) (isOpen ? burnSeizedFee : burnSeized)(env, burned);
   // A lot of one shows its task's status; of several, each task's comes with `settle`, and what it owes with it.
   if (lot.count === 1) payOwners(env, deal, 1, decodeReceipt(receipt)!.status === STATUS.invalid, id);
@@ -148,12 +154,6 @@ export const finalize = (env: Env, id: Hash): void => {
   let seized = 0n;
   const seats = lot.seats.map((seat) => {
     const slot = slotOf(state, seat.slot);
-    if (isHidden(lot, seat) && seat.resultSeal === resultSealOf(seat.worker, id, lot.digest)) {
-      // It knew the result, as its seal shows, and is away: it goes without pay, and keeps its stake.
-      noteAbsence(env, seat.slot);
-      releaseSlot(env, slotOf(state, seat.slot)!);
-      return { ...seat, status: SEAT.silent };
-    }
     if (seat.status === SEAT.committed && slot) {
       const rejected = { ...seat, status: SEAT.rejected };
       seized += seizeSeat(env, id, rejected, slot, deal.workerStake * tasks);

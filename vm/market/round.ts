@@ -49,7 +49,7 @@ export const countEnd = (state: State, lot: Lot, how: "completed" | "failed"): v
 };
 
 /** Takes the seats of a kind as silent: their slots pause, and what that costs is known when the lot ends. */
-const asSilent = (env: Env, lot: Lot, isAbsent: (seat: Seat) => boolean): Lot => {
+export const asSilent = (env: Env, lot: Lot, isAbsent: (seat: Seat) => boolean): Lot => {
   const seats = lot.seats.map((seat) => {
     if (!isAbsent(seat)) return seat;
     noteAbsence(env, seat.slot);

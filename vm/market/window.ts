@@ -7,7 +7,7 @@ import { LOT_STATUS, type Lot } from "./lot.ts";
  * Blocks that the time for answers, and the time to reveal, has at least. Time alone would let the proposers of a short category's
  * few slots keep a worker's message out, and a network that stood still would make all of its workers silent.
  */
-export const WINDOW_BLOCKS = 12;
+export const WINDOW_BLOCKS = 10;
 
 const blocksLeft = ({ block }: Env, { sinceBlock }: Lot): number =>
   Math.max(0, sinceBlock + WINDOW_BLOCKS - block.number);
