@@ -320,15 +320,30 @@ export interface SlotView {
   readonly stakeWei: bigint;
   readonly lot: Hash;
   readonly isLeaving: boolean;
+  /** One of PAUSE (vm/market/slot.ts). */
+  readonly pause: number;
+  /** How often it was absent of late, and until when it rests for that, in seconds. */
+  readonly absences: number;
+  readonly restEnd: number;
 }
+
+const toSlot = (id: bigint, fields: readonly AbiValue[]): SlotView => ({
+  id,
+  stakeWei: fields[6] as bigint,
+  lot: fields[7] as Hash,
+  isLeaving: fields[9] as boolean,
+  pause: Number(fields[10]),
+  absences: Number(fields[11]),
+  restEnd: Number(fields[12]),
+});
 
 /** Reads the slots of a worker. */
 export const slotsOfWorker = async (client: RpcClient, worker: Address): Promise<SlotView[]> => {
   const [ids] = await view(client, MARKET, marketFunction("slotsOf"), worker);
   return Promise.all(
     (ids as readonly bigint[]).map(async (id) => {
-      const fields = (await view(client, MARKET, marketFunction("viewSlot"), id))[0] as AbiValue[];
-      return { id, stakeWei: fields[6] as bigint, lot: fields[7] as Hash, isLeaving: fields[9] as boolean };
+      const [fields] = await view(client, MARKET, marketFunction("viewSlot"), id);
+      return toSlot(id, fields as AbiValue[]);
     }),
   );
 };

@@ -29,6 +29,7 @@ import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import type { WorkerPolicy } from "./policy.ts";
+import { createPresence } from "./presence.ts";
 import { createScheduled, type PoolAccess } from "./scheduled.ts";
 import { NotAsked } from "./web.ts";
 
@@ -96,6 +97,8 @@ const MAX_LEAVE = 256;
 const LEAVE_AGAIN_MS = 30_000;
 /** The same trouble is spoken of once in so long, and a status that a full disk did not take is tried again. */
 const AGAIN_MS = 60_000;
+/** A stop waits so long at most for what the chain is told. */
+const FAREWELL_MS = 8_000;
 const KEEP_MS = 7 * 24 * 3600 * 1000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
@@ -109,6 +112,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls, disk });
   const machine = options.machine ?? thisMachine();
   const gate = createGate(client, policy, machine, disk);
+  const presence = createPresence(client, privateKey, log);
   let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
   /** Lots that are declined, and why. */
@@ -304,6 +308,16 @@ export const createWorker = (options: WorkerOptions): Worker => {
       end(`nothing to do for ${exitWhenIdleSeconds} s`);
   };
 
+  /** Declines what will not be computed any more, and pauses: who says that it goes is not silent. */
+  const farewell = async (): Promise<void> => {
+    await presence.farewell();
+    const block = Number(await client.call("eth_blockNumber", []));
+    for (const lot of await viewLotsById(client, await lotsOfWorker(client, address)))
+      if (lot.status === LOT_STATUS.computing && !journal.get(lot.id))
+        if (lot.seats.some((seat) => seat.worker === address && seat.status === SEAT.drawn))
+          await decline(lot, block, "the worker stops");
+  };
+
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
     const lots = await lotsOfWorker(client, address);
@@ -327,6 +341,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
         log.warn(lastError);
       }
     }
+    await presence.follow(gate.pause(running())).catch((error: Error) => complain(error, "slots are not looked after"));
     await leaveOrEnd(lots.length).catch((error: Error) => {
       lastError = `slots are not given back: ${error.message}`;
       log.warn(lastError);
@@ -395,6 +410,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
       rooms.close();
       pool.close();
       await ticking;
+      const over = new Promise<void>((resolve) => setTimeout(resolve, FAREWELL_MS).unref());
+      await Promise.race([farewell().catch((error: Error) => complain(error, "the worker goes without a word")), over]);
       await Promise.all([...computing.values(), ...(scheduled?.computing.values() ?? [])]);
     },
   };
