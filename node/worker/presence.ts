@@ -6,6 +6,7 @@ import { PAUSE } from "../../vm/market/slot.ts";
 import { MARKET } from "../../vm/tables.ts";
 import { marketFunction, type SlotView, slotsOfWorker } from "../market-client.ts";
 import { send } from "../wallet.ts";
+import { lossWords, readLosses } from "./losses.ts";
 
 /** How often slots are looked at, and how long a message is given to have its effect. */
 const LOOK_MS = 5_000;
@@ -20,10 +21,17 @@ const pausable = ({ pause }: SlotView): boolean => pause === PAUSE.none || pause
 /** Tells the chain when a worker's slots may be drawn: absence that is announced costs nothing but the message. */
 export interface Presence {
   /** Pauses the slots while there has been a reason for long, takes them up again once there is none. Asks now and then. */
-  follow(reason: string | undefined): Promise<void>;
+  follow(reason: string | undefined, block: number): Promise<void>;
+  /** What slots have paid for since the start, the newest of it, in words. */
+  readonly losses: readonly string[];
   /** Pauses all slots. */
   farewell(): Promise<void>;
 }
+
+/** Blocks that are looked at for losses at once: what was before the start is in `rolec worker earnings`. */
+const MAX_BLOCKS = 1_000;
+/** Losses that are shown. */
+const MAX_SHOWN = 5;
 
 /** Makes the presence of the worker with this key. */
 export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence => {
@@ -31,6 +39,8 @@ export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence 
   let lookAt = 0;
   let reasonSince: number | undefined;
   const absences = new Map<bigint, number>();
+  const losses: string[] = [];
+  let through: number | undefined;
   const said = new Map<bigint, number>();
 
   const tell = async (what: "pause" | "resume", slots: readonly SlotView[]): Promise<void> => {
@@ -52,14 +62,27 @@ export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence 
         );
     }
   };
+  /** Says what slots paid for since the last look. */
+  const noteLosses = async (block: number): Promise<void> => {
+    const from = Math.max((through ?? block) + 1, block - MAX_BLOCKS);
+    if (from <= block && through !== undefined)
+      for (const loss of await readLosses(client, worker, from, block)) {
+        log.warn({ ...loss }, lossWords(loss));
+        losses.push(lossWords(loss));
+      }
+    losses.splice(0, losses.length - MAX_SHOWN);
+    through = block;
+  };
   return {
-    follow: async (reason) => {
+    losses,
+    follow: async (reason, block) => {
       const now = Date.now();
       reasonSince = reason === undefined ? undefined : (reasonSince ?? now);
       if (now < lookAt) return;
       lookAt = now + LOOK_MS;
       const slots = await slotsOfWorker(client, worker);
       noteAbsences(slots);
+      await noteLosses(block);
       const isAway = reasonSince !== undefined && now - reasonSince >= PATIENCE_MS;
       if (reasonSince !== undefined && !isAway) return;
       const due = slots.filter(

@@ -67,6 +67,8 @@ export interface WorkerStatus {
   /** Why nothing is started now; null where lots are welcome. */
   readonly paused: string | null;
   readonly lastDecline: string | null;
+  /** What its slots paid for since the start, the newest of it. */
+  readonly losses: readonly string[];
   readonly policy: WorkerPolicy;
   readonly lastError: string | undefined;
   /** What stands between a job and this machine. */
@@ -341,7 +343,9 @@ export const createWorker = (options: WorkerOptions): Worker => {
         log.warn(lastError);
       }
     }
-    await presence.follow(gate.pause(running())).catch((error: Error) => complain(error, "slots are not looked after"));
+    await presence
+      .follow(gate.pause(running()), block)
+      .catch((error: Error) => complain(error, "slots are not looked after"));
     await leaveOrEnd(lots.length).catch((error: Error) => {
       lastError = `slots are not given back: ${error.message}`;
       log.warn(lastError);
@@ -362,6 +366,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       pool: access ? { ...access, note: scheduled?.note ?? null } : null,
       paused: gate.pause(running()) ?? null,
       lastDecline: lastDecline ?? null,
+      losses: presence.losses,
       policy,
       lastError,
       isolation: [...BARRIERS, ...(await findSandbox()).barriers],

@@ -217,7 +217,7 @@ export const MARKET_ABI = [
   "event LotFinalized(bytes32 indexed lot, bytes32 indexed dealid, uint256 gasUsed, uint256 burned, uint256 paid, uint256 creditWei)",
   "event LotFailed(bytes32 indexed lot, bytes32 indexed dealid, uint256 refund)",
   "event TaskSettled(bytes32 indexed lot, bytes32 indexed taskid, uint256 idx, uint8 status)",
-  "event SlotFault(uint256 indexed slot, bytes32 indexed lot, uint8 status, uint256 burnedWei)",
+  "event SlotFault(uint256 indexed slot, bytes32 indexed lot, address indexed worker, uint8 status, uint256 lostWei)",
 ] as const;
 
 /** A group of accounts, that restrictions may name. */

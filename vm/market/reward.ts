@@ -87,7 +87,7 @@ const seizeSeat = (env: Env, id: Hash, seat: Seat, slot: Slot, stake: bigint): b
   const taken = stake < has ? stake : has;
   if (taken > 0n) bringIn(env, MARKET, taken);
   const rest = burnStake(env, { ...slot, stake: slot.stake - taken * NRLC }, slot.stake);
-  logFault(env, seat, id, rest.burned);
+  logFault(env, seat, id, rest.burned + taken * NRLC);
   removeSlot(env, rest.slot);
   scoreDown(env.state, seat.worker);
   emitAt(env, HUB, HUB_EVENTS.FaultyContribution!, seat.worker, id);
