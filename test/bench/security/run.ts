@@ -33,6 +33,7 @@ const wrong = ({ tasks, seed }: Options): void => {
     ["stalling", 5],
     ["whole", 5],
     ["withheld", 5],
+    ["dripped", 5],
   ] as const) {
     const lots = Math.ceil(tasks / part);
     head(
