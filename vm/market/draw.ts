@@ -1,6 +1,5 @@
 import { type Address, concat, fromHex, type Hash, uint32, utf8 } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
-import { schedule } from "./agenda.ts";
 import { roundSeconds } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
 import { jobOf, lotId, lotTasks, setJob } from "./deal.ts";
@@ -10,6 +9,7 @@ import { endWaiting, poolOf } from "./pool.ts";
 import { escalationCount, failLot, isTooLate, pushEscalation, shiftEscalation } from "./round.ts";
 import { type Slot, saveSlot, slotAtIndex, slotOf } from "./slot.ts";
 import { addWaiting, nextWaiting, passTurn, takeArrivals, waitingPools } from "./waiting.ts";
+import { openWindow } from "./window.ts";
 
 /** Candidates looked at for each seat that a block may draw. */
 const CANDIDATES_PER_DRAW = 16;
@@ -59,14 +59,8 @@ const seat = (env: Env, id: Hash, lot: Lot, slots: readonly Slot[]): void => {
   const roundEnd = env.block.timestamp + roundSeconds(lot.timeref);
   for (const slot of slots) saveSlot(env, { ...slot, lot: id });
   const seats = slots.map(({ id: slot, worker, validator }) => newSeat({ slot, worker, validator, round: lot.round }));
-  setLot(env.state, id, {
-    ...lot,
-    status: LOT_STATUS.computing,
-    roundEnd,
-    wanted: 0,
-    seats: [...lot.seats, ...seats],
-  });
-  schedule(env, roundEnd, { lot: id, round: lot.round });
+  const open = { ...lot, status: LOT_STATUS.computing, roundEnd, wanted: 0, seats: [...lot.seats, ...seats] };
+  setLot(env.state, id, openWindow(env, id, open));
 };
 
 /** Draws another round for lots that wait for one, oldest first; each is tried once a block. */

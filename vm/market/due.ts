@@ -1,7 +1,7 @@
 import { boughtGas, roundGas } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
 import { type Deal, fullLot } from "./deal.ts";
-import { declinesOf, type Lot } from "./lot.ts";
+import { absencesOf, type Lot } from "./lot.ts";
 
 /** What of a deal decides how its lots are paid. */
 export type Pricing = Pick<Deal, "price" | "trust" | "timeref" | "lotSize" | "botSize">;
@@ -13,7 +13,7 @@ export type Pricing = Pick<Deal, "price" | "trust" | "timeref" | "lotSize" | "bo
 export const duePrice = (deal: Pricing, lot: Pick<Lot, "count" | "gasUsed" | "seats">): bigint => {
   const tasks = BigInt(lot.count);
   const committee = BigInt(firstCommittee(deal.trust));
-  const seats = declinesOf(lot) > 0 ? BigInt(lot.seats.length) : committee;
+  const seats = absencesOf(lot) > 0 ? BigInt(lot.seats.length) : committee;
   const used = BigInt(lot.gasUsed) * BigInt(fullLot(deal)) * committee;
   const bound = BigInt(roundGas(deal.timeref)) * tasks * seats;
   const due = (deal.price * (used > bound ? used : bound)) / (BigInt(boughtGas(deal.timeref)) * committee);

@@ -65,6 +65,8 @@ export interface Lot {
   readonly round: number;
   readonly drawTime: number;
   readonly roundEnd: number;
+  /** The block in which the time for answers, or to reveal, began. */
+  readonly sinceBlock: number;
   readonly revealDeadline: number;
   /** Seats to draw next, and the first slot in which they may be. */
   readonly wanted: number;
@@ -112,6 +114,7 @@ const lots = tableOf(
     round: uint,
     drawTime: uint,
     roundEnd: uint,
+    sinceBlock: uint,
     revealDeadline: uint,
     wanted: uint,
     readySlot: uint,
@@ -137,9 +140,12 @@ export const setReceipt = (state: State, id: Hash, receipt: Uint8Array): void =>
 export const finalDeadline = (lot: Lot): number =>
   lot.status === LOT_STATUS.failed ? lot.failTime : lot.drawTime + FINAL_RATIO * lot.timeref;
 
-/** Counts the seats that declined. */
-export const declinesOf = ({ seats }: Pick<Lot, "seats">): number =>
-  seats.filter(({ status }) => status === SEAT.declined).length;
+/**
+ * Counts the seats that say that there is no result: who declined, and who did not answer or did not show what it had agreed to. The
+ * chain cannot tell who would not from who could not, so that whoever keeps a lot's inputs from others gains nothing by how.
+ */
+export const absencesOf = ({ seats }: Pick<Lot, "seats">): number =>
+  seats.filter(({ status }) => status === SEAT.declined || status === SEAT.silent).length;
 
 /** Tells whether a seat has shown the result agreed on: the lot is to be paid for, whatever comes then. */
 export const isShown = ({ seats }: Lot): boolean => seats.some(({ status }) => status === SEAT.proved);
@@ -171,6 +177,7 @@ export const newLot = (dealid: Hash, job: Job, index: number): Lot => ({
   round: 0,
   drawTime: 0,
   roundEnd: 0,
+  sinceBlock: 0,
   revealDeadline: 0,
   wanted: 0,
   readySlot: 0,

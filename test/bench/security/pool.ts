@@ -8,7 +8,8 @@ import { resultHashOf } from "../../../vm/market/contribution.ts";
 import { dealOf } from "../../../vm/market/deal.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { hubAccount } from "../../../vm/market/escrow.ts";
-import { declinesOf, LOT_STATUS, type Lot, lotOf, SEAT, type Seat } from "../../../vm/market/lot.ts";
+import { absencesOf, LOT_STATUS, type Lot, lotOf, SEAT, type Seat } from "../../../vm/market/lot.ts";
+import { isFinalizable } from "../../../vm/market/reward.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
@@ -44,6 +45,8 @@ export interface Move {
   readonly side: Side;
   readonly slots: number;
   readonly receipt?: Uint8Array;
+  /** It does not show what it committed to. */
+  readonly hides?: boolean;
 }
 /** A round that was just drawn. */
 export interface Round {
@@ -77,6 +80,7 @@ const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
   let round = -1;
   let drawnAt = 0;
   let moves: Move[] = [];
+  const hiding = new Set<Address>();
   const startRound = (lot: Lot): void => {
     const { slotSeconds } = pool.genesis.params;
     const drawn = { colluders: countOf(lot, "colluders", SEAT.drawn), others: countOf(lot, "others", SEAT.drawn) };
@@ -85,12 +89,18 @@ const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
     const planned = play({ lot, drawn, slots: roundSeconds(lot.timeref) / slotSeconds });
     moves = planned.filter(({ side }) => drawn[side] > 0);
   };
-  const end = ({ status, consensus, seats }: Lot): void => {
-    if (status === LOT_STATUS.revealing) {
-      const proving = seats.filter(({ resultHash }) => resultHash === consensus).map(({ worker }) => worker);
-      for (const worker of new Set(proving)) pool.reveal(worker, id, receipts.get(consensus)!);
-      pool.finalize(id);
-    } else pool.call(pool.requester, MARKET, market("claim"), [id]);
+  /** Reveals and finalizes, or claims; false while others may still reveal. */
+  const end = ({ status, consensus, seats }: Lot): boolean => {
+    if (status !== LOT_STATUS.revealing) {
+      pool.call(pool.requester, MARKET, market("claim"), [id]);
+      return true;
+    }
+    const open = seats.filter((seat) => seat.status === SEAT.committed && seat.resultHash === consensus);
+    for (const worker of new Set(open.map((seat) => seat.worker)))
+      if (!hiding.has(worker)) pool.reveal(worker, id, receipts.get(consensus)!);
+    if (!isFinalizable({ state: pool.state, block: pool.block(), log: () => {} }, pool.lot(id))) return false;
+    pool.finalize(id);
+    return true;
   };
   return {
     id,
@@ -100,7 +110,8 @@ const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
       if (lot.status === LOT_STATUS.computing && lot.round !== round) startRound(lot);
       const due = () => moves[0] && moves[0].slots <= pool.block().slot - drawnAt;
       while (lot.status === LOT_STATUS.computing && due()) {
-        const { side, receipt } = moves.shift()!;
+        const { side, receipt, hides } = moves.shift()!;
+        if (hides) hiding.add(WORKERS[side]);
         if (receipt) {
           receipts.set(resultHashOf(id, keccak256(receipt)), receipt);
           pool.contribute(WORKERS[side], id, receipt);
@@ -108,8 +119,7 @@ const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
         lot = pool.lot(id);
       }
       if (lot.status === LOT_STATUS.computing || lot.status === LOT_STATUS.escalating) return false;
-      end(lot);
-      return true;
+      return end(lot);
     },
   };
 };
@@ -133,7 +143,11 @@ const slotLoss = ({ state, genesis: { params } }: Pool, lots: readonly Lot[], si
 /** What lots did, summed; money and credit in units of what a lot pays where all agree, half of what it locks. */
 export type Sums = ReturnType<typeof noSums>;
 const noSums = () => ({
-  ...{ lots: 0, seats: 0, firstSeats: 0, ownFirstSeats: 0, wrong: 0, failed: 0, declines: 0, lostSlots: 0 },
+  ...{ lots: 0, seats: 0, firstSeats: 0, ownFirstSeats: 0, wrong: 0, failed: 0, lostSlots: 0 },
+  /** Seats that declined or were silent, and of these the others' that were silent. */
+  ...{ declines: 0, othersSilent: 0 },
+  /** Lots that failed and burned a part of their price. */
+  unserved: 0,
   /** What each party gained. */
   ...{ requester: 0, colluders: 0, others: 0 },
   ...{ colludersCredit: 0, othersCredit: 0 },
@@ -149,7 +163,9 @@ const countLot = (pool: Pool, sums: Sums, id: Hash): void => {
   sums.ownFirstSeats += first.filter(isOwn).length;
   if (lot.status !== LOT_STATUS.completed) sums.failed += 1;
   else if (lot.consensus === resultHashOf(id, keccak256(LIE))) sums.wrong += 1;
-  sums.declines += declinesOf(lot);
+  sums.declines += absencesOf(lot);
+  if (lot.isUnserved) sums.unserved += 1;
+  sums.othersSilent += countOf(lot, "others", SEAT.silent);
   sums.lostSlots += countOf(lot, "colluders", SEAT.rejected);
 };
 

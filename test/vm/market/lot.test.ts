@@ -6,7 +6,6 @@ import { MARKET_EVENTS } from "../../../vm/market/abi.ts";
 import { burnedOfEra, burnedTotal } from "../../../vm/market/burned.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { finalDeadline, LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
-import { poolOf } from "../../../vm/market/pool.ts";
 import { outputCid } from "../../../vm/market/result.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { HUB, MARKET } from "../../../vm/tables.ts";
@@ -172,7 +171,8 @@ t.test("more seats than were paid for do not make credit of gas that was not exe
   const [, , used, executed, burned, , credit] = event as [Hash, Hash, bigint, bigint, bigint, bigint, bigint];
   t.same([used, executed], [1_000_000_000n, 500_000_000n]);
   t.ok(burned * NRLC <= burnedTotal(world.state) - before);
-  t.ok(credit <= (burned * NRLC) / 2n && credit > (burned * NRLC) / 2n - BigInt(proved), `${credit} of ${burned}`);
+  // What is burned is for two gigagas of a round's time, a quarter of which was executed.
+  t.ok(credit <= (burned * NRLC) / 4n && credit > (burned * NRLC) / 4n - BigInt(proved), `${credit} of ${burned}`);
   t.end();
 });
 
@@ -244,60 +244,6 @@ t.test("a liar loses its slot, the honest result is agreed, and who refutes the 
   t.end();
 });
 
-t.test("who is silent pays a penalty, is out of the pool, and is replaced", (t) => {
-  const { world, id } = drawnApart();
-  const { state, genesis } = world;
-  const [silent, honest] = workersOf(world, id) as [Address, Address];
-  const slot = world.lot(id).seats.find(({ worker }) => worker === silent)!.slot;
-  const before = poolOf(state, world.pool)!.length;
-  world.contribute(honest, id, receiptFor(5));
-  world.advance(20);
-  t.equal(world.lot(id).seats.find((seat) => seat.slot === slot)!.status, SEAT.silent);
-  t.equal(slotOf(state, slot), undefined);
-  t.equal(poolOf(state, world.pool)!.length, before - 1);
-  t.equal(
-    state.balance(silent),
-    (genesis.params.slotStakeNrlc - genesis.params.silencePenaltyNrlc) * NRLC,
-    "the rest of the stake comes back",
-  );
-  world.advance(2);
-  t.equal(world.lot(id).seats.length, 3);
-  t.equal(world.lot(id).round, 1);
-  const third = world.lot(id).seats[2]!.worker;
-  world.contribute(third, id, receiptFor(5));
-  for (const worker of new Set([honest, third])) world.reveal(worker, id, receiptFor(5));
-  world.finalize(id);
-  balanced(t, world);
-  t.end();
-});
-
-t.test("what is agreed and not revealed costs the slot, and the lot fails or goes on", (t) => {
-  const { world, id } = drawnApart();
-  const { state } = world;
-  const copy = receiptFor(9);
-  // both commit, the second with the first one's seal, and none shows anything
-  const [a, b] = workersOf(world, id) as [Address, Address];
-  world.contribute(a, id, copy);
-  world.contribute(b, id, copy, a);
-  t.equal(world.lot(id).status, LOT_STATUS.revealing);
-  t.throws(() => world.reveal(b, id, copy), /not your seal/);
-  world.advance(20);
-  t.equal(world.lot(id).status, LOT_STATUS.escalating);
-  t.ok(world.lot(id).seats.every(({ status }) => status === SEAT.rejected));
-  const slots = world.lot(id).seats.map(({ slot }) => slot);
-  // nobody of the next rounds answers
-  world.advance(60);
-  t.equal(world.lot(id).status, LOT_STATUS.failed);
-  t.ok(slots.every((slot) => slotOf(state, slot) === undefined));
-  t.ok(burnedTotal(state) >= 2n * world.genesis.params.slotStakeNrlc * NRLC, "nothing of those stakes comes back");
-  const { logs } = world.call(world.requester, HUB, hub("claim"), [id]);
-  t.ok(eventNames(logs).includes("TaskClaimed"));
-  t.equal(world.account(world.requester).locked, 0n);
-  t.throws(() => world.call(world.requester, HUB, hub("claim"), [id]), /cannot be claimed/);
-  balanced(t, world);
-  t.end();
-});
-
 t.test("a result that was shown is paid for, however late: the sponsor cannot claim its money back", (t) => {
   const { world, id } = drawnApart();
   const receipt = receiptFor(5_000_000);
@@ -310,21 +256,6 @@ t.test("a result that was shown is paid for, however late: the sponsor cannot cl
   world.finalize(id);
   t.ok(world.account(shows!).stake > 0n);
   t.equal(world.account(world.developer).stake, 100n);
-  balanced(t, world);
-  t.end();
-});
-
-t.test("who reveals is paid once the time is over, who does not is at fault", (t) => {
-  const { world, id } = drawnApart();
-  const [a, b] = workersOf(world, id) as [Address, Address];
-  for (const worker of [a, b]) world.contribute(worker, id, receiptFor(5_000_000));
-  world.reveal(a, id, receiptFor(5_000_000));
-  world.advance(19);
-  t.throws(() => world.finalize(id), /cannot be finalized/);
-  world.advance(1);
-  world.finalize(id);
-  t.equal(world.lot(id).seats.find(({ worker }) => worker === b)!.status, SEAT.rejected);
-  t.equal(world.account(b).stake, 0n);
   balanced(t, world);
   t.end();
 });

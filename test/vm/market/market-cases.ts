@@ -161,6 +161,27 @@ export const MARKET_CASES: readonly Case[] = [
       [0, Array<bigint>(257).fill(0n), "a leave takes at most 256 slots"],
     ],
   })),
+  at1006("pause", () => ({
+    ...{ from: addressBy("w0"), args: [0n, [1n]] },
+    wrong: [
+      [SENDER, stranger, "not your slot"],
+      [0, 2n, "no such slot"],
+      [1, [0n, MOST], "no such slot"],
+      [1, Array<bigint>(32).fill(0n), "a message names at most 32 slots"],
+    ],
+  })),
+  at1006("resume", (scene) => {
+    scene.call(addressBy("w0"), MARKET, market("pause"), [0n, []]);
+    return {
+      ...{ from: addressBy("w0"), args: [0n, [1n]] },
+      wrong: [
+        [SENDER, stranger, "not your slot"],
+        [0, MOST, "no such slot"],
+        [1, [2n], "no such slot"],
+        [1, Array<bigint>(32).fill(0n), "a message names at most 32 slots"],
+      ],
+    };
+  }),
   at1006("openPool", ({ scheduler, pool, genesisPool, app }) => ({
     ...{ from: scheduler, args: [pool, stranger, stranger] },
     wrong: [
