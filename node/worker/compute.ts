@@ -1,4 +1,5 @@
 import { type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { outputHolder } from "../../p2p/data/outputs.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import type { TaskResult } from "../../vm/wasm/host.ts";
@@ -6,6 +7,7 @@ import { ComputeFault } from "../../vm/wasm/process.ts";
 import type { Task } from "../../vm/wasm/task.ts";
 import { uploadData } from "../data-client.ts";
 import type { DealRooms } from "./deals.ts";
+import type { Outputs } from "./outputs.ts";
 
 /** What a lot's computation gave: each task's receipt, and the CIDs of the results that this machine serves. */
 export interface Computed {
@@ -22,11 +24,10 @@ export interface Work {
   readonly count: number;
   readonly gasLimit: number;
   readonly vmVersion: number;
-  /** When an answer is too late, and until when results are kept, in seconds. */
+  /** When an answer is too late, in seconds: until then the node keeps the results, and no longer by itself. */
   readonly end: number;
-  readonly keepUntil: number;
-  /** For whom the node keeps the results. */
-  readonly holder: string;
+  /** The lot or task that the node keeps them for. */
+  readonly id: Hash;
 }
 
 /** What a worker computes with. */
@@ -34,9 +35,12 @@ export interface Means {
   readonly client: RpcClient;
   readonly node: string;
   readonly rooms: DealRooms;
+  readonly outputs: Outputs;
   readonly signal: AbortSignal;
 }
 
+/** A commitment may be in a block that comes a little late. */
+const LEASE_SECONDS = 60;
 /** Results on their way to the node, while the next tasks run. */
 const MAX_UPLOADS = 4;
 
@@ -58,7 +62,7 @@ const keep = async (
  * the node. Throws where this machine cannot (no inputs, no time): the worker declines then.
  */
 export const compute = async (means: Means, work: Work): Promise<Computed> => {
-  const { dealid, first, count, gasLimit, vmVersion, end, keepUntil, holder } = work;
+  const { dealid, first, count, gasLimit, vmVersion, end, id } = work;
   const room = await means.rooms.of(dealid, vmVersion, means.signal);
   const { deal, args, inputs, dataset, refused } = room;
   const tasks = Array.from({ length: count }, (_, i): Task => {
@@ -81,19 +85,23 @@ export const compute = async (means: Means, work: Work): Promise<Computed> => {
   const cids: (string | undefined)[] = [];
   const uploads = new Map<string, Promise<void>>();
   const session = room.take();
+  means.outputs.begin(id, gasLimit, count);
   try {
     for await (const result of session.run(tasks, { timeoutMs, signal: means.signal })) {
       receipts.push(result.receipt);
       cids.push(result.cid);
+      means.outputs.wrote(id, result);
       // Tasks of one result share it.
       if (result.cid === undefined || uploads.has(result.cid)) continue;
-      const upload = keep(means, result, { holder, until: keepUntil });
+      const upload = keep(means, result, { holder: outputHolder(id), until: Math.ceil(end) + LEASE_SECONDS });
       upload.catch(() => undefined);
       uploads.set(result.cid, upload);
       if (uploads.size % MAX_UPLOADS === 0) await Promise.all(uploads.values());
     }
   } finally {
     room.give(session);
+    // Nothing is on its way any more when the caller takes back what was kept.
+    await Promise.allSettled(uploads.values());
   }
   await Promise.all(uploads.values());
   return { taskids: tasks.map((task) => task.taskid), receipts, cids };

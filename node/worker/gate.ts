@@ -3,6 +3,7 @@ import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
 import type { Machine } from "./machine.ts";
+import type { Outputs } from "./outputs.ts";
 import { pauseOf, placesOf, refusalOf, type WorkerPolicy } from "./policy.ts";
 
 /** What is done with a lot that is drawn and not yet computed. */
@@ -42,7 +43,13 @@ export const readFigures = async (client: RpcClient): Promise<ChainFigures> => {
 };
 
 /** Judges by the owner's policy which lots are computed, and when. */
-export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Machine, disk: Disk = boundlessDisk) => {
+export const createGate = (
+  client: RpcClient,
+  policy: WorkerPolicy,
+  machine: Machine,
+  outputs: Pick<Outputs, "lack">,
+  disk: Disk = boundlessDisk,
+) => {
   const deals = new Map<Hash, { deal: DealView; job: JobView }>();
   const dealOf = async (dealid: Hash): Promise<{ deal: DealView; job: JobView }> => {
     const known = deals.get(dealid);
@@ -70,7 +77,7 @@ export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Mac
       if (refusal !== undefined) return { kind: "decline", reason: refusal };
       const pause = pauseOfAll(jobs);
       const busy = jobs >= placesOf(policy) ? `${jobs} lots run already` : undefined;
-      const reason = pause ?? busy;
+      const reason = pause ?? busy ?? (await outputs.lack(job.gasLimit, lot.count));
       if (reason === undefined) return { kind: "compute" };
       const leftSeconds = lot.roundEnd - Date.now() / 1000;
       const share = pause === undefined ? BUSY_SHARE : PAUSED_SHARE;

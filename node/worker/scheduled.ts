@@ -54,6 +54,8 @@ export interface Scheduled {
   readonly computing: ReadonlyMap<Hash, Promise<void>>;
   readonly computed: number;
   readonly note: string | null;
+  /** Tells whether a task is one of these: computed now, or not yet over. */
+  has(id: Hash): boolean;
   /** Asks the scheduler and does what is due; `places` more tasks may be computed, results are kept `serveSeconds`. */
   tick(block: number, places: number, serveSeconds: number): Promise<void>;
 }
@@ -66,7 +68,7 @@ const PERCENT = 100n;
 /** Makes what a worker does for the scheduler of a pool: computes what it is asked for, contributes, reveals, brings receipts. */
 export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const { access, privateKey, means, policy, machine, log } = options;
-  const { client } = means;
+  const { client, outputs } = means;
   const address = addressOf(privateKey);
   const journal = openJournal(join(options.datadir, "tasks"));
   const computing = new Map<Hash, Promise<void>>();
@@ -116,7 +118,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const digestFor = (deal: DealView, receipt: Uint8Array): Hash =>
     deal.callback === ZERO_ADDRESS ? digestOf(receipt) : keccak256(decodeReceipt(receipt)?.callbackData ?? receipt);
 
-  const begin = (id: Hash, view: TaskView, deal: DealView, serveSeconds: number): void => {
+  /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
+  const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);
+
+  const begin = (id: Hash, view: TaskView, deal: DealView): void => {
     const work = compute(means, {
       dealid: view.dealid,
       first: view.index,
@@ -124,14 +129,14 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       gasLimit: view.timeref * CAP_GAS_PER_SECOND,
       vmVersion: VM_VERSION,
       end: view.contributionDeadline,
-      keepUntil: view.finalDeadline + serveSeconds,
-      holder: `worker:${id}`,
+      id,
     })
       .then((found) => {
         journal.put(id, found);
         computed += 1;
       })
-      .catch((error: Error) => {
+      .catch(async (error: Error) => {
+        await release(id);
         if (!means.signal.aborted) decline(id, `${deal.app}: ${error.message}`);
       })
       .finally(() => computing.delete(id));
@@ -147,7 +152,14 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     return refusalOf(policy, deal, job, (deal.ownerPercent << 16n) / PERCENT);
   };
 
-  const contribute = async (given: Assignment, deal: DealView, found: Computed, block: number): Promise<void> => {
+  const contribute = async (
+    given: Assignment,
+    { finalDeadline }: TaskView,
+    deal: DealView,
+    found: Computed,
+    block: number,
+  ): Promise<void> => {
+    await outputs.keep(given.taskid, finalDeadline);
     const { taskid, enclaveChallenge, authorization } = given;
     const digest = digestFor(deal, receiptOf(found));
     const [hash, seal] = [resultHashOf(taskid, digest), resultSealOf(address, taskid, digest)];
@@ -164,20 +176,27 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   };
 
   /** Follows the tasks that were computed: reveals, and forgets what is over. Gives the receipts that the scheduler needs. */
-  const follow = async (block: number): Promise<{ taskid: Hash; receipt: Hex }[]> => {
+  const follow = async (block: number, serveSeconds: number): Promise<{ taskid: Hash; receipt: Hex }[]> => {
     const ids = journal.ids();
     const views = ids.length === 0 ? [] : await viewTasks(client, ids);
     const results: { taskid: Hash; receipt: Hex }[] = [];
     for (const [i, id] of ids.entries()) {
       const view = views[i]!;
-      if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) journal.forget(id);
-      if (view.status !== TASK_STATUS.revealing) continue;
+      const isOver = view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed;
+      if (!isOver && view.status !== TASK_STATUS.revealing) continue;
       const [mine] = await viewContributions(client, id, [address]);
+      if (isOver) {
+        if (mine!.status === CONTRIBUTION_STATUS.proved && view.status === TASK_STATUS.completed) outputs.served(id);
+        else await release(id);
+        journal.forget(id);
+        continue;
+      }
       const found = journal.get(id);
       if (!found || mine!.resultHash !== view.consensus) continue;
       const receipt = receiptOf(found);
       if (mine!.status === CONTRIBUTION_STATUS.contributed) {
         const deal = await viewDeal(client, view.dealid);
+        await outputs.keep(id, view.finalDeadline + serveSeconds);
         await message(id, "reveal", block, hubFunction("reveal").encode(id, digestFor(deal, receipt)));
       } else if (mine!.status === CONTRIBUTION_STATUS.proved && results.length < MAX_LISTED)
         results.push({ taskid: id, receipt: toHex(receipt) });
@@ -185,7 +204,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     return results;
   };
 
-  const take = async (given: Assignment, block: number, serveSeconds: number): Promise<void> => {
+  const take = async (given: Assignment, block: number): Promise<void> => {
     const { taskid } = given;
     if (computing.has(taskid) || declined.has(taskid)) return;
     const [view] = await viewTasks(client, [taskid]);
@@ -193,14 +212,16 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     if (view!.status !== TASK_STATUS.active || mine!.status !== CONTRIBUTION_STATUS.unset) return;
     const deal = await viewDeal(client, view!.dealid);
     const found = journal.get(taskid);
-    if (found) return contribute(given, deal, found, block);
-    const reason = refusal(given, view!, deal);
-    if (reason === undefined) begin(taskid, view!, deal, serveSeconds);
+    if (found) return contribute(given, view!, deal, found, block);
+    const gasLimit = view!.timeref * CAP_GAS_PER_SECOND;
+    const reason = refusal(given, view!, deal) ?? (await outputs.lack(gasLimit, 1));
+    if (reason === undefined) begin(taskid, view!, deal);
     else decline(taskid, reason);
   };
 
   return {
     computing,
+    has: (id) => computing.has(id) || journal.get(id) !== undefined,
     get computed() {
       return computed;
     },
@@ -208,14 +229,14 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       return note;
     },
     tick: async (block, places, serveSeconds) => {
-      const results = await follow(block);
+      const results = await follow(block, serveSeconds);
       const isPaused =
         options.disk.shortage() !== undefined || pauseOf(policy, machine, new Date(), computing.size) !== undefined;
       const isDone = policy.maxLots > 0 && computed + computing.size >= policy.maxLots;
       const answer = await ask(isPaused || isDone ? 0 : Math.max(0, places), results);
       if (answer.note !== note && answer.note !== null) log.warn({ note: answer.note }, "the scheduler says");
       ({ note } = answer);
-      for (const given of answer.tasks) await take(given, block, serveSeconds);
+      for (const given of answer.tasks) await take(given, block);
       if (sent.size > 10_000) sent.clear();
     },
   };
