@@ -257,9 +257,14 @@ export const viewContributions = async (
   });
 };
 
+/** nRLC that an account has in the hub: free to bind, and bound. */
+export const hubAccountOf = async (client: RpcClient, account: Address): Promise<{ stake: bigint; locked: bigint }> => {
+  const [stake, locked] = (await view(client, HUB, hubFunction("viewAccount"), account))[0] as readonly bigint[];
+  return { stake: stake!, locked: locked! };
+};
 /** nRLC that an account has in the hub and is free to bind. */
 export const hubStakeOf = async (client: RpcClient, account: Address): Promise<bigint> =>
-  ((await view(client, HUB, hubFunction("viewAccount"), account))[0] as readonly bigint[])[0]!;
+  (await hubAccountOf(client, account)).stake;
 
 /** Seconds of a category. */
 export const secondsOfCategory = async (client: RpcClient, category: bigint): Promise<number> =>

@@ -12,7 +12,15 @@ import { CAP_GAS_PER_SECOND } from "../../vm/market/standing-order.ts";
 import { HUB } from "../../vm/tables.ts";
 import { VM_VERSION } from "../../vm/wasm/host.ts";
 import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
-import { type DealView, hubFunction, type TaskView, viewContributions, viewDeal, viewTasks } from "../market-client.ts";
+import {
+  type DealView,
+  hubAccountOf,
+  hubFunction,
+  type TaskView,
+  viewContributions,
+  viewDeal,
+  viewTasks,
+} from "../market-client.ts";
 import {
   type Ask,
   type Assignment,
@@ -26,7 +34,7 @@ import { send } from "../wallet.ts";
 import { type Computed, compute, type Means } from "./compute.ts";
 import { openJournal } from "./journal.ts";
 import type { Machine } from "./machine.ts";
-import { pauseOf, refusalOf, type WorkerPolicy } from "./policy.ts";
+import { pauseOf, refusalOf, stakeRefusalOf, type WorkerPolicy } from "./policy.ts";
 
 /** The scheduler whose pool a worker works in. */
 export interface PoolAccess {
@@ -152,6 +160,16 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     return refusalOf(policy, deal, job, (deal.ownerPercent << 16n) / PERCENT);
   };
 
+  /** Stakes that contributions of this program bind, until their tasks are over. */
+  const staked = new Map<Hash, bigint>();
+  /** nRLC that tasks hold, whether or not their messages are in a block yet. */
+  const heldBeside = async (id: Hash): Promise<bigint> => {
+    let own = 0n;
+    for (const [other, stake] of staked) if (other !== id) own += stake;
+    const { locked } = await hubAccountOf(client, address);
+    return own > locked ? own : locked;
+  };
+
   const contribute = async (
     given: Assignment,
     { finalDeadline }: TaskView,
@@ -159,7 +177,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     found: Computed,
     block: number,
   ): Promise<void> => {
+    const excess = stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(given.taskid));
+    if (excess !== undefined) return decline(given.taskid, excess);
     await outputs.keep(given.taskid, finalDeadline);
+    staked.set(given.taskid, deal.workerStakeNrlc);
     const { taskid, enclaveChallenge, authorization } = given;
     const digest = digestFor(deal, receiptOf(found));
     const [hash, seal] = [resultHashOf(taskid, digest), resultSealOf(address, taskid, digest)];
@@ -189,6 +210,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
         if (mine!.status === CONTRIBUTION_STATUS.proved && view.status === TASK_STATUS.completed) outputs.served(id);
         else await release(id);
         journal.forget(id);
+        staked.delete(id);
         continue;
       }
       const found = journal.get(id);
@@ -214,7 +236,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     const found = journal.get(taskid);
     if (found) return contribute(given, view!, deal, found, block);
     const gasLimit = view!.timeref * CAP_GAS_PER_SECOND;
-    const reason = refusal(given, view!, deal) ?? (await outputs.lack(gasLimit, 1));
+    const reason =
+      refusal(given, view!, deal) ??
+      stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(taskid)) ??
+      (await outputs.lack(gasLimit, 1));
     if (reason === undefined) begin(taskid, view!, deal);
     else decline(taskid, reason);
   };
