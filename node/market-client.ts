@@ -9,10 +9,37 @@ export const marketFunction = functionsOf(MARKET_ABI);
 
 type Function = ReturnType<typeof marketFunction>;
 
-/** Calls a view. Gives its values; a tuple is a list of its fields. */
-export const view = async (client: RpcClient, to: Address, fn: Function, ...args: AbiValue[]): Promise<AbiValue[]> => {
-  const answer = await client.call("eth_call", [{ to, data: toHex(fn.encode(...args)) }, "latest"]);
+/** A block by its number or tag. */
+type At = Hex | "latest";
+
+const viewAt = async (
+  client: RpcClient,
+  at: At,
+  to: Address,
+  fn: Function,
+  args: readonly AbiValue[],
+): Promise<AbiValue[]> => {
+  const answer = await client.call("eth_call", [{ to, data: toHex(fn.encode(...args)) }, at]);
   return fn.decodeResult(fromHex(answer as Hex)) as AbiValue[];
+};
+
+/** Calls a view. Gives its values; a tuple is a list of its fields. */
+export const view = (client: RpcClient, to: Address, fn: Function, ...args: AbiValue[]): Promise<AbiValue[]> =>
+  viewAt(client, "latest", to, fn, args);
+
+/** Gives the head's number, for calls that are to see one state. */
+const headOf = async (client: RpcClient): Promise<Hex> => (await client.call("eth_blockNumber", [])) as Hex;
+
+/** Calls a view of 0x…1006 that lists page by page, the next page's place last, and gives what all pages have. */
+const viewPages = async (client: RpcClient, at: At, fn: Function, owner: AbiValue): Promise<AbiValue[][]> => {
+  const pages: AbiValue[][] = [];
+  let from = 0n;
+  do {
+    const page = await viewAt(client, at, MARKET, fn, [owner, from]);
+    from = page.pop() as bigint;
+    pages.push(page);
+  } while (from > 0n);
+  return pages;
 };
 
 /** Calls of one request: a node answers others between two of them. */
@@ -36,10 +63,11 @@ const viewAll = async (
   to: Address,
   fn: Function,
   lists: readonly (readonly AbiValue[])[],
+  at: At = "latest",
 ): Promise<AbiValue[][]> => {
   const items = lists.map((args) => ({
     method: "eth_call",
-    params: [{ to, data: toHex(fn.encode(...args)) }, "latest"],
+    params: [{ to, data: toHex(fn.encode(...args)) }, at],
   }));
   return (await callAll(client, items)).map((answer) => fn.decodeResult(fromHex(answer as Hex)) as AbiValue[]);
 };
@@ -115,10 +143,11 @@ export const viewLots = async (client: RpcClient, dealid: Hash, indices: readonl
   return views.map(([lot]) => toLot(lot as AbiValue[]));
 };
 
-/** The lots in which a worker has a seat, and how many slots it holds in them. */
+/** The lots in which a worker has a seat, however many slots it has. */
 export const lotsOfWorker = async (client: RpcClient, worker: Address): Promise<Hash[]> => {
-  const [, lots] = await view(client, MARKET, marketFunction("seatsOf"), worker);
-  return [...new Set(lots as readonly Hash[])];
+  // All pages of one state: a slot that leaves moves another one to its place.
+  const pages = await viewPages(client, await headOf(client), marketFunction("seatsOf"), worker);
+  return [...new Set(pages.flatMap(([, lots]) => lots as readonly Hash[]))];
 };
 
 export interface JobView {
@@ -327,13 +356,15 @@ export interface SlotView {
   readonly isLeaving: boolean;
 }
 
-/** Reads the slots of a worker. */
+/** Reads the slots of a worker, all of one block: a slot that left since is no slot any more. */
 export const slotsOfWorker = async (client: RpcClient, worker: Address): Promise<SlotView[]> => {
-  const [ids] = await view(client, MARKET, marketFunction("slotsOf"), worker);
-  return Promise.all(
-    (ids as readonly bigint[]).map(async (id) => {
-      const fields = (await view(client, MARKET, marketFunction("viewSlot"), id))[0] as AbiValue[];
-      return { id, stakeWei: fields[6] as bigint, lot: fields[7] as Hash, isLeaving: fields[9] as boolean };
-    }),
-  );
+  const at = await headOf(client);
+  const pages = await viewPages(client, at, marketFunction("slotsOf"), worker);
+  const ids = pages.flatMap(([slots]) => slots as readonly bigint[]);
+  const lists = ids.map((id): AbiValue[] => [id]);
+  const views = await viewAll(client, MARKET, marketFunction("viewSlot"), lists, at);
+  return views.map(([slot], i) => {
+    const fields = slot as AbiValue[];
+    return { id: ids[i]!, stakeWei: fields[6] as bigint, lot: fields[7] as Hash, isLeaving: fields[9] as boolean };
+  });
 };

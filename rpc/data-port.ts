@@ -43,8 +43,11 @@ export interface DataPort {
   importFile(bytes: AsyncIterable<Uint8Array>, pin: DataPin): Promise<{ cid: string }>;
   /** Tells whether a whole tree is here. */
   has(cid: string): Promise<boolean>;
-  /** Brings a tree here from other nodes where it is not here. */
-  fetch(cid: string, signal?: AbortSignal): Promise<void>;
+  /** Brings a tree here from other nodes where it is not here. Askers share what may be fetched at a time. */
+  fetch(
+    cid: string,
+    options?: { readonly signal?: AbortSignal | undefined; readonly asker?: object | undefined },
+  ): Promise<void>;
   /** Finds a file or directory of a tree that is here. */
   open(cid: string, path?: string, signal?: AbortSignal): Promise<DataEntry>;
   /** Lists a tree that is here. A signal ends the walk, and whatever reads what it found. */

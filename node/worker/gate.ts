@@ -2,6 +2,7 @@ import type { Hash } from "../../lib/bytes.ts";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
+import { MESSAGE_SECONDS } from "./deadline.ts";
 import type { Machine } from "./machine.ts";
 import type { Outputs } from "./outputs.ts";
 import { pauseOf, placesOf, refusalOf, type WorkerPolicy } from "./policy.ts";
@@ -19,9 +20,9 @@ export type Verdict =
  */
 const PAUSED_SHARE = 0.5;
 const BUSY_SHARE = 0.1;
-/** Seconds that a message needs to be in a block. */
-const MESSAGE_SECONDS = 3;
 const MAX_DEALS = 1_000;
+/** Lots that are begun for each place: what waits for its data keeps no place from what has it. */
+const FETCHES_A_PLACE = 8;
 
 /** The chain's parameters that a worker needs. */
 export interface ChainFigures {
@@ -63,20 +64,23 @@ export const createGate = (
     disk.shortage() ?? pauseOf(policy, machine, new Date(), jobs);
   return {
     places: placesOf(policy),
+    /** Lots that may be begun at a time. */
+    most: FETCHES_A_PLACE * placesOf(policy),
     /** Says why nothing is started now. */
     pause: pauseOfAll,
-    /** Judges a lot; `jobs` run already, `done` lots were computed since the worker began. */
+    /** Judges a lot; `begun` are fetched or computed, `jobs` of them run, `done` were computed since the worker began. */
     judge: async (
       lot: LotView,
-      { jobs, done, burnQ16 }: { jobs: number; done: number; burnQ16: bigint },
+      { begun, jobs, done, burnQ16 }: { begun: number; jobs: number; done: number; burnQ16: bigint },
     ): Promise<Verdict> => {
-      if (policy.maxLots > 0 && done + jobs >= policy.maxLots)
+      if (policy.maxLots > 0 && done + begun >= policy.maxLots)
         return { kind: "decline", reason: `${policy.maxLots} lots are computed` };
       const { deal, job } = await dealOf(lot.dealid);
       const refusal = refusalOf(policy, deal, job, burnQ16);
       if (refusal !== undefined) return { kind: "decline", reason: refusal };
       const pause = pauseOfAll(jobs);
-      const busy = jobs >= placesOf(policy) ? `${jobs} lots run already` : undefined;
+      const isBusy = jobs >= placesOf(policy) || begun >= FETCHES_A_PLACE * placesOf(policy);
+      const busy = isBusy ? `${begun} lots run already` : undefined;
       const reason = pause ?? busy ?? (await outputs.lack(job.gasLimit, lot.count));
       if (reason === undefined) return { kind: "compute" };
       const leftSeconds = lot.roundEnd - Date.now() / 1000;

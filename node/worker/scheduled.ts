@@ -32,6 +32,7 @@ import {
 } from "../pool/messages.ts";
 import { send } from "../wallet.ts";
 import { type Computed, compute, type Means } from "./compute.ts";
+import { deadlinesOf } from "./deadline.ts";
 import { openJournal } from "./journal.ts";
 import type { Machine } from "./machine.ts";
 import { pauseOf, refusalOf, stakeRefusalOf, type WorkerPolicy } from "./policy.ts";
@@ -88,6 +89,8 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const request = async (path: string, init: RequestInit): Promise<unknown> => {
     const response = await fetch(`${access.url}${path}`, {
       ...init,
+      // What a scheduler says is its own: it sends nobody elsewhere.
+      redirect: "error",
       signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
     }).catch((error: Error) => {
       throw new Error(`no answer from ${access.url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);
@@ -136,7 +139,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       count: 1,
       gasLimit: view.timeref * CAP_GAS_PER_SECOND,
       vmVersion: VM_VERSION,
-      end: view.contributionDeadline,
+      deadlines: deadlinesOf({ roundEnd: view.contributionDeadline }, Date.now()),
       id,
     })
       .then((found) => {

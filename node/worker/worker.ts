@@ -23,15 +23,17 @@ import {
 } from "../market-client.ts";
 import { send, transact } from "../wallet.ts";
 import { type Computed, compute } from "./compute.ts";
+import { type Deadlines, deadlinesOf } from "./deadline.ts";
 import { createDealRooms } from "./deals.ts";
 import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { createOutputs } from "./outputs.ts";
+import { createPlaces } from "./places.ts";
 import type { WorkerPolicy } from "./policy.ts";
 import { createScheduled, type PoolAccess } from "./scheduled.ts";
-import { NotAsked } from "./web.ts";
+import { Unobtainable } from "./unobtainable.ts";
 
 export interface WorkerOptions {
   readonly privateKey: Hex;
@@ -86,7 +88,7 @@ const TICK_MS = 500;
 const RESEND_BLOCKS = 4;
 /** Blocks that the others leave the first proved seat to finalize. */
 const FINALIZE_GRACE_BLOCKS = 4;
-/** How often inputs are asked for before a worker says that they cannot be had, and the wait after the first time. */
+/** How often inputs are asked for, while there is time, before a worker says that they cannot be had; and the first wait. */
 const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
 /** Processes that wait for a lot; each holds some 100 MB. */
@@ -115,8 +117,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const computing = new Map<Hash, Promise<void>>();
   /** Lots that are declined, and why. */
   const cannot = new Map<Hash, string>();
-  /** Lots whose inputs did not come: how often, and when they are asked for again. */
-  const retries = new Map<Hash, { tries: number; at: number }>();
+  /** Lots whose inputs did not come: how often, when they are asked for again, and until when. */
+  const retries = new Map<Hash, { tries: number; at: number; deadlines: Deadlines }>();
   /** Messages under way: by lot, kind and round, the block at which they were sent. */
   const sent = new Map<string, number>();
   const revealedSince = new Map<Hash, number>();
@@ -126,6 +128,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
   let [hasLeft, leaveAt, idleSince, statusAt] = [false, 0, Date.now(), 0];
+  let seats: { block: number; lots: readonly Hash[] } = { block: -1, lots: [] };
   let lastError: string | undefined;
   let lastDecline: string | undefined;
   let end: (reason: string) => void = () => {};
@@ -162,24 +165,25 @@ export const createWorker = (options: WorkerOptions): Worker => {
     return options.tamper ? options.tamper(receipt) : receipt;
   };
 
-  const rooms = createDealRooms({ client, node, pool, inputs });
-  const means = { client, node, rooms, outputs, signal: abort.signal };
+  const rooms = createDealRooms({ client, pool, inputs });
+  const places = createPlaces(gate.places);
+  const means = { client, node, rooms, outputs, places, signal: abort.signal };
   const { pool: access, tamper } = options;
   const scheduled =
     access && createScheduled({ access, privateKey, datadir, means, policy, machine, disk, log, tamper });
-  /** All that is computed now. */
+  /** All that is begun: its data is on its way, or it is computed. */
   const running = (): number => computing.size + (scheduled?.computing.size ?? 0);
-  const computeLot = async (lot: LotView): Promise<Computed> => {
+  const computeLot = async (lot: LotView, deadlines: Deadlines): Promise<Computed> => {
     const { gasLimit, vmVersion } = await viewJob(client, lot.dealid);
-    return compute(means, { ...lot, gasLimit, vmVersion, end: lot.roundEnd });
+    return compute(means, { ...lot, gasLimit, vmVersion, deadlines });
   };
   /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
   const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);
 
   const start = (lot: LotView): void => {
-    const retry = retries.get(lot.id) ?? { tries: 0, at: 0 };
+    const retry = retries.get(lot.id) ?? { tries: 0, at: 0, deadlines: deadlinesOf(lot, Date.now()) };
     if (Date.now() < retry.at) return;
-    const work = computeLot(lot)
+    const work = computeLot(lot, retry.deadlines)
       .then((found) => {
         journal.put(lot.id, found);
         computed += 1;
@@ -190,10 +194,12 @@ export const createWorker = (options: WorkerOptions): Worker => {
         if (abort.signal.aborted) return;
         complain(error, "a lot is not computed", { lot: lot.id });
         const tries = retry.tries + 1;
+        const at = Date.now() + RETRY_MS * 2 ** (tries - 1);
+        const { deadlines } = retry;
+        const isLast = tries >= MAX_TRIES || at >= deadlines.fetchBy;
         // A node that restarts or data that is on its way is no reason to decline; a program that does not fit here is.
-        if (error instanceof ComputeFault || error instanceof NotAsked || tries >= MAX_TRIES)
-          cannot.set(lot.id, error.message);
-        else retries.set(lot.id, { tries, at: Date.now() + RETRY_MS * 2 ** (tries - 1) });
+        if (error instanceof ComputeFault || error instanceof Unobtainable || isLast) cannot.set(lot.id, error.message);
+        else retries.set(lot.id, { tries, at, deadlines });
       })
       .finally(() => {
         computing.delete(lot.id);
@@ -220,7 +226,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       const fault = cannot.get(lot.id);
       if (fault !== undefined) return decline(lot, block, fault);
       figures ??= await readFigures(client);
-      const state = { jobs: running(), done: computed, burnQ16: figures.burnQ16 };
+      const state = { begun: running(), jobs: places.wanted, done: computed, burnQ16: figures.burnQ16 };
       const verdict = await gate.judge(lot, state);
       if (verdict.kind === "compute") start(lot);
       else if (verdict.kind === "decline") await decline(lot, block, verdict.reason);
@@ -316,7 +322,9 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
-    const lots = await lotsOfWorker(client, address);
+    // Seats change with blocks alone, and a worker of thousands of slots has pages of them.
+    if (seats.block !== block) seats = { block, lots: await lotsOfWorker(client, address) };
+    const { lots } = seats;
     const steps = [
       ...(await viewLotsById(client, lots)).map((lot) => [lot.id, () => step(lot, block)] as const),
       ...[...unpublished].map((id) => [id, () => publish(id)] as const),
@@ -335,7 +343,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
     if (scheduled) {
       try {
         figures ??= await readFigures(client);
-        await scheduled.tick(block, gate.places - running(), figures.serveSeconds);
+        await scheduled.tick(block, Math.min(gate.places - places.wanted, gate.most - running()), figures.serveSeconds);
       } catch (error) {
         lastError = `pool: ${(error as Error).message}`;
         log.warn(lastError);
@@ -359,7 +367,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       computed: computed + (scheduled?.computed ?? 0),
       declined,
       pool: access ? { ...access, note: scheduled?.note ?? null } : null,
-      paused: gate.pause(running()) ?? null,
+      paused: gate.pause(places.wanted) ?? null,
       lastDecline: lastDecline ?? null,
       policy,
       lastError,

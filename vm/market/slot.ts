@@ -70,10 +70,10 @@ export const countJoin = (state: State, worker: Address): void => {
   const before = workerOf(state, worker);
   workers.set(state, addressId(worker), { ...before, joins: before.joins + 1 });
 };
-/** Lists a worker's slots, at most `limit`. */
-export const slotsOfWorker = (state: State, worker: Address, limit: number): Slot[] =>
-  Array.from({ length: Math.min(limit, workerOf(state, worker).slots) }, (_, index) => {
-    const id = workerSlots.get(state, placeId(worker, index))!;
+/** Lists a worker's slots, at most `limit` after the first `from`. */
+export const slotsOfWorker = (state: State, worker: Address, limit: number, from = 0): Slot[] =>
+  Array.from({ length: Math.max(0, Math.min(limit, workerOf(state, worker).slots - from)) }, (_, i) => {
+    const id = workerSlots.get(state, placeId(worker, from + i))!;
     return slotOf(state, id)!;
   });
 

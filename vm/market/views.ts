@@ -22,11 +22,20 @@ import {
 import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
 import { contributionOf, taskOf as scheduledTask, TASK_STATUS, type Task } from "./scheduled/task.ts";
-import { slotAtIndex, slotOf, slotsOfWorker } from "./slot.ts";
+import { type Slot, slotAtIndex, slotOf, slotsOfWorker, workerOf } from "./slot.ts";
 
-/** Entries of a list that a view gives at most. */
+/** Entries of a list that a view looks at, at most; the rest comes in further pages. */
 const MAX_LISTED = 1_024;
 const big = (value: number): bigint => BigInt(value);
+/** Gives the places of a page of a list of `count`, and where the next one begins; 0 where there is none. */
+const pageOf = (
+  from: bigint,
+  count: number,
+): { readonly first: number; readonly end: number; readonly next: bigint } => {
+  const first = from < BigInt(count) ? Number(from) : count;
+  const end = Math.min(count, first + MAX_LISTED);
+  return { first, end, next: big(end < count ? end : 0) };
+};
 
 /** PoCo's task statuses. */
 const TASK = { unset: 0n, active: 1n, revealing: 2n, completed: 3n, failed: 4n };
@@ -219,12 +228,12 @@ export const viewLot = (state: State, dealid: Hash, index: bigint): AbiValue => 
 export const viewLotById = (state: State, id: Hash): AbiValue =>
   lotTuple(state, id, lotOf(state, id) ?? revert("no such lot, or not yet drawn"));
 
-/** Lists a deal's lots with their statuses, the first of them. */
-export const lotsOf = (state: State, dealid: Hash): [ids: Hash[], statuses: bigint[]] => {
+/** Lists a deal's lots from one on with their statuses, a page of them. */
+export const lotsOf = (state: State, dealid: Hash, from: bigint): [ids: Hash[], statuses: bigint[], next: bigint] => {
   const job = knownJob(state, dealid);
-  const count = Math.min(MAX_LISTED, Math.ceil(job.tasks / job.lotSize));
-  const ids = Array.from({ length: count }, (_, i) => lotId(dealid, job, i));
-  return [ids, ids.map((id) => big(lotOf(state, id)?.status ?? LOT_STATUS.waiting))];
+  const { first, end, next } = pageOf(from, Math.ceil(job.tasks / job.lotSize));
+  const ids = Array.from({ length: end - first }, (_, i) => lotId(dealid, job, first + i));
+  return [ids, ids.map((id) => big(lotOf(state, id)?.status ?? LOT_STATUS.waiting)), next];
 };
 
 /** Shows how far a one-call job is. */
@@ -258,12 +267,20 @@ export const viewSlot = (state: State, id: bigint): AbiValue => {
   return [id, pool, big(index), worker, staker, validator, stake, lot, drawable, leaveAsked];
 };
 
-/** Lists a worker's slots, the first of them. */
-export const slotsOf = (state: State, worker: Address): bigint[] =>
-  slotsOfWorker(state, worker, MAX_LISTED).map(({ id }) => big(id));
+const slotPage = (state: State, worker: Address, from: bigint): { slots: Slot[]; next: bigint } => {
+  const { first, next } = pageOf(from, workerOf(state, worker).slots);
+  return { slots: slotsOfWorker(state, worker, MAX_LISTED, first), next };
+};
 
-/** Lists a worker's slots that are seated, each with its lot: what the worker is drawn for. */
-export const seatsOf = (state: State, worker: Address): [slots: bigint[], lots: Hash[]] => {
-  const seated = slotsOfWorker(state, worker, MAX_LISTED).filter(({ lot }) => lot !== ZERO_HASH);
-  return [seated.map(({ id }) => big(id)), seated.map(({ lot }) => lot)];
+/** Lists a worker's slots from one on, a page of them. */
+export const slotsOf = (state: State, worker: Address, from: bigint): [slots: bigint[], next: bigint] => {
+  const { slots, next } = slotPage(state, worker, from);
+  return [slots.map(({ id }) => big(id)), next];
+};
+
+/** Lists those of a page of a worker's slots that are seated, each with its lot: what the worker is drawn for. */
+export const seatsOf = (state: State, worker: Address, from: bigint): [slots: bigint[], lots: Hash[], next: bigint] => {
+  const { slots, next } = slotPage(state, worker, from);
+  const seated = slots.filter(({ lot }) => lot !== ZERO_HASH);
+  return [seated.map(({ id }) => big(id)), seated.map(({ lot }) => lot), next];
 };

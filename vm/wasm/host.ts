@@ -16,6 +16,8 @@ export const VM_VERSION = 1;
 export interface SessionOptions {
   readonly vmVersion: number;
   readonly module: Uint8Array;
+  /** Bytes of a module that is not given, since its tasks are all refused. Left out: the module's own. */
+  readonly moduleBytes?: number;
   readonly tier?: Tier;
   /** Where the process comes from; without, one is started. */
   readonly pool?: ProcessPool;
@@ -77,7 +79,7 @@ const resultOf = (taskid: Hash, receipt: JobReceipt, more: Partial<TaskResult>):
 };
 
 const invalid = (lot: SessionOptions, task: Task, reason: string): TaskResult =>
-  resultOf(task.taskid, invalidReceipt(lot.module.length, task.gasLimit), { reason });
+  resultOf(task.taskid, invalidReceipt(lot.moduleBytes ?? lot.module.length, task.gasLimit), { reason });
 
 /** Gives what a callback receives: `/out/callback`, or nothing where it is larger than a callback may be. */
 const callbackOf = (task: Task, files: ReadonlyMap<string, Uint8Array>): Uint8Array => {

@@ -97,7 +97,7 @@ t.test("what exceeds a block's draws waits for the next block", (t) => {
   const world = createWorld({ workers: [["w0", 40]], params: { drawsPerBlock: 4 } });
   const bag = world.submit({ volume: 8, gasLimit: 2_000_000_000n });
   world.advance(2);
-  const statuses = () => world.call(world.requester, MARKET, market("lotsOf"), [bag]).values[1] as bigint[];
+  const statuses = () => world.call(world.requester, MARKET, market("lotsOf"), [bag, 0n]).values[1] as bigint[];
   t.equal(statuses().filter((s) => s !== 0n).length, 2);
   world.advance(1);
   t.equal(statuses().filter((s) => s !== 0n).length, 4);
@@ -155,7 +155,7 @@ t.test("a worker finds what it is drawn for", (t) => {
   const id = world.lotIdOf(world.submit());
   world.advance(2);
   const seats = ["w0", "w1"].flatMap((name) => {
-    const [slots, lots] = world.call(world.requester, MARKET, market("seatsOf"), [addressBy(name)]).values as [
+    const [slots, lots] = world.call(world.requester, MARKET, market("seatsOf"), [addressBy(name), 0n]).values as [
       bigint[],
       Hash[],
     ];
