@@ -11,6 +11,8 @@ import { address, blockId, LATEST, optional } from "./values.ts";
 const plain = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item)));
 
+/** What a validator takes in an answer, about. */
+const VALIDATOR_BYTES = 1_024;
 /** Validators that are read and written in one turn. */
 const PER_TURN = 32;
 
@@ -48,9 +50,10 @@ export const rolecMethods = (view: ChainView, network: NetworkPort | undefined):
     new Map(validators.activeSet(view.state(block)).map((member) => [member.index, member]));
 
   return {
-    rolec_validators: method([atLatest], async ([id], { turn }) => {
+    rolec_validators: method([atLatest], async ([id], { turn, hold }) => {
       const block = view.blockOrFail(id);
       const state = view.state(block);
+      hold(VALIDATOR_BYTES * validators.count(state));
       const powers = powersOf(block);
       const written: unknown[] = [];
       for (let index = 0; index < validators.count(state); index++) {
@@ -60,9 +63,10 @@ export const rolecMethods = (view: ChainView, network: NetworkPort | undefined):
       return written;
     }),
     // The active set's power, beside the credits as they stand now: work in hashes, contribution and stake in wei.
-    rolec_power: method([atLatest], async ([id], { turn }) => {
+    rolec_power: method([atLatest], async ([id], { turn, hold }) => {
       const block = view.blockOrFail(id);
       const state = view.state(block);
+      hold(VALIDATOR_BYTES * validators.count(state));
       const written: unknown[] = [];
       for (const { index, power, votePower } of validators.activeSet(state)) {
         if (written.length % PER_TURN === 0) await turn();

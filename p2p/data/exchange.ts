@@ -75,7 +75,7 @@ const HELP_AFTER_MS = 500;
 const MAX_ASKERS = 4;
 /** How often resting and idle sources are looked at. */
 const TICK_MS = 100;
-/** Milliseconds for peers to say whether they have a tree; who is later is asked for its blocks all the same. */
+/** Milliseconds for peers to say whether they have a tree, where none has it; who is later is asked for its blocks all the same. */
 const SURVEY_MS = 5_000;
 /** Trees fetched at a time; more wait, and then each has so many milliseconds before it makes way for another. */
 const MAX_FETCHES = 16;
@@ -133,21 +133,18 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     });
   };
 
-  /** Asks connected peers whether they have a root, all at once. */
-  const whoHas = async (root: CID, whole: AbortSignal): Promise<PeerId[]> => {
+  /** Asks connected peers whether they have a root, all at once. Resolves with the first that has it: who is silent holds nobody up. */
+  const askAround = async (root: CID, whole: AbortSignal, onHas: (peer: PeerId) => void): Promise<void> => {
     const signal = AbortSignal.any([whole, AbortSignal.timeout(SURVEY_MS)]);
     const peers = host.getPeers().filter((peer) => !isBanned(peer));
-    const answers = await Promise.all(
-      peers.slice(0, MAX_ASKED).map(async (peer) => {
-        try {
-          const answer = await askPeer(peer, { has: [root.bytes] }, signal);
-          return Array.isArray(answer) && answer[0] === true ? peer : undefined;
-        } catch {
-          return undefined;
-        }
-      }),
-    );
-    return answers.filter((peer) => peer !== undefined);
+    const first = Promise.withResolvers<void>();
+    const answers = peers.slice(0, MAX_ASKED).map(async (peer) => {
+      const answer = await askPeer(peer, { has: [root.bytes] }, signal).catch(() => undefined);
+      if (!Array.isArray(answer) || answer[0] !== true) return;
+      onHas(peer);
+      first.resolve();
+    });
+    await Promise.race([first.promise, Promise.all(answers)]);
   };
 
   /** Fetches what is missing of a tree, level by level, each block from one source as long as it answers soon. */
@@ -315,7 +312,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     };
 
     if (wanted.size === 0) return;
-    for (const peer of await whoHas(root, signal)) join(peer);
+    await askAround(root, signal, join);
     await drain(PATIENCE_MS);
     if (wanted.size > 0) {
       // A peer may have a part of what it does not have as a whole.

@@ -91,6 +91,7 @@ export const openDataStore = async (
     const hold = blocks.hold();
     const target = {
       put: async (cid: CID, bytes: Uint8Array): Promise<CID> => {
+        await turns.turn();
         await blocks.put(cid, bytes, hold);
         return cid;
       },
@@ -190,6 +191,7 @@ export const openDataStore = async (
           budget.spend("blocks", 1);
           budget.spend("bytes", bytes.length);
           const cid = parseCid(text);
+          await turns.turn();
           if (!isBlockOf(cid, bytes)) failData("data-hash", text);
           await blocks.put(cid, bytes, hold);
         }

@@ -135,6 +135,32 @@ t.test("peers that put off, or are silent, keep nothing from who asks an honest 
   }
 });
 
+t.test("a peer that does not say whether it has a tree holds up no fetch", async (t) => {
+  const [honest, node] = [await startNode(t), await startNode(t)];
+  const mute = await startNode(t, { serves: false });
+  let asked = 0;
+  let isAnswered = false;
+  await serve(
+    mute.host,
+    protocol,
+    () => true,
+    () =>
+      new Promise((resolve) => {
+        asked += 1;
+        setTimeout(() => {
+          isAnswered = true;
+          resolve([false]);
+        }, 4_500).unref();
+      }),
+  );
+  await connect(node, mute);
+  await connect(node, honest);
+  const { cid } = await honest.store.importFile(utf8("at once"));
+  await node.exchange.fetch(cid);
+  t.equal(asked, 1);
+  t.notOk(isAnswered, "it is not waited for");
+});
+
 t.test("an only source that puts off for long is waited for", async (t) => {
   const [slow, node] = [await startNode(t, { serves: false }), await startNode(t)];
   const { cid } = await slow.store.importFile(utf8("in the end"));
