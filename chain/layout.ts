@@ -28,7 +28,10 @@ export const peaksKey = byHash("p");
 export const numberKey = (number: number): Uint8Array => key("h")(uint64(number));
 /** [block hash, index] by transaction hash, on the chain of the head. */
 export const transactionKey = byHash("t");
-/** Pointers by name: head, finalized. */
+/** When a leaf of the tree was first seen, in ms, by block hash. */
+export const leafKey = (hash: Hash): Uint8Array => concat(leafPrefix, fromHex(hash));
+export const leafPrefix = key("l")(new Uint8Array(0));
+/** Pointers by name: head, finalized, justified. */
 export const pointerKey = (name: string): Uint8Array => key("m")(utf8(name));
 /** What validators signed, by kind (0 vote, 1 header, 2 evidence), epoch or slot, and hash: offences outlive a restart. */
 export const signedKey = (kind: number, at: number, hash: Hash): Uint8Array =>

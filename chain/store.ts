@@ -1,4 +1,4 @@
-import { concat, fromHex, type Hash, toHex } from "../lib/bytes.ts";
+import { bytesToBigint, concat, fromHex, type Hash, toHex, uint64 } from "../lib/bytes.ts";
 import { bytes, decodeWith, encodeWith, hash, hexOf, list, record, uint } from "../lib/codec.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { decodeRlp, type Item } from "../lib/rlp.ts";
@@ -8,6 +8,8 @@ import { headerCoder } from "./header.ts";
 import {
   blockKey,
   headerKey,
+  leafKey,
+  leafPrefix,
   numberKey,
   peaksKey,
   pointerKey,
@@ -19,7 +21,7 @@ import { decodeMmr, encodeMmr, type Mmr } from "./mmr.ts";
 import { decodeReceipt, encodeReceipt, type Receipt } from "./receipt.ts";
 import { decodeTransaction, senderOf, type Transaction } from "./transaction.ts";
 
-const final = record({ epoch: uint, hash });
+const checkpoint = record({ epoch: uint, hash });
 const signedHeader = record({ header: headerCoder, signature: hexOf(65) });
 const place = record({ block: hash, index: uint });
 const workShareList = list(workShareCoder, MAX_WORK_SHARES);
@@ -58,11 +60,18 @@ export interface Store {
   pointer(name: string): Hash | undefined;
   /** The checkpoint that is final here. */
   final(): { readonly epoch: number; readonly hash: Hash } | undefined;
+  /** The checkpoint of highest epoch for which this node has seen a quorum. */
+  justified(): { readonly epoch: number; readonly hash: Hash } | undefined;
+  /** Lists the leaves of the tree, with when each was first seen. */
+  leaves(): AsyncIterable<{ readonly hash: Hash; readonly seenMs: number }>;
   putBlock(block: Block, receipts: readonly Receipt[], peaks: Mmr): Op[];
   putCanonical(block: Block): Op[];
   dropCanonical(block: Block): Op[];
   putPointer(name: string, hash: Hash): Op;
   putFinal(epoch: number, hash: Hash): Op;
+  putJustified(epoch: number, hash: Hash): Op;
+  putLeaf(hash: Hash, seenMs: number): Op;
+  dropLeaf(hash: Hash): Op;
 }
 
 /** Opens the store of blocks over a database. */
@@ -102,6 +111,11 @@ export const openStore = (db: Database): Store => {
     read(blockKey(of), (value) => (decodeRlp(value, LIMITS) as [unknown, unknown, [Uint8Array[], Item]])[2]);
   const rawTransactions = (of: Hash): readonly Uint8Array[] | undefined =>
     cache.get(of)?.body.transactions.map(({ raw }) => raw) ?? rawBody(of)?.[0];
+  const readCheckpoint = (name: string) => read(pointerKey(name), (value) => decodeWith(checkpoint, value));
+  const putCheckpoint = (name: string, epoch: number, of: Hash): Op => ({
+    key: pointerKey(name),
+    value: encodeWith(checkpoint, { epoch, hash: of }),
+  });
   return {
     block: (of) => cache.get(of) ?? readBlock(of),
     head: (of) =>
@@ -143,7 +157,12 @@ export const openStore = (db: Database): Store => {
     canonical: (number) => read(numberKey(number), toHex),
     transaction: (of) => read(transactionKey(of), (value) => decodeWith(place, value)),
     pointer: (name) => read(pointerKey(name), toHex),
-    final: () => read(pointerKey("finalized"), (value) => decodeWith(final, value)),
+    final: () => readCheckpoint("finalized"),
+    justified: () => readCheckpoint("justified"),
+    leaves: async function* () {
+      for await (const [key, value] of db.iterate(leafPrefix))
+        yield { hash: toHex(key.subarray(leafPrefix.length)), seenMs: Number(bytesToBigint(value)) };
+    },
     putBlock: (block, receipts, peaks) => {
       remember(block);
       return [
@@ -173,6 +192,9 @@ export const openStore = (db: Database): Store => {
       ...block.body.transactions.map((tx) => ({ key: transactionKey(tx.hash), value: undefined })),
     ],
     putPointer: (name, of) => ({ key: pointerKey(name), value: fromHex(of) }),
-    putFinal: (epoch, of) => ({ key: pointerKey("finalized"), value: encodeWith(final, { epoch, hash: of }) }),
+    putFinal: (epoch, of) => putCheckpoint("finalized", epoch, of),
+    putJustified: (epoch, of) => putCheckpoint("justified", epoch, of),
+    putLeaf: (of, seenMs) => ({ key: leafKey(of), value: uint64(seenMs) }),
+    dropLeaf: (of) => ({ key: leafKey(of), value: undefined }),
   };
 };

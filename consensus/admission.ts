@@ -9,7 +9,7 @@ import { validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
 import { randaoMessage } from "./proposer.ts";
 import { failConsensus } from "./rules.ts";
-import { checkHeader } from "./transition.ts";
+import { checkHeader, type Screened } from "./transition.ts";
 
 /** Clock skew that a block may show before it is put off (spec section 2). */
 export const FUTURE_TOLERANCE_MS = 500;
@@ -40,10 +40,10 @@ const remember = <K, V>(map: Map<K, V>, key: K, value: V, max: number): V => {
 /** Judges blocks by header and signature, before anybody reads their bodies. */
 export interface Admission {
   /**
-   * Gives the signer of a block that is worth reading. Throws RuleError otherwise: form and clock first, then what the state
-   * tells, the signature last. `gossip`: the block was told by others, who may not carry any number for one slot.
+   * Screens a block: gives what it found where it is worth reading. Throws RuleError otherwise: form and clock first, then what
+   * the state tells, the signature last. `gossip`: the block was told by others, who may not carry any number for one slot.
    */
-  screen(block: BlockHead, source?: "gossip"): Address;
+  screen(block: BlockHead, source?: "gossip"): Screened;
   /** Checks that a block is signed by the one drawn for its slot on its parent; `draw` is asked once. Throws RuleError. */
   checkDraw(block: BlockHead, signer: Address, draw: () => Address): void;
   /** Recovers the signer of a header; undefined where the signature is none. */
@@ -74,8 +74,8 @@ export const createAdmission = (options: {
   const drawn = new Map<string, Address>();
   /** Hashes by slot and proposer. */
   const twins = new Map<string, Set<Hash>>();
-  /** Slot and reveal of headers whose reveal is verified. */
-  const revealed = new Map<string, Address>();
+  /** Slot, key and reveal of headers whose reveal is verified. */
+  const revealed = new Map<string, true>();
 
   const signerOf = ({ hash, signature }: BlockHead): Address | undefined => {
     const key = `${hash} ${signature}`;
@@ -100,11 +100,11 @@ export const createAdmission = (options: {
 
   /** A header without its signer's reveal for its slot of this chain proves nothing, and is of no use to anybody. */
   const checkReveal = (slot: number, signer: Address, publicKey: Hex, { header }: BlockHead): void => {
-    const key = `${slot} ${header.randaoReveal}`;
-    if (revealed.get(key) === signer) return;
+    const key = `${slot} ${publicKey} ${header.randaoReveal}`;
+    if (revealed.has(key)) return;
     if (!blsVerify(publicKey, randaoMessage(chain.genesisHash, slot), header.randaoReveal))
       failConsensus("block-reveal", signer);
-    remember(revealed, key, signer, MAX_REMEMBERED);
+    remember(revealed, key, true, MAX_REMEMBERED);
   };
 
   /** What the header alone says, and its parent's where that is here. */
@@ -149,7 +149,7 @@ export const createAdmission = (options: {
         failConsensus("header-upgrade-unknown", { got: header.nonce, known: upgradesInForce });
       }
       if (source === "gossip") countTwin(slot, signer, block);
-      return signer;
+      return { slot, signer, revealKey: validator.blsPublicKey };
     },
     checkDraw: ({ header }, signer, draw) => {
       const key = `${header.parentHash} ${slotOf(genesis, header.timestamp)}`;

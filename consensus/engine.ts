@@ -1,23 +1,24 @@
 import type { Block, Evidence, WorkShare } from "../chain/block.ts";
 import type { Database, Op } from "../chain/db.ts";
-import { EMPTY_MMR } from "../chain/mmr.ts";
 import { epochOf, eraOf, firstOpenEpoch, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
 import type { TransactionPool } from "../chain/pool.ts";
 import { openState, type State } from "../chain/state.ts";
-import { type BlockHead, openStore, type Store } from "../chain/store.ts";
+import type { BlockHead, Store } from "../chain/store.ts";
 import { decodeTransaction, type Transaction } from "../chain/transaction.ts";
 import type { Address, Hash } from "../lib/bytes.ts";
 import { createListeners } from "../lib/listeners.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
+import { createWorkQueue } from "../lib/work-queue.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { createAdmission, FUTURE_TOLERANCE_MS } from "./admission.ts";
 import type { Chain } from "./chain.ts";
 import { createRivalWatch } from "./conflict.ts";
 import { createEthash, type Ethash } from "./ethash/ethash.ts";
+import type { Attestation } from "./evidence.ts";
 import { openEvidenceDesk } from "./evidence-desk.ts";
-import { createForkChoice } from "./fork-choice.ts";
-import { buildGenesis } from "./genesis-state.ts";
+import { openForkChoice } from "./fork-choice.ts";
+import { openChain } from "./open-chain.ts";
 import { createPoolKeeper } from "./pool-keeper.ts";
 import { finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
@@ -25,6 +26,7 @@ import { activeSets } from "./sets.ts";
 import { createShareIntake } from "./share-intake.ts";
 import type { SharePool } from "./share-pool.ts";
 import { type Base, beginImport, type Outcome, prepare } from "./transition.ts";
+import { branchOf, moveHead, mustBlock, mustHead } from "./tree.ts";
 import { createUpgradeWatch } from "./upgrade-watch.ts";
 import { createVoteIntake } from "./vote-intake.ts";
 import { createVoteVerifier } from "./vote-verifier.ts";
@@ -114,39 +116,17 @@ export interface Engine {
 
 /** Opens the engine from its database, at the head where it stopped; a new database begins with block 0. */
 export const createEngine = async ({ db, genesis, now, log, ...options }: EngineOptions): Promise<Engine> => {
-  const store = openStore(db);
-  const first = buildGenesis(genesis, openState(db));
-  const kept = store.canonical(0);
-  if (kept && kept !== first.block.hash)
-    throw new Error(`the database holds another chain: block 0 is ${kept}, not ${first.block.hash}`);
-  if (!kept) {
-    await db.batch(
-      [
-        ...first.ops,
-        ...store.putBlock(first.block, [], EMPTY_MMR),
-        ...store.putCanonical(first.block),
-        store.putPointer("head", first.block.hash),
-        store.putFinal(0, first.block.hash),
-      ],
-      true,
-    );
-  }
-  const conflict = store.pointer("conflict");
-  if (conflict && !options.settled?.includes(conflict))
-    throw new Error(`another chain became final that excludes this one, and nobody has settled it: branch ${conflict}`);
-  const chain: Chain = { genesis, genesisHash: first.block.hash, genesisMix: first.block.header.mixHash };
+  const { store, chain } = await openChain(db, genesis, options.settled ?? []);
   const { on, emit } = createListeners<EngineEvents>((event, error) =>
     log.error({ event, error: error.stack }, "a listener met a bug of ours"),
   );
-  const mustBlock = (hash: Hash): Block => store.block(hash) ?? failMissing(hash);
-  const mustHead = (hash: Hash): BlockHead => store.head(hash) ?? failMissing(hash);
-  let head = mustBlock(store.pointer("head")!);
+  let head = mustBlock(store, store.pointer("head")!);
   let { epoch: finalEpoch, hash: finalHash } = must(store.final(), "a final checkpoint");
   const known = must(finality.get(openState(db, head.header.stateRoot), ONLY), "finality");
-  const forkChoice = createForkChoice(genesis, store, head, {
+  const forkChoice = await openForkChoice(genesis, store, head, {
     epoch: known.justifiedEpoch,
     // Block 0's own state cannot name it.
-    hash: known.justifiedEpoch === 0 ? first.block.hash : known.justifiedHash,
+    hash: known.justifiedEpoch === 0 ? chain.genesisHash : known.justifiedHash,
   });
   let dead: Error | undefined;
   const stop = (error: Error): void => {
@@ -181,14 +161,19 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   const verifier = createVoteVerifier(chain.genesisHash, () =>
     activeSets(stateOf(head)).members.length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
   );
+  /** What finality may still need: a checkpoint that only votes justify is to be shown to others. */
+  const keptVotes: Attestation[] = [];
   const desk = await openEvidenceDesk({
     db,
     chain,
     now,
     head: () => head,
-    final: () => mustHead(finalHash),
+    final: () => mustHead(store, finalHash),
     stateOf,
     onEvidence: (evidence) => emit("evidence", evidence),
+    onKept: (attestation) => {
+      if (attestation.indices.length === 1 && attestation.link.targetEpoch >= finalEpoch) keptVotes.push(attestation);
+    },
     log,
   });
   const presentEpoch = (): number => epochOf(genesis, Math.max(0, Math.floor(slotOf(genesis, now() / 1000))));
@@ -201,7 +186,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     const { evidenceEpochs } = paramsAt(genesis, eraOf(genesis, present));
     return present - epochOf(genesis, slotOf(genesis, head.header.timestamp)) <= evidenceEpochs;
   };
-  const isOnFinal = (block: BlockHead): boolean => forkChoice.descends(block, mustHead(finalHash));
+  const isOnFinal = (block: BlockHead): boolean => forkChoice.descends(block, mustHead(store, finalHash));
   const upgrades = createUpgradeWatch({
     members: () => activeSets(stateOf(head)).members,
     log,
@@ -211,9 +196,9 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     chain,
     store,
     head: () => head,
-    final: () => ({ epoch: finalEpoch, block: mustHead(finalHash) }),
+    final: () => ({ epoch: finalEpoch, block: mustHead(store, finalHash) }),
     stateOf,
-    isOnChain: (block) => isOnFinal(block) || forkChoice.descends(mustHead(finalHash), block),
+    isOnChain: (block) => isOnFinal(block) || forkChoice.descends(mustHead(store, finalHash), block),
     window: () => {
       const present = presentEpoch();
       return { present, epochs: paramsAt(genesis, eraOf(genesis, present)).evidenceEpochs };
@@ -232,7 +217,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     now,
     stateOf,
     head: () => head,
-    final: () => mustHead(finalHash),
+    final: () => mustHead(store, finalHash),
     onSigned: desk.watchHeader,
     onUnknownUpgrade: (index, slot, { hash }) => {
       if (isAware()) upgrades.onBlock(index, hash, epochOf(genesis, slot), presentEpoch());
@@ -264,6 +249,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     },
   });
   const waiting = createWaitingRoom();
+  const queue = createWorkQueue(MAX_QUEUE, "import");
 
   const ethash = options.ethash ?? createEthash();
   const intake = createShareIntake({
@@ -277,40 +263,11 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     await intake.add(share);
     emit("share", share);
   };
-  /** The blocks of a leaf's chain that are not on the head's, oldest first. */
-  const branchOf = (leaf: Block): Block[] => {
-    const blocks: Block[] = [];
-    for (let at = leaf; store.canonical(at.header.number) !== at.hash; at = mustBlock(at.header.parentHash))
-      blocks.unshift(at);
-    return blocks;
-  };
-  /** The writes and the lists of blocks that move the head. O(length of the reorganisation). */
-  const moveHead = (to: Block): { ops: Op[]; left: Block[]; joined: Block[] } => {
-    const left: Block[] = [];
-    const joined: Block[] = [];
-    let [old, next] = [head, to];
-    while (old.hash !== next.hash) {
-      if (old.header.number >= next.header.number) {
-        left.push(old);
-        old = mustBlock(old.header.parentHash);
-      } else {
-        joined.unshift(next);
-        next = mustBlock(next.header.parentHash);
-      }
-    }
-    const ops = [
-      ...left.flatMap(store.dropCanonical),
-      ...joined.flatMap(store.putCanonical),
-      store.putPointer("head", to.hash),
-    ];
-    return { ops, left, joined };
-  };
-
   /** Moves to the best head, in the same batch as what made it so. */
   const write = async (ops: readonly Op[], sync: boolean): Promise<void> => {
     const best = forkChoice.choose(head);
-    const moved = best.hash === head.hash ? undefined : moveHead(best);
-    const written = db.batch([...ops, ...(moved?.ops ?? [])], sync);
+    const moved = best.hash === head.hash ? undefined : moveHead(store, head, best);
+    const written = db.batch([...ops, ...forkChoice.takeOps(), ...(moved?.ops ?? [])], sync);
     if (moved) {
       head = best;
       movePool(best, moved.left);
@@ -337,6 +294,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     }
     forkChoice.add(block, now());
     forkChoice.justify({ epoch: final.justifiedEpoch, hash: final.justifiedHash });
+    const excluded = newlyFinal ? forkChoice.prune(mustBlock(store, finalHash)) : [];
     // A finalization is told to others once the disk has it.
     await write(ops, newlyFinal);
     emit("block", block);
@@ -347,28 +305,28 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       addShare(share).catch((error: Error) => log.debug({ error: error.message }, "a share that waited is refused"));
     if (!newlyFinal) return;
     // What has just become excluded may hold the proof that it was final too.
-    for (const leaf of forkChoice.prune(mustBlock(finalHash))) for (const block of branchOf(leaf)) rivals.add(block);
+    for (const leaf of excluded) for (const block of branchOf(store, leaf)) rivals.add(block);
     // What is final is still to be rewarded until its epoch is closed.
     votes.prune(
       Math.min(finalEpoch, firstOpenEpoch(genesis, epochOf(genesis, slotOf(genesis, head.header.timestamp)))),
     );
-    desk.onFinal(mustBlock(finalHash));
+    desk.onFinal(mustBlock(store, finalHash));
     emit("finalized", { epoch: finalEpoch, hash: finalHash });
   };
   const importNow = async (block: Block, source?: "gossip"): Promise<"imported" | "known" | "waiting"> => {
     if (dead) throw dead;
     if (store.head(block.hash)) return "known";
     try {
-      const signer = admission.screen(block, source);
+      const screened = admission.screen(block, source);
       const parent = store.head(block.header.parentHash);
       if (rivals.has(block.header.parentHash) || (parent && !isOnFinal(parent))) {
         if (isAware()) rivals.add(block);
         return failConsensus("block-not-on-finalized", block.header.parentHash);
       }
-      if (!parent) return waiting.forParent(block, signer);
+      if (!parent) return waiting.forParent(block, screened.signer);
       const earlyMs = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
-      if (earlyMs > 0) return waiting.forSlot(block, signer, earlyMs, () => importLater(block));
-      const run = beginImport(chain, baseOf(parent), block);
+      if (earlyMs > 0) return waiting.forSlot(block, screened.signer, earlyMs, () => importLater(block));
+      const run = beginImport(chain, baseOf(parent), block, screened);
       await keep(run(await intake.verdicts(block)));
     } catch (error) {
       admission.onRefused(block, error);
@@ -379,9 +337,9 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   };
 
   const importLater = (block: Block): void => {
-    enqueue(() => importNow(block)).catch((error: Error) =>
-      log.debug({ error: error.message }, "a block put off is refused"),
-    );
+    queue
+      .add(() => importNow(block))
+      .catch((error: Error) => log.debug({ error: error.message }, "a block put off is refused"));
   };
 
   /** Imports the blocks that waited for a parent. */
@@ -396,18 +354,6 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     }
   };
 
-  let queue: Promise<unknown> = Promise.resolve();
-  let queued = 0;
-  const enqueue = <T>(work: () => Promise<T>): Promise<T> => {
-    if (queued >= MAX_QUEUE) return Promise.reject(new Error("the import queue is full"));
-    queued += 1;
-    const done = queue.then(work).finally(() => {
-      queued -= 1;
-    });
-    queue = done.catch(() => undefined);
-    return done;
-  };
-
   /** Tells of a vote that is kept; a quorum counts as soon as it is seen, before a block carries it. */
   const takeVote = (vote: Vote): void => {
     emit("vote", vote);
@@ -417,10 +363,20 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       votes.isQuorum(targetHash, targetEpoch) &&
       forkChoice.justify({ epoch: targetEpoch, hash: targetHash });
     if (isNew)
-      enqueue(() => write([], false)).catch((error: Error) =>
-        log.error({ error: error.stack }, "the head did not move"),
-      );
+      queue
+        .add(() => write([], false))
+        .catch((error: Error) => log.error({ error: error.stack }, "the head did not move"));
   };
+
+  for (const { indices, link, signature } of keptVotes)
+    try {
+      const vote: Vote = { index: indices[0]!, link, signature };
+      if (voteIntake.restore(vote)) takeVote(vote);
+    } catch (error) {
+      // Time has passed it.
+      if (!(error instanceof RuleError)) throw error;
+    }
+  await queue.idle();
 
   return {
     chain,
@@ -432,10 +388,10 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     ethash,
     now,
     head: () => head,
-    finalized: () => ({ epoch: finalEpoch, hash: finalHash, number: mustBlock(finalHash).header.number }),
+    finalized: () => ({ epoch: finalEpoch, hash: finalHash, number: mustBlock(store, finalHash).header.number }),
     justified: () => {
       const { epoch, hash } = forkChoice.justified();
-      return { epoch, hash, number: mustBlock(hash).header.number };
+      return { epoch, hash, number: mustBlock(store, hash).header.number };
     },
     has: (hash) => store.head(hash) !== undefined,
     stateOf,
@@ -444,12 +400,12 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     screenBlock: (block, bytes = 0) => {
       if (store.head(block.hash)) failConsensus("block-known", block.hash);
       const parent = bytes > DEAR_BLOCK_BYTES ? store.head(block.header.parentHash) : undefined;
-      const signer = admission.screen(block, "gossip");
+      const { signer } = admission.screen(block, "gossip");
       if (parent) admission.checkDraw(block, signer, () => drawnFor(parent, block));
     },
-    importBlock: (block, source) => enqueue(() => importNow(block, source)),
+    importBlock: (block, source) => queue.add(() => importNow(block, source)),
     adopt: (outcome) =>
-      enqueue(async () => {
+      queue.add(async () => {
         if (dead) throw dead;
         if (!store.head(outcome.block.hash)) await keep(outcome);
       }),
@@ -475,12 +431,8 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     stop: async () => {
       waiting.stop();
       await verifier.stop();
-      await queue;
+      await queue.idle();
       await ethash.stop();
     },
   };
-};
-
-const failMissing = (hash: Hash): never => {
-  throw new Error(`block ${hash} is not in the database`);
 };

@@ -40,9 +40,11 @@ export const openEvidenceDesk = async (options: {
   readonly final: () => BlockHead;
   readonly stateOf: (block: BlockHead) => State;
   readonly onEvidence: (evidence: Evidence) => void;
+  /** Told of the votes that it saw before it was stopped. */
+  readonly onKept: (attestation: Attestation) => void;
   readonly log: Log;
 }): Promise<EvidenceDesk> => {
-  const { db, chain, now, head, final, stateOf, onEvidence, log } = options;
+  const { db, chain, now, head, final, stateOf, onEvidence, onKept, log } = options;
   const { genesis } = chain;
   const slasher = createSlasher(genesis.params);
   const pool = createEvidencePool();
@@ -76,8 +78,10 @@ export const openEvidenceDesk = async (options: {
   };
 
   for await (const known of signed.load()) {
-    if (known.kind === "vote") slasher.vote(known.attestation);
-    else if (known.kind === "header") slasher.proposal(known.at, known.signer, known.block);
+    if (known.kind === "vote") {
+      slasher.vote(known.attestation);
+      onKept(known.attestation);
+    } else if (known.kind === "header") slasher.proposal(known.at, known.signer, known.block);
     else
       try {
         keep(known.evidence);

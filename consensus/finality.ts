@@ -54,14 +54,14 @@ export const electorateOf = (state: State, checkpoint: Pick<Checkpoint, "set" | 
     }
     return { signed, total };
   };
-  const quorum = (set: readonly Member[], bitmap: Uint8Array) => {
-    const { signed, total } = weighSet(set, bitmap);
-    // A set in which nobody has a vote decides nothing.
-    return total > 0n && 3n * signed >= 2n * total;
-  };
+  const isTwoThirds = ({ signed, total }: { signed: bigint; total: bigint }): boolean => 3n * signed >= 2n * total;
   return {
     voters: votersWithKeys(state, checkpoint),
-    isQuorum: (bitmap) => quorum(members, bitmap) && (before.length === 0 || quorum(before, bitmap)),
+    isQuorum: (bitmap) => {
+      const now = weighSet(members, bitmap);
+      // A set in which nobody has a vote decides nothing, and as the set before it asks for nothing (docs/adr/0011).
+      return now.total > 0n && isTwoThirds(now) && isTwoThirds(weighSet(before, bitmap));
+    },
     weigh: (bitmap) => weighSet(members, bitmap),
   };
 };

@@ -1,7 +1,9 @@
 import type { Block } from "../chain/block.ts";
+import type { Op } from "../chain/db.ts";
 import { firstSlot, type Genesis, slotOf, timestampOf } from "../chain/params.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { mustBlock, mustHead } from "./tree.ts";
 
 /** The checkpoint of an epoch that a quorum stands behind. */
 export interface Checkpointed {
@@ -21,37 +23,35 @@ export interface ForkChoice {
   prune(final: Block): readonly Block[];
   /** The best leaf; the justified block itself where no leaf is a candidate. */
   choose(head: Block): Block;
+  /** The writes that keep what changed since it was last asked, for the batch of what changed it. */
+  takeOps(): readonly Op[];
+  /** The leaves, in no order. */
+  leaves(): readonly Block[];
   /** Tells whether `ancestor` is on the chain of `block`. O(distance), at once along the head's chain. */
   descends(block: BlockHead, ancestor: BlockHead): boolean;
 }
 
 const MAX_LEAVES = 256;
 
-/** Makes the fork choice of a node, from the head and the checkpoint where it stopped. */
-export const createForkChoice = (genesis: Genesis, store: Store, head: Block, from: Checkpointed): ForkChoice => {
-  let justified = from;
+/** Opens the fork choice of a node where it stopped; in a new database with a head and what that one's state justifies. */
+export const openForkChoice = async (
+  genesis: Genesis,
+  store: Store,
+  head: Block,
+  from: Checkpointed,
+): Promise<ForkChoice> => {
+  let justified = store.justified() ?? from;
   /** Leaves, and when each was first seen, in ms. */
-  const leaves = new Map<Hash, { readonly block: Block; readonly seenMs: number }>([
-    [head.hash, { block: head, seenMs: 0 }],
-  ]);
+  const leaves = new Map<Hash, { readonly block: Block; readonly seenMs: number }>();
+  let ops: Op[] = [];
 
-  const mustBlock = (hash: Hash): Block => {
-    const block = store.block(hash);
-    if (!block) throw new Error(`block ${hash} is not in the database`);
-    return block;
-  };
-  const mustHead = (hash: Hash): BlockHead => {
-    const block = store.head(hash);
-    if (!block) throw new Error(`block ${hash} is not in the database`);
-    return block;
-  };
   const isCanonical = (block: BlockHead): boolean => store.canonical(block.header.number) === block.hash;
   /** Gives the block of a height on the chain of a block. */
   const ancestorAt = (block: BlockHead, number: number): BlockHead => {
     let at = block;
     while (at.header.number > number) {
-      if (isCanonical(at)) return mustHead(store.canonical(number)!);
-      at = mustHead(at.header.parentHash);
+      if (isCanonical(at)) return mustHead(store, store.canonical(number)!);
+      at = mustHead(store, at.header.parentHash);
     }
     return at;
   };
@@ -60,7 +60,7 @@ export const createForkChoice = (genesis: Genesis, store: Store, head: Block, fr
 
   /** Tells whether the checkpoint of J's epoch on a leaf's chain is J: the leaf builds on it, and past its epoch's first slot. */
   const isCandidate = (leaf: Block): boolean => {
-    const block = mustHead(justified.hash);
+    const block = mustHead(store, justified.hash);
     if (!descends(leaf, block)) return false;
     if (leaf.hash === block.hash) return true;
     const child = ancestorAt(leaf, block.header.number + 1);
@@ -69,23 +69,35 @@ export const createForkChoice = (genesis: Genesis, store: Store, head: Block, fr
   const isTimely = ({ block, seenMs }: { block: Block; seenMs: number }): boolean =>
     seenMs < timestampOf(genesis, slotOf(genesis, block.header.timestamp) + 1) * 1000;
 
+  const put = (block: Block, nowMs: number): void => {
+    const seenMs = Math.floor(nowMs);
+    leaves.set(block.hash, { block, seenMs });
+    ops.push(store.putLeaf(block.hash, seenMs));
+  };
+  const drop = (hash: Hash): void => {
+    if (leaves.delete(hash)) ops.push(store.dropLeaf(hash));
+  };
+  for await (const { hash, seenMs } of store.leaves()) leaves.set(hash, { block: mustBlock(store, hash), seenMs });
+  if (leaves.size === 0) put(head, 0);
+
   return {
     justified: () => justified,
     add: (block, nowMs) => {
-      leaves.delete(block.header.parentHash);
-      leaves.set(block.hash, { block, seenMs: nowMs });
+      drop(block.header.parentHash);
+      put(block, nowMs);
       if (leaves.size <= MAX_LEAVES) return;
       const [lowest] = [...leaves.values()].sort((a, b) => a.block.header.number - b.block.header.number);
-      leaves.delete(lowest!.block.hash);
+      drop(lowest!.block.hash);
     },
     justify: (checkpoint) => {
       if (checkpoint.epoch <= justified.epoch) return false;
       justified = checkpoint;
+      ops.push(store.putJustified(checkpoint.epoch, checkpoint.hash));
       return true;
     },
     prune: (final) => {
       const gone = [...leaves.values()].map(({ block }) => block).filter((block) => !descends(block, final));
-      for (const { hash } of gone) leaves.delete(hash);
+      for (const { hash } of gone) drop(hash);
       return gone;
     },
     choose: (current) => {
@@ -100,8 +112,14 @@ export const createForkChoice = (genesis: Genesis, store: Store, head: Block, fr
           best = leaf;
       }
       // Where every leaf builds on a first slot that the voters have not seen, the chain goes on from J itself.
-      return best?.block ?? mustBlock(justified.hash);
+      return best?.block ?? mustBlock(store, justified.hash);
     },
+    takeOps: () => {
+      const taken = ops;
+      ops = [];
+      return taken;
+    },
+    leaves: () => [...leaves.values()].map(({ block }) => block),
     descends,
   };
 };

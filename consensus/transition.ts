@@ -218,17 +218,32 @@ const refuse = (_: unknown, error: Error): never => {
   throw error;
 };
 
-/** Checks what a block says before its body is run: form, header, proposer. Crosses the boundaries on `base.state`. */
-const checkBlock = (chain: Chain, base: Base, block: Block): Prepared => {
+/** What admission has found out about a header whose parent is here: its checkHeader holds, and both its signatures. */
+export interface Screened {
+  readonly slot: number;
+  readonly signer: Address;
+  /** The key that the header's reveal is verified with. */
+  readonly revealKey: Hex;
+}
+
+/**
+ * Checks what a block says before its body is run: form, header, proposer, of which what was screened is not asked again. Crosses
+ * the boundaries on `base.state`.
+ */
+const checkBlock = (chain: Chain, base: Base, block: Block, screened?: Screened): Prepared => {
   const { header, body } = block;
-  const slot = checkHeader(chain, base.header, header);
+  const slot = screened?.slot ?? checkHeader(chain, base.header, header);
   equal("header-consensus-root", header.consensusRoot, consensusRoot(body));
   equal("header-transactions-root", header.transactionsRoot, transactionsRoot(body.transactions));
   const prepared = prepare(chain, base, slot);
-  equal("block-proposer", recoverCompact(block.hash, block.signature), prepared.proposer.address);
-  if (!prepared.mayPropose) failConsensus("block-proposer-slashed", prepared.proposer.address);
-  if (!blsVerify(prepared.proposer.blsPublicKey, randaoMessage(chain.genesisHash, slot), header.randaoReveal))
-    failConsensus("block-reveal");
+  const { address: proposer, blsPublicKey } = prepared.proposer;
+  equal("block-proposer", screened?.signer ?? recoverCompact(block.hash, block.signature), proposer);
+  if (!prepared.mayPropose) failConsensus("block-proposer-slashed", proposer);
+  // A fork may have registered the signer with another key than the one that it was screened by.
+  const isRevealed =
+    screened?.revealKey === blsPublicKey ||
+    blsVerify(blsPublicKey, randaoMessage(chain.genesisHash, slot), header.randaoReveal);
+  if (!isRevealed) failConsensus("block-reveal");
   equal("header-mix", header.mixHash, mixReveal(base.header.mixHash, header.randaoReveal));
   equal("header-difficulty", header.difficulty, prepared.difficulty);
   equal("header-validators-root", header.validatorsRoot, prepared.validatorsRoot);
@@ -246,9 +261,10 @@ export const beginImport = (
   chain: Chain,
   base: Base,
   block: Block,
+  screened?: Screened,
 ): ((isEthash: (share: WorkShare) => boolean) => Outcome) => {
   const { header, body } = block;
-  const prepared = checkBlock(chain, base, block);
+  const prepared = checkBlock(chain, base, block, screened);
   const context = prepared.context(header.mixHash, header.beneficiary);
   const { registered } = prepared;
   const before = base.state.snapshot();

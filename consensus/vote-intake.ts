@@ -30,6 +30,8 @@ export interface VoteIntake {
   add(vote: Vote, from?: string): Promise<boolean>;
   /** Keeps a vote of a validator of this node's, at once; false where it is known. Throws RuleError. */
   cast(vote: Vote): boolean;
+  /** Keeps a vote that this node verified before it was stopped. Throws RuleError. */
+  restore(vote: Vote): boolean;
 }
 
 /** A vote whose signature is worth a verification. */
@@ -159,6 +161,10 @@ export const createVoteIntake = (options: {
       if (!blsVerify(judged.publicKey, voteMessage(chain.genesisHash, vote.link), vote.signature))
         failConsensus("vote-signature", vote.index);
       return accept(vote, judged);
+    },
+    restore: (vote) => {
+      const judged = judge(vote);
+      return judged !== undefined && accept(vote, judged);
     },
   };
 };

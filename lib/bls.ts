@@ -118,13 +118,60 @@ export const blsVerifyReference = (pubs: readonly Hex[], message: Uint8Array, si
 export const blsProve = (secret: Hex): Hex =>
   toHex(noble.sign(noble.hash(fromHex(blsPublicKey(secret)), PROVE_DST), fromHex(secret)).toBytes());
 
-/** Verifies a proof of possession; false on anything malformed. */
+/** Checks a proof of possession in steps of 5 to 15 ms, of 30 ms in all: e(pub, H(pub)) = e(G1, proof). Throws on malformed points. */
+const proofSteps = function* (pub: Hex, proof: Hex): Generator<void, boolean> {
+  const point = bls12_381.G1.Point.fromHex(pub.slice(2));
+  point.assertValidity();
+  const signature = noble.Signature.fromBytes(fromHex(proof));
+  signature.assertValidity();
+  yield;
+  const hashed = noble.hash(fromHex(pub), PROVE_DST);
+  yield;
+  const left = bls12_381.pairing(point, hashed, false);
+  yield;
+  const right = bls12_381.pairing(bls12_381.G1.Point.BASE.negate(), signature, false);
+  yield;
+  const { Fp12 } = bls12_381.fields;
+  return Fp12.eql(Fp12.finalExponentiate(Fp12.mul(left, right)), Fp12.ONE);
+};
+
+/** What proofs turned out to be, the oldest first: who asks in steps asks again in one go. */
+const proofs = new Map<string, boolean>();
+const MAX_PROOFS = 1_024;
+const rememberProof = (key: string, isGood: boolean): boolean => {
+  proofs.set(key, isGood);
+  if (proofs.size > MAX_PROOFS) proofs.delete(proofs.keys().next().value!);
+  return isGood;
+};
+
+/** Verifies a proof of possession; false on anything malformed. About 30 ms, at once where it was verified lately. */
 export const blsVerifyProof = (pub: Hex, proof: Hex): boolean => {
+  const key = `${pub} ${proof}`;
+  const known = proofs.get(key);
+  if (known !== undefined) return known;
   try {
-    const point = bls12_381.G1.Point.fromHex(pub.slice(2));
-    point.assertValidity();
-    return noble.verify(noble.Signature.fromBytes(fromHex(proof)), noble.hash(fromHex(pub), PROVE_DST), point);
+    const steps = proofSteps(pub, proof);
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    return rememberProof(key, step.value);
   } catch {
-    return false;
+    return rememberProof(key, false);
+  }
+};
+
+/** As blsVerifyProof, with a pause before each step of 5 to 15 ms. Rejects where the pause does. */
+export const blsVerifyProofSlowly = async (pub: Hex, proof: Hex, pause: () => Promise<void>): Promise<boolean> => {
+  const key = `${pub} ${proof}`;
+  const known = proofs.get(key);
+  if (known !== undefined) return known;
+  const steps = proofSteps(pub, proof);
+  for (;;) {
+    await pause();
+    try {
+      const step = steps.next();
+      if (step.done) return rememberProof(key, step.value);
+    } catch {
+      return rememberProof(key, false);
+    }
   }
 };

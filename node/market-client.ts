@@ -297,6 +297,19 @@ export const hubAccountOf = async (client: RpcClient, account: Address): Promise
 export const hubStakeOf = async (client: RpcClient, account: Address): Promise<bigint> =>
   (await hubAccountOf(client, account)).stake;
 
+/** What accounts have in the hub, free and bound, in nRLC. */
+export const hubAccountsOf = async (
+  client: RpcClient,
+  accounts: readonly Address[],
+): Promise<{ readonly stake: bigint; readonly locked: bigint }[]> => {
+  const lists = accounts.map((account): AbiValue[] => [account]);
+  const views = await viewAll(client, HUB, hubFunction("viewAccount"), lists);
+  return views.map(([account]) => {
+    const [stake, locked] = account as readonly bigint[];
+    return { stake: stake!, locked: locked! };
+  });
+};
+
 /** Seconds of a category. */
 export const secondsOfCategory = async (client: RpcClient, category: bigint): Promise<number> =>
   Number(((await view(client, HUB, hubFunction("viewCategory"), category))[0] as readonly AbiValue[])[2]);

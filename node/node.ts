@@ -21,7 +21,8 @@ import { createWorkDesk } from "../rpc/work.ts";
 import { settledConflicts, writeConflict } from "./conflict-file.ts";
 import { dataPort } from "./data-port.ts";
 import { watchForDoubles } from "./doppelganger.ts";
-import { writeSecret } from "./folder.ts";
+import { writeNote } from "./folder.ts";
+import { lockFolder } from "./folder-lock.ts";
 import { openGenesis } from "./genesis-file.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 import { createStatus } from "./status.ts";
@@ -84,8 +85,20 @@ const DOUBLE =
   "another program signs with the keys of this node's validator: this node does not, until it is started again. Stop the other, and bring over what it signed (rolec validator protection export)";
 
 /** Starts a node: the composition root of every program that runs one. */
-export const startNode = (options: NodeOptions): Promise<RunningNode> =>
-  start(options).catch((error: Error) => Promise.reject(diskFault(options.datadir, error)));
+export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
+  const lock = await lockFolder(options.datadir, "node");
+  try {
+    const node = await start(options);
+    const stop = async (): Promise<void> => {
+      await node.stop();
+      await lock.release();
+    };
+    return { ...node, stop };
+  } catch (error) {
+    await lock.release();
+    throw diskFault(options.datadir, error as Error);
+  }
+};
 
 const start = async (options: NodeOptions): Promise<RunningNode> => {
   const { datadir, log } = options;
@@ -95,7 +108,6 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
   const source = options.validators ?? readValidatorSource(datadir);
   // Keys before anything that would have to be stopped again: a wrong password is the likeliest reason not to start.
   const signers = source ? await openSigners(source, genesisHash) : [];
-  // The database then: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log, settled });
   let end: (error: Error) => void = () => {};
@@ -192,7 +204,7 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
   producer?.start();
   const rpcUrl = httpUrl(options.rpc.host, port);
   const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
-  writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
+  writeNote(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
   engine.on("finalized", ({ epoch, hash }) => log.debug({ epoch, hash }, "finalized"));
   if (doubles.firstSlot > 0)
     log.info({ firstSlot: doubles.firstSlot }, "listens for doubles of its validators before it signs");

@@ -1,5 +1,6 @@
 import { TopicValidatorResult } from "@libp2p/gossipsub";
 import type { PeerId, Stream } from "@libp2p/interface";
+import { type Clock, monotonic } from "./bucket.ts";
 import type { Host } from "./host.ts";
 import { processorMs } from "./peer-budget.ts";
 
@@ -18,6 +19,8 @@ const MS_PER_NAME = 0.002;
 const USUAL = 1_024;
 const USUAL_PER_MESSAGE = 2;
 const MAX_PEERS = 4_096;
+/** A promise that fails within so long after something of its peer was left unread may have been kept: it is given 3 s. */
+const UNREAD_MS = 5_000;
 /** How long a peer may have no stream for what it is sent: the library makes none in the place of one that it gave up. */
 const MUTE_TICKS = 10;
 /** What a message costs that is known, or of no topic: it was decrypted, copied and hashed. */
@@ -34,6 +37,7 @@ export interface Message {
   readonly data?: Uint8Array;
 }
 interface Names {
+  readonly topicID?: string;
   readonly messageIDs?: readonly Uint8Array[];
 }
 interface Control {
@@ -54,6 +58,11 @@ interface Router {
   /** Tells whether a peer has not lost too much of its score by breaking rules. */
   acceptFrom(peer: string): boolean;
   handleReceivedRpc(from: PeerId, envelope: Envelope): Promise<void>;
+  /** Holds peers to what they were asked for after they had said that they have it. */
+  readonly gossipTracer: {
+    /** How many of its promises each peer has just broken; each costs it of its score. */
+    getBrokenPromises(): Map<string, number>;
+  };
 }
 
 /** What was said of a message, and what it cost after the first look at it, in milliseconds of processor. */
@@ -73,10 +82,15 @@ export interface GossipGate {
  * admits it. What is left unread is not remembered as seen, so that it can come from somebody else. `isOffer` tells the topics of
  * what one node takes and another may not (peer-budget.ts): its rate is bounded, and it neither earns nor is a fault.
  */
-export const createGossipGate = (host: Host, isOffer: (topic: string) => boolean): GossipGate => {
+export const createGossipGate = (
+  host: Host,
+  isOffer: (topic: string) => boolean,
+  now: Clock = monotonic,
+): GossipGate => {
   const { pubsub, budget, turns } = host.services;
   const router = pubsub as unknown as Router;
-  if (typeof router.handleReceivedRpc !== "function")
+  const { gossipTracer: tracer } = router;
+  if (typeof router.handleReceivedRpc !== "function" || typeof tracer?.getBrokenPromises !== "function")
     throw new Error("this gossipsub has no way to hold peers to account");
   const handle = router.handleReceivedRpc.bind(pubsub);
   /** Offers wait for what the chain needs. */
@@ -125,8 +139,28 @@ export const createGossipGate = (host: Host, isOffer: (topic: string) => boolean
     if (mute.size > MAX_PEERS) mute.clear();
   };
   const rest = (peer: PeerId, { control, ...envelope }: Envelope): Envelope => {
-    const heard = control && isUnread(peer) ? { ...control, iwant: [] } : control;
+    const ihave = control?.ihave?.filter(({ topicID }) => topicID === undefined || !isOffer(topicID));
+    // What is not going to be read is not asked for.
+    const asked = control && ihave && !budget.admitsOffer(peer.toString()) ? { ...control, ihave } : control;
+    const heard = asked && isUnread(peer) ? { ...asked, iwant: [] } : asked;
     return { ...envelope, messages: [], control: heard };
+  };
+  /** When something of a peer was last left unread: it may have been what it had promised. */
+  const unreadAt = new Map<string, number>();
+  const leaveUnread = (peer: string): void => {
+    unreadAt.delete(peer);
+    unreadAt.set(peer, now());
+    if (unreadAt.size > MAX_PEERS) unreadAt.delete(unreadAt.keys().next().value!);
+  };
+  const brokenPromises = tracer.getBrokenPromises.bind(tracer);
+  tracer.getBrokenPromises = () => {
+    const broken = brokenPromises();
+    for (const peer of broken.keys()) {
+      const wasUnread = now() - (unreadAt.get(peer) ?? Number.NEGATIVE_INFINITY) < UNREAD_MS;
+      // Nor has what waits here to be judged been delivered, for the library.
+      if (wasUnread || bytesOf.has(peer)) broken.delete(peer);
+    }
+    return broken;
   };
   const namesIn = (control: Control | undefined): number =>
     [control?.ihave, control?.iwant, control?.idontwant]
@@ -136,21 +170,26 @@ export const createGossipGate = (host: Host, isOffer: (topic: string) => boolean
   router.handleReceivedRpc = async (from, envelope) => {
     const peer = from.toString();
     const count = Math.max(1, envelope.messages.length);
-    if (!router.acceptFrom(peer) || !budget.admits(peer)) return budget.leave(peer, count);
+    if (!router.acceptFrom(peer) || !budget.admits(peer)) {
+      leaveUnread(peer);
+      return budget.leave(peer, count);
+    }
     budget.spend(peer, MS_PER_NAME * namesIn(envelope.control));
     if (envelope.messages.length === 0 && !isUsual(peer)) budget.spend(peer, MS_PER_ENVELOPE);
     await handle(from, rest(from, envelope));
     for (const message of envelope.messages) {
       await turnFor(message.topic);
       const bytes = message.data?.length ?? 0;
-      if (!budget.admits(peer)) {
-        budget.leave(peer);
+      const isAdmitted = budget.admits(peer);
+      if (!isAdmitted) budget.leave(peer);
+      // Too many, which others may have made: no fault of the peer's.
+      const isTooMany = isOffer(message.topic) && !budget.admitsOffer(peer);
+      // Room is short where much is being judged: no fault of the peer's.
+      const isTooMuch = allBytes + bytes > ALL_BYTES || (bytesOf.get(peer) ?? 0) + bytes > PEER_BYTES;
+      if (!isAdmitted || isTooMany || isTooMuch) {
+        leaveUnread(peer);
         continue;
       }
-      // Too many, which others may have made: no fault of the peer's.
-      if (isOffer(message.topic) && !budget.admitsOffer(peer)) continue;
-      // Room is short where much is being judged: no fault of the peer's.
-      if (allBytes + bytes > ALL_BYTES || (bytesOf.get(peer) ?? 0) + bytes > PEER_BYTES) continue;
       hold(peer, bytes);
       let isLookedAt = false;
       const looked = new Promise<void>((resolve) => {

@@ -16,9 +16,11 @@ const HALF_LIFE_MS = 60_000;
 const MIN_CREDIT_MS = 0.1;
 /**
  * Offers are transactions and orders: what one node takes another may not, so that nobody is at fault for them. So many are read,
- * each counted once and once more for each millisecond that it costs, at once and each second after.
+ * each counted once and once more for each millisecond that it costs, at once and each second after: of one peer, of one address,
+ * which may be many peers, and of all.
  */
 const OFFERS = { capacity: 300, perSecond: 50 };
+const OFFERS_OF_ADDRESS = { capacity: 500, perSecond: 100 };
 const OFFERS_CALLED = { capacity: 2_000, perSecond: 400 };
 const OFFERS_CAME = { capacity: 1_000, perSecond: 200 };
 /** Rejected messages, before a peer is at fault: at once, and each second after. */
@@ -90,7 +92,12 @@ export const createPeerBudget = (
   const allOffers = ({ isOutbound }: Origin): Bucket => (isOutbound ? offersCalled : offersCame);
   const all = ({ isOutbound }: Origin): Bucket => (isOutbound ? called : came);
   const peers = new Map<string, Account>();
-  const addresses = new Map<string, { readonly shared: Bucket; readonly patience: Bucket }>();
+  interface Address {
+    readonly shared: Bucket;
+    readonly offers: Bucket;
+    readonly patience: Bucket;
+  }
+  const addresses = new Map<string, Address>();
   /** Finds an entry and keeps it from being the oldest, which goes first. */
   const touch = <T>(map: Map<string, T>, key: string, make: () => T): T => {
     const entry = map.get(key) ?? make();
@@ -113,7 +120,16 @@ export const createPeerBudget = (
   const addressOf = ({ subscriber }: Origin) =>
     subscriber === undefined
       ? undefined
-      : touch(addresses, subscriber, () => ({ shared: bucketOf(ADDRESS), patience: bucketOf(PATIENCE) }));
+      : touch(addresses, subscriber, () => ({
+          shared: bucketOf(ADDRESS),
+          offers: bucketOf(OFFERS_OF_ADDRESS),
+          patience: bucketOf(PATIENCE),
+        }));
+  /** What an offer of a peer is counted in. */
+  const offersOf = ({ offers, origin }: Account): readonly Bucket[] => {
+    const address = addressOf(origin);
+    return address ? [offers, address.offers, allOffers(origin)] : [offers, allOffers(origin)];
+  };
 
   const creditOf = ({ credit, creditAt }: Account): number => {
     const left = credit * 0.5 ** ((now() - creditAt) / HALF_LIFE_MS);
@@ -146,14 +162,9 @@ export const createPeerBudget = (
       addressOf(account.origin)?.shared.spend(rest);
       all(account.origin).spend(rest);
     },
-    admitsOffer: (peer) => {
-      const { offers, origin } = peerOf(peer);
-      return offers.level >= 1 && allOffers(origin).level >= 1;
-    },
+    admitsOffer: (peer) => offersOf(peerOf(peer)).every(({ level }) => level >= 1),
     spendOffer: (peer, ms) => {
-      const { offers, origin } = peerOf(peer);
-      offers.spend(1 + ms);
-      allOffers(origin).spend(1 + ms);
+      for (const bucket of offersOf(peerOf(peer))) bucket.spend(1 + ms);
     },
     reward: (peer, ms = REWARD_MS) => {
       const account = peerOf(peer);

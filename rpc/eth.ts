@@ -1,9 +1,12 @@
 import { decodeTransaction } from "../chain/transaction.ts";
+import { blsVerifyProofSlowly } from "../lib/bls.ts";
 import { type Hash, toHex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { type CallResult, call } from "../vm/execute.ts";
+import { VALIDATORS } from "../vm/tables.ts";
+import { proofIn } from "../vm/validators.ts";
 import type { ChainView } from "./chain-view.ts";
-import { type Methods, method } from "./dispatch.ts";
+import { type Call, type Methods, method } from "./dispatch.ts";
 import { invalidParams, REFUSED, RpcError, revertError } from "./errors.ts";
 import { findLogs } from "./logs.ts";
 import {
@@ -22,8 +25,11 @@ import {
   slot,
 } from "./values.ts";
 
-/** Gas of one eth_call at most, as geth has it. */
-const CALL_GAS_CAP = 50_000_000;
+/**
+ * Gas of what is tried at most: 10 to 15 ms in one go for the dearest, which writes a record for each 25,000 of it. What needs more
+ * is estimated without a try, since gas depends on calldata alone.
+ */
+const CALL_GAS_CAP = 12_500_000;
 const MAX_PROOF_SLOTS = 256;
 
 const atLatest = optional(blockId, LATEST);
@@ -34,20 +40,31 @@ export const ethMethods = (view: ChainView): Methods => {
   const stateAt = (id: BlockId) => view.state(view.blockOrFail(id));
   const isPending = (id: BlockId): boolean => "tag" in id && id.tag === "pending";
 
-  const tryCall = (request: CallRequest, id: BlockId): CallResult => {
+  const tryCall = async (request: CallRequest, id: BlockId, turn: Call["turn"]): Promise<CallResult> => {
     const block = view.blockOrFail(id);
     const to = request.to ?? invalidParams("contract creation is not possible: contracts are native");
     const gasLimit = Math.min(request.gas ?? CALL_GAS_CAP, CALL_GAS_CAP);
+    const proven = to === VALIDATORS ? proofIn(request.data) : undefined;
+    if (proven) {
+      await blsVerifyProofSlowly(proven.blsPublicKey, proven.proof, turn);
+      await turn();
+    }
     const result = call(view.state(block), view.context(block), {
       ...request,
       from: request.from ?? ZERO_ADDRESS,
       to,
       gasLimit,
     });
-    if (result.outOfGas)
-      throw new RpcError(REFUSED, `out of gas: gas required is ${result.gasNeeded}, limit ${gasLimit}`);
     if (result.reverted) throw revertError(result.returnData);
     return result;
+  };
+  const outOfGas = (needed: number, limit: number): never => {
+    throw new RpcError(REFUSED, `out of gas: gas required is ${needed}, limit ${limit}`);
+  };
+  const estimate = async (request: CallRequest, id: BlockId, turn: Call["turn"]): Promise<string> => {
+    const { gasNeeded } = await tryCall(request, id, turn);
+    const limit = Math.min(request.gas ?? Number.POSITIVE_INFINITY, view.context(view.blockOrFail(id)).gasLimit);
+    return gasNeeded > limit ? outOfGas(gasNeeded, limit) : hexNumber(gasNeeded);
   };
 
   return {
@@ -81,18 +98,20 @@ export const ethMethods = (view: ChainView): Methods => {
         })),
       };
     }),
-    eth_call: method([callRequest, atLatest, optional(object, {})], ([request, id, overrides]) => {
+    eth_call: method([callRequest, atLatest, optional(object, {})], async ([request, id, overrides], { turn }) => {
       if (Object.keys(overrides).length > 0) invalidParams("state overrides are not supported");
-      return toHex(tryCall(request, id).returnData);
+      const result = await tryCall(request, id, turn);
+      if (result.outOfGas) outOfGas(result.gasNeeded, Math.min(request.gas ?? CALL_GAS_CAP, CALL_GAS_CAP));
+      return toHex(result.returnData);
     }),
-    eth_estimateGas: method([callRequest, atLatest, optional(object, {})], ([request, id, overrides]) => {
+    eth_estimateGas: method([callRequest, atLatest, optional(object, {})], ([request, id, overrides], { turn }) => {
       if (Object.keys(overrides).length > 0) invalidParams("state overrides are not supported");
-      return hexNumber(tryCall(request, id).gasNeeded);
+      return estimate(request, id, turn);
     }),
     // There are no storage slots that a list could make cheaper.
-    eth_createAccessList: method([callRequest, atLatest], ([request, id]) => ({
+    eth_createAccessList: method([callRequest, atLatest], async ([request, id], { turn }) => ({
       accessList: [],
-      gasUsed: hexNumber(tryCall(request, id).gasNeeded),
+      gasUsed: await estimate(request, id, turn),
     })),
     eth_sendRawTransaction: method([data], async ([raw]) => {
       const tx = decodeTransaction(raw);

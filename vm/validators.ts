@@ -1,6 +1,6 @@
 import { blsVerifyProof } from "../lib/bls.ts";
 import { type Address, type Hex, toHex, ZERO_ADDRESS } from "../lib/bytes.ts";
-import { abiEvent, abiFunction } from "./abi.ts";
+import { AbiError, abiEvent, abiFunction } from "./abi.ts";
 import { NATIVE_GAS } from "./gas.ts";
 import { type CallContext, emit, type NativeContract, nativeContract, revert } from "./natives.ts";
 import { isJailed, type Validator, validators } from "./validator-store.ts";
@@ -49,6 +49,19 @@ const exit = (ctx: CallContext, address: Address): readonly [] => {
   );
   emit(ctx, EXITED, address, BigInt(ctx.block.epoch));
   return [];
+};
+
+/** The key and the proof of possession that a registration's calldata carries; undefined where it is none. */
+export const proofIn = (data: Uint8Array): { readonly blsPublicKey: Hex; readonly proof: Hex } | undefined => {
+  const register = abi(0);
+  if (toHex(data.subarray(0, 4)) !== register.selector) return undefined;
+  try {
+    const [key, proof] = register.decode(data) as [Uint8Array, Uint8Array];
+    return key.length === 48 && proof.length === 96 ? { blsPublicKey: toHex(key), proof: toHex(proof) } : undefined;
+  } catch (error) {
+    if (!(error instanceof AbiError)) throw error;
+    return undefined;
+  }
 };
 
 /** The contract at 0x…1000: validators join with a bond and a proof that they hold their key, and leave (spec section 6). */

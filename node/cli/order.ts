@@ -1,12 +1,15 @@
-import { resolve } from "node:path";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Argument, Command } from "commander";
 import { type Address, EMPTY, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { ORDER_NAMES, type OrderName, orderToJson, type SignedOrder } from "../../vm/market/signed-order.ts";
 import { readJson } from "../folder.ts";
+import { lockFolder } from "../folder-lock.ts";
 import { publicPool } from "../iexec-files.ts";
 import { createMatcher, type Filled } from "../matcher.ts";
 import {
@@ -252,32 +255,44 @@ const cancel = (command: Command): Command =>
 const filledLine = ({ dealid, volume, priceNrlc, workerpool }: Filled): string =>
   `deal ${dealid}: ${volume} ${volume === 1n ? "task" : "tasks"} at ${rlc(priceNrlc * NRLC, 9)} RLC in pool ${workerpool}`;
 
+const ROUND: Subject = { fails: "orders are not matched", works: "orders are matched again" };
+/** Where the matcher of an account has its folder unless told. */
+const matcherFolder = (account: Address): string =>
+  join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "rolec", `match-${account}`);
+
 const match = (command: Command): Command =>
   command
     .description("make deals of orders that cross: requests that pay most first, each by the cheapest offers")
     .requiredOption("--key <key>", "private key of an account that pays the gas", privateKey)
     .option("--every <seconds>", "look so often", whole(1, 3_600), 2)
     .option("--once", "look once")
+    .option("--datadir <folder>", "folder of the matcher, one for each account (default: one of this user's)")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
-    .action(async (flags: { key: Hex; every: number; once?: boolean; node: string }) => {
+    .action(async (flags: { key: Hex; every: number; once?: boolean; datadir?: string; node: string }) => {
+      // Two that send from one account would take each other's nonces.
+      const folder = resolve(flags.datadir ?? matcherFolder(addressOf(flags.key)));
+      const lock = await lockFolder(folder, "order match");
       const matcher = createMatcher(rpcClient(flags.node), flags.key);
       if (flags.once) {
         const filled = await matcher.round();
         for (const deal of filled) print(filledLine(deal));
         if (filled.length === 0) print("no orders cross");
-        return;
+        return lock.release();
       }
       void stopSignal();
-      const log = createLog();
+      const troubles = createTroubles({ log: createLog(), folder });
       while (!stopping.aborted) {
-        // A node that restarts, or a deal that somebody else made first, ends no matcher.
-        const filled = await matcher.round().catch((error: Error) => {
-          log.warn({ error: error.message }, "a round failed");
-          return [];
-        });
-        for (const deal of filled) print(filledLine(deal));
+        try {
+          for (const deal of await matcher.round()) print(filledLine(deal));
+          troubles.works(ROUND);
+        } catch (error) {
+          // A node that restarts, or a deal that somebody else made first, ends no matcher.
+          troubles.fails(ROUND, error as Error);
+        }
         await sleep(flags.every * 1_000, undefined, { signal: stopping }).catch(() => undefined);
       }
+      await lock.release();
+      return undefined;
     });
 
 export const orderCommand = (): Command => {

@@ -65,7 +65,6 @@ export const createDealRooms = (options: {
   };
 
   const open = (dealid: Hash, vmVersion: number, furniture: Furniture): Kept => {
-    const { moduleBytes } = furniture;
     const kept: Kept = {
       idle: [],
       taken: 0,
@@ -91,7 +90,7 @@ export const createDealRooms = (options: {
           while (session && !session.isOpen) session = kept.idle.pop();
           if (!session) {
             makeWay();
-            session = openSession({ vmVersion, module, moduleBytes, pool });
+            session = openSession({ vmVersion, module, pool });
           }
           kept.taken += 1;
           return session;

@@ -3,7 +3,7 @@ import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { HUB } from "../../vm/tables.ts";
-import { readJson, writeSecret } from "../folder.ts";
+import { readJson, writeNote } from "../folder.ts";
 import { hubFunction, slotsOfWorker, view } from "../market-client.ts";
 
 /** What a worker has earned and where it is. Amounts in wei. */
@@ -69,7 +69,7 @@ export const readEarnings = async (client: RpcClient, worker: Address, file: str
     }
     throughBlock = to;
     const seen: Seen = { genesis, throughBlock, lots, earnedNrlc: earned.toString() };
-    writeSecret(file, `${JSON.stringify(seen)}\n`);
+    writeNote(file, `${JSON.stringify(seen)}\n`);
   }
   const [[account], balance, slots] = await Promise.all([
     view(client, HUB, hubFunction("viewAccount"), worker),

@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { type Address, EMPTY, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { open, readFile } from "node:fs/promises";
+import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { parseCid } from "../../p2p/data/cid.ts";
 import { MAX_BLOCK_BYTES } from "../../p2p/data/limits.ts";
 import { decodeNode } from "../../p2p/data/unixfs.ts";
@@ -26,13 +26,12 @@ export interface Loaded {
 export interface Furniture {
   readonly deal: DealView;
   readonly args: JobParams["args"];
-  readonly moduleBytes: number;
   /**
    * Why every worker calls the deal's tasks INVALID; undefined where they are not. Only what the deal says, and what is named by
    * its content, is the same for every worker.
    */
   readonly refused: string | undefined;
-  /** Reads the files, each content once, and none of tasks that are refused: at most what they and a module may have. */
+  /** Reads the files, each content once; of tasks that are refused the module alone, and of one that is too large what it may have. */
   load(): Promise<Loaded>;
 }
 
@@ -94,21 +93,31 @@ const paramsOf = (text: string): { params: JobParams; refused?: string } => {
   }
 };
 
+const readHead = async (path: string, bytes: number): Promise<Uint8Array> => {
+  const file = await open(path);
+  try {
+    const head = new Uint8Array(bytes);
+    await file.read(head, 0, bytes, 0);
+    return head;
+  } finally {
+    await file.close();
+  }
+};
+
 /** Reads files into memory, each content once. */
 const createReading = () => {
   const known = new Map<string, Promise<Uint8Array>>();
   let held = 0;
   return {
     held: () => held,
-    read: ({ path, digest, bytes }: Input): Promise<Uint8Array> => {
-      const found = known.get(digest) ?? readFile(path);
-      if (!known.has(digest)) held += bytes;
+    read: ({ path, digest, bytes }: Input, most = bytes): Promise<Uint8Array> => {
+      const found = known.get(digest) ?? (bytes > most ? readHead(path, most) : readFile(path));
+      if (!known.has(digest)) held += Math.min(bytes, most);
       known.set(digest, found);
       return found;
     },
   };
 };
-const NOTHING: Loaded = { module: EMPTY, inputs: [], dataset: undefined, held: 0 };
 
 /**
  * Fetches what a deal's tasks share: the module, the inputs in the order of the parameters, the dataset. They are counted as
@@ -152,13 +161,14 @@ export const furnish = async (
   }
 
   const load = async (): Promise<Loaded> => {
-    if (reason !== undefined) return NOTHING;
     const { read, held } = createReading();
-    const module = await read(code);
+    const module = await read(code, WASM_LIMITS.moduleBytes);
+    // What is refused pays for the module, and its receipt tells that it was there.
+    if (reason !== undefined) return { module, inputs: [], dataset: undefined, held: held() };
     const inputs: InputFile[] = [];
     for (const { name, input } of found) inputs.push({ name, bytes: await read(input) });
     const dataset = data && { address: deal.dataset, name: data.name, bytes: await read(data.input) };
     return { module, inputs, dataset, held: held() };
   };
-  return { deal, args: params.args, moduleBytes: code.bytes, refused: reason, load };
+  return { deal, args: params.args, refused: reason, load };
 };

@@ -73,16 +73,21 @@ const ASK_TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
 const RESEND_BLOCKS = 4;
 const PERCENT = 100n;
+const TIDY_MS = 600_000;
+const MAX_DECLINED = 10_000;
 
 /** Makes what a worker does for the scheduler of a pool: computes what it is asked for, contributes, reveals, brings receipts. */
 export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const { access, privateKey, means, policy, machine, log } = options;
   const { client, outputs } = means;
   const address = addressOf(privateKey);
-  const journal = openJournal(join(options.datadir, "tasks"));
+  const journal = openJournal(join(options.datadir, "tasks"), { log });
   const computing = new Map<Hash, Promise<void>>();
   const declined = new Set<Hash>();
   const sent = new Map<string, number>();
+  /** Computed tasks that are not over. */
+  const following = new Set<Hash>();
+  let tidyAt = 0;
   let pool: { pool: Address; owner: Address } | undefined;
   let [computed, note]: [number, string | null] = [0, null];
 
@@ -204,9 +209,11 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     const ids = journal.ids();
     const views = ids.length === 0 ? [] : await viewTasks(client, ids);
     const results: { taskid: Hash; receipt: Hex }[] = [];
+    following.clear();
     for (const [i, id] of ids.entries()) {
       const view = views[i]!;
       const isOver = view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed;
+      if (view.status === TASK_STATUS.active || view.status === TASK_STATUS.revealing) following.add(id);
       if (!isOver && view.status !== TASK_STATUS.revealing) continue;
       const [mine] = await viewContributions(client, id, [address]);
       if (isOver) {
@@ -216,8 +223,14 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
         staked.delete(id);
         continue;
       }
+      if (mine!.resultHash !== view.consensus) continue;
       const found = journal.get(id);
-      if (!found || mine!.resultHash !== view.consensus) continue;
+      if (!found) {
+        // Its file is torn: what was contributed has to be revealed all the same.
+        if (mine!.status === CONTRIBUTION_STATUS.contributed && !computing.has(id))
+          begin(id, { ...view, contributionDeadline: view.revealDeadline }, await viewDeal(client, view.dealid));
+        continue;
+      }
       const receipt = receiptOf(found);
       if (mine!.status === CONTRIBUTION_STATUS.contributed) {
         const deal = await viewDeal(client, view.dealid);
@@ -266,6 +279,11 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       ({ note } = answer);
       for (const given of answer.tasks) await take(given, block);
       if (sent.size > 10_000) sent.clear();
+      if (declined.size > MAX_DECLINED) declined.clear();
+      if (Date.now() < tidyAt) return;
+      tidyAt = Date.now() + TIDY_MS;
+      const asked = new Set(answer.tasks.map(({ taskid }) => taskid));
+      journal.prune((id) => asked.has(id) || following.has(id));
     },
   };
 };

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { type Address, equalBytes, type Hash, type Hex, toHex, ZERO_HASH } from "../../lib/bytes.ts";
-import { createDisk, freeBytesOf, isDiskFull } from "../../lib/disk.ts";
+import { createDisk, freeBytesOf } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
@@ -11,7 +12,7 @@ import { BARRIERS, ComputeFault } from "../../vm/wasm/process.ts";
 import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
-import { writeSecret } from "../folder.ts";
+import { writeNote } from "../folder.ts";
 import {
   type LotView,
   lotsOfWorker,
@@ -70,6 +71,7 @@ export interface WorkerStatus {
   readonly paused: string | null;
   readonly lastDecline: string | null;
   readonly policy: WorkerPolicy;
+  /** What troubles it now; undefined where nothing does. */
   readonly lastError: string | undefined;
   /** What stands between a job and this machine. */
   readonly isolation: readonly string[];
@@ -97,16 +99,23 @@ const MAX_WARM = 4;
 const MAX_LEAVE = 256;
 /** The worker's account may have nothing yet to pay for that. */
 const LEAVE_AGAIN_MS = 30_000;
-/** The same trouble is spoken of once in so long, and a status that a full disk did not take is tried again. */
+/** A status that a full disk did not take is tried again after so long. */
 const AGAIN_MS = 60_000;
-const KEEP_MS = 7 * 24 * 3600 * 1000;
+const TIDY_MS = 600_000;
+
+const NODE: Subject = { fails: "the node does not answer", works: "the node answers again" };
+const POOL: Subject = { fails: "the scheduler does not answer", works: "the scheduler answers again" };
+const COMPUTING: Subject = { fails: "a lot is not computed", works: "lots are computed again" };
+const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
+const LEAVING: Subject = { fails: "slots are not given back", works: "slots are given back" };
+const STATUS: Subject = { fails: "status.json is not written", works: "status.json is written again" };
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
 export const createWorker = (options: WorkerOptions): Worker => {
   const { privateKey, node, datadir, log, policy } = options;
   const client = rpcClient(node);
   const address = addressOf(privateKey);
-  const journal = openJournal(join(datadir, "lots"));
+  const journal = openJournal(join(datadir, "lots"), { log });
   const pool = createProcessPool(Math.min(policy.cores, MAX_WARM));
   const disk = createDisk(freeBytesOf(datadir), options.diskReserveMib);
   const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls, disk });
@@ -127,9 +136,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
-  let [hasLeft, leaveAt, idleSince, statusAt] = [false, 0, Date.now(), 0];
+  let [hasLeft, leaveAt, idleSince, statusAt, tidyAt] = [false, 0, Date.now(), 0, 0];
   let seats: { block: number; lots: readonly Hash[] } = { block: -1, lots: [] };
-  let lastError: string | undefined;
   let lastDecline: string | undefined;
   let end: (reason: string) => void = () => {};
   const ended = new Promise<string>((resolve) => {
@@ -139,17 +147,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   /** A tick runs; another is wanted after it. */
   let [isTicking, isAwaited] = [false, false];
 
-  /** What was said, and when it may be said again. */
-  const said = new Map<string, number>();
-  /** Notes what went wrong, and says it now and then: a full disk here is not the node's fault. */
-  const complain = (error: Error, what: string, details: object = {}): void => {
-    const isFull = isDiskFull(error);
-    lastError = isFull ? `the disk of ${datadir} is full: make room on it` : error.message;
-    if (Date.now() < (said.get(lastError) ?? 0)) return;
-    if (said.size > 1_000) said.clear();
-    said.set(lastError, Date.now() + AGAIN_MS);
-    log.warn({ ...details, error: lastError }, isFull ? "the worker's own disk is full" : what);
-  };
+  const troubles = createTroubles({ log, folder: datadir });
 
   const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
     const key = `${lot.id} ${kind} ${lot.round}`;
@@ -186,13 +184,14 @@ export const createWorker = (options: WorkerOptions): Worker => {
     const work = computeLot(lot, retry.deadlines)
       .then((found) => {
         journal.put(lot.id, found);
+        troubles.works(COMPUTING);
         computed += 1;
         declinedInRow = 0;
       })
       .catch(async (error: Error) => {
         await release(lot.id);
         if (abort.signal.aborted) return;
-        complain(error, "a lot is not computed", { lot: lot.id });
+        troubles.fails(COMPUTING, error, { lot: lot.id });
         const tries = retry.tries + 1;
         const at = Date.now() + RETRY_MS * 2 ** (tries - 1);
         const { deadlines } = retry;
@@ -263,12 +262,15 @@ export const createWorker = (options: WorkerOptions): Worker => {
     );
     if (winners.some((seat) => seat.worker === address && seat.status === SEAT.committed)) {
       const found = journal.get(lot.id);
-      if (!found) return;
-      // Seats that are proved serve results until then (spec section 10).
-      figures ??= await readFigures(client);
-      await outputs.keep(lot.id, lot.finalDeadline + figures.serveSeconds);
-      await message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
-      return;
+      if (found) {
+        // Seats that are proved serve results until then (spec section 10).
+        figures ??= await readFigures(client);
+        await outputs.keep(lot.id, lot.finalDeadline + figures.serveSeconds);
+        return message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
+      }
+      if (computing.has(lot.id) || cannot.has(lot.id)) return;
+      // The journal lost what this worker has committed to: to be silent now costs the slot.
+      return start({ ...lot, roundEnd: lot.revealDeadline });
     }
     const proved = winners.filter((seat) => seat.status === SEAT.proved);
     const due = proved.length === winners.length || Date.now() / 1000 >= lot.revealDeadline;
@@ -320,6 +322,17 @@ export const createWorker = (options: WorkerOptions): Worker => {
       end(`nothing to do for ${exitWhenIdleSeconds} s`);
   };
 
+  /** Forgets what is of no lot that this worker is seated in. */
+  const tidy = (lots: readonly Hash[]): void => {
+    const seated = new Set(lots);
+    for (const map of [cannot, retries, revealedSince])
+      for (const id of map.keys()) if (!seated.has(id)) map.delete(id);
+    for (const key of sent.keys()) if (!seated.has(key.slice(0, 66) as Hash)) sent.delete(key);
+    if (Date.now() < tidyAt) return;
+    tidyAt = Date.now() + TIDY_MS;
+    for (const id of journal.prune((lot) => seated.has(lot))) unpublished.delete(id);
+  };
+
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
     // Seats change with blocks alone, and a worker of thousands of slots has pages of them.
@@ -333,28 +346,31 @@ export const createWorker = (options: WorkerOptions): Worker => {
         .filter((id) => !lots.includes(id) && !computing.has(id) && !scheduled?.has(id))
         .map((id) => [id, () => settleOutputs(id)] as const),
     ];
+    let failures = 0;
     for (const [id, run] of steps) {
       try {
         await run();
       } catch (error) {
-        complain(error as Error, "a step failed, and is tried again", { lot: id });
+        failures += 1;
+        troubles.fails(STEPS, error as Error, { lot: id });
       }
     }
+    if (failures === 0) troubles.works(STEPS);
     if (scheduled) {
       try {
         figures ??= await readFigures(client);
         await scheduled.tick(block, Math.min(gate.places - places.wanted, gate.most - running()), figures.serveSeconds);
+        troubles.works(POOL);
       } catch (error) {
-        lastError = `pool: ${(error as Error).message}`;
-        log.warn(lastError);
+        troubles.fails(POOL, error as Error);
       }
     }
-    await leaveOrEnd(lots.length).catch((error: Error) => {
-      lastError = `slots are not given back: ${error.message}`;
-      log.warn(lastError);
-    });
-    if (sent.size > 10_000) sent.clear();
-    if (retries.size > 10_000) retries.clear();
+    await leaveOrEnd(lots.length).then(
+      () => troubles.works(LEAVING),
+      (error: Error) => troubles.fails(LEAVING, error),
+    );
+    troubles.works(NODE);
+    tidy(lots);
     const status: WorkerStatus = {
       pid: process.pid,
       address,
@@ -370,16 +386,17 @@ export const createWorker = (options: WorkerOptions): Worker => {
       paused: gate.pause(places.wanted) ?? null,
       lastDecline: lastDecline ?? null,
       policy,
-      lastError,
+      lastError: troubles.now(),
       isolation: [...BARRIERS, ...(await findSandbox()).barriers],
     };
     if (Date.now() < statusAt) return;
     try {
-      writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+      writeNote(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+      troubles.folderWorks();
     } catch (error) {
       // What the chain is told does not depend on it.
       statusAt = Date.now() + AGAIN_MS;
-      complain(error as Error, "status.json is not written");
+      troubles.fails(STATUS, error as Error);
     }
   };
 
@@ -391,7 +408,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       isTicking = true;
       isAwaited = false;
       ticking = tick()
-        .catch((error: Error) => complain(error, "the node does not answer"))
+        .catch((error: Error) => void troubles.fails(NODE, error))
         .then(() => {
           isTicking = false;
           schedule(isAwaited ? 0 : TICK_MS);
@@ -407,10 +424,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   return {
     address,
     ended,
-    start: () => {
-      journal.prune(KEEP_MS);
-      schedule(TICK_MS);
-    },
+    start: () => schedule(TICK_MS),
     stop: async () => {
       abort.abort();
       clearTimeout(timer);

@@ -58,6 +58,7 @@ const receipt = encodeReceipt({
   status: 0,
   code: 0,
   gasUsed: 40_000_000,
+  gasExecuted: 10_000_000,
   outputRoot: keccak256(utf8("output")),
   stateRoot: ZERO_HASH,
   callbackData: EMPTY,

@@ -31,6 +31,8 @@ const slashedOn = ({ nodes }: Network): number[] => {
 };
 const LINK: Link = { sourceEpoch: 1, sourceHash: hashOf(1), targetEpoch: 4, targetHash: hashOf(2) };
 
+t.setTimeout(180_000);
+
 t.test("five of twelve that equivocate are slashed within three blocks, while nothing is final", async (t) => {
   const network = await createTestNetwork(12);
   const { nodes, run } = network;

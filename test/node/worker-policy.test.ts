@@ -150,9 +150,6 @@ t.test("the journal remembers over a restart what is computed, and what is still
   const second = openJournal(path);
   t.same(second.get(lot(2)), computed(2));
   t.same(second.unpublished(), [lot(2)]);
-  second.prune(-1);
-  t.same(openJournal(path).unpublished(), []);
-  t.equal(openJournal(path).get(lot(1)), undefined);
 });
 
 t.test("services run the worker with its words as they are", async (t) => {

@@ -13,7 +13,10 @@ interface Message {
 interface Envelope {
   readonly subscriptions: readonly unknown[];
   readonly messages: readonly Message[];
-  readonly control?: { readonly iwant?: readonly unknown[]; readonly ihave?: readonly unknown[] };
+  readonly control?: {
+    readonly iwant?: readonly unknown[];
+    readonly ihave?: readonly { readonly topicID?: string; readonly messageIDs: readonly Uint8Array[] }[];
+  };
 }
 const peerOf = (name: string): PeerId => ({ toString: () => name }) as PeerId;
 
@@ -26,6 +29,7 @@ const createScene = (judge: (data: Uint8Array) => Promise<Judgement>, isKnown = 
   const hungUp: string[] = [];
   const streams = { protocol: "/meshsub/1.2.0", direction: "outbound", writeBufferLength: 0 };
   let isMute = false;
+  const broken = new Map<string, number>();
   const budget = createPeerBudget(
     ({ peer }) => left.push(peer),
     () => ms,
@@ -40,13 +44,18 @@ const createScene = (judge: (data: Uint8Array) => Promise<Judgement>, isKnown = 
     },
     addEventListener: (_: string, onHeartbeat: () => void) => heartbeats.push(onHeartbeat),
     getPeers: () => [peerOf("a")],
+    gossipTracer: { getBrokenPromises: () => new Map(broken) },
   };
   const host = {
     services: { pubsub, budget, turns: createTurns() },
     getConnections: () => [{ streams: isMute ? [] : [streams] }],
     hangUp: async (peer: PeerId) => void hungUp.push(peer.toString()),
   };
-  const gate = createGossipGate(host as unknown as Host, (topic) => topic === "offer");
+  const gate = createGossipGate(
+    host as unknown as Host,
+    (topic) => topic === "offer",
+    () => ms,
+  );
   const send = (name: string, messages: readonly Uint8Array[], control?: Envelope["control"], topic = "x") =>
     pubsub.handleReceivedRpc(peerOf(name), {
       subscriptions: [],
@@ -56,6 +65,7 @@ const createScene = (judge: (data: Uint8Array) => Promise<Judgement>, isKnown = 
   return {
     budget,
     handled,
+    broken,
     left,
     hungUp,
     pubsub,
@@ -114,6 +124,40 @@ for (const [name, result] of [
     for (let i = 0; i < 10; i++) await offer(300);
     t.ok(scene.messages() > before && scene.messages() <= before + 50, `${scene.messages() - before} more in a second`);
   });
+
+t.test("no promise is broken by what this node left unread, or has not judged yet", async (t) => {
+  let judged: (() => void) | undefined;
+  const scene = createScene(async () => {
+    await new Promise<void>((resolve) => {
+      judged = resolve;
+    });
+    return { result: TopicValidatorResult.Accept, laterMs: 0 };
+  });
+  for (const peer of ["over", "judging", "other"]) scene.broken.set(peer, 1);
+  const penalized = (): string[] => [...scene.pubsub.gossipTracer.getBrokenPromises().keys()];
+  t.same(penalized(), ["over", "judging", "other"]);
+  scene.budget.spendOffer("over", 1_000);
+  await scene.send("over", some(1), undefined, "offer");
+  const sent = scene.send("judging", some(1));
+  while (!judged) await new Promise((resolve) => setImmediate(resolve));
+  t.same(penalized(), ["other"]);
+  judged();
+  await sent;
+  await new Promise((resolve) => setImmediate(resolve));
+  scene.pass(60_000);
+  t.same(penalized(), ["over", "judging", "other"], "a minute later");
+});
+
+t.test("offers are not asked for while they are not going to be read", async (t) => {
+  const scene = createScene(of(TopicValidatorResult.Accept));
+  const ihave = ["offer", "x"].map((topicID) => ({ topicID, messageIDs: some(1) }));
+  const asked = () => scene.handled.at(-1)!.control!.ihave!.map(({ topicID }) => topicID);
+  await scene.send("a", [], { ihave });
+  t.same(asked(), ["offer", "x"]);
+  scene.budget.spendOffer("a", 1_000);
+  await scene.send("a", [], { ihave });
+  t.same(asked(), ["x"]);
+});
 
 t.test("offers that no honest peer can have sent are paid for and are a fault", async (t) => {
   const scene = createScene(of(TopicValidatorResult.Reject));

@@ -123,6 +123,16 @@ t.test("offers are read at a rate, of a peer and of all strangers, whatever a pe
   t.equal(read, 1_000);
   budget.meet("called", CALLED);
   t.equal(offer("called", 1_000), 300);
+  clock.pass(60_000);
+  const ofOne = { subscriber: subscriberOf(multiaddr("/ip6/2001:db8::1/tcp/1"))!, isOutbound: false };
+  read = 0;
+  for (let i = 0; i < 64; i++) {
+    budget.meet(`name ${i}`, ofOne);
+    read += offer(`name ${i}`, 300);
+  }
+  t.equal(read, 500, "many names at one address have a half of what strangers have");
+  budget.meet("elsewhere", CAME);
+  t.equal(offer("elsewhere", 300), 300);
   t.end();
 });
 

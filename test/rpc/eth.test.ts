@@ -3,6 +3,7 @@ import {
   createPublicClient,
   createWalletClient,
   defineChain,
+  encodeFunctionData,
   http,
   keccak256,
   parseAbi,
@@ -12,10 +13,13 @@ import {
 } from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { signTransaction, type TransactionFields } from "../../chain/transaction.ts";
-import { blsKeygen, blsProve, blsPublicKey } from "../../lib/bls.ts";
-import { EMPTY, type Hex, toHex, utf8 } from "../../lib/bytes.ts";
+import { blsKeygen, blsProve, blsPublicKey, blsVerifyProof } from "../../lib/bls.ts";
+import { EMPTY, type Hex, toHex, utf8, word } from "../../lib/bytes.ts";
+import { createChainView } from "../../rpc/chain-view.ts";
+import { ethMethods } from "../../rpc/eth.ts";
+import { hexNumber } from "../../rpc/values.ts";
 import { encodeCall } from "../../vm/abi.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
+import { MARKET, VALIDATORS } from "../../vm/tables.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
 import { accountOf, RLC } from "../helpers/chain.ts";
 import { startRpc } from "../helpers/rpc.ts";
@@ -176,6 +180,45 @@ t.test("viem registers a validator with an estimate that is exact", async (t) =>
   t.equal(receipt.status, "success");
   t.equal(receipt.gasUsed, (await reader.getTransaction({ hash })).gas);
   t.equal(((await client.call("rolec_validators")) as unknown[]).length, 2);
+});
+
+t.test("a call that costs much is not tried, and its gas is told from its calldata", async (t) => {
+  const group = (members: number) => {
+    const accounts = Array.from({ length: members }, (_, i) => `0x${word(i + 1).slice(26)}`);
+    return { from: rich.address, to: MARKET, data: toHex(encodeCall("createGroup(address[])", [accounts])) };
+  };
+  t.match(await client.call("eth_call", [group(400)]), /^0x/);
+  t.match(await refusal("eth_call", group(600)), {
+    code: -32000,
+    message: /^out of gas: gas required is 1\d{7}, limit 12500000/,
+  });
+  const gas = Number(await client.call("eth_estimateGas", [group(600)]));
+  t.ok(gas > 12_500_000);
+  t.match(await refusal("eth_estimateGas", { ...group(600), gas: hexNumber(gas - 1) }), { message: /^out of gas/ });
+});
+
+t.test("a proof of possession is verified in steps, and once", async (t) => {
+  const secret = blsKeygen(utf8("steps"));
+  const [key, proof] = [blsPublicKey(secret), blsProve(secret)];
+  const steps = async (data: Hex): Promise<number> => {
+    let turns = 0;
+    const turn = async (): Promise<void> => {
+      turns += 1;
+    };
+    const methods = ethMethods(createChainView(node.engine));
+    const request = { from: rich.address, to: VALIDATORS, data };
+    await Promise.resolve(methods.eth_call!.run([request], { connection: undefined, client: {}, turn })).catch(
+      () => {},
+    );
+    return turns;
+  };
+  const register = (of: Hex) => encodeFunctionData({ abi, functionName: "register", args: [key, of, rich.address] });
+  t.equal(await steps(register(proof)), 6, "five steps, and the call");
+  t.equal(await steps(register(proof)), 1, "it is known");
+  t.ok(blsVerifyProof(key, proof));
+  t.ok((await steps(register(blsProve(blsKeygen(utf8("other")))))) > 1);
+  t.notOk(blsVerifyProof(key, blsProve(blsKeygen(utf8("other")))));
+  t.equal(await steps(register("0x12")), 0, "no proof");
 });
 
 t.test("a transaction that is refused says why, in words that wallets know", async (t) => {

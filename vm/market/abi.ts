@@ -210,7 +210,7 @@ export const MARKET_ABI = [
   "event LotDeclined(bytes32 indexed lot, address indexed worker)",
   "event LotAgreed(bytes32 indexed lot, bytes32 resultHash)",
   "event LotRevealed(bytes32 indexed lot, address indexed worker, bytes32 digest)",
-  "event LotFinalized(bytes32 indexed lot, bytes32 indexed dealid, uint256 gasUsed, uint256 burned, uint256 paid, uint256 creditWei)",
+  "event LotFinalized(bytes32 indexed lot, bytes32 indexed dealid, uint256 gasUsed, uint256 gasExecuted, uint256 burned, uint256 paid, uint256 creditWei)",
   "event LotFailed(bytes32 indexed lot, bytes32 indexed dealid, uint256 refund)",
   "event TaskSettled(bytes32 indexed lot, bytes32 indexed taskid, uint256 idx, uint8 status)",
   "event SlotFault(uint256 indexed slot, bytes32 indexed lot, uint8 status, uint256 burnedWei)",

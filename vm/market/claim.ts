@@ -14,6 +14,7 @@ import {
   FINAL_RATIO,
   finalDeadline,
   isLive,
+  isShown,
   LOT_STATUS,
   type Lot,
   logPending,
@@ -23,7 +24,6 @@ import {
   setLot,
 } from "./lot.ts";
 import { resultsOf } from "./result.ts";
-import { payOwners } from "./reward.ts";
 import { removeFromRing } from "./ring.ts";
 import { failLot } from "./round.ts";
 import { anyBytes, HUB_TABLE, tableOf } from "./tables.ts";
@@ -34,11 +34,12 @@ export type SettledTask = NonNullable<ReturnType<typeof tasks.get>>;
 /** Reads a settled task; undefined for tasks of lots of one, which show with their lot. */
 export const settledTask = (state: State, id: Hash): SettledTask | undefined => tasks.get(state, id);
 
-/** Gives a lot's money back to its sponsor, once it failed or its last deadline is over. Anyone may ask. */
+/** Gives a lot's money back to its sponsor, once it failed or its last deadline is over without a result. Anyone may ask. */
 export const claim = (env: Env, id: Hash): void => {
   const { state, block } = env;
   const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
-  const isOver = found.status === LOT_STATUS.failed || (isLive(found) && block.timestamp >= finalDeadline(found));
+  const isUnanswered = isLive(found) && !isShown(found);
+  const isOver = found.status === LOT_STATUS.failed || (isUnanswered && block.timestamp >= finalDeadline(found));
   if (!isOver) revert("the lot cannot be claimed now");
   const logged = logPending(env, id, found);
   const lot = logged.status === LOT_STATUS.failed ? logged : failLot(env, id, logged);
@@ -86,25 +87,20 @@ export const initializeAndClaim = (env: Env, dealid: Hash, index: bigint): void 
   refund(env, id, { ...lot, failTime: block.timestamp });
 };
 
-/**
- * Shows one task's receipt of a completed lot of several: it becomes the task's record, and owners are paid for it. When workers
- * need not serve receipts any more, an empty one stands for those that nobody has: what is locked goes back to the sponsor.
- */
+/** Shows one task's receipt of a completed lot of several: it becomes the task's record. No money waits for it. */
 export const settle = (env: Env, id: Hash, i: bigint, receipt: Uint8Array, proof: readonly Hash[]): void => {
   const { state } = env;
   const lot = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
   if (lot.status !== LOT_STATUS.completed || lot.count === 1) revert("the lot has nothing to settle");
   const { root } = decodeLotReceipt(receiptOf(state, id)!)!;
   const at = i < BigInt(lot.count) ? Number(i) : revert("no such task");
-  const isLost = receipt.length === 0 && env.block.timestamp >= finalDeadline(lot) + env.block.params.serveSeconds;
-  if (!isLost && !merkleVerify(root, keccak256(receipt), at, lot.count, proof)) revert("not a receipt of this lot");
+  if (!merkleVerify(root, keccak256(receipt), at, lot.count, proof)) revert("not a receipt of this lot");
   const idx = lot.first + at;
   const task = taskId(lot.dealid, idx);
   if (settledTask(state, task)) revert("settled already");
-  // What workers agreed on and is no receipt earns its owners nothing.
+  // What workers agreed on may be no receipt.
   const status = decodeReceipt(receipt)?.status ?? STATUS.invalid;
   tasks.set(state, task, { lot: id, idx, receipt });
-  payOwners(env, dealOf(state, lot.dealid)!, 1, status === STATUS.invalid, task);
   emitAt(env, HUB, HUB_EVENTS.TaskFinalize!, task, resultsOf(receipt));
   emitAt(env, MARKET, MARKET_EVENTS.TaskSettled!, id, task, BigInt(idx), BigInt(status));
 };

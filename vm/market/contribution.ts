@@ -2,11 +2,12 @@ import { type Address, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts"
 import { keccak256 } from "../../lib/keccak.ts";
 import { revert } from "../revert.ts";
 import { HUB, MARKET } from "../tables.ts";
-import { decodeLotReceipt, decodeReceipt } from "../wasm/receipt.ts";
+import { decodeReceipt } from "../wasm/receipt.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { dealOf } from "./deal.ts";
 import { type Env, emitAt } from "./env.ts";
 import { LOT_STATUS, type Lot, logPending, lotOf, receiptOf, SEAT, type Seat, setLot, setReceipt } from "./lot.ts";
+import { claimsOf } from "./result.ts";
 import { endRoundIfAnswered } from "./round.ts";
 
 /** Bytes that a callback gets at most. */
@@ -67,9 +68,9 @@ export const decline = (env: Env, worker: Address, id: Hash): void => {
 /** Reads the gas that a lot's receipt claims. Reverts where it is not what workers are to agree on. */
 const gasOf = (env: Env, lot: Lot, receipt: Uint8Array): number => {
   const { gasLimit } = dealOf(env.state, lot.dealid)!;
-  const one = lot.count === 1 ? decodeReceipt(receipt) : undefined;
-  if (one && one.callbackData.length > MAX_CALLBACK_BYTES) revert("callback data too long");
-  const { gasUsed } = one ?? (lot.count > 1 ? decodeLotReceipt(receipt) : undefined) ?? revert("not a receipt");
+  const { gasUsed } = claimsOf(receipt, lot.count) ?? revert("not a receipt");
+  const isLong = lot.count === 1 && decodeReceipt(receipt)!.callbackData.length > MAX_CALLBACK_BYTES;
+  if (isLong) revert("callback data too long");
   if (gasUsed > lot.count * gasLimit) revert("more gas than the lot's limit");
   return gasUsed;
 };

@@ -140,6 +140,9 @@ export const finalDeadline = (lot: Lot): number =>
 /** Counts the seats that declined. */
 export const declinesOf = ({ seats }: Lot): number => seats.filter(({ status }) => status === SEAT.declined).length;
 
+/** Tells whether a seat has shown the result agreed on: the lot is to be paid for, whatever comes then. */
+export const isShown = ({ seats }: Lot): boolean => seats.some(({ status }) => status === SEAT.proved);
+
 /** A lot whose seats are bound. */
 export const isLive = ({ status }: Lot): boolean =>
   status === LOT_STATUS.computing || status === LOT_STATUS.escalating || status === LOT_STATUS.revealing;

@@ -1,18 +1,16 @@
-import { type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import type { Hash } from "../../lib/bytes.ts";
 import { revert } from "../revert.ts";
 import { HUB, MARKET } from "../tables.ts";
 import { isJailed, validators } from "../validator-store.ts";
-import { decodeReceipt } from "../wasm/receipt.ts";
-import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";
-import { type Deal, dealOf } from "./deal.ts";
+import { type Deal, dealOf, taskPrice } from "./deal.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
 import {
   declinesOf,
-  finalDeadline,
+  isShown,
   LOT_STATUS,
   type Lot,
   logPending,
@@ -23,7 +21,7 @@ import {
   setLot,
 } from "./lot.ts";
 import { poolOf } from "./pool.ts";
-import { resultsOf } from "./result.ts";
+import { type Claims, claimsOf, resultsOf } from "./result.ts";
 import { countEnd } from "./round.ts";
 import { scoreDown, scoreUp } from "./score.ts";
 import { burnStake, releaseSlot, removeSlot, type Slot, slotOf } from "./slot.ts";
@@ -39,43 +37,38 @@ export interface Metered {
   readonly creditWei: bigint;
 }
 
-/** Computes how a lot's price divides: `price` and `gasLimit` are for each task, `gasUsed` for the lot. */
+/** Computes how a lot's price divides: `price` and `gasLimit` are for each task, gas for the lot. Only what was executed earns credit. */
 export const meter = (
   { price, gasLimit }: Pick<Deal, "price" | "gasLimit">,
-  gasUsed: number,
+  { gasUsed, gasExecuted }: Pick<Claims, "gasUsed" | "gasExecuted">,
   provedSeats: number,
   { burnQ16, weiPerGas }: { burnQ16: bigint; weiPerGas: bigint },
 ): Metered => {
-  const gas = BigInt(gasUsed);
   const seats = BigInt(provedSeats);
-  const metered = (price * gas) / BigInt(gasLimit);
-  const burned = (metered * burnQ16) >> 16n;
-  const paidFor = burned * NRLC;
-  const computed = gas * seats * weiPerGas;
+  const priceOf = (gas: number): bigint => (price * BigInt(gas)) / BigInt(gasLimit);
+  const burnedOf = (amount: bigint): bigint => (amount * burnQ16) >> 16n;
+  const metered = priceOf(gasUsed);
+  const burned = burnedOf(metered);
+  const paidFor = burnedOf(priceOf(gasExecuted)) * NRLC;
+  const computed = BigInt(gasExecuted) * seats * weiPerGas;
   return { metered, burned, pay: metered - burned, creditWei: (paidFor < computed ? paidFor : computed) / seats };
 };
 
-/** Tells whether a lot can be finalized now: all that agreed have revealed, or some have and the time is over. */
+/** Tells whether a lot can be finalized now: all that agreed have revealed, or some have and the time is over. Then it can for ever. */
 export const isFinalizable = (env: Env, lot: Lot): boolean => {
-  const { timestamp } = env.block;
-  if (lot.status !== LOT_STATUS.revealing || timestamp >= finalDeadline(lot)) return false;
+  if (lot.status !== LOT_STATUS.revealing || !isShown(lot)) return false;
   const awaited = lot.seats.some(({ status, resultHash }) => status === SEAT.committed && resultHash === lot.consensus);
-  const proved = lot.seats.some(({ status }) => status === SEAT.proved);
-  return proved && (!awaited || timestamp >= lot.revealDeadline);
+  return !awaited || env.block.timestamp >= lot.revealDeadline;
 };
 
-/** Pays app and dataset for tasks, out of what is locked; for INVALID ones the sponsor gets it back. */
-export const payOwners = (env: Env, deal: Deal, tasks: number, isInvalid: boolean, ref: Hash): void => {
+/** Pays app and dataset for tasks, out of what is locked; gives what they got. */
+const payOwners = (env: Env, deal: Deal, tasks: number, ref: Hash): bigint => {
   const appPart = deal.appPrice * BigInt(tasks);
   const datasetPart = deal.datasetPrice * BigInt(tasks);
-  if (appPart + datasetPart === 0n) return;
-  if (isInvalid) {
-    unlock(env, deal.sponsor, appPart + datasetPart);
-    return;
-  }
-  seize(env, deal.sponsor, appPart + datasetPart, ref);
+  if (appPart + datasetPart > 0n) seize(env, deal.sponsor, appPart + datasetPart, ref);
   if (appPart > 0n) reward(env, deal.appOwner, appPart, ref);
-  if (datasetPart > 0n && deal.dataset !== ZERO_ADDRESS) reward(env, deal.datasetOwner, datasetPart, ref);
+  if (datasetPart > 0n) reward(env, deal.datasetOwner, datasetPart, ref);
+  return appPart + datasetPart;
 };
 
 /** Takes the stake that a seat answered for into the hub, burns the rest of its slot's, and throws the slot out. */
@@ -132,13 +125,13 @@ export const finalize = (env: Env, id: Hash): void => {
   const receipt = receiptOf(state, id)!;
   const tasks = BigInt(lot.count);
   const proved = lot.seats.filter(({ status }) => status === SEAT.proved);
-  const { metered, burned, pay, creditWei } = meter(deal, lot.gasUsed, proved.length, block.params);
+  const claims = claimsOf(receipt, lot.count)!;
+  const { metered, burned, pay, creditWei } = meter(deal, claims, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
   const isOpen = declinesOf(lot) <= creditedDeclines(lot.trust);
   if (burned > 0n) (isOpen ? burnSeizedFee : burnSeized)(env, burned);
-  // A lot of one shows its task's status; of several, each task's comes with `settle`, and what it owes with it.
-  if (lot.count === 1) payOwners(env, deal, 1, decodeReceipt(receipt)!.status === STATUS.invalid, id);
+  const owners = payOwners(env, deal, claims.valid, id);
 
   let seized = 0n;
   const seats = lot.seats.map((seat) => {
@@ -161,7 +154,7 @@ export const finalize = (env: Env, id: Hash): void => {
   const share = (total * (100n - deal.schedulerRewardRatio)) / 100n / BigInt(proved.length);
   for (const seat of proved) paySeat(env, id, seat, share);
   reward(env, deal.poolOwner, total - share * BigInt(proved.length), id);
-  unlock(env, deal.sponsor, deal.price * tasks - metered);
+  unlock(env, deal.sponsor, taskPrice(deal) * tasks - metered - owners);
   const earnsCredit = isOpen && poolOf(state, lot.pool)!.isGenesis;
   if (earnsCredit) for (const seat of proved) credit(env, seat, creditWei);
 
@@ -169,6 +162,7 @@ export const finalize = (env: Env, id: Hash): void => {
   setLot(state, id, { ...lot, seats, status: LOT_STATUS.completed });
   if (lot.count === 1) emitAt(env, HUB, HUB_EVENTS.TaskFinalize!, id, resultsOf(receipt));
   const creditSum = earnsCredit ? creditWei * BigInt(proved.length) : 0n;
-  const numbers = [BigInt(lot.gasUsed), burned, total, creditSum];
+  const gas = [BigInt(claims.gasUsed), BigInt(claims.gasExecuted)];
+  const numbers = [...gas, burned, total, creditSum];
   emitAt(env, MARKET, MARKET_EVENTS.LotFinalized!, id, lot.dealid, ...numbers);
 };

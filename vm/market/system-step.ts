@@ -5,7 +5,7 @@ import type { BlockContext } from "../natives.ts";
 import { runAgenda } from "./agenda.ts";
 import { budgetOf, drawEscalations, drawLots } from "./draw.ts";
 import type { Env } from "./env.ts";
-import { LOT_STATUS, lotOf, SEAT, setLot } from "./lot.ts";
+import { isShown, LOT_STATUS, lotOf, setLot } from "./lot.ts";
 import { applyMembership } from "./membership.ts";
 import { endRound, rejectHidden } from "./round.ts";
 
@@ -15,11 +15,7 @@ const endDue = (env: Env, id: Hash, round: number): void => {
   const lot = lotOf(state, id)!;
   if (lot.round !== round) return;
   if (lot.status === LOT_STATUS.computing && block.timestamp >= lot.roundEnd) setLot(state, id, endRound(env, id, lot));
-  else if (
-    lot.status === LOT_STATUS.revealing &&
-    block.timestamp >= lot.revealDeadline &&
-    !lot.seats.some(({ status }) => status === SEAT.proved)
-  )
+  else if (lot.status === LOT_STATUS.revealing && block.timestamp >= lot.revealDeadline && !isShown(lot))
     setLot(state, id, rejectHidden(env, id, lot));
 };
 

@@ -11,8 +11,9 @@ import { LOT_STATUS, type Lot, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { slotsOfWorker } from "../../../vm/market/slot.ts";
 import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validator-store.ts";
+import { GAS } from "../../../vm/wasm/gas.ts";
 import { runTask } from "../../../vm/wasm/host.ts";
-import { encodeReceipt, invalidReceipt, type JobReceipt } from "../../../vm/wasm/receipt.ts";
+import { encodeReceipt, type JobReceipt } from "../../../vm/wasm/receipt.ts";
 import { STATUS } from "../../../vm/wasm/status.ts";
 import { build, type ModuleSource, op } from "../../helpers/wasm-builder.ts";
 import { addressBy, createWorld, market, RLC } from "../../vm/market/world.ts";
@@ -110,19 +111,19 @@ const silent: Move = () => {};
 /** What somebody else has committed to in this round. */
 const seenIn = ({ lot }: Turn): Hash | undefined =>
   lot.seats.find(({ worker, status }) => worker === HONEST && status === SEAT.committed)?.resultHash;
-/** Receipts that can be told without the program: of a trap, of an invalid module, of a limit below the start. */
+/** Receipts that could be told without the program: of a trap, of a limit below the start, of an invalid module. */
 const guesses = (moduleBytes: number): Uint8Array[] => {
   const receipt = (fields: Partial<JobReceipt>): Uint8Array =>
     encodeReceipt({
       ...{ status: STATUS.ok, code: 0, gasUsed: GAS_LIMIT, gasExecuted: 0, outputRoot: EMPTY_RUN },
       ...{ stateRoot: ZERO_HASH, callbackData: EMPTY },
       ...fields,
-    } as JobReceipt);
-  const states = [ZERO_HASH, keccak256(EMPTY)];
-  return [
-    ...states.flatMap((stateRoot) => [STATUS.trap, STATUS.outOfGas].map((status) => receipt({ status, stateRoot }))),
-    encodeReceipt(invalidReceipt(moduleBytes, GAS_LIMIT)),
-  ];
+    });
+  const invalid = { status: STATUS.invalid, gasUsed: GAS.job + GAS.moduleByte * moduleBytes, outputRoot: ZERO_HASH };
+  return [ZERO_HASH, keccak256(EMPTY)].flatMap((stateRoot) => [
+    ...[STATUS.trap, STATUS.outOfGas].map((status) => receipt({ status, stateRoot })),
+    receipt({ ...invalid, stateRoot }),
+  ]);
 };
 const guessed = (turn: Turn): Uint8Array | undefined =>
   guesses(turn.moduleBytes).find((guess) => resultHashOf(turn.id, keccak256(guess)) === seenIn(turn));

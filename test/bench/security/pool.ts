@@ -19,7 +19,7 @@ export const genesis = readGenesis(GENESIS);
 /** Slots of the pool: a committee of 64 is a small part of them. */
 export const SLOTS = 300;
 /** Gas of each task, all of it used: a second of the shortest category. */
-const GAS = 200_000_000;
+export const GAS = 200_000_000;
 
 export const TRUTH = receiptFor(GAS);
 export const LIE = receiptFor(GAS, { code: 1 });
@@ -71,7 +71,7 @@ interface Game {
 
 const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
   const id = pool.lotIdOf(dealid);
-  const receipts = new Map([TRUTH, LIE].map((receipt) => [resultHashOf(id, keccak256(receipt)), receipt]));
+  const receipts = new Map<Hash, Uint8Array>();
   let round = -1;
   let drawnAt = 0;
   let moves: Move[] = [];
@@ -99,8 +99,10 @@ const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
       const due = () => moves[0] && moves[0].slots <= pool.block().slot - drawnAt;
       while (lot.status === LOT_STATUS.computing && due()) {
         const { side, receipt } = moves.shift()!;
-        if (receipt) pool.contribute(WORKERS[side], id, receipt);
-        else pool.call(WORKERS[side], MARKET, market("decline"), [id]);
+        if (receipt) {
+          receipts.set(resultHashOf(id, keccak256(receipt)), receipt);
+          pool.contribute(WORKERS[side], id, receipt);
+        } else pool.call(WORKERS[side], MARKET, market("decline"), [id]);
         lot = pool.lot(id);
       }
       if (lot.status === LOT_STATUS.computing || lot.status === LOT_STATUS.escalating) return false;

@@ -1,13 +1,21 @@
 /** The tables of main.ts. */
 import { bestDealer } from "./best-dealer.ts";
-import { BURN, creditPrice, dealing, failureOf, formula, spite } from "./dealing.ts";
+import { BURN, creditPrice, dealing, failureOf, formula, IDLERS, idling, spite } from "./dealing.ts";
 import { returnsOf } from "./issuance.ts";
 import { createPool, genesis, playBusy, playLots, type Sums } from "./pool.ts";
 import { LIARS, wrongChance, wrongResults } from "./wrong-results.ts";
 
 const percent = (value: number, digits = 0): string => `${(100 * value).toFixed(digits)} %`;
 const figure = (value: number): string =>
-  !Number.isFinite(value) ? "-" : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  !Number.isFinite(value)
+    ? "-"
+    : value >= 1e5
+      ? value.toExponential(0)
+      : value >= 100
+        ? value.toFixed(0)
+        : value >= 10
+          ? value.toFixed(1)
+          : value.toFixed(2);
 const row = (...cells: readonly (string | number | bigint)[]): void => console.log(`| ${cells.join(" | ")} |`);
 const head = (title: string, ...cells: readonly string[]): void => {
   console.log(`\n${title}\n`);
@@ -75,6 +83,20 @@ const prices = ({ tasks, seed }: Options): void => {
       const busy = [figure(creditPrice(busyClosed)), figure(creditPrice(busyChoosy)), drawn];
       row(percent(share), figure(formula(share)), ...alone, ...busy);
     }
+  }
+};
+
+const idle = ({ tasks, seed }: Options): void => {
+  const lots = Math.ceil(tasks / 20);
+  head(
+    `What a unit of credit costs by what a dealer's jobs do, in the open, trust 2, ${lots} lots`,
+    ...["its jobs", ...DEALERS.map((share) => percent(share)), "credit of what is burned"],
+  );
+  for (const [name, receipt] of Object.entries(IDLERS)) {
+    const all = DEALERS.map((share) => idling(receipt, share, 2n, lots, seed));
+    const whole = all.at(-1)!;
+    const credited = whole.colludersCredit / (BURN * lots);
+    row(name, ...all.map((sums) => figure(creditPrice(sums))), percent(credited, 3));
   }
 };
 
@@ -153,7 +175,7 @@ const issuance = (): void => {
     }
 };
 
-const SCENARIOS: Record<string, (options: Options) => void> = { wrong, prices, grief, issuance };
+const SCENARIOS: Record<string, (options: Options) => void> = { wrong, prices, idle, grief, issuance };
 
 /** Prints the tables of scenarios, of all without names. */
 export const run = (names: readonly string[], options: Options): void => {

@@ -1,7 +1,8 @@
 import t from "tap";
-import { type Address, EMPTY, utf8 } from "../../../lib/bytes.ts";
+import { type Address, EMPTY, type Hash, utf8 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { MARKET_EVENTS } from "../../../vm/market/abi.ts";
 import { burnedOfEra, burnedTotal } from "../../../vm/market/burned.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { finalDeadline, LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
@@ -10,7 +11,7 @@ import { outputCid } from "../../../vm/market/result.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { HUB, MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
-import { digestOf, merkleProof } from "../../../vm/wasm/receipt.ts";
+import { digestOf, encodeLotReceipt, merkleProof } from "../../../vm/wasm/receipt.ts";
 import { balanced, drawn, drawnApart, fresh, workersOf } from "./drawn.ts";
 import { addressBy, computeHonestly, eventNames, hub, lotReceipt, market, receiptFor, type World } from "./world.ts";
 
@@ -75,38 +76,42 @@ t.test("the hub's calls serve a lot of one", (t) => {
   t.end();
 });
 
-t.test("a lot of several is settled task by task, and owners are paid for what is not INVALID", (t) => {
-  const world = fresh();
-  const { requester, developer } = world;
-  const { dealid, id } = drawn(world, { volume: 3, gasLimit: 500_000_000n });
-  t.equal(world.lot(id).count, 3);
-  const receipts = [receiptFor(100), receiptFor(200, { status: 5 }), receiptFor(300)];
-  const receipt = lotReceipt(receipts);
-  t.throws(() => {
-    for (const worker of workersOf(world, id)) world.contribute(worker, id, receipts[0]!);
-    world.reveal(workersOf(world, id)[0]!, id, receipts[0]!);
-  }, /not a receipt/);
-  const other = fresh();
-  const again = drawn(other, { volume: 3, gasLimit: 500_000_000n });
-  computeHonestly(other, again.id, receipt);
-  t.equal(other.account(developer).stake, 0n, "nothing before a task is settled");
-  t.equal(other.account(requester).locked, 300n);
-  const leaves = receipts.map(digestOf);
-  const settle = (i: number, what = receipts[i]!) =>
-    other.call(requester, MARKET, market("settle"), [again.id, BigInt(i), what, merkleProof(leaves, i)]);
-  t.throws(() => settle(1, receipts[0]), /not a receipt of this lot/);
-  t.throws(() => settle(0, EMPTY), /not a receipt of this lot/, "while workers serve receipts");
-  for (const i of [0, 1]) settle(i);
-  t.throws(() => settle(1), /settled already/);
-  const { serveSeconds } = other.block().params;
-  other.advance(finalDeadline(other.lot(again.id)) + serveSeconds - other.block().timestamp);
-  settle(2, EMPTY);
-  t.equal(other.account(developer).stake, 100n, "one was INVALID, the receipt of one is lost");
-  t.equal(other.account(requester).locked, 0n);
-  t.same(dealid, again.dealid);
-  balanced(t, other);
-  t.end();
-});
+t.test(
+  "a lot of several pays its owners at once for what is not INVALID; settling makes records and moves nothing",
+  (t) => {
+    const world = fresh();
+    const { dealid, id } = drawn(world, { volume: 3, gasLimit: 500_000_000n });
+    t.equal(world.lot(id).count, 3);
+    const receipts = [receiptFor(100), receiptFor(200, { status: 5 }), receiptFor(300)];
+    const receipt = lotReceipt(receipts);
+    t.throws(() => {
+      for (const worker of workersOf(world, id)) world.contribute(worker, id, receipts[0]!);
+      world.reveal(workersOf(world, id)[0]!, id, receipts[0]!);
+    }, /not a receipt/);
+    const other = fresh();
+    const again = drawn(other, { volume: 3, gasLimit: 500_000_000n });
+    computeHonestly(other, again.id, receipt);
+    const { requester, developer } = other;
+    t.equal(other.account(developer).stake, 200n, "one was INVALID");
+    t.equal(other.account(requester).locked, 0n);
+    const paid = other.account(requester);
+    const leaves = receipts.map(digestOf);
+    const settle = (i: number, what = receipts[i]!) =>
+      other.call(requester, MARKET, market("settle"), [again.id, BigInt(i), what, merkleProof(leaves, i)]);
+    t.throws(() => settle(1, receipts[0]), /not a receipt of this lot/);
+    for (const i of [0, 1]) settle(i);
+    t.throws(() => settle(1), /settled already/);
+    const { serveSeconds } = other.block().params;
+    other.advance(finalDeadline(other.lot(again.id)) + serveSeconds - other.block().timestamp);
+    t.throws(() => settle(2, EMPTY), /not a receipt of this lot/, "what is lost pays nobody back");
+    settle(2);
+    t.equal(other.account(developer).stake, 200n);
+    t.same(other.account(requester), paid);
+    t.same(dealid, again.dealid);
+    balanced(t, other);
+    t.end();
+  },
+);
 
 t.test("an INVALID task pays for its gas, but not its app", (t) => {
   const world = fresh();
@@ -115,6 +120,68 @@ t.test("an INVALID task pays for its gas, but not its app", (t) => {
   t.equal(world.account(world.developer).stake, 0n);
   t.equal(world.account(world.requester).locked, 0n);
   balanced(t, world);
+  t.end();
+});
+
+t.test("only what was executed earns credit, in lots of one and of several", (t) => {
+  const credits = (receipts: readonly Uint8Array[]): { credit: bigint; burned: bigint } => {
+    const world = fresh();
+    const { id } = drawn(world, { volume: receipts.length, gasLimit: 500_000_000n });
+    computeHonestly(world, id, lotReceipt(receipts));
+    balanced(t, world);
+    return { credit: pendingCredit(world), burned: burnedTotal(world.state) };
+  };
+  const GAS = 400_000_000;
+  const full = credits([receiptFor(GAS)]);
+  t.equal(full.credit, full.burned);
+  for (const [name, changes, share] of [
+    ["half of it slept", { gasExecuted: GAS / 2 }, 2n],
+    ["a trap that costs the limit", { status: 2, gasExecuted: GAS / 8 }, 8n],
+  ] as const) {
+    const { credit, burned } = credits([receiptFor(GAS, changes)]);
+    t.same([credit, burned], [full.burned / share, full.burned], name);
+  }
+  t.same(credits([receiptFor(GAS, { gasExecuted: 0 })]), { credit: 0n, burned: full.burned }, "all of it slept");
+  t.same(credits([receiptFor(GAS, { status: 5 })]), { credit: 0n, burned: full.burned }, "INVALID");
+  const bag = credits([receiptFor(GAS), receiptFor(GAS, { gasExecuted: 0 }), receiptFor(GAS, { status: 5 })]);
+  t.same(bag, { credit: full.burned, burned: 3n * full.burned });
+  t.end();
+});
+
+t.test("more seats than were paid for do not make credit of gas that was not executed", (t) => {
+  const { world, id } = drawnApart();
+  const [liar] = workersOf(world, id);
+  const half = receiptFor(1_000_000_000, { gasExecuted: 500_000_000 });
+  world.contribute(liar!, id, receiptFor(1));
+  for (const worker of workersOf(world, id)) if (worker !== liar) world.contribute(worker, id, half);
+  for (let i = 0; i < 40 && world.lot(id).status !== LOT_STATUS.revealing; i++) {
+    world.advance(1);
+    const drawn = world.lot(id).seats.filter(({ status }) => status === SEAT.drawn);
+    for (const worker of new Set(drawn.map(({ worker }) => worker))) world.contribute(worker, id, half);
+  }
+  const agreed = world.lot(id).seats.filter(({ resultHash }) => resultHash === world.lot(id).consensus);
+  for (const worker of new Set(agreed.map(({ worker }) => worker))) world.reveal(worker, id, half);
+  const before = burnedTotal(world.state);
+  const { logs } = world.finalize(id);
+  const proved = world.lot(id).seats.filter(({ status }) => status === SEAT.proved).length;
+  t.ok(proved > 2, `${proved} seats`);
+  const finalized = MARKET_EVENTS.LotFinalized!;
+  const event = finalized.decode(logs.find(({ topics }) => topics[0] === finalized.topic)!) as AbiValue[];
+  const [, , used, executed, burned, , credit] = event as [Hash, Hash, bigint, bigint, bigint, bigint, bigint];
+  t.same([used, executed], [1_000_000_000n, 500_000_000n]);
+  t.ok(burned * NRLC <= burnedTotal(world.state) - before);
+  t.ok(credit <= (burned * NRLC) / 2n && credit > (burned * NRLC) / 2n - BigInt(proved), `${credit} of ${burned}`);
+  t.end();
+});
+
+t.test("a receipt that claims more tasks than the lot has, or more work than gas, is none", (t) => {
+  const world = fresh();
+  const { id } = drawn(world, { volume: 2, gasLimit: 500_000_000n });
+  const root = keccak256(utf8("root"));
+  const [first] = workersOf(world, id);
+  const receipt = encodeLotReceipt({ gasUsed: 10, gasExecuted: 10, valid: 3, root });
+  for (const worker of workersOf(world, id)) world.contribute(worker, id, receipt);
+  t.throws(() => world.reveal(first!, id, receipt), /not a receipt/);
   t.end();
 });
 
@@ -203,6 +270,22 @@ t.test("what is agreed and not revealed costs the slot, and the lot fails or goe
   t.ok(eventNames(logs).includes("TaskClaimed"));
   t.equal(world.account(world.requester).locked, 0n);
   t.throws(() => world.call(world.requester, HUB, hub("claim"), [id]), /cannot be claimed/);
+  balanced(t, world);
+  t.end();
+});
+
+t.test("a result that was shown is paid for, however late: the sponsor cannot claim its money back", (t) => {
+  const { world, id } = drawnApart();
+  const receipt = receiptFor(5_000_000);
+  for (const worker of workersOf(world, id)) world.contribute(worker, id, receipt);
+  const [shows] = workersOf(world, id);
+  world.reveal(shows!, id, receipt);
+  world.advance(finalDeadline(world.lot(id)) + 100 - world.block().timestamp);
+  t.throws(() => world.call(world.requester, MARKET, market("claim"), [id]), /cannot be claimed/);
+  t.throws(() => world.call(world.requester, HUB, hub("claim"), [id]), /cannot be claimed/);
+  world.finalize(id);
+  t.ok(world.account(shows!).stake > 0n);
+  t.equal(world.account(world.developer).stake, 100n);
   balanced(t, world);
   t.end();
 });

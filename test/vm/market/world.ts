@@ -34,6 +34,7 @@ import { type BlockContext, Revert } from "../../../vm/natives.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../../../vm/tables.ts";
 import { validatorsGenesis } from "../../../vm/validators.ts";
 import { encodeReceipt, type JobReceipt, lotReceiptOf } from "../../../vm/wasm/receipt.ts";
+import { STATUS } from "../../../vm/wasm/status.ts";
 import { FOUR_SLOTS } from "../../helpers/chain.ts";
 
 export const RLC = 10n ** 18n;
@@ -50,6 +51,7 @@ export const receiptFor = (gasUsed: number, changes: Partial<JobReceipt> = {}): 
     status: 0,
     code: 0,
     gasUsed,
+    gasExecuted: changes.status === STATUS.invalid ? 0 : gasUsed,
     outputRoot: keccak256(utf8("output")),
     stateRoot: ZERO_HASH,
     callbackData: EMPTY,

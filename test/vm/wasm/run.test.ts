@@ -114,7 +114,7 @@ t.test("unreachable is a trap with exact gas and the state of memory", async (t)
   t.not(result.stateRoot, `0x${"00".repeat(32)}`);
 });
 
-t.test("every other trap takes the limit and shows no state", async (t) => {
+t.test("every other trap takes the limit", async (t) => {
   const cases: [string, number[][]][] = [
     ["a load out of bounds", [op.i32(1 << 20), op.load32(), drop]],
     ["a division by zero", [op.i32(1), op.i32(0), [0x6d], drop]],
@@ -122,11 +122,7 @@ t.test("every other trap takes the limit and shows no state", async (t) => {
   ];
   for (const [name, code] of cases) {
     const result = await run({ functions: [{ code: [...code] }] });
-    t.match(
-      result,
-      { status: STATUS.trap, code: TRAP.other, gasUsed: TASK.gasLimit, stateRoot: `0x${"00".repeat(32)}` },
-      name,
-    );
+    t.match(result, { status: STATUS.trap, code: TRAP.other, gasUsed: TASK.gasLimit, gasExecuted: 0 }, name);
   }
 });
 
