@@ -159,7 +159,7 @@ export interface JobView {
   readonly lots: number;
   readonly completed: number;
   readonly failed: number;
-  /** Seconds of the category: a round is twice that. */
+  /** The clock of its lots, in seconds. */
   readonly timeref: number;
   /** Seats of a first round. */
   readonly committee: number;
@@ -369,7 +369,22 @@ export interface SlotView {
   readonly stakeWei: bigint;
   readonly lot: Hash;
   readonly isLeaving: boolean;
+  /** One of PAUSE (vm/market/slot.ts). */
+  readonly pause: number;
+  /** How often it was absent of late, and until when it rests for that, in seconds. */
+  readonly absences: number;
+  readonly restEnd: number;
 }
+
+const toSlot = (id: bigint, fields: readonly AbiValue[]): SlotView => ({
+  id,
+  stakeWei: fields[6] as bigint,
+  lot: fields[7] as Hash,
+  isLeaving: fields[9] as boolean,
+  pause: Number(fields[10]),
+  absences: Number(fields[11]),
+  restEnd: Number(fields[12]),
+});
 
 /** Reads the slots of a worker, all of one block: a slot that left since is no slot any more. */
 export const slotsOfWorker = async (client: RpcClient, worker: Address): Promise<SlotView[]> => {
@@ -378,8 +393,5 @@ export const slotsOfWorker = async (client: RpcClient, worker: Address): Promise
   const ids = pages.flatMap(([slots]) => slots as readonly bigint[]);
   const lists = ids.map((id): AbiValue[] => [id]);
   const views = await viewAll(client, MARKET, marketFunction("viewSlot"), lists, at);
-  return views.map(([slot], i) => {
-    const fields = slot as AbiValue[];
-    return { id: ids[i]!, stakeWei: fields[6] as bigint, lot: fields[7] as Hash, isLeaving: fields[9] as boolean };
-  });
+  return views.map(([slot], i) => toSlot(ids[i]!, slot as AbiValue[]));
 };

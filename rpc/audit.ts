@@ -117,12 +117,13 @@ export const auditEra = async (
     if (number < first) continue;
     for (const { address, topics, data } of receipts.flatMap(({ logs }) => logs)) {
       if (address !== MARKET || topics[0] !== LotFinalized!.topic) continue;
-      const [id, , , , , creditWei] = LotFinalized!.decode({ topics, data }) as [Hash, ...bigint[]];
+      const fields = LotFinalized!.decode({ topics, data });
+      const [id, creditWei] = [fields[0] as Hash, fields.at(-1) as bigint];
       if (creditWei === 0n) continue;
       lots += 1;
       const before = view.state(view.blockOrFail({ hash: block.header.parentHash, requireCanonical: false }));
       const state = view.state(view.blockOrFail({ hash, requireCanonical: false }));
-      earned.push(...earnedBy(state, before, id, creditWei!, ties));
+      earned.push(...earnedBy(state, before, id, creditWei, ties));
       await turn();
     }
   }

@@ -4,6 +4,7 @@ import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
+import { backingOf, backingWords, loneWarning } from "../backing.ts";
 import { jobInputs } from "../job-inputs.ts";
 import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, submitJob } from "../jobs.ts";
 import { viewJob, viewJobs } from "../market-client.ts";
@@ -90,7 +91,14 @@ export const jobCommand = (): Command => {
       const lots = await lotsOfDeal(client, dealid);
       const costs = await costsOfDeal(client, dealid);
       const outcomes = await outcomesOf(client, dealid, lots);
-      if (flags.json) return printJson({ dealid, job, lots, costs, outcomes });
+      if (flags.json)
+        return printJson({
+          dealid,
+          job,
+          lots: lots.map((lot) => ({ ...lot, agreedBy: backingOf(lot) })),
+          costs,
+          outcomes,
+        });
       const costOf = new Map(costs.map((cost) => [cost.lot, cost]));
       const receiptOf = new Map(outcomes.map(({ index, receipt }) => [index, receipt]));
       print(
@@ -103,13 +111,16 @@ export const jobCommand = (): Command => {
         return [
           `${lot.first}${lot.count > 1 ? `-${lot.first + lot.count - 1}` : ""}`,
           LOT_STATUS_NAMES[lot.status] ?? String(lot.status),
+          backingWords(backingOf(lot)),
           lot.seats.map((seat) => `${short(seat.worker)} ${SEAT_STATUS_NAMES[seat.status] ?? seat.status}`).join(", "),
           cost ? cost.gasUsed : "",
           cost ? rlc(nrlcToWei(cost.burnedNrlc + cost.paidNrlc), 9) : "",
           receipt ? describeReceipt(receipt) : "",
         ];
       });
-      print(table(["tasks", "status", "seats", "gas", "cost RLC", "outcome"], rows));
+      print(table(["tasks", "status", "agreed by", "seats", "gas", "cost RLC", "outcome"], rows));
+      const warning = loneWarning(lots);
+      if (warning) print(warning);
     });
   command
     .command("list")

@@ -14,6 +14,7 @@ import { hubFunction, marketFunction, slotsOfWorker, view } from "../market-clie
 import { stopSignal } from "../stop.ts";
 import { transact } from "../wallet.ts";
 import { readEarnings } from "../worker/earnings.ts";
+import { lossWords } from "../worker/losses.ts";
 import { launchdService, systemdService } from "../worker/service.ts";
 import { createWorker } from "../worker/worker.ts";
 import { address, DEFAULT_NODE, diskOption, url, whole } from "./options.ts";
@@ -156,12 +157,14 @@ const earnings = (command: Command): Command =>
           ["what", "RLC"],
           [
             [`earned by ${found.lots} lots, through final block ${found.throughBlock}`, rlc(found.earnedWei, 9)],
+            ["lost by its slots", rlc(found.lostWei, 9)],
             ["in the hub: rolec worker withdraw", rlc(found.withdrawableWei, 9)],
             ["on the worker's account", rlc(found.balanceWei, 9)],
             [`staked in ${found.slots} slots`, rlc(found.stakedWei, 9)],
           ],
         ),
       );
+      for (const loss of found.losses) print(lossWords(loss));
     });
 
 const withdraw = (command: Command): Command =>

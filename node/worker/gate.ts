@@ -1,6 +1,7 @@
 import type { Hash } from "../../lib/bytes.ts";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { boughtGas } from "../../vm/market/clock.ts";
 import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
 import { MESSAGE_SECONDS } from "./deadline.ts";
 import type { Machine } from "./machine.ts";
@@ -43,6 +44,10 @@ export const readFigures = async (client: RpcClient): Promise<ChainFigures> => {
   };
 };
 
+/** Computes the gas of a task that its price is for: its part of what its lot buys (spec section 10). */
+const gasPriced = ({ timeref, lotSize, volume }: JobView): number =>
+  Math.ceil(boughtGas(timeref) / Math.min(lotSize, volume));
+
 /** Judges by the owner's policy which lots are computed, and when. */
 export const createGate = (
   client: RpcClient,
@@ -76,7 +81,7 @@ export const createGate = (
       if (policy.maxLots > 0 && done + begun >= policy.maxLots)
         return { kind: "decline", reason: `${policy.maxLots} lots are computed` };
       const { deal, job } = await dealOf(lot.dealid);
-      const refusal = refusalOf(policy, deal, job, burnQ16);
+      const refusal = refusalOf(policy, deal, { ...job, gasLimit: gasPriced(job) }, burnQ16);
       if (refusal !== undefined) return { kind: "decline", reason: refusal };
       const pause = pauseOfAll(jobs);
       const isBusy = jobs >= placesOf(policy) || begun >= FETCHES_A_PLACE * placesOf(policy);

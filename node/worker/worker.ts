@@ -33,6 +33,7 @@ import { type Machine, thisMachine } from "./machine.ts";
 import { createOutputs } from "./outputs.ts";
 import { createPlaces } from "./places.ts";
 import type { WorkerPolicy } from "./policy.ts";
+import { createPresence } from "./presence.ts";
 import { createScheduled, type PoolAccess } from "./scheduled.ts";
 import { Unobtainable } from "./unobtainable.ts";
 
@@ -70,6 +71,8 @@ export interface WorkerStatus {
   /** Why nothing is started now; null where lots are welcome. */
   readonly paused: string | null;
   readonly lastDecline: string | null;
+  /** What its slots paid for since the start, the newest of it. */
+  readonly losses: readonly string[];
   readonly policy: WorkerPolicy;
   /** What troubles it now; undefined where nothing does. */
   readonly lastError: string | undefined;
@@ -109,6 +112,10 @@ const COMPUTING: Subject = { fails: "a lot is not computed", works: "lots are co
 const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
 const LEAVING: Subject = { fails: "slots are not given back", works: "slots are given back" };
 const STATUS: Subject = { fails: "status.json is not written", works: "status.json is written again" };
+const FAREWELL: Subject = { fails: "the worker goes without a word", works: "the worker says that it goes" };
+const PRESENCE: Subject = { fails: "slots are not looked after", works: "slots are looked after again" };
+/** A stop waits so long at most for what the chain is told. */
+const FAREWELL_MS = 8_000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
 export const createWorker = (options: WorkerOptions): Worker => {
@@ -122,6 +129,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const machine = options.machine ?? thisMachine();
   const outputs = createOutputs(client);
   const gate = createGate(client, policy, machine, outputs, disk);
+  const presence = createPresence(client, privateKey, log);
   let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
   /** Lots that are declined, and why. */
@@ -333,6 +341,16 @@ export const createWorker = (options: WorkerOptions): Worker => {
     for (const id of journal.prune((lot) => seated.has(lot))) unpublished.delete(id);
   };
 
+  /** Declines what will not be computed any more, and pauses: who says that it goes is not silent. */
+  const farewell = async (): Promise<void> => {
+    await presence.farewell();
+    const block = Number(await client.call("eth_blockNumber", []));
+    for (const lot of await viewLotsById(client, await lotsOfWorker(client, address)))
+      if (lot.status === LOT_STATUS.computing && !journal.get(lot.id))
+        if (lot.seats.some((seat) => seat.worker === address && seat.status === SEAT.drawn))
+          await decline(lot, block, "the worker stops");
+  };
+
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
     // Seats change with blocks alone, and a worker of thousands of slots has pages of them.
@@ -365,6 +383,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
         troubles.fails(POOL, error as Error);
       }
     }
+    await presence.follow(gate.pause(places.wanted), block).then(
+      () => troubles.works(PRESENCE),
+      (error: Error) => troubles.fails(PRESENCE, error),
+    );
     await leaveOrEnd(lots.length).then(
       () => troubles.works(LEAVING),
       (error: Error) => troubles.fails(LEAVING, error),
@@ -385,6 +407,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       pool: access ? { ...access, note: scheduled?.note ?? null } : null,
       paused: gate.pause(places.wanted) ?? null,
       lastDecline: lastDecline ?? null,
+      losses: presence.losses,
       policy,
       lastError: troubles.now(),
       isolation: [...BARRIERS, ...(await findSandbox()).barriers],
@@ -431,6 +454,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
       rooms.close();
       pool.close();
       await ticking;
+      const over = new Promise<void>((resolve) => setTimeout(resolve, FAREWELL_MS).unref());
+      await Promise.race([farewell().catch((error: Error) => troubles.fails(FAREWELL, error)), over]);
       await Promise.all([...computing.values(), ...(scheduled?.computing.values() ?? [])]);
     },
   };

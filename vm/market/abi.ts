@@ -170,6 +170,8 @@ export const MARKET_ABI = [
   "function join(address pool, address validator, uint256 count) payable",
   "function joinFor(address pool, address worker, address validator, uint256 count, bytes workerSignature) payable",
   "function leave(uint256[] slots)",
+  "function pause(uint256 slot, uint256[] more)",
+  "function resume(uint256 slot, uint256[] more)",
   "function openPool(address pool, address workerRestrict, address requesterRestrict)",
   "function offer(address entry, uint256 price, bytes32 tag, bool open)",
   `function submit(${JOB} job) payable returns (bytes32 dealid)`,
@@ -186,7 +188,7 @@ export const MARKET_ABI = [
   "function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)",
   "function viewPool(address pool) view returns ((bool isDrawn, bool isGenesis, uint256 length, uint256 drawable, address workerRestrict, address requesterRestrict, uint256 slotStake))",
   "function slotAt(address pool, uint256 index) view returns (uint256)",
-  "function viewSlot(uint256 slot) view returns ((uint256 id, address pool, uint256 index, address worker, address staker, address validator, uint256 stakeWei, bytes32 lot, bool drawable, bool leaving))",
+  "function viewSlot(uint256 slot) view returns ((uint256 id, address pool, uint256 index, address worker, address staker, address validator, uint256 stakeWei, bytes32 lot, bool drawable, bool leaving, uint8 pause, uint256 absences, uint256 restEnd))",
   "function slotsOf(address worker, uint256 from) view returns (uint256[] slots, uint256 next)",
   "function seatsOf(address worker, uint256 from) view returns (uint256[] slots, bytes32[] lots, uint256 next)",
   "function joinNonce(address worker) view returns (uint256)",
@@ -202,6 +204,8 @@ export const MARKET_ABI = [
   "event PoolOpened(address indexed pool, address workerRestrict, address requesterRestrict)",
   "event JoinRequested(address indexed pool, address indexed worker, address indexed validator, address staker, uint256 count, uint256 epoch)",
   "event LeaveRequested(uint256 indexed slot, address indexed worker, uint256 epoch)",
+  "event PauseRequested(uint256 indexed slot, address indexed worker, uint256 epoch)",
+  "event ResumeRequested(uint256 indexed slot, address indexed worker, uint256 epoch)",
   "event Offered(address indexed entry, address indexed owner, uint256 price, bytes32 tag, bool open)",
   "event JobSubmitted(bytes32 indexed dealid, address indexed requester, address indexed app, address pool, uint256 volume, uint256 price, uint256 lotSize)",
   "event JobCancelled(bytes32 indexed dealid, uint256 tasks)",
@@ -213,7 +217,7 @@ export const MARKET_ABI = [
   "event LotFinalized(bytes32 indexed lot, bytes32 indexed dealid, uint256 gasUsed, uint256 gasExecuted, uint256 burned, uint256 paid, uint256 creditWei)",
   "event LotFailed(bytes32 indexed lot, bytes32 indexed dealid, uint256 refund)",
   "event TaskSettled(bytes32 indexed lot, bytes32 indexed taskid, uint256 idx, uint8 status)",
-  "event SlotFault(uint256 indexed slot, bytes32 indexed lot, uint8 status, uint256 burnedWei)",
+  "event SlotFault(uint256 indexed slot, bytes32 indexed lot, address indexed worker, uint8 status, uint256 lostWei)",
 ] as const;
 
 /** A group of accounts, that restrictions may name. */

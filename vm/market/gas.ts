@@ -20,6 +20,9 @@ export const MARKET_GAS = {
   join: 150_000,
   /** For each 256 slots at most. */
   leave: 1_000_000,
+  /** For each word of calldata too: a slot's record and a change that waits. */
+  pause: 40_000,
+  pausePerWord: 6_000,
   /** Four signatures, four orders, a deal. */
   match: 400_000,
   /** The same for each word of calldata that may hold orders: four have 40 words and more. */

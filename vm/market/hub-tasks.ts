@@ -26,7 +26,7 @@ const initialize = (ctx: CallContext, dealid: Hash, index: bigint): Hash => {
 const claim = (ctx: CallContext, task: Hash): void =>
   isDrawn(ctx, task) ? claimLot(ctx, task) : ended.claim(ctx, task);
 const initializeAndClaim = (ctx: CallContext, dealid: Hash, index: bigint): void => {
-  if (jobOf(ctx.state, dealid)) giveUpLot(ctx, dealid, index);
+  if (jobOf(ctx.state, dealid)) giveUpLot(ctx, ctx.sender, dealid, index);
   else ended.claim(ctx, scheduled.initialize(ctx, dealid, index));
 };
 

@@ -4,12 +4,14 @@ import { HUB, MARKET } from "../tables.ts";
 import { isJailed, validators } from "../validator-store.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";
+import { resultSealOf } from "./contribution.ts";
 import { type Deal, dealOf, taskPrice } from "./deal.ts";
+import { duePrice, gasPrice, type Pricing } from "./due.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
 import {
-  declinesOf,
+  absencesOf,
   isShown,
   LOT_STATUS,
   type Lot,
@@ -20,15 +22,17 @@ import {
   type Seat,
   setLot,
 } from "./lot.ts";
+import { absenceFactor, releaseSlot } from "./pause.ts";
 import { poolOf } from "./pool.ts";
 import { type Claims, claimsOf, resultsOf } from "./result.ts";
-import { countEnd } from "./round.ts";
+import { asSilent, countEnd, isHidden } from "./round.ts";
 import { scoreDown, scoreUp } from "./score.ts";
-import { burnStake, releaseSlot, removeSlot, type Slot, slotOf } from "./slot.ts";
+import { burnStake, removeSlot, type Slot, saveSlot, slotOf } from "./slot.ts";
+import { isRevealOver } from "./window.ts";
 
 /** How a lot's price divides, in nRLC (spec section 8). */
 export interface Metered {
-  /** Price of the gas that was used. */
+  /** What the lot pays. */
   readonly metered: bigint;
   readonly burned: bigint;
   /** What is shared by PoCo's formula as the workerpool price. */
@@ -37,19 +41,20 @@ export interface Metered {
   readonly creditWei: bigint;
 }
 
-/** Computes how a lot's price divides: `price` and `gasLimit` are for each task, gas for the lot. Only what was executed earns credit. */
+/** Computes how a lot's price divides. Only what was executed earns credit. */
 export const meter = (
-  { price, gasLimit }: Pick<Deal, "price" | "gasLimit">,
+  deal: Pricing,
+  lot: Pick<Lot, "count" | "seats">,
   { gasUsed, gasExecuted }: Pick<Claims, "gasUsed" | "gasExecuted">,
   provedSeats: number,
   { burnQ16, weiPerGas }: { burnQ16: bigint; weiPerGas: bigint },
 ): Metered => {
   const seats = BigInt(provedSeats);
-  const priceOf = (gas: number): bigint => (price * BigInt(gas)) / BigInt(gasLimit);
   const burnedOf = (amount: bigint): bigint => (amount * burnQ16) >> 16n;
-  const metered = priceOf(gasUsed);
+  const metered = duePrice(deal, { ...lot, gasUsed });
   const burned = burnedOf(metered);
-  const paidFor = burnedOf(priceOf(gasExecuted)) * NRLC;
+  const covered = burnedOf(gasPrice(deal, gasExecuted));
+  const paidFor = (covered < burned ? covered : burned) * NRLC;
   const computed = BigInt(gasExecuted) * seats * weiPerGas;
   return { metered, burned, pay: metered - burned, creditWei: (paidFor < computed ? paidFor : computed) / seats };
 };
@@ -57,8 +62,8 @@ export const meter = (
 /** Tells whether a lot can be finalized now: all that agreed have revealed, or some have and the time is over. Then it can for ever. */
 export const isFinalizable = (env: Env, lot: Lot): boolean => {
   if (lot.status !== LOT_STATUS.revealing || !isShown(lot)) return false;
-  const awaited = lot.seats.some(({ status, resultHash }) => status === SEAT.committed && resultHash === lot.consensus);
-  return !awaited || env.block.timestamp >= lot.revealDeadline;
+  const awaited = lot.seats.some((seat) => isHidden(lot, seat));
+  return !awaited || isRevealOver(env, lot);
 };
 
 /** Pays app and dataset for tasks, out of what is locked; gives what they got. */
@@ -77,7 +82,7 @@ const seizeSeat = (env: Env, id: Hash, seat: Seat, slot: Slot, stake: bigint): b
   const taken = stake < has ? stake : has;
   if (taken > 0n) bringIn(env, MARKET, taken);
   const rest = burnStake(env, { ...slot, stake: slot.stake - taken * NRLC }, slot.stake);
-  logFault(env, seat, id, rest.burned);
+  logFault(env, seat, id, rest.burned + taken * NRLC);
   removeSlot(env, rest.slot);
   scoreDown(env.state, seat.worker);
   emitAt(env, HUB, HUB_EVENTS.FaultyContribution!, seat.worker, id);
@@ -92,7 +97,7 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
     const missing = env.block.params.slotStakeNrlc - (slot.stake + NRLC - 1n) / NRLC;
     refill = missing <= 0n ? 0n : missing < share ? missing : share;
     if (refill > 0n) takeOut(env, MARKET, refill);
-    releaseSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
+    saveSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
   }
   reward(env, seat.worker, share - refill, id);
   scoreUp(env.state, seat.worker);
@@ -100,13 +105,15 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
 };
 
 /**
- * Computes the wei that a seat pays for declining what was agreed after all: at most silence's penalty, and so little that all
- * who declined lose no more than the lot burned. Whoever withholds inputs cannot cost the others more than itself.
+ * Computes the wei that a seat pays for declining what was agreed after all, or for being silent: at most `silencePenalty`, and so
+ * little that all such seats lose no more than the lot burned, but for those that were absent often of late. So an absence costs
+ * in proportion to what the lot was worth, and whoever withholds inputs cannot cost the others more than itself.
  */
-const declinePenalty = (env: Env, lot: Lot, burned: bigint): bigint => {
-  const share = burned / BigInt(Math.max(firstCommittee(lot.trust), declinesOf(lot)));
+const absencePenalty = (env: Env, lot: Lot, burned: bigint, { status }: Seat, slot: Slot): bigint => {
+  const share = burned / BigInt(Math.max(firstCommittee(lot.trust), absencesOf(lot)));
+  const due = status === SEAT.silent ? share * absenceFactor(slot) : share;
   const { silencePenaltyNrlc } = env.block.params;
-  return (share < silencePenaltyNrlc ? share : silencePenaltyNrlc) * NRLC;
+  return (due < silencePenaltyNrlc ? due : silencePenaltyNrlc) * NRLC;
 };
 
 const credit = (env: Env, { validator: address }: Seat, wei: bigint): void => {
@@ -120,30 +127,35 @@ export const finalize = (env: Env, id: Hash): void => {
   const { state, block } = env;
   const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
   if (!isFinalizable(env, found)) revert("the lot cannot be finalized now");
-  const lot = logPending(env, id, found);
+  const answered = logPending(env, id, found);
+  const isOpen = absencesOf(answered) <= creditedDeclines(answered.trust);
+  // Who knew the result, as its seal shows, and is away when it is time to show it, is not at fault, but silent.
+  const lot = asSilent(
+    env,
+    answered,
+    (seat) => isHidden(answered, seat) && seat.resultSeal === resultSealOf(seat.worker, id, answered.digest),
+  );
   const deal = dealOf(state, lot.dealid)!;
   const receipt = receiptOf(state, id)!;
   const tasks = BigInt(lot.count);
   const proved = lot.seats.filter(({ status }) => status === SEAT.proved);
   const claims = claimsOf(receipt, lot.count)!;
-  const { metered, burned, pay, creditWei } = meter(deal, claims, proved.length, block.params);
+  const { metered, burned, pay, creditWei } = meter(deal, lot, claims, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
-  const isOpen = declinesOf(lot) <= creditedDeclines(lot.trust);
   if (burned > 0n) (isOpen ? burnSeizedFee : burnSeized)(env, burned);
   const owners = payOwners(env, deal, claims.valid, id);
 
   let seized = 0n;
   const seats = lot.seats.map((seat) => {
-    const isFaulty = seat.status === SEAT.committed || seat.status === SEAT.rejected;
     const slot = slotOf(state, seat.slot);
-    if (isFaulty && slot) {
+    if (seat.status === SEAT.committed && slot) {
       const rejected = { ...seat, status: SEAT.rejected };
       seized += seizeSeat(env, id, rejected, slot, deal.workerStake * tasks);
       return rejected;
     }
-    if (seat.status === SEAT.declined && slot) {
-      const after = burnStake(env, slot, declinePenalty(env, lot, burned));
+    if ((seat.status === SEAT.declined || seat.status === SEAT.silent) && slot?.lot === id) {
+      const after = burnStake(env, slot, absencePenalty(env, lot, burned, seat, slot));
       logFault(env, seat, id, after.burned);
       releaseSlot(env, after.slot);
     }

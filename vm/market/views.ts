@@ -8,6 +8,7 @@ import { decodeReceipt } from "../wasm/receipt.ts";
 import { settledTask } from "./claim.ts";
 import { firstCommittee } from "./committee.ts";
 import { type Deal, dealOf, type Job, jobOf, lotId } from "./deal.ts";
+import type { Env } from "./env.ts";
 import {
   CONTRIBUTION_RATIO,
   finalDeadline,
@@ -19,6 +20,7 @@ import {
   SEAT,
   type Seat,
 } from "./lot.ts";
+import { restEnd } from "./pause.ts";
 import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
 import { contributionOf, taskOf as scheduledTask, TASK_STATUS, type Task } from "./scheduled/task.ts";
@@ -168,7 +170,15 @@ export const viewTask = (state: State, id: Hash): AbiValue => {
 export const viewContribution = (state: State, id: Hash, worker: Address): AbiValue => {
   const seats = taskOf(state, id)?.lot.seats.filter((seat) => seat.worker === worker && seat.resultHash !== ZERO_HASH);
   const first = seats?.[0];
-  if (seats && first) return [big(first.status), first.resultHash, first.resultSeal, ZERO_ADDRESS, big(seats.length)];
+  // PoCo has no word for a seat that committed and is away.
+  if (seats && first)
+    return [
+      big(Math.min(first.status, SEAT.rejected)),
+      first.resultHash,
+      first.resultSeal,
+      ZERO_ADDRESS,
+      big(seats.length),
+    ];
   const scheduled = contributionOf(state, id, worker);
   if (!scheduled) return [0n, ZERO_HASH, ZERO_HASH, ZERO_ADDRESS, 0n];
   const { status, resultHash, resultSeal, enclaveChallenge, weight } = scheduled;
@@ -263,10 +273,11 @@ export const viewSlotAt = (state: State, pool: Address, index: bigint): bigint =
 };
 
 /** Shows a slot. */
-export const viewSlot = (state: State, id: bigint): AbiValue => {
-  const slot = (id <= BigInt(Number.MAX_SAFE_INTEGER) && slotOf(state, Number(id))) || revert("no such slot");
-  const { pool, index, worker, staker, validator, stake, lot, drawable, leaveAsked } = slot;
-  return [id, pool, big(index), worker, staker, validator, stake, lot, drawable, leaveAsked];
+export const viewSlot = (env: Env, id: bigint): AbiValue => {
+  const slot = (id <= BigInt(Number.MAX_SAFE_INTEGER) && slotOf(env.state, Number(id))) || revert("no such slot");
+  const { pool, index, worker, staker, validator, stake, lot, drawable, leaveAsked, pause, absences } = slot;
+  const rest = [big(pause), big(absences), big(restEnd(env, slot))];
+  return [id, pool, big(index), worker, staker, validator, stake, lot, drawable, leaveAsked, ...rest];
 };
 
 /** Lists a worker's slots from one on, a page of them. */

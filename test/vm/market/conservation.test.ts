@@ -110,11 +110,13 @@ const scenario = fc.record({
   ),
   join: fc.boolean(),
   leave: fc.boolean(),
+  /** Every so many slots workers take up what pauses, and the last of them pauses what it has. */
+  pauses: fc.constantFrom(7, 20, 1_000),
 });
 
 t.test("money is conserved to the wei whatever workers do, and every lot comes to an end", (t) => {
   fc.assert(
-    fc.property(scenario, ({ seed, how, jobs, join, leave }) => {
+    fc.property(scenario, ({ seed, how, jobs, join, leave, pauses }) => {
       const world = createWorld({ workers: WORKERS.map((name) => [name, 3] as const), seed });
       const behaviours = Object.fromEntries(WORKERS.map((name, i) => [name, how[i]!]));
       const others: Address[] = [addressBy("other")];
@@ -136,6 +138,13 @@ t.test("money is conserved to the wei whatever workers do, and every lot comes t
             const slots = slotsOfWorker(world.state, addressBy("w1"), 2).map(({ id }) => BigInt(id));
             world.call(addressBy("w1"), MARKET, market("leave"), [slots]);
           });
+        if (i % pauses === 4)
+          for (const [n, name] of WORKERS.entries())
+            for (const { id } of slotsOfWorker(world.state, addressBy(name), 3))
+              attempt(() => {
+                const what = n === WORKERS.length - 1 && i % 2 === 0 ? "pause" : "resume";
+                world.call(addressBy(name), MARKET, market(what), [BigInt(id), []]);
+              });
         if (i === 5)
           for (const { dealid, cancelled } of deals)
             if (cancelled) attempt(() => world.call(world.requester, MARKET, market("cancel"), [dealid]));

@@ -16,8 +16,8 @@ import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts"
 import { candidateIndex, drawSeed } from "../../../vm/market/draw.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
-import { waitingDeals } from "../../../vm/market/ring.ts";
 import { slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
+import { waitingCount } from "../../../vm/market/waiting.ts";
 import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { addressBy, computeHonestly, createWorld, market, receiptFor } from "./world.ts";
 
@@ -185,7 +185,7 @@ t.test("a flood of deals in a pool without slots delays no deal of another pool"
   const honest = world.submit();
   world.advance(2);
   t.ok(lotOf(world.state, world.lotIdOf(honest)), "drawn as soon as it is ready");
-  t.equal(waitingDeals(empty).count(world.state), 600);
+  t.equal(waitingCount(world.state, empty), 600);
   t.end();
 });
 
