@@ -43,6 +43,8 @@ export const dataPort = (store: DataStore, network: Network | undefined): DataPo
       network?.provideData(cid);
     },
     unpin: store.unpin,
+    keep: store.keep,
+    release: store.release,
     stats: store.blocks.stats,
   };
 };

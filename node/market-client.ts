@@ -30,18 +30,6 @@ export const view = (client: RpcClient, to: Address, fn: Function, ...args: AbiV
 /** Gives the head's number, for calls that are to see one state. */
 const headOf = async (client: RpcClient): Promise<Hex> => (await client.call("eth_blockNumber", [])) as Hex;
 
-/** Calls a view of 0x…1006 that lists page by page, the next page's place last, and gives what all pages have. */
-const viewPages = async (client: RpcClient, at: At, fn: Function, owner: AbiValue): Promise<AbiValue[][]> => {
-  const pages: AbiValue[][] = [];
-  let from = 0n;
-  do {
-    const page = await viewAt(client, at, MARKET, fn, [owner, from]);
-    from = page.pop() as bigint;
-    pages.push(page);
-  } while (from > 0n);
-  return pages;
-};
-
 /** Calls of one request: a node answers others between two of them. */
 const BATCH = 100;
 
@@ -70,6 +58,20 @@ const viewAll = async (
     params: [{ to, data: toHex(fn.encode(...args)) }, at],
   }));
   return (await callAll(client, items)).map((answer) => fn.decodeResult(fromHex(answer as Hex)) as AbiValue[]);
+};
+
+/** Pages that are asked for in one request. */
+const PAGES = 16;
+/** Calls a view of 0x…1006 that lists page by page, the next page's place last. Gives all pages, maybe empty ones at the end. */
+const viewPages = async (client: RpcClient, at: At, fn: Function, owner: AbiValue): Promise<AbiValue[][]> => {
+  const pages = [await viewAt(client, at, MARKET, fn, [owner, 0n])];
+  // All pages are as long as the first.
+  const size = pages[0]!.at(-1) as bigint;
+  for (let from = size; from > 0n; from = pages.at(-1)!.at(-1) as bigint) {
+    const lists = Array.from({ length: PAGES }, (_, i): AbiValue[] => [owner, from + BigInt(i) * size]);
+    pages.push(...(await viewAll(client, MARKET, fn, lists, at)));
+  }
+  return pages;
 };
 
 export interface SeatView {
@@ -286,9 +288,14 @@ export const viewContributions = async (
   });
 };
 
+/** nRLC that an account has in the hub: free to bind, and bound. */
+export const hubAccountOf = async (client: RpcClient, account: Address): Promise<{ stake: bigint; locked: bigint }> => {
+  const [stake, locked] = (await view(client, HUB, hubFunction("viewAccount"), account))[0] as readonly bigint[];
+  return { stake: stake!, locked: locked! };
+};
 /** nRLC that an account has in the hub and is free to bind. */
 export const hubStakeOf = async (client: RpcClient, account: Address): Promise<bigint> =>
-  ((await view(client, HUB, hubFunction("viewAccount"), account))[0] as readonly bigint[])[0]!;
+  (await hubAccountOf(client, account)).stake;
 
 /** What accounts have in the hub, free and bound, in nRLC. */
 export const hubAccountsOf = async (

@@ -50,8 +50,8 @@ export interface NodeOptions {
     /** Addresses beside those it listens on, at which others reach it. */
     readonly announce?: readonly string[];
   };
-  /** Bytes that data may take: what is pinned, and what is passed on. */
-  readonly data?: { readonly cacheBytes?: number; readonly pinnedBytes?: number };
+  /** Bytes that data may take: what is pinned, of that what tasks wrote, and what is passed on. */
+  readonly data?: { readonly cacheBytes?: number; readonly pinnedBytes?: number; readonly outputBytes?: number };
   /** MiB of the disk that data of others may not fill; left out: 256. */
   readonly diskReserveMib?: number | undefined;
   /** Where miners may connect by Stratum; left out: nowhere. */

@@ -25,6 +25,15 @@ export interface PinnedData {
   readonly until: number;
 }
 
+/** Bytes of a node's data; `outputBytes` are results of tasks, `outputRoom` what may still be kept of them. */
+export interface DataStats {
+  readonly blocks: number;
+  readonly pinnedBytes: number;
+  readonly cachedBytes: number;
+  readonly outputBytes: number;
+  readonly outputRoom: number;
+}
+
 /** What the RPC needs of a node's data. Each throws RuleError as p2p/data does. */
 export interface DataPort {
   importTree(
@@ -48,5 +57,8 @@ export interface DataPort {
   /** Keeps a tree, which is fetched first where it is not here. */
   pin(cid: string, pin: DataPin): Promise<void>;
   unpin(cid: string, holder: string): Promise<void>;
-  stats(): { readonly blocks: number; readonly pinnedBytes: number; readonly cachedBytes: number };
+  /** Moves the time of all that a holder keeps, and ends it; each gives how many trees. */
+  keep(holder: string, until: number): Promise<number>;
+  release(holder: string): Promise<number>;
+  stats(): DataStats;
 }

@@ -60,6 +60,8 @@ export type Methods = Readonly<Record<string, Method>>;
 export const STORING_METHODS: readonly string[] = [
   "rolec_pin",
   "rolec_unpin",
+  "rolec_keepPins",
+  "rolec_releasePins",
   "rolec_placeOrder",
   "rolec_putLotReceipts",
 ];

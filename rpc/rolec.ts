@@ -2,10 +2,11 @@ import type { Block } from "../chain/block.ts";
 import { epochOf, eraOf, slotOf } from "../chain/params.ts";
 import type { Address } from "../lib/bytes.ts";
 import { isJailed, type Validator, validators } from "../vm/validators.ts";
+import { auditEra, FUND_BLOCKS } from "./audit.ts";
 import type { ChainView } from "./chain-view.ts";
 import { type Methods, method } from "./dispatch.ts";
 import { CLIENT_VERSION, type NetworkPort } from "./net.ts";
-import { address, blockId, LATEST, optional } from "./values.ts";
+import { address, blockId, count, LATEST, optional } from "./values.ts";
 
 /** Writes what has bigints in it: an amount is a decimal string, in the unit its name says. */
 const plain = (value: unknown): unknown =>
@@ -89,6 +90,9 @@ export const rolecMethods = (view: ChainView, network: NetworkPort | undefined):
       multiaddrs: network?.multiaddrs() ?? [],
       peers: plain(network?.peers() ?? []),
     })),
+    rolec_audit: method([optional(count, undefined), optional(count, FUND_BLOCKS)], ([era, fundBlocks], call) =>
+      auditEra(view, era, fundBlocks, call),
+    ),
     rolec_genesis: method([], () => plain(genesis)),
     rolec_account: method([address, atLatest], ([of, id]) => {
       const block = view.blockOrFail(id);

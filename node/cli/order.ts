@@ -10,6 +10,7 @@ import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { ORDER_NAMES, type OrderName, orderToJson, type SignedOrder } from "../../vm/market/signed-order.ts";
 import { readJson } from "../folder.ts";
 import { lockFolder } from "../folder-lock.ts";
+import { publicPool } from "../iexec-files.ts";
 import { createMatcher, type Filled } from "../matcher.ts";
 import {
   cancelOrder,
@@ -52,7 +53,8 @@ interface PlaceFlags {
   tag: Hash;
   forApp: Address;
   forDataset: Address;
-  forPool: Address;
+  forPool?: Address;
+  anyPool?: boolean;
   forRequester: Address;
   params?: string;
   args?: string;
@@ -63,13 +65,13 @@ interface PlaceFlags {
 }
 
 /** Makes an order of what was said on the command line. */
-const orderOf = (kind: OrderName, entry: Address, flags: PlaceFlags): SignedOrder => {
+const orderOf = (kind: OrderName, entry: Address, forPool: Address, flags: PlaceFlags): SignedOrder => {
   const terms = { volume: BigInt(flags.volume), tag: flags.tag, salt: freshSalt(), sign: EMPTY };
   const market = { category: BigInt(flags.category), trust: BigInt(flags.trust) };
   const restrictions = {
     apprestrict: flags.forApp,
     datasetrestrict: flags.forDataset,
-    workerpoolrestrict: flags.forPool,
+    workerpoolrestrict: forPool,
     requesterrestrict: flags.forRequester,
   };
   const { apprestrict, datasetrestrict, workerpoolrestrict, requesterrestrict } = restrictions;
@@ -97,7 +99,7 @@ const orderOf = (kind: OrderName, entry: Address, flags: PlaceFlags): SignedOrde
           appmaxprice: flags.appPrice,
           dataset: flags.dataset,
           datasetmaxprice: flags.datasetPrice,
-          workerpool: flags.forPool,
+          workerpool: forPool,
           workerpoolmaxprice: flags.price,
           requester,
           beneficiary: flags.beneficiary ?? requester,
@@ -107,6 +109,16 @@ const orderOf = (kind: OrderName, entry: Address, flags: PlaceFlags): SignedOrde
       };
     }
   }
+};
+
+/**
+ * The pool that an order is for. In a pool that somebody schedules its owner decides whose word counts, so that a request is
+ * for the public one unless its signer says otherwise.
+ */
+const poolOf = async (client: RpcClient, kind: OrderName, { forPool, anyPool }: PlaceFlags): Promise<Address> => {
+  if (forPool !== undefined && anyPool) fail("--for-pool names one pool, --any-pool asks for none");
+  if (forPool !== undefined || anyPool || kind !== "request") return forPool ?? ZERO_ADDRESS;
+  return publicPool(client);
 };
 
 const chainIdOf = async (client: RpcClient): Promise<number> => Number(await client.call("eth_chainId", []));
@@ -127,7 +139,8 @@ const place = (command: Command): Command =>
     .option("--tag <hex>", "what is asked of the others; bit 0 is an enclave", tag, ZERO_HASH)
     .option("--for-app <address>", "with this app alone, or those of a group", address, ZERO_ADDRESS)
     .option("--for-dataset <address>", "with this dataset alone", address, ZERO_ADDRESS)
-    .option("--for-pool <address>", "in this pool alone", address, ZERO_ADDRESS)
+    .option("--for-pool <address>", "in this pool alone; a request is for the public one when left out", address)
+    .option("--any-pool", "of a request, in whatever pool: its owner then decides who computes, and what is right")
     .option("--for-requester <address>", "for this requester alone", address, ZERO_ADDRESS)
     .option("--args <text>", "of a request, arguments of the program")
     .option("--params <json>", "of a request, all parameters, as iExec's tools write them")
@@ -137,7 +150,8 @@ const place = (command: Command): Command =>
     .option("--json", "print the signed order too, as JSON")
     .action(async (kind: OrderName, entry: Address, flags: PlaceFlags) => {
       const client = rpcClient(flags.node);
-      const signed = signOrder(await chainIdOf(client), flags.key, orderOf(kind, entry, flags));
+      const pool = await poolOf(client, kind, flags);
+      const signed = signOrder(await chainIdOf(client), flags.key, orderOf(kind, entry, pool, flags));
       const id = await placeOrder(client, signed);
       if (flags.json) printJson({ hash: id, kind, order: orderToJson(signed.order) });
       else print(`${kind} order ${id} stands in the book`);

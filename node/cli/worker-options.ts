@@ -51,6 +51,7 @@ export interface PolicyFlags {
   app?: string[];
   requester?: string[];
   minPay?: number;
+  maxStake?: number;
   allowPrivateUrls?: boolean;
   leaveAfterDeclines?: number;
   exitWhenIdle?: number;
@@ -78,6 +79,7 @@ export const policyOptions = (command: Command): Command =>
     .option("--app <address>", "compute this app alone (several may be given)", addresses)
     .option("--requester <address>", "compute for this account alone (several may be given)", addresses)
     .option("--min-pay <RLC>", "least that a seat is paid for 10^9 gas", nrlc)
+    .option("--max-stake <RLC>", "most of its RLC in the hub that schedulers of pools may hold at a time", nrlc)
     .option("--allow-private-urls", "let inputs be fetched from this machine and its networks")
     .option("--leave-after-declines <n>", "give the slots back after declining so often in a row", whole(0, 1_000_000))
     .option("--exit-when-idle <seconds>", "end after so long without a seat", whole(0, 31_536_000));
@@ -110,6 +112,7 @@ export const policyOf = (flags: PolicyFlags, datadir: string): WorkerPolicy => {
     apps: flags.app,
     requesters: flags.requester,
     minPayNrlcPerGgas: flags.minPay,
+    maxStakeNrlc: flags.maxStake,
     allowPrivateUrls: flags.allowPrivateUrls,
     leaveAfterDeclines: flags.leaveAfterDeclines,
     exitWhenIdleSeconds: flags.exitWhenIdle,

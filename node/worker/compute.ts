@@ -1,5 +1,6 @@
 import { type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { orAbort } from "../../lib/shared-work.ts";
+import { outputHolder } from "../../p2p/data/outputs.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import type { TaskResult } from "../../vm/wasm/host.ts";
@@ -8,6 +9,7 @@ import type { Task } from "../../vm/wasm/task.ts";
 import { uploadData } from "../data-client.ts";
 import { type Deadlines, signalUntil } from "./deadline.ts";
 import type { DealRoom, DealRooms } from "./deals.ts";
+import type { Outputs } from "./outputs.ts";
 import type { Places } from "./places.ts";
 import { Unobtainable } from "./unobtainable.ts";
 
@@ -26,11 +28,10 @@ export interface Work {
   readonly count: number;
   readonly gasLimit: number;
   readonly vmVersion: number;
+  /** The node keeps the results a little longer than an answer may take, and no longer by itself. */
   readonly deadlines: Deadlines;
-  /** Until when results are kept, in seconds. */
-  readonly keepUntil: number;
-  /** For whom the node keeps the results. */
-  readonly holder: string;
+  /** The lot or task that the node keeps them for. */
+  readonly id: Hash;
 }
 
 /** What a worker computes with. */
@@ -38,10 +39,13 @@ export interface Means {
   readonly client: RpcClient;
   readonly node: string;
   readonly rooms: DealRooms;
+  readonly outputs: Outputs;
   readonly places: Places;
   readonly signal: AbortSignal;
 }
 
+/** A commitment may be in a block that comes a little late. */
+const LEASE_SECONDS = 60;
 /** Results on their way to the node, while the next tasks run. */
 const MAX_UPLOADS = 4;
 
@@ -71,7 +75,8 @@ const fetchAll = async ({ rooms, signal }: Means, { dealid, vmVersion, deadlines
 
 /** Runs tasks in a process of their deal, and keeps the results at the node. */
 const runTasks = async (means: Means, work: Work, room: DealRoom, signal: AbortSignal): Promise<Computed> => {
-  const { dealid, first, count, gasLimit, deadlines, keepUntil, holder } = work;
+  const { dealid, first, count, gasLimit, deadlines, id } = work;
+  const until = Math.ceil(deadlines.answerBy / 1000) + LEASE_SECONDS;
   const { deal, args, refused } = room;
   const loaded = await room.load();
   const { inputs, dataset } = loaded;
@@ -98,15 +103,18 @@ const runTasks = async (means: Means, work: Work, room: DealRoom, signal: AbortS
     for await (const result of session.run(tasks, { timeoutMs, signal })) {
       receipts.push(result.receipt);
       cids.push(result.cid);
+      means.outputs.wrote(id, result);
       // Tasks of one result share it.
       if (result.cid === undefined || uploads.has(result.cid)) continue;
-      const upload = keep(means, result, { holder, until: keepUntil, signal });
+      const upload = keep(means, result, { holder: outputHolder(id), until, signal });
       upload.catch(() => undefined);
       uploads.set(result.cid, upload);
       if (uploads.size % MAX_UPLOADS === 0) await orAbort(Promise.all(uploads.values()), signal);
     }
   } finally {
     room.give(session);
+    // Nothing is on its way any more when the caller takes back what was kept.
+    await Promise.allSettled(uploads.values());
   }
   // A node that does not take them is no reason to be silent.
   await orAbort(Promise.all(uploads.values()), signal);
@@ -118,6 +126,7 @@ const runTasks = async (means: Means, work: Work, room: DealRoom, signal: AbortS
  * machine cannot (no inputs, no time): the worker declines then. It ends while there is time for that.
  */
 export const compute = async (means: Means, work: Work): Promise<Computed> => {
+  means.outputs.begin(work.id, work.gasLimit, work.count);
   const room = await fetchAll(means, work);
   const signal = signalUntil(work.deadlines.answerBy, means.signal);
   try {

@@ -5,6 +5,7 @@ import { boughtGas } from "../../vm/market/clock.ts";
 import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
 import { MESSAGE_SECONDS } from "./deadline.ts";
 import type { Machine } from "./machine.ts";
+import type { Outputs } from "./outputs.ts";
 import { pauseOf, placesOf, refusalOf, type WorkerPolicy } from "./policy.ts";
 
 /** What is done with a lot that is drawn and not yet computed. */
@@ -48,7 +49,13 @@ const gasPriced = ({ timeref, lotSize, volume }: JobView): number =>
   Math.ceil(boughtGas(timeref) / Math.min(lotSize, volume));
 
 /** Judges by the owner's policy which lots are computed, and when. */
-export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Machine, disk: Disk = boundlessDisk) => {
+export const createGate = (
+  client: RpcClient,
+  policy: WorkerPolicy,
+  machine: Machine,
+  outputs: Pick<Outputs, "lack">,
+  disk: Disk = boundlessDisk,
+) => {
   const deals = new Map<Hash, { deal: DealView; job: JobView }>();
   const dealOf = async (dealid: Hash): Promise<{ deal: DealView; job: JobView }> => {
     const known = deals.get(dealid);
@@ -79,7 +86,7 @@ export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Mac
       const pause = pauseOfAll(jobs);
       const isBusy = jobs >= placesOf(policy) || begun >= FETCHES_A_PLACE * placesOf(policy);
       const busy = isBusy ? `${begun} lots run already` : undefined;
-      const reason = pause ?? busy;
+      const reason = pause ?? busy ?? (await outputs.lack(job.gasLimit, lot.count));
       if (reason === undefined) return { kind: "compute" };
       const leftSeconds = lot.roundEnd - Date.now() / 1000;
       const share = pause === undefined ? BUSY_SHARE : PAUSED_SHARE;

@@ -12,7 +12,15 @@ import { CONTRIBUTION_STATUS, TASK_STATUS } from "../../vm/market/scheduled/task
 import { HUB } from "../../vm/tables.ts";
 import { VM_VERSION } from "../../vm/wasm/host.ts";
 import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
-import { type DealView, hubFunction, type TaskView, viewContributions, viewDeal, viewTasks } from "../market-client.ts";
+import {
+  type DealView,
+  hubAccountOf,
+  hubFunction,
+  type TaskView,
+  viewContributions,
+  viewDeal,
+  viewTasks,
+} from "../market-client.ts";
 import {
   type Ask,
   type Assignment,
@@ -27,7 +35,7 @@ import { type Computed, compute, type Means } from "./compute.ts";
 import { deadlinesOf } from "./deadline.ts";
 import { openJournal } from "./journal.ts";
 import type { Machine } from "./machine.ts";
-import { pauseOf, refusalOf, type WorkerPolicy } from "./policy.ts";
+import { pauseOf, refusalOf, stakeRefusalOf, type WorkerPolicy } from "./policy.ts";
 
 /** The scheduler whose pool a worker works in. */
 export interface PoolAccess {
@@ -55,6 +63,8 @@ export interface Scheduled {
   readonly computing: ReadonlyMap<Hash, Promise<void>>;
   readonly computed: number;
   readonly note: string | null;
+  /** Tells whether a task is one of these: computed now, or not yet over. */
+  has(id: Hash): boolean;
   /** Asks the scheduler and does what is due; `places` more tasks may be computed, results are kept `serveSeconds`. */
   tick(block: number, places: number, serveSeconds: number): Promise<void>;
 }
@@ -69,7 +79,7 @@ const MAX_DECLINED = 10_000;
 /** Makes what a worker does for the scheduler of a pool: computes what it is asked for, contributes, reveals, brings receipts. */
 export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const { access, privateKey, means, policy, machine, log } = options;
-  const { client } = means;
+  const { client, outputs } = means;
   const address = addressOf(privateKey);
   const journal = openJournal(join(options.datadir, "tasks"), { log });
   const computing = new Map<Hash, Promise<void>>();
@@ -124,7 +134,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const digestFor = (deal: DealView, receipt: Uint8Array): Hash =>
     deal.callback === ZERO_ADDRESS ? digestOf(receipt) : keccak256(decodeReceipt(receipt)?.callbackData ?? receipt);
 
-  const begin = (id: Hash, view: TaskView, deal: DealView, serveSeconds: number): void => {
+  /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
+  const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);
+
+  const begin = (id: Hash, view: TaskView, deal: DealView): void => {
     const work = compute(means, {
       dealid: view.dealid,
       first: view.index,
@@ -132,14 +145,14 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       gasLimit: view.timeref * CAP_GAS_PER_SECOND,
       vmVersion: VM_VERSION,
       deadlines: deadlinesOf({ roundEnd: view.contributionDeadline }, Date.now()),
-      keepUntil: view.finalDeadline + serveSeconds,
-      holder: `worker:${id}`,
+      id,
     })
       .then((found) => {
         journal.put(id, found);
         computed += 1;
       })
-      .catch((error: Error) => {
+      .catch(async (error: Error) => {
+        await release(id);
         if (!means.signal.aborted) decline(id, `${deal.app}: ${error.message}`);
       })
       .finally(() => computing.delete(id));
@@ -155,7 +168,27 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     return refusalOf(policy, deal, job, (deal.ownerPercent << 16n) / PERCENT);
   };
 
-  const contribute = async (given: Assignment, deal: DealView, found: Computed, block: number): Promise<void> => {
+  /** Stakes that contributions of this program bind, until their tasks are over. */
+  const staked = new Map<Hash, bigint>();
+  /** nRLC that tasks hold, whether or not their messages are in a block yet. */
+  const heldBeside = async (id: Hash): Promise<bigint> => {
+    let own = 0n;
+    for (const [other, stake] of staked) if (other !== id) own += stake;
+    const { locked } = await hubAccountOf(client, address);
+    return own > locked ? own : locked;
+  };
+
+  const contribute = async (
+    given: Assignment,
+    { finalDeadline }: TaskView,
+    deal: DealView,
+    found: Computed,
+    block: number,
+  ): Promise<void> => {
+    const excess = stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(given.taskid));
+    if (excess !== undefined) return decline(given.taskid, excess);
+    await outputs.keep(given.taskid, finalDeadline);
+    staked.set(given.taskid, deal.workerStakeNrlc);
     const { taskid, enclaveChallenge, authorization } = given;
     const digest = digestFor(deal, receiptOf(found));
     const [hash, seal] = [resultHashOf(taskid, digest), resultSealOf(address, taskid, digest)];
@@ -179,26 +212,29 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     following.clear();
     for (const [i, id] of ids.entries()) {
       const view = views[i]!;
+      const isOver = view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed;
       if (view.status === TASK_STATUS.active || view.status === TASK_STATUS.revealing) following.add(id);
-      if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) journal.forget(id);
-      if (view.status !== TASK_STATUS.revealing) continue;
+      if (!isOver && view.status !== TASK_STATUS.revealing) continue;
       const [mine] = await viewContributions(client, id, [address]);
+      if (isOver) {
+        if (mine!.status === CONTRIBUTION_STATUS.proved && view.status === TASK_STATUS.completed) outputs.served(id);
+        else await release(id);
+        journal.forget(id);
+        staked.delete(id);
+        continue;
+      }
       if (mine!.resultHash !== view.consensus) continue;
       const found = journal.get(id);
       if (!found) {
         // Its file is torn: what was contributed has to be revealed all the same.
         if (mine!.status === CONTRIBUTION_STATUS.contributed && !computing.has(id))
-          begin(
-            id,
-            { ...view, contributionDeadline: view.revealDeadline },
-            await viewDeal(client, view.dealid),
-            serveSeconds,
-          );
+          begin(id, { ...view, contributionDeadline: view.revealDeadline }, await viewDeal(client, view.dealid));
         continue;
       }
       const receipt = receiptOf(found);
       if (mine!.status === CONTRIBUTION_STATUS.contributed) {
         const deal = await viewDeal(client, view.dealid);
+        await outputs.keep(id, view.finalDeadline + serveSeconds);
         await message(id, "reveal", block, hubFunction("reveal").encode(id, digestFor(deal, receipt)));
       } else if (mine!.status === CONTRIBUTION_STATUS.proved && results.length < MAX_LISTED)
         results.push({ taskid: id, receipt: toHex(receipt) });
@@ -206,7 +242,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     return results;
   };
 
-  const take = async (given: Assignment, block: number, serveSeconds: number): Promise<void> => {
+  const take = async (given: Assignment, block: number): Promise<void> => {
     const { taskid } = given;
     if (computing.has(taskid) || declined.has(taskid)) return;
     const [view] = await viewTasks(client, [taskid]);
@@ -214,14 +250,19 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     if (view!.status !== TASK_STATUS.active || mine!.status !== CONTRIBUTION_STATUS.unset) return;
     const deal = await viewDeal(client, view!.dealid);
     const found = journal.get(taskid);
-    if (found) return contribute(given, deal, found, block);
-    const reason = refusal(given, view!, deal);
-    if (reason === undefined) begin(taskid, view!, deal, serveSeconds);
+    if (found) return contribute(given, view!, deal, found, block);
+    const gasLimit = view!.timeref * CAP_GAS_PER_SECOND;
+    const reason =
+      refusal(given, view!, deal) ??
+      stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(taskid)) ??
+      (await outputs.lack(gasLimit, 1));
+    if (reason === undefined) begin(taskid, view!, deal);
     else decline(taskid, reason);
   };
 
   return {
     computing,
+    has: (id) => computing.has(id) || journal.get(id) !== undefined,
     get computed() {
       return computed;
     },
@@ -236,7 +277,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       const answer = await ask(isPaused || isDone ? 0 : Math.max(0, places), results);
       if (answer.note !== note && answer.note !== null) log.warn({ note: answer.note }, "the scheduler says");
       ({ note } = answer);
-      for (const given of answer.tasks) await take(given, block, serveSeconds);
+      for (const given of answer.tasks) await take(given, block);
       if (sent.size > 10_000) sent.clear();
       if (declined.size > MAX_DECLINED) declined.clear();
       if (Date.now() < tidyAt) return;

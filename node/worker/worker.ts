@@ -30,6 +30,7 @@ import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { createOutputs } from "./outputs.ts";
 import { createPlaces } from "./places.ts";
 import type { WorkerPolicy } from "./policy.ts";
 import { createPresence } from "./presence.ts";
@@ -126,7 +127,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const disk = createDisk(freeBytesOf(datadir), options.diskReserveMib);
   const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls, disk });
   const machine = options.machine ?? thisMachine();
-  const gate = createGate(client, policy, machine, disk);
+  const outputs = createOutputs(client);
+  const gate = createGate(client, policy, machine, outputs, disk);
   const presence = createPresence(client, privateKey, log);
   let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
@@ -171,36 +173,31 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   const rooms = createDealRooms({ client, pool, inputs });
   const places = createPlaces(gate.places);
-  const means = { client, node, rooms, places, signal: abort.signal };
+  const means = { client, node, rooms, outputs, places, signal: abort.signal };
   const { pool: access, tamper } = options;
   const scheduled =
     access && createScheduled({ access, privateKey, datadir, means, policy, machine, disk, log, tamper });
   /** All that is begun: its data is on its way, or it is computed. */
   const running = (): number => computing.size + (scheduled?.computing.size ?? 0);
-  const computeLot = async (lot: LotView, serveSeconds: number, deadlines: Deadlines): Promise<Computed> => {
+  const computeLot = async (lot: LotView, deadlines: Deadlines): Promise<Computed> => {
     const { gasLimit, vmVersion } = await viewJob(client, lot.dealid);
-    return compute(means, {
-      ...lot,
-      gasLimit,
-      vmVersion,
-      deadlines,
-      // Seats that are proved serve results until then (spec section 10); the others' time is the same.
-      keepUntil: lot.finalDeadline + serveSeconds,
-      holder: `worker:${lot.id}`,
-    });
+    return compute(means, { ...lot, gasLimit, vmVersion, deadlines });
   };
+  /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
+  const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);
 
-  const start = (lot: LotView, { serveSeconds }: ChainFigures): void => {
+  const start = (lot: LotView): void => {
     const retry = retries.get(lot.id) ?? { tries: 0, at: 0, deadlines: deadlinesOf(lot, Date.now()) };
     if (Date.now() < retry.at) return;
-    const work = computeLot(lot, serveSeconds, retry.deadlines)
+    const work = computeLot(lot, retry.deadlines)
       .then((found) => {
         journal.put(lot.id, found);
         troubles.works(COMPUTING);
         computed += 1;
         declinedInRow = 0;
       })
-      .catch((error: Error) => {
+      .catch(async (error: Error) => {
+        await release(lot.id);
         if (abort.signal.aborted) return;
         troubles.fails(COMPUTING, error, { lot: lot.id });
         const tries = retry.tries + 1;
@@ -238,10 +235,11 @@ export const createWorker = (options: WorkerOptions): Worker => {
       figures ??= await readFigures(client);
       const state = { begun: running(), jobs: places.wanted, done: computed, burnQ16: figures.burnQ16 };
       const verdict = await gate.judge(lot, state);
-      if (verdict.kind === "compute") start(lot, figures);
+      if (verdict.kind === "compute") start(lot);
       else if (verdict.kind === "decline") await decline(lot, block, verdict.reason);
       return;
     }
+    await outputs.keep(lot.id, lot.finalDeadline);
     const digest = digestOf(receiptOf(found));
     const itemsRoot = lot.count === 1 ? ZERO_HASH : itemsRootOf(found.taskids, found.receipts);
     const data = marketFunction("contribute").encode(
@@ -272,11 +270,15 @@ export const createWorker = (options: WorkerOptions): Worker => {
     );
     if (winners.some((seat) => seat.worker === address && seat.status === SEAT.committed)) {
       const found = journal.get(lot.id);
-      if (found) return message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
+      if (found) {
+        // Seats that are proved serve results until then (spec section 10).
+        figures ??= await readFigures(client);
+        await outputs.keep(lot.id, lot.finalDeadline + figures.serveSeconds);
+        return message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
+      }
       if (computing.has(lot.id) || cannot.has(lot.id)) return;
       // The journal lost what this worker has committed to: to be silent now costs the slot.
-      figures ??= await readFigures(client);
-      return start(lot, figures);
+      return start({ ...lot, roundEnd: lot.revealDeadline });
     }
     const proved = winners.filter((seat) => seat.status === SEAT.proved);
     const due = proved.length === winners.length || Date.now() / 1000 >= lot.revealDeadline;
@@ -285,6 +287,14 @@ export const createWorker = (options: WorkerOptions): Worker => {
     revealedSince.set(lot.id, since);
     if (proved[0]!.worker === address || block >= since + FINALIZE_GRACE_BLOCKS)
       await message(lot, "finalize", block, marketFunction("finalize").encode(lot.id));
+  };
+
+  /** Settles what becomes of the results of a lot that this worker has no seat in any more. */
+  const settleOutputs = async (id: Hash): Promise<void> => {
+    const { status, seats } = await viewLotById(client, id);
+    const has = (state: number): boolean => seats.some((seat) => seat.worker === address && seat.status === state);
+    if (has(SEAT.proved) && status === LOT_STATUS.completed) outputs.served(id);
+    else if (status >= LOT_STATUS.completed || !(has(SEAT.committed) || has(SEAT.proved))) await outputs.release(id);
   };
 
   const step = async (lot: LotView, block: number): Promise<void> => {
@@ -349,6 +359,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
     const steps = [
       ...(await viewLotsById(client, lots)).map((lot) => [lot.id, () => step(lot, block)] as const),
       ...[...unpublished].map((id) => [id, () => publish(id)] as const),
+      ...outputs
+        .leased()
+        .filter((id) => !lots.includes(id) && !computing.has(id) && !scheduled?.has(id))
+        .map((id) => [id, () => settleOutputs(id)] as const),
     ];
     let failures = 0;
     for (const [id, run] of steps) {

@@ -50,6 +50,9 @@ export interface DataStore {
   /** Keeps a tree that is here for a holder. Pinning again by the same holder only moves its time. */
   pin(cid: string, pin: Pin): Promise<void>;
   unpin(cid: string, holder: string): Promise<void>;
+  /** Moves the time of all that a holder keeps, and ends it; each gives how many trees. */
+  keep(holder: string, until: number): Promise<number>;
+  release(holder: string): Promise<number>;
   /** Drops the pins that have run out. */
   expire(nowSeconds: number): Promise<void>;
 }
@@ -227,6 +230,8 @@ export const openDataStore = async (
     },
     pin: async (cid, by) => pin(parseCid(cid), by),
     unpin: async (cid, holder) => blocks.unpin(parseCid(cid), holder),
+    keep: blocks.keep,
+    release: blocks.release,
     expire: blocks.expire,
   };
 };

@@ -7,8 +7,10 @@ import t from "tap";
 import "../helpers/plain-spawn.ts";
 import { readFileSync } from "node:fs";
 import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { publicPool } from "../../node/iexec-files.ts";
 import { deployApp } from "../../node/jobs.ts";
 import { hubFunction, viewDeal } from "../../node/market-client.ts";
+import { findOrder } from "../../node/orders.ts";
 import { createPool } from "../../node/pool/owner.ts";
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
@@ -103,8 +105,10 @@ t.test("orders placed at one node are listed, matched and cancelled at another",
 
   // The public pool stands by any request at its price: nobody has to place an order for it.
   const publicPrice = ["--price", "0.2", "--app-price", "0.001"];
-  await place("request", app, "--key", requester, ...publicPrice, "--volume", "1", "--trust", "1");
-  await place("request", app, "--key", requester, "--price", "0.001", "--app-price", "0.001");
+  const open = await place("request", app, "--key", requester, ...publicPrice, "--volume", "1", "--trust", "1");
+  const asked = await findOrder(client, open);
+  t.equal(asked?.signed.kind === "request" && asked.signed.order.workerpool, await publicPool(client));
+  await place("request", app, "--key", requester, "--price", "0.001", "--app-price", "0.001", "--any-pool");
   await listed("request", 2);
   const second = await match();
   const [, id] = /^deal (0x[0-9a-f]{64}): 1 task/m.exec(second.out) ?? [];

@@ -15,6 +15,7 @@ import {
   placesOf,
   readPolicy,
   refusalOf,
+  stakeRefusalOf,
 } from "../../node/worker/policy.ts";
 import { launchdService, systemdService } from "../../node/worker/service.ts";
 
@@ -92,6 +93,14 @@ t.test("a job is refused by its app, its requester, and what it pays after what 
   t.match(refusal({ requesters: [A] }), `requester ${B}`);
   t.equal(refusal({ minPayNrlcPerGgas: 750 }), undefined);
   t.match(refusal({ minPayNrlcPerGgas: 751 }), "pays 750 nRLC");
+});
+
+t.test("schedulers hold a little of what a worker has, all tasks together", async (t) => {
+  t.equal(stakeRefusalOf(defaults, 60_000_000n, 40_000_000n), undefined);
+  t.match(stakeRefusalOf(defaults, 60_000_000n, 40_000_001n), "the policy lets schedulers hold 100000000");
+  const none = readPolicy(defaults, { maxStakeNrlc: 0 });
+  t.equal(stakeRefusalOf(none, 0n, 0n), undefined);
+  t.match(stakeRefusalOf(none, 1n, 0n), "it holds 1 nRLC of the worker's");
 });
 
 t.test("nothing is started outside the hours, on battery, or while others use the machine", async (t) => {

@@ -94,12 +94,15 @@ export const countJoin = (state: State, worker: Address): void => {
   const before = workerOf(state, worker);
   workers.set(state, addressId(worker), { ...before, joins: before.joins + 1 });
 };
+/** Lists the ids of a worker's slots, at most `limit` after the first `from`. */
+export const slotIdsOfWorker = (state: State, worker: Address, limit: number, from = 0): number[] =>
+  Array.from(
+    { length: Math.max(0, Math.min(limit, workerOf(state, worker).slots - from)) },
+    (_, i) => workerSlots.get(state, placeId(worker, from + i))!,
+  );
 /** Lists a worker's slots, at most `limit` after the first `from`. */
 export const slotsOfWorker = (state: State, worker: Address, limit: number, from = 0): Slot[] =>
-  Array.from({ length: Math.max(0, Math.min(limit, workerOf(state, worker).slots - from)) }, (_, i) => {
-    const id = workerSlots.get(state, placeId(worker, from + i))!;
-    return slotOf(state, id)!;
-  });
+  slotIdsOfWorker(state, worker, limit, from).map((id) => slotOf(state, id)!);
 
 /** Tells whether a slot has the three quarters of its stake that it must have to be drawn. */
 export const isBacked = ({ stake }: Slot, { slotStakeNrlc }: Params): boolean =>

@@ -24,18 +24,20 @@ import { restEnd } from "./pause.ts";
 import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
 import { contributionOf, taskOf as scheduledTask, TASK_STATUS, type Task } from "./scheduled/task.ts";
-import { type Slot, slotAtIndex, slotOf, slotsOfWorker, workerOf } from "./slot.ts";
+import { slotAtIndex, slotIdsOfWorker, slotOf, slotsOfWorker, workerOf } from "./slot.ts";
 
-/** Entries of a list that a view looks at, at most; the rest comes in further pages. */
-const MAX_LISTED = 1_024;
+/** Slots, and lots with their committees, that a view looks at at most; the rest comes in further pages. */
+const SLOT_PAGE = 64;
+const LOT_PAGE = 32;
 const big = (value: number): bigint => BigInt(value);
 /** Gives the places of a page of a list of `count`, and where the next one begins; 0 where there is none. */
 const pageOf = (
   from: bigint,
   count: number,
+  size: number,
 ): { readonly first: number; readonly end: number; readonly next: bigint } => {
   const first = from < BigInt(count) ? Number(from) : count;
-  const end = Math.min(count, first + MAX_LISTED);
+  const end = Math.min(count, first + size);
   return { first, end, next: big(end < count ? end : 0) };
 };
 
@@ -241,7 +243,7 @@ export const viewLotById = (state: State, id: Hash): AbiValue =>
 /** Lists a deal's lots from one on with their statuses, a page of them. */
 export const lotsOf = (state: State, dealid: Hash, from: bigint): [ids: Hash[], statuses: bigint[], next: bigint] => {
   const job = knownJob(state, dealid);
-  const { first, end, next } = pageOf(from, Math.ceil(job.tasks / job.lotSize));
+  const { first, end, next } = pageOf(from, Math.ceil(job.tasks / job.lotSize), LOT_PAGE);
   const ids = Array.from({ length: end - first }, (_, i) => lotId(dealid, job, first + i));
   return [ids, ids.map((id) => big(lotOf(state, id)?.status ?? LOT_STATUS.waiting)), next];
 };
@@ -278,20 +280,15 @@ export const viewSlot = (env: Env, id: bigint): AbiValue => {
   return [id, pool, big(index), worker, staker, validator, stake, lot, drawable, leaveAsked, ...rest];
 };
 
-const slotPage = (state: State, worker: Address, from: bigint): { slots: Slot[]; next: bigint } => {
-  const { first, next } = pageOf(from, workerOf(state, worker).slots);
-  return { slots: slotsOfWorker(state, worker, MAX_LISTED, first), next };
-};
-
 /** Lists a worker's slots from one on, a page of them. */
 export const slotsOf = (state: State, worker: Address, from: bigint): [slots: bigint[], next: bigint] => {
-  const { slots, next } = slotPage(state, worker, from);
-  return [slots.map(({ id }) => big(id)), next];
+  const { first, end, next } = pageOf(from, workerOf(state, worker).slots, SLOT_PAGE);
+  return [slotIdsOfWorker(state, worker, end - first, first).map(big), next];
 };
 
 /** Lists those of a page of a worker's slots that are seated, each with its lot: what the worker is drawn for. */
 export const seatsOf = (state: State, worker: Address, from: bigint): [slots: bigint[], lots: Hash[], next: bigint] => {
-  const { slots, next } = slotPage(state, worker, from);
-  const seated = slots.filter(({ lot }) => lot !== ZERO_HASH);
+  const { first, end, next } = pageOf(from, workerOf(state, worker).slots, SLOT_PAGE);
+  const seated = slotsOfWorker(state, worker, end - first, first).filter(({ lot }) => lot !== ZERO_HASH);
   return [seated.map(({ id }) => big(id)), seated.map(({ lot }) => lot), next];
 };

@@ -17,7 +17,7 @@ export interface Outcome {
   readonly code: number;
   readonly gasUsed: number;
   readonly gasExecuted: number;
-  /** Undefined where it was never started. */
+  /** Undefined where it was never started, or left its memory zero: the module's own root stands there then. */
   readonly stateRoot: Hash | undefined;
   readonly files: Map<string, Uint8Array>;
 }
@@ -47,15 +47,15 @@ export const compileModule = (bytes: Uint8Array): Compiled => {
 
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 
-/** Computes keccak256 over (uint32 index || SHA-256) of each page of memory that is not zero, in order. */
-export const stateRootOf = (memory: Uint8Array): Hash => {
+/** Computes keccak256 over (uint32 index || SHA-256) of each page of memory that is not zero, in order; undefined without any. */
+export const stateRootOf = (memory: Uint8Array): Hash | undefined => {
   const parts: Uint8Array[] = [];
   for (let page = 0; page * PAGE_BYTES < memory.length; page++) {
     const bytes = memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
     if (Buffer.compare(bytes, ZERO_PAGE) === 0) continue;
     parts.push(uint32(page), createHash("sha256").update(bytes).digest());
   }
-  return keccak256(concat(...parts));
+  return parts.length === 0 ? undefined : keccak256(concat(...parts));
 };
 
 /** `exact`: the counter and the whole memory are what they are on every machine. */

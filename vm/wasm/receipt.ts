@@ -159,8 +159,8 @@ export const itemsRootOf = (taskids: readonly Hash[], receipts: readonly Uint8Ar
   merkleRoot(taskids.map((taskid, i) => keccak256(concat(fromHex(taskid), fromHex(digestOf(receipts[i]!))))));
 
 /**
- * Gives what stands in the place of a task's memory where the task was never started: SHA-256(module || taskid). Who has not fetched
- * the module cannot tell it. Reads the module once, at most as much of it as a module may have.
+ * Gives what stands in the place of a task's memory where the task was never started, or wrote nothing: SHA-256(module || taskid). Who
+ * has not fetched the module cannot tell it. Reads the module once, at most as much of it as a module may have.
  */
 export const unstartedRoots = (module: Uint8Array): ((taskid: Hash) => Hash) => {
   const read = createHash("sha256").update(module.subarray(0, WASM_LIMITS.moduleBytes));

@@ -3,6 +3,7 @@ import t from "tap";
 import { startGas } from "../../../vm/wasm/gas.ts";
 import { runTask, type TaskResult } from "../../../vm/wasm/host.ts";
 import { createProcessPool } from "../../../vm/wasm/process-pool.ts";
+import { unstartedRoots } from "../../../vm/wasm/receipt.ts";
 import { prepareModule } from "../../../vm/wasm/rewrite.ts";
 import { STATUS, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
@@ -129,6 +130,7 @@ t.test("a trap costs the limit and has executed what was known at its last host 
 
 t.test("a trap shows the memory, but for the last eight bytes, of which machines may differ", async (t) => {
   const at = (address: number, value: number): ModuleSource => ({
+    data: [{ at: 100, bytes: [1] }],
     functions: [{ code: [op.i32(address), op.i32(value), op.store32(), ...TRAPS] }],
   });
   const [none, one, other] = [await run(at(8, 0)), await run(at(8, 1)), await run(at(8, 2))];
@@ -137,6 +139,22 @@ t.test("a trap shows the memory, but for the last eight bytes, of which machines
   t.equal((await run(at(65_532, 1))).stateRoot, none.stateRoot);
   t.not((await run(at(65_524, 1))).stateRoot, none.stateRoot);
 });
+
+t.test(
+  "a task that writes nothing shows its module and its task in the memory's place, whatever it ends with",
+  async (t) => {
+    const sources: ModuleSource[] = [
+      { functions: [{ code: TRAPS }] },
+      { functions: [{ code: [op.i32(1), drop] }] },
+      { functions: [{ code: [op.i32(1), drop, ...TRAPS] }] },
+    ];
+    for (const source of sources) {
+      const module = build(source);
+      for (const taskid of [TASK.taskid, `0x${"22".repeat(32)}` as const])
+        t.equal((await run(source, { taskid })).stateRoot, unstartedRoots(module)(taskid));
+    }
+  },
+);
 
 t.test("what was never started is told apart by its module and its task", async (t) => {
   const one: ModuleSource = { functions: [{ code: [] }] };
