@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
@@ -127,8 +128,10 @@ t.test("peers that put off, or are silent, keep nothing from who asks an honest 
       );
       await connect(node, liar);
     }
+    const fetched = node.exchange.fetch(cid);
+    while (wants === 0) await sleep(5);
     await connect(node, honest);
-    await node.exchange.fetch(cid);
+    await fetched;
     done = true;
     t.ok(equalBytes(await node.store.readFile(cid, "big"), big), puts);
     t.ok(wants > 0 && wants <= 6, `${wants} requests to three that give nothing`);
