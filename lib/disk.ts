@@ -44,7 +44,9 @@ export const createDisk = (free: () => number, reserveMib: number = DEFAULT_RESE
     left: () => free() - reserve,
     check: (bytes) => {
       const now = free();
-      if (now - bytes < reserve) fail("disk-reserve", words(now));
+      if (now - bytes >= reserve) return;
+      const more = now < reserve ? "" : `: no room for the ${Math.ceil(bytes / MIB)} MiB that are on their way`;
+      fail("disk-reserve", `${words(now)}${more}`);
     },
     shortage: () => {
       const now = free();

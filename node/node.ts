@@ -79,8 +79,6 @@ export interface RunningNode {
 }
 
 const EXPIRY_MS = 60_000;
-/** How often a disk without room is spoken of. */
-const SHORTAGE_MS = 3_600_000;
 const DOUBLE =
   "another program signs with the keys of this node's validator: this node does not, until it is started again. Stop the other, and bring over what it signed (rolec validator protection export)";
 
@@ -145,15 +143,10 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     routes: [dataRoute(ownData)],
     methods: { ...lotMethods(lots), ...pinMethods(ownData), ...orderMethods(orders), ...desk.methods },
   });
-  let warnAt = 0;
   const tidy = async (): Promise<void> => {
     const seconds = Math.floor(Date.now() / 1000);
     await data.expire(seconds);
     await lots.expire(seconds);
-    const shortage = disk.shortage();
-    if (shortage === undefined || Date.now() < warnAt) return;
-    warnAt = Date.now() + SHORTAGE_MS;
-    log.warn({ datadir, shortage }, "no data, receipts and orders are taken until there is room");
   };
   const expiry = setInterval(() => {
     tidy().catch((error: Error) => log.warn({ error: error.message }, "what has run out is not dropped"));

@@ -331,7 +331,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     if (wanted.size > 0) await drain(Number.POSITIVE_INFINITY);
     signal.throwIfAborted();
     const [missing] = wanted.keys();
-    if (missing) failData("data-missing", `${missing} of ${root}`);
+    if (missing) failData("data-missing", `nobody who was asked has ${missing}, which is of ${root}`);
   };
 
   const run = (root: CID, left: AbortSignal): Promise<void> =>
