@@ -35,6 +35,16 @@ export const freeBytesOf =
     }
   };
 
+/** Tells the bytes of the disk that a folder is on, full or not: without an end, where the system does not say. */
+export const sizeOfDisk = (folder: string): number => {
+  try {
+    const { blocks, bsize } = statfsSync(folder);
+    return blocks * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+};
+
 /** Watches a disk. `free` tells its free bytes, asked each time: some us. */
 export const createDisk = (free: () => number, reserveMib: number = DEFAULT_RESERVE_MIB): Disk => {
   const reserve = reserveMib * MIB;

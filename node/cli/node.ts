@@ -12,6 +12,7 @@ import {
   type AccessFlags,
   address,
   addressesToListen,
+  checkReserve,
   diskOption,
   host,
   multiaddrs,
@@ -97,6 +98,7 @@ export const nodeCommand = (): Command =>
       const genesis = join(datadir, "genesis.json");
       if (flags.genesis) adoptGenesis(datadir, flags.genesis);
       if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
+      checkReserve(datadir, flags.diskReserve);
       const node = await started(
         startNode({
           datadir,

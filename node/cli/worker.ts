@@ -14,7 +14,7 @@ import { transact } from "../wallet.ts";
 import { readEarnings } from "../worker/earnings.ts";
 import { launchdService, systemdService } from "../worker/service.ts";
 import { createWorker } from "../worker/worker.ts";
-import { address, DEFAULT_NODE, diskOption, url, whole } from "./options.ts";
+import { address, checkReserve, DEFAULT_NODE, diskOption, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
 import { type PolicyFlags, policyOf, policyOptions, workerKey } from "./worker-options.ts";
 import { readStatus, statusPage } from "./worker-status.ts";
@@ -45,6 +45,7 @@ const start = (command: Command): Command =>
       const datadir = resolve(flags.datadir);
       const policy = policyOf(flags, datadir);
       const { privateKey } = workerKey(datadir);
+      checkReserve(datadir, flags.diskReserve);
       const pool = flags.pool === undefined ? undefined : { url: flags.pool, noEnclave: !flags.enclave };
       const worker = createWorker({
         privateKey,

@@ -166,6 +166,16 @@ t.test("another account may pay and own a validator's bond", async (t) => {
   await refused(["validator", "register", "--keys", PACKAGE, "--bond", "1500", ...at], /package\.json holds no keys/);
 });
 
+t.test("a reserve that no disk can keep is refused before anything starts", async () => {
+  const reserve = ["--disk-reserve", String(2 ** 30)];
+  const words = /--disk-reserve 1073741824: the disk of \S+ has \d+ MiB in all/;
+  for (const command of ["dev", "testnet"]) await refused([command, "--port", "0", ...reserve], words);
+  await refused(["worker", "start", "--datadir", join(folder, "idle"), ...at, ...reserve], words);
+  const own = join(folder, "reserve");
+  await rolec("genesis", "new", "--out", own, "--validators", "1");
+  await refused(["node", "--datadir", join(own, "validator-1"), "--port", "0", ...reserve], words);
+});
+
 t.test("a folder or a port that is in use is said to be", async () => {
   const port = new URL(rpcUrl).port;
   await refused(
