@@ -15,6 +15,11 @@ export class DatabaseError extends Error {
   override readonly name = "DatabaseError";
 }
 
+/** Another program has the database open, or this one has already. */
+export class DatabaseLockedError extends Error {
+  override readonly name = "DatabaseLockedError";
+}
+
 /** An ordered key-value store that reads at once and writes batches whole or not at all. */
 export interface Database {
   /**
@@ -74,7 +79,7 @@ const afterPrefix = (prefix: Uint8Array): Uint8Array | undefined => {
 };
 
 /**
- * Opens (or makes) a LevelDB database in a folder. Throws where another process has it open. `onFailure` is told once, of the
+ * Opens (or makes) a LevelDB database in a folder. Throws DatabaseLockedError where another process has it open. `onFailure` is told once, of the
  * first batch that the disk does not take: the program has to stop then, and finds all before it when it starts again.
  */
 export const openDb = async (path: string, onFailure: (error: Error) => void = () => {}): Promise<Database> => {
@@ -91,7 +96,7 @@ export const openDb = async (path: string, onFailure: (error: Error) => void = (
   } catch (error) {
     const cause = (error as Error).cause as (Error & { code?: string }) | undefined;
     if (cause?.code === "LEVEL_LOCKED")
-      throw new Error(`database ${path} does not open: another process has it open; one folder is for one node`);
+      throw new DatabaseLockedError(`database ${path} does not open: another process has it open`);
     throw diskFault(path, new Error(`database ${path} does not open: ${cause?.message ?? (error as Error).message}`));
   }
   // A batch is visible from the call on, so that the next block can be run while the disk writes this one.

@@ -6,6 +6,7 @@ import type { Address, Hash, Hex } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { signCompact } from "../lib/secp256k1.ts";
+import { createTroubles, type Subject } from "../lib/trouble.ts";
 import { validators } from "../vm/validator-store.ts";
 import type { Engine } from "./engine.ts";
 import { type Link, voteMessage } from "./finality.ts";
@@ -73,6 +74,9 @@ const BUILD_SHARE = 0.6;
 /** The longest timer: Node's hold 24 days at most, and they stand still while the machine sleeps. */
 const MAX_WAIT_MS = 10_000;
 
+const PROPOSING: Subject = { fails: "proposing fails", works: "blocks are proposed again" };
+const VOTING: Subject = { fails: "voting fails", works: "votes are cast again" };
+
 /** Makes the producer of a node. */
 export const createProducer = ({
   engine,
@@ -90,6 +94,7 @@ export const createProducer = ({
   let halfTimer: NodeJS.Timeout | undefined;
   let running: Promise<void> = Promise.resolve();
   let stopped = false;
+  const troubles = createTroubles({ log, now: engine.now });
 
   /** Gives pool transactions until the slot's time for running them is over. */
   const inTime = function* (slot: number) {
@@ -104,13 +109,13 @@ export const createProducer = ({
   };
   const refused = new Set<Hash>();
 
-  const propose = async (slot: number): Promise<void> => {
+  const propose = async (slot: number): Promise<boolean> => {
     const parent = engine.head();
-    if (slotOf(genesis, parent.header.timestamp) >= slot) return;
+    if (slotOf(genesis, parent.header.timestamp) >= slot) return false;
     const base = engine.baseOf(parent);
     const { proposer, mayPropose } = prepare(chain, base, slot);
     const signer = signers.find((each) => each.address === proposer.address);
-    if (!signer || !mayPropose) return;
+    if (!signer || !mayPropose) return false;
     const { address } = signer;
     const epoch = epochOf(genesis, slot);
     const randaoReveal = await signer.reveal(chain.genesisHash, slot);
@@ -146,6 +151,7 @@ export const createProducer = ({
     await engine.adopt({ ...built, block });
     publishBlock(block);
     log.debug({ slot, number: block.header.number, transactions: block.body.transactions.length }, "proposed");
+    return true;
   };
 
   /** What this node held half a slot before an epoch began. */
@@ -184,17 +190,20 @@ export const createProducer = ({
     };
   };
 
-  const vote = async (epoch: number): Promise<void> => {
+  const vote = async (epoch: number): Promise<boolean> => {
     const state = engine.stateOf(engine.head());
     const members = signers.flatMap((signer) => {
       const index = validators.indexOf(state, signer.address);
       return index === undefined ? [] : [{ signer, index }];
     });
-    if (members.length === 0) return;
+    if (members.length === 0) return false;
     const link = linkOf(epoch);
     votedEpoch = epoch;
     // All at once: a signer that is slow to answer holds up no other, nor the next slot.
-    await Promise.all(members.map(({ signer, index }) => duty("voting", () => cast(signer, index, link))));
+    const results = await Promise.allSettled(members.map(({ signer, index }) => cast(signer, index, link)));
+    const failed = results.find((each) => each.status === "rejected");
+    if (failed) throw failed.reason;
+    return true;
   };
 
   const cast = async (signer: Signer, index: number, link: Link): Promise<void> => {
@@ -210,19 +219,20 @@ export const createProducer = ({
     publishVote(cast);
   };
 
-  const duty = async (name: string, work: () => Promise<void>): Promise<void> => {
+  /** Does what may be due; `work` tells whether anything was. */
+  const duty = async (subject: Subject, work: () => Promise<boolean>): Promise<void> => {
     try {
-      await work();
+      if (await work()) troubles.works(subject);
     } catch (error) {
-      log.error({ error: (error as Error).message }, `${name} failed`);
+      troubles.fails(subject, error as Error);
     }
   };
 
   const onSlot = async (slot: number): Promise<void> => {
     if (!mayWork(slot)) return;
-    await duty("proposing", () => propose(slot));
+    await duty(PROPOSING, () => propose(slot));
     const epoch = epochOf(genesis, slot);
-    if (epoch >= 1 && epoch > votedEpoch && slot > firstSlot(genesis, epoch)) await duty("voting", () => vote(epoch));
+    if (epoch >= 1 && epoch > votedEpoch && slot > firstSlot(genesis, epoch)) await duty(VOTING, () => vote(epoch));
   };
 
   const onHalfSlot = (slot: number): void => {

@@ -78,6 +78,23 @@ export const isDiskFull = (error: unknown): boolean => {
   return false;
 };
 
+/** What the system says of a disk, whoever asked for what. */
+const DISK_CODES = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG"]);
+
+/**
+ * Says what is wrong with a program's own folder; undefined where an error is not of a file: of a connection, a process that
+ * does not start, or what a node answered.
+ */
+export const folderFault = (folder: string, error: unknown): string | undefined => {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const { code, path, syscall } = at as NodeJS.ErrnoException;
+    if (code === "ENOSPC" || code === "EDQUOT") return `the disk of ${folder} is full: make room on it`;
+    const isFile = path !== undefined && syscall !== "connect" && !syscall?.startsWith("spawn");
+    if (isFile || DISK_CODES.has(code ?? "")) return `the folder ${folder} is not read or written: ${at.message}`;
+  }
+  return undefined;
+};
+
 /** Names the folder that an error of the disk came from, and what to do; other errors stay as they are. */
 export const diskFault = (folder: string, error: Error): Error =>
   isDiskFull(error)

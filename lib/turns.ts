@@ -20,8 +20,11 @@ interface Waiting {
 const NOW = Promise.resolve();
 const before = (a: Waiting, b: Waiting): boolean => a.rank < b.rank || (a.rank === b.rank && a.number < b.number);
 
+/** Short: a round may hold what is left of one slice and the whole of the next, and a node has several kinds of turns. */
+const SLICE_MS = 5;
+
 /** Makes turns that together take about `sliceMs` of each round of the event loop. */
-export const createTurns = (sliceMs = 20): Turns => {
+export const createTurns = (sliceMs = SLICE_MS): Turns => {
   const waiting = createHeap<Waiting>(before);
   let number = 0;
   /** When the first turn of this round began; undefined before. */

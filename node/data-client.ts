@@ -17,11 +17,30 @@ const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 export interface KeepOptions {
   readonly holder?: string;
   readonly until?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A node does not give, or keep, what it was asked to. */
+export class DataRefused extends Error {
+  override readonly name = "DataRefused";
+  /** The answer's status of HTTP. */
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** What is named is a directory, where a file was asked for. */
+export class IsDirectory extends Error {
+  override readonly name = "IsDirectory";
 }
 
 export interface ListedData {
   readonly path: string;
   readonly kind: string;
+  readonly cid: string;
   readonly size: number;
 }
 
@@ -41,7 +60,8 @@ const ask = (url: string, { method = "GET", headers = {}, body, signal }: Exchan
     sent.on("response", (response) => {
       if (response.statusCode! >= 200 && response.statusCode! < 300) return resolve(response);
       textOf(response).then(
-        (text) => reject(new Error(`${url}: ${response.statusCode} ${text.trim().slice(0, 300)}`)),
+        (text) =>
+          reject(new DataRefused(response.statusCode!, `${url}: ${response.statusCode} ${text.trim().slice(0, 300)}`)),
         reject,
       );
     });
@@ -64,12 +84,17 @@ const upload = async (
   node: string,
   type: string,
   body: AsyncIterable<Uint8Array>,
-  { holder, until }: KeepOptions,
+  { holder, until, signal }: KeepOptions,
 ): Promise<string> => {
   const query = new URLSearchParams();
   if (holder !== undefined) query.set("holder", holder);
   if (until !== undefined) query.set("until", String(until));
-  const response = await ask(`${node}/data?${query}`, { method: "POST", headers: { "content-type": type }, body });
+  const response = await ask(`${node}/data?${query}`, {
+    method: "POST",
+    headers: { "content-type": type },
+    body,
+    ...(signal ? { signal } : {}),
+  });
   return ((await jsonOf(response)) as { cid: string }).cid;
 };
 
@@ -109,19 +134,31 @@ export const uploadData = (
 const urlOf = (node: string, cid: string, path: string): string =>
   `${node}/ipfs/${[cid, ...path.split("/").filter(Boolean)].map(encodeURIComponent).join("/")}`;
 
-/** Gets a file from a node, which fetches it from others where it has to, piece by piece. */
+/** How a node is asked for a file. */
+export interface StreamOptions {
+  readonly signal?: AbortSignal;
+  /** Unix milliseconds until which the node may search for what it does not have. */
+  readonly searchUntil?: number;
+}
+
+/** Gets a file from a node, which fetches it from others where it has to, piece by piece. Throws IsDirectory, DataRefused. */
 export async function* streamFile(
   node: string,
   cid: string,
   path = "",
-  signal?: AbortSignal,
+  { signal, searchUntil }: StreamOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  // A directory comes as a list then, which is not what was asked for, and costs the node less than an archive.
-  const headers = { accept: "application/json" };
+  const headers: OutgoingHttpHeaders = {
+    // A directory comes as a list then, which is not what was asked for, and costs the node less than an archive.
+    accept: "application/json",
+    ...(searchUntil === undefined
+      ? {}
+      : { prefer: `wait=${Math.min(ANSWER_MS / 1000, Math.max(1, Math.ceil((searchUntil - Date.now()) / 1000)))}` }),
+  };
   const response = await ask(urlOf(node, cid, path), { headers, ...(signal ? { signal } : {}) });
   if (response.headers["accept-ranges"] !== "bytes") {
     response.destroy();
-    throw new Error(`${cid}${path && `/${path}`} is a directory`);
+    throw new IsDirectory(`${cid}${path && `/${path}`} is a directory`);
   }
   yield* response;
 }

@@ -18,7 +18,7 @@ export const dataPort = (store: DataStore, network: Network | undefined): DataPo
     network?.provideData(found.cid);
     return found;
   };
-  const fetch = async (cid: string, signal?: AbortSignal): Promise<void> => network?.fetchData(cid, signal);
+  const fetch: DataPort["fetch"] = async (cid, options) => network?.fetchData(cid, options);
   return {
     importTree: (entries, pin) => provided(store.importTree(entries, pin)),
     importFile: (bytes, pin) => provided(store.importFile(bytes, pin)),
@@ -43,6 +43,8 @@ export const dataPort = (store: DataStore, network: Network | undefined): DataPo
       network?.provideData(cid);
     },
     unpin: store.unpin,
+    keep: store.keep,
+    release: store.release,
     stats: store.blocks.stats,
   };
 };

@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
 import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
@@ -32,13 +42,33 @@ export const genesisValidator = (keys: ValidatorKeys, bond: bigint) => ({
 /** Derives the n-th well-known account of a development network. Anyone can: it is worth nothing elsewhere. */
 export const devKey = (role: string, index: number): Hex => keccak256(utf8(`rolec dev ${role} ${index}`));
 
-/** Writes a file whole or not at all, readable by its owner only. */
-export const writeSecret = (path: string, text: string): void => {
+const replaceFile = (path: string, text: string, flush: boolean): void => {
   // Anew: one that is there may be another's, or open to others, and would stay so.
   rmSync(`${path}.tmp`, { force: true });
-  writeFileSync(`${path}.tmp`, text, { mode: 0o600, flush: true, flag: "wx" });
+  writeFileSync(`${path}.tmp`, text, { mode: 0o600, flush, flag: "wx" });
   renameSync(`${path}.tmp`, path);
 };
+
+/** Has the disk know which files a folder holds: a file's own flush does not say that its name is there. */
+export const syncFolder = (folder: string): void => {
+  // Windows opens no folders, and keeps names in its journal.
+  if (process.platform === "win32") return;
+  const at = openSync(folder, "r");
+  try {
+    fsyncSync(at);
+  } finally {
+    closeSync(at);
+  }
+};
+
+/** Writes a file whole or not at all, readable by its owner only. The disk has it, and its name, when this returns. */
+export const writeSecret = (path: string, text: string): void => {
+  replaceFile(path, text, true);
+  syncFolder(dirname(path));
+};
+
+/** As `writeSecret`, for what is only looked at: it may be lost with the power. */
+export const writeNote = (path: string, text: string): void => replaceFile(path, text, false);
 
 /**
  * Writes a secret that a slip must not lose: a file that exists with other contents is replaced by force alone. Throws where it

@@ -1,9 +1,9 @@
 import { type Address, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { type AbiValue, encodeAbi } from "../vm/abi.ts";
+import { boughtGas } from "../vm/market/clock.ts";
 import { firstCommittee } from "../vm/market/committee.ts";
 import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "../vm/market/order.ts";
-import { CAP_GAS_PER_SECOND } from "../vm/market/standing-order.ts";
 import { HUB, MARKET } from "../vm/tables.ts";
 import { hubFunction, marketFunction, view } from "./market-client.ts";
 
@@ -82,12 +82,12 @@ export const publicPoolOrder = async (client: RpcClient, options: PoolOrderOptio
     if (!(error instanceof RpcCallError)) throw error;
     throw new Error(`there is no category ${options.category} (${error.message})`);
   });
-  const seconds = (category as readonly AbiValue[])[2] as bigint;
+  const seconds = Number((category as readonly AbiValue[])[2]);
   const time = Number(head.timestamp);
   const maxTrust = paramAt(genesis, "maxTrust", time);
   if (options.trust > maxTrust) throw new Error(`the public pool's trust ends at ${maxTrust}`);
   const seats = BigInt(firstCommittee(options.trust < 1n ? 1n : options.trust));
-  const gas = seconds * BigInt(CAP_GAS_PER_SECOND);
+  const gas = BigInt(boughtGas(seconds));
   const terms: Omit<WorkerpoolOrder, "sign"> = {
     workerpool: pool,
     workerpoolprice: (paramAt(genesis, "pricePerGgasNrlc", time) * gas * seats + GGAS - 1n) / GGAS,

@@ -174,6 +174,8 @@ export interface LotCost {
   readonly lot: Hash;
   readonly block: number;
   readonly gasUsed: number;
+  /** What of it earned credit. */
+  readonly gasExecuted: number;
   readonly burnedNrlc: bigint;
   readonly paidNrlc: bigint;
   readonly creditWei: bigint;
@@ -228,11 +230,13 @@ export const costsOfDeal = async (client: RpcClient, dealid: Hash): Promise<LotC
   const logs = await marketLogs(client, [event.topic, null, dealid], await blockAt(client, startTime));
   return logs.map((log) => {
     const values = event.decode({ topics: log.topics, data: fromHex(log.data) }) as unknown[];
-    const [lot, , gasUsed, burned, paid, credit] = values as [Hash, Hash, bigint, bigint, bigint, bigint];
+    const [lot, , ...numbers] = values as [Hash, Hash, ...bigint[]];
+    const [gasUsed, gasExecuted, burned, paid, credit] = numbers as [bigint, bigint, bigint, bigint, bigint];
     return {
       lot,
       block: Number(log.blockNumber),
       gasUsed: Number(gasUsed),
+      gasExecuted: Number(gasExecuted),
       burnedNrlc: burned,
       paidNrlc: paid,
       creditWei: credit,

@@ -9,11 +9,26 @@ export const marketFunction = functionsOf(MARKET_ABI);
 
 type Function = ReturnType<typeof marketFunction>;
 
-/** Calls a view. Gives its values; a tuple is a list of its fields. */
-export const view = async (client: RpcClient, to: Address, fn: Function, ...args: AbiValue[]): Promise<AbiValue[]> => {
-  const answer = await client.call("eth_call", [{ to, data: toHex(fn.encode(...args)) }, "latest"]);
+/** A block by its number or tag. */
+type At = Hex | "latest";
+
+const viewAt = async (
+  client: RpcClient,
+  at: At,
+  to: Address,
+  fn: Function,
+  args: readonly AbiValue[],
+): Promise<AbiValue[]> => {
+  const answer = await client.call("eth_call", [{ to, data: toHex(fn.encode(...args)) }, at]);
   return fn.decodeResult(fromHex(answer as Hex)) as AbiValue[];
 };
+
+/** Calls a view. Gives its values; a tuple is a list of its fields. */
+export const view = (client: RpcClient, to: Address, fn: Function, ...args: AbiValue[]): Promise<AbiValue[]> =>
+  viewAt(client, "latest", to, fn, args);
+
+/** Gives the head's number, for calls that are to see one state. */
+const headOf = async (client: RpcClient): Promise<Hex> => (await client.call("eth_blockNumber", [])) as Hex;
 
 /** Calls of one request: a node answers others between two of them. */
 const BATCH = 100;
@@ -36,12 +51,27 @@ const viewAll = async (
   to: Address,
   fn: Function,
   lists: readonly (readonly AbiValue[])[],
+  at: At = "latest",
 ): Promise<AbiValue[][]> => {
   const items = lists.map((args) => ({
     method: "eth_call",
-    params: [{ to, data: toHex(fn.encode(...args)) }, "latest"],
+    params: [{ to, data: toHex(fn.encode(...args)) }, at],
   }));
   return (await callAll(client, items)).map((answer) => fn.decodeResult(fromHex(answer as Hex)) as AbiValue[]);
+};
+
+/** Pages that are asked for in one request. */
+const PAGES = 16;
+/** Calls a view of 0x…1006 that lists page by page, the next page's place last. Gives all pages, maybe empty ones at the end. */
+const viewPages = async (client: RpcClient, at: At, fn: Function, owner: AbiValue): Promise<AbiValue[][]> => {
+  const pages = [await viewAt(client, at, MARKET, fn, [owner, 0n])];
+  // All pages are as long as the first.
+  const size = pages[0]!.at(-1) as bigint;
+  for (let from = size; from > 0n; from = pages.at(-1)!.at(-1) as bigint) {
+    const lists = Array.from({ length: PAGES }, (_, i): AbiValue[] => [owner, from + BigInt(i) * size]);
+    pages.push(...(await viewAll(client, MARKET, fn, lists, at)));
+  }
+  return pages;
 };
 
 export interface SeatView {
@@ -115,10 +145,11 @@ export const viewLots = async (client: RpcClient, dealid: Hash, indices: readonl
   return views.map(([lot]) => toLot(lot as AbiValue[]));
 };
 
-/** The lots in which a worker has a seat, and how many slots it holds in them. */
+/** The lots in which a worker has a seat, however many slots it has. */
 export const lotsOfWorker = async (client: RpcClient, worker: Address): Promise<Hash[]> => {
-  const [, lots] = await view(client, MARKET, marketFunction("seatsOf"), worker);
-  return [...new Set(lots as readonly Hash[])];
+  // All pages of one state: a slot that leaves moves another one to its place.
+  const pages = await viewPages(client, await headOf(client), marketFunction("seatsOf"), worker);
+  return [...new Set(pages.flatMap(([, lots]) => lots as readonly Hash[]))];
 };
 
 export interface JobView {
@@ -128,7 +159,7 @@ export interface JobView {
   readonly lots: number;
   readonly completed: number;
   readonly failed: number;
-  /** Seconds of the category: a round is twice that. */
+  /** The clock of its lots, in seconds. */
   readonly timeref: number;
   /** Seats of a first round. */
   readonly committee: number;
@@ -257,9 +288,27 @@ export const viewContributions = async (
   });
 };
 
+/** nRLC that an account has in the hub: free to bind, and bound. */
+export const hubAccountOf = async (client: RpcClient, account: Address): Promise<{ stake: bigint; locked: bigint }> => {
+  const [stake, locked] = (await view(client, HUB, hubFunction("viewAccount"), account))[0] as readonly bigint[];
+  return { stake: stake!, locked: locked! };
+};
 /** nRLC that an account has in the hub and is free to bind. */
 export const hubStakeOf = async (client: RpcClient, account: Address): Promise<bigint> =>
-  ((await view(client, HUB, hubFunction("viewAccount"), account))[0] as readonly bigint[])[0]!;
+  (await hubAccountOf(client, account)).stake;
+
+/** What accounts have in the hub, free and bound, in nRLC. */
+export const hubAccountsOf = async (
+  client: RpcClient,
+  accounts: readonly Address[],
+): Promise<{ readonly stake: bigint; readonly locked: bigint }[]> => {
+  const lists = accounts.map((account): AbiValue[] => [account]);
+  const views = await viewAll(client, HUB, hubFunction("viewAccount"), lists);
+  return views.map(([account]) => {
+    const [stake, locked] = account as readonly bigint[];
+    return { stake: stake!, locked: locked! };
+  });
+};
 
 /** Seconds of a category. */
 export const secondsOfCategory = async (client: RpcClient, category: bigint): Promise<number> =>
@@ -320,15 +369,29 @@ export interface SlotView {
   readonly stakeWei: bigint;
   readonly lot: Hash;
   readonly isLeaving: boolean;
+  /** One of PAUSE (vm/market/slot.ts). */
+  readonly pause: number;
+  /** How often it was absent of late, and until when it rests for that, in seconds. */
+  readonly absences: number;
+  readonly restEnd: number;
 }
 
-/** Reads the slots of a worker. */
+const toSlot = (id: bigint, fields: readonly AbiValue[]): SlotView => ({
+  id,
+  stakeWei: fields[6] as bigint,
+  lot: fields[7] as Hash,
+  isLeaving: fields[9] as boolean,
+  pause: Number(fields[10]),
+  absences: Number(fields[11]),
+  restEnd: Number(fields[12]),
+});
+
+/** Reads the slots of a worker, all of one block: a slot that left since is no slot any more. */
 export const slotsOfWorker = async (client: RpcClient, worker: Address): Promise<SlotView[]> => {
-  const [ids] = await view(client, MARKET, marketFunction("slotsOf"), worker);
-  return Promise.all(
-    (ids as readonly bigint[]).map(async (id) => {
-      const fields = (await view(client, MARKET, marketFunction("viewSlot"), id))[0] as AbiValue[];
-      return { id, stakeWei: fields[6] as bigint, lot: fields[7] as Hash, isLeaving: fields[9] as boolean };
-    }),
-  );
+  const at = await headOf(client);
+  const pages = await viewPages(client, at, marketFunction("slotsOf"), worker);
+  const ids = pages.flatMap(([slots]) => slots as readonly bigint[]);
+  const lists = ids.map((id): AbiValue[] => [id]);
+  const views = await viewAll(client, MARKET, marketFunction("viewSlot"), lists, at);
+  return views.map(([slot], i) => toSlot(ids[i]!, slot as AbiValue[]));
 };

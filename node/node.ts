@@ -21,7 +21,8 @@ import { createWorkDesk } from "../rpc/work.ts";
 import { settledConflicts, writeConflict } from "./conflict-file.ts";
 import { dataPort } from "./data-port.ts";
 import { watchForDoubles } from "./doppelganger.ts";
-import { writeSecret } from "./folder.ts";
+import { writeNote } from "./folder.ts";
+import { lockFolder } from "./folder-lock.ts";
 import { openGenesis } from "./genesis-file.ts";
 import { checkPlace, listening, type Place } from "./ports.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
@@ -50,8 +51,8 @@ export interface NodeOptions {
     /** Addresses beside those it listens on, at which others reach it. */
     readonly announce?: readonly string[];
   };
-  /** Bytes that data may take: what is pinned, and what is passed on. */
-  readonly data?: { readonly cacheBytes?: number; readonly pinnedBytes?: number };
+  /** Bytes that data may take: what is pinned, of that what tasks wrote, and what is passed on. */
+  readonly data?: { readonly cacheBytes?: number; readonly pinnedBytes?: number; readonly outputBytes?: number };
   /** MiB of the disk that data of others may not fill; left out: 256. */
   readonly diskReserveMib?: number | undefined;
   /** Where miners may connect by Stratum; left out: nowhere. */
@@ -91,8 +92,20 @@ const p2pPlaces = ({ p2p }: NodeOptions): Place[] =>
   }));
 
 /** Starts a node: the composition root of every program that runs one. */
-export const startNode = (options: NodeOptions): Promise<RunningNode> =>
-  start(options).catch((error: Error) => Promise.reject(diskFault(options.datadir, error)));
+export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
+  const lock = await lockFolder(options.datadir, "node");
+  try {
+    const node = await start(options);
+    const stop = async (): Promise<void> => {
+      await node.stop();
+      await lock.release();
+    };
+    return { ...node, stop };
+  } catch (error) {
+    await lock.release();
+    throw diskFault(options.datadir, error as Error);
+  }
+};
 
 const start = async (options: NodeOptions): Promise<RunningNode> => {
   const { datadir, log } = options;
@@ -102,7 +115,6 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
   const source = options.validators ?? readValidatorSource(datadir);
   // Keys before anything that would have to be stopped again: a wrong password is the likeliest reason not to start.
   const signers = source ? await openSigners(source, genesisHash) : [];
-  // The database then: it refuses a folder that another process has open, before anything is signed.
   const db = await openDb(join(datadir, "chain"));
   const engine = await createEngine({ db, genesis, now: Date.now, log, settled });
   let end: (error: Error) => void = () => {};
@@ -196,7 +208,7 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
   producer?.start();
   const rpcUrl = httpUrl(options.rpc.host, port);
   const info: NodeInfo = { pid: process.pid, rpcUrl, p2p: network?.multiaddrs() ?? [] };
-  writeSecret(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
+  writeNote(join(datadir, "node.json"), `${JSON.stringify(info, null, 2)}\n`);
   engine.on("finalized", ({ epoch, hash }) => log.debug({ epoch, hash }, "finalized"));
   if (doubles.firstSlot > 0)
     log.info({ firstSlot: doubles.firstSlot }, "listens for doubles of its validators before it signs");

@@ -28,7 +28,7 @@ export interface ListedOrder<N extends OrderName = OrderName> {
   readonly signed: SignedOrderOf<N>;
 }
 
-/** Which orders of a book are asked for. */
+/** Which orders of a book are asked for: of an entry, or such as an entry or a requester may take. */
 export interface OrderQuery {
   readonly kind: OrderName;
   readonly signer?: Address;
@@ -89,6 +89,23 @@ export const listOrders = async <N extends OrderName>(
 ): Promise<ListedOrder<N>[]> => {
   const entries = (await client.call("rolec_orders", [query])) as EntryJson[];
   return entries.map(toListed) as unknown as ListedOrder<N>[];
+};
+
+/** Orders of one answer, and of the largest book. */
+const PAGE = 100;
+const MOST = 4_096;
+/** Lists all orders of a query, page by page. */
+export const listAllOrders = async <N extends OrderName>(
+  client: RpcClient,
+  query: OrderQuery & { readonly kind: N },
+): Promise<ListedOrder<N>[]> => {
+  const found: ListedOrder<N>[] = [];
+  for (let skip = 0; skip < MOST; skip += PAGE) {
+    const page = await listOrders(client, { ...query, skip, limit: PAGE });
+    found.push(...page);
+    if (page.length < PAGE) break;
+  }
+  return found;
 };
 
 /** Finds an order of a node's book; undefined where it does not stand there. */

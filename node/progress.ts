@@ -1,6 +1,7 @@
 import type { Hash } from "../lib/bytes.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { LOT_STATUS, SEAT } from "../vm/market/lot.ts";
+import { loneWarning } from "./backing.ts";
 import { lotsOfDeal } from "./jobs.ts";
 import type { LotView } from "./market-client.ts";
 
@@ -40,7 +41,11 @@ export const followJob = async (
     ].join(", ");
     if (line !== last) say(`${((Date.now() - started) / 1000).toFixed(1).padStart(6)} s  of ${tasks} tasks: ${line}`);
     last = line;
-    if (completed + failed >= tasks && tasks > 0) return lots;
+    if (completed + failed >= tasks && tasks > 0) {
+      const warning = loneWarning(lots);
+      if (warning) say(warning);
+      return lots;
+    }
     if (Date.now() - started > timeoutMs) throw new Error(`the job did not end within ${timeoutMs / 1000} s (${line})`);
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

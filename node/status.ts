@@ -1,11 +1,11 @@
 import { epochOf, slotOf } from "../chain/params.ts";
 import { FUTURE_TOLERANCE_MS } from "../consensus/admission.ts";
 import type { Engine } from "../consensus/engine.ts";
+import { type Condition, createAlarms } from "../lib/alarms.ts";
 import type { Disk } from "../lib/disk.ts";
 import type { Log } from "../lib/log.ts";
 import { span } from "../lib/span.ts";
 import type { Network } from "../p2p/network.ts";
-import { type Condition, createAlarms } from "./alarms.ts";
 import type { Doppelganger } from "./doppelganger.ts";
 import { createPeerReports } from "./peer-reports.ts";
 

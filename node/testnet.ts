@@ -16,6 +16,7 @@ import {
   writeNewSecret,
   writeNodeFolder,
 } from "./folder.ts";
+import { FolderInUseError, type FolderLock, lockFolder } from "./folder-lock.ts";
 import type { NodeInfo } from "./node.ts";
 import { freePorts } from "./ports.ts";
 
@@ -24,6 +25,8 @@ const VALIDATOR_BOND = 10_000n * RLC;
 const ACCOUNT_BALANCE = 10_000n * RLC;
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
+/** How long a process whose launcher is gone may go on (stop.ts). */
+const ORPHAN_MS = 12_000;
 
 export interface TestnetOptions {
   readonly datadir: string;
@@ -108,6 +111,19 @@ const until = async <T>(
   throw new Error(`${member.name} did not ${what} within ${START_TIMEOUT_MS / 1000} s:\n${tail(member.log)}`);
 };
 
+/** Waits while a process that an earlier launcher left behind stops. Throws where it does not. */
+const untilFree = async (folder: string): Promise<void> => {
+  const deadline = Date.now() + ORPHAN_MS;
+  for (;;) {
+    try {
+      return await (await lockFolder(folder, "testnet")).release();
+    } catch (error) {
+      if (!(error instanceof FolderInUseError) || Date.now() > deadline) throw error;
+      await sleep(200);
+    }
+  }
+};
+
 const tail = (log: string): string => readFileSync(log, "utf8").trimEnd().split("\n").slice(-5).join("\n");
 
 /**
@@ -115,8 +131,18 @@ const tail = (log: string): string => readFileSync(log, "utf8").trimEnd().split(
  * this process, however it ends. Rejects when aborted, and none of them is left then.
  */
 export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal): Promise<Testnet> => {
+  // Before anything in it is touched: a network that runs from this folder keeps its files.
+  const lock = await lockFolder(options.datadir, "testnet");
+  try {
+    return await startIn(options, lock, signal);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+};
+
+const startIn = async (options: TestnetOptions, lock: FolderLock, signal?: AbortSignal): Promise<Testnet> => {
   const { datadir, rpcHost = "127.0.0.1", p2pHost = "127.0.0.1" } = options;
-  makeFolder(datadir);
   const validators = Array.from({ length: options.validators }, (_, i) => validatorKeys(devKey("validator", i)));
   const workers = Array.from({ length: options.workers }, (_, i) => devKey("worker", i));
   const accounts = Array.from({ length: options.accounts }, (_, i): FundedAccount => {
@@ -145,6 +171,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
   const disk = options.diskReserveMib === undefined ? [] : ["--disk-reserve", String(options.diskReserveMib)];
   const members: Member[] = [];
   const startValidator = async (member: Member, index: number, bootstrap: readonly string[]): Promise<NodeInfo> => {
+    await untilFree(member.datadir);
     const info = join(member.datadir, "node.json");
     rmSync(info, { force: true });
     member.process = launch(
@@ -172,7 +199,8 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
     );
     return until("answer", member, () => (existsSync(info) ? readJson<NodeInfo>(info) : undefined), signal);
   };
-  const startWorker = (member: Member): void => {
+  const startWorker = async (member: Member): Promise<void> => {
+    await untilFree(member.datadir);
     member.process = launch(
       ["worker", "start", "--datadir", member.datadir, "--node", member.rpcUrl, "--cores", "1", ...disk],
       member.log,
@@ -192,6 +220,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
     for (const role of ["miner", "worker", "validator"] as const)
       await Promise.all(members.filter((member) => member.role === role).map((member) => end(member)));
     process.off("exit", kill);
+    await lock.release();
   };
 
   try {
@@ -224,7 +253,7 @@ export const startTestnet = async (options: TestnetOptions, signal?: AbortSignal
         process: undefined,
       };
       members.push(member);
-      startWorker(member);
+      await startWorker(member);
     }
     for (let i = 0; i < (options.miners ?? 0); i++) {
       const { address, rpcUrl, datadir: folder } = members[i % validators.length]!;

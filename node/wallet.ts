@@ -25,6 +25,11 @@ export interface Call {
   readonly nonce?: number;
 }
 
+/** A transaction is in a block, and changed nothing. */
+export class TransactionReverted extends Error {
+  override readonly name = "TransactionReverted";
+}
+
 const TIP = 10n ** 9n;
 const POLL_MS = 150;
 const quantity = (value: bigint | number): Hex => `0x${BigInt(value).toString(16)}`;
@@ -85,9 +90,9 @@ export const receiptOf = async (client: RpcClient, hash: Hash, timeoutMs = 60_00
   throw new Error(`transaction ${hash} was not mined within ${timeoutMs / 1000} s`);
 };
 
-/** Sends a call and waits for its receipt. Throws when it reverted. */
+/** Sends a call and waits for its receipt. Throws TransactionReverted when it reverted. */
 export const transact = async (client: RpcClient, key: Hex, call: Call): Promise<RpcReceipt> => {
   const receipt = await receiptOf(client, await send(client, key, call));
-  if (receipt.status !== "0x1") throw new Error(`transaction ${receipt.transactionHash} reverted`);
+  if (receipt.status !== "0x1") throw new TransactionReverted(`transaction ${receipt.transactionHash} reverted`);
   return receipt;
 };

@@ -1,6 +1,5 @@
 import { TopicValidatorResult } from "@libp2p/gossipsub";
 import type { PeerId, Stream } from "@libp2p/interface";
-import { createTurns } from "../lib/turns.ts";
 import { type Clock, monotonic } from "./bucket.ts";
 import type { Host } from "./host.ts";
 import { processorMs } from "./peer-budget.ts";
@@ -31,8 +30,6 @@ const MS_PER_REPEATED_BYTE = 3e-6;
 const MS_PER_MESSAGE = 0.15;
 /** What a message costs at least that no honest peer can have sent. */
 const MS_PER_REJECT = 10;
-/** How long messages are looked at before others have their turn. */
-const SLICE_MS = 10;
 
 /** A message of gossipsub. */
 export interface Message {
@@ -90,13 +87,12 @@ export const createGossipGate = (
   isOffer: (topic: string) => boolean,
   now: Clock = monotonic,
 ): GossipGate => {
-  const { pubsub, budget } = host.services;
+  const { pubsub, budget, turns } = host.services;
   const router = pubsub as unknown as Router;
   const { gossipTracer: tracer } = router;
   if (typeof router.handleReceivedRpc !== "function" || typeof tracer?.getBrokenPromises !== "function")
     throw new Error("this gossipsub has no way to hold peers to account");
   const handle = router.handleReceivedRpc.bind(pubsub);
-  const turns = createTurns(SLICE_MS);
   /** Offers wait for what the chain needs. */
   const turnFor = (topic: string): Promise<void> => turns.turn(isOffer(topic) ? 1 : 0);
   /** Calls when the first look at a message is over. */

@@ -12,6 +12,7 @@ import { createLibp2p, type Libp2p } from "libp2p";
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { mustBePrivate } from "../lib/private-file.ts";
+import { createTurns, type Turns } from "../lib/turns.ts";
 import { subscriberOf } from "./address.ts";
 import { type Answers, createAnswers } from "./answers.ts";
 import { type Bans, createBans } from "./bans.ts";
@@ -36,6 +37,8 @@ export type Services = {
   answers: Answers;
   /** Bytes of frames that have begun to come and not ended. */
   incoming: Ledger;
+  /** The thread's time for what peers send and ask. */
+  turns: Turns;
 };
 export type Host = Libp2p<Services>;
 
@@ -124,6 +127,7 @@ export const createHost = async (options: {
   const mapper: PeerInfoMapper = (peer) => (isPublic(host) ? removePrivateAddressesMapper(peer) : peer);
   const bans = createBans();
   const incoming = createLedger(MAX_INCOMING_BYTES);
+  const turns = createTurns();
   const budget = createPeerBudget(({ peer, subscriber }) => {
     options.log?.warn({ peer, address: subscriber }, "a peer costs too much for too long, and is sent away");
     bans.add(peerIdFromString(peer));
@@ -145,7 +149,7 @@ export const createHost = async (options: {
     }),
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [boundedYamux({ incoming, needs: needsOf(genesisHash) })],
+    streamMuxers: [boundedYamux({ incoming, turns, needs: needsOf(genesisHash) })],
     connectionManager: {
       maxConnections: MAX_INBOUND + MAX_OUTBOUND,
       maxIncomingPendingConnections: MAX_PENDING,
@@ -157,6 +161,7 @@ export const createHost = async (options: {
       budget: () => budget,
       answers: () => createAnswers(),
       incoming: () => incoming,
+      turns: () => turns,
       identify: identify(),
       ping: ping(),
       pubsub: gossipsub({

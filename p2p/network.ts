@@ -13,7 +13,7 @@ import type { Disk } from "../lib/disk.ts";
 import type { Log } from "../lib/log.ts";
 import { encodeOrder } from "../vm/market/signed-order.ts";
 import { type Contacts, createContacts } from "./contacts.ts";
-import { createExchange } from "./data/exchange.ts";
+import { createExchange, type FetchOptions } from "./data/exchange.ts";
 import type { DataStore } from "./data/store.ts";
 import { startDiscovery } from "./discovery.ts";
 import { startGossip } from "./gossip.ts";
@@ -55,7 +55,7 @@ export interface Network {
   publishBlock(block: Block): void;
   publishVote(vote: Vote): void;
   /** Brings a tree of data here. Throws RuleError where nobody has it. */
-  fetchData(cid: string, signal?: AbortSignal): Promise<void>;
+  fetchData(cid: string, options?: FetchOptions): Promise<void>;
   /** Tells others, in the background, that this node has a tree. */
   provideData(cid: string): void;
   readonly lots: LotReceipts;
@@ -203,7 +203,7 @@ export const createNetwork = async ({
       host.getConnections().map((each) => ({ id: each.remotePeer.toString(), address: each.remoteAddr.toString() })),
     publishBlock: (block) => gossip?.publish("block", encodeBlock(block)),
     lots,
-    fetchData: (cid, signal) => exchange.fetch(cid, signal ? { signal } : {}),
+    fetchData: exchange.fetch,
     provideData: exchange.provide,
     publishVote: (vote) => gossip?.publish("vote", encodeVote(vote)),
   };

@@ -77,7 +77,7 @@ export const serve = async (
   allow: (peer: PeerId) => boolean,
   answer: (request: unknown, peer: PeerId) => unknown,
 ): Promise<void> => {
-  const { answers } = host.services;
+  const { answers, turns } = host.services;
   const give = async (stream: Stream, peer: PeerId, request: unknown): Promise<void> => {
     const name = peer.toString();
     const writer = writeFrames(stream);
@@ -97,10 +97,12 @@ export const serve = async (
     };
     try {
       await answers.paid(name);
+      await turns.turn();
       const made = await make(() => answer(request, peer));
       if (!isSequence(made)) return await write(made);
       const frames = Symbol.asyncIterator in made ? made[Symbol.asyncIterator]() : made[Symbol.iterator]();
       for (;;) {
+        await turns.turn();
         const { done, value } = await make(() => frames.next());
         if (done) return;
         await write(value);

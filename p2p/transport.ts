@@ -1,7 +1,9 @@
-import type { MessageStream, StreamMessageEvent, StreamMuxer, StreamMuxerFactory } from "@libp2p/interface";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type MessageStream, StreamMessageEvent, type StreamMuxer, type StreamMuxerFactory } from "@libp2p/interface";
 import { yamux } from "@libp2p/yamux";
+import type { Turns } from "../lib/turns.ts";
 import { type Clock, createBucket, monotonic } from "./bucket.ts";
-import { type Bytes, createFrameScan } from "./frame-scan.ts";
+import { createFrameScan, piecesOf } from "./frame-scan.ts";
 import type { Ledger } from "./ledger.ts";
 import { processorMs } from "./peer-budget.ts";
 import { createStreamWatch, type StreamNeeds } from "./stream-watch.ts";
@@ -20,6 +22,9 @@ const PACE = { capacity: 1_000, perSecond: 250 };
 /** What is not measured: bytes are decrypted before, and a stream is served after. */
 const MS_PER_BYTE = 4e-6;
 const MS_PER_STREAM = 0.5;
+/** Frames of one connection that are read in a turn: each may be a stream to be opened. Looked at every so many bytes. */
+const FRAMES_IN_TURN = 32;
+const STEP_BYTES = 512;
 
 /** The head of a frame: version, type, flags (2), stream (4), length (4). */
 const HEAD_BYTES = 12;
@@ -27,17 +32,16 @@ const TYPE_DATA = 0;
 const FLAG_SYN = 1;
 const FLAGS_END = 4 | 8;
 
-interface Guard {
-  before(data: Bytes): void;
-  after(): void;
-}
+/** A part of what has come, without a copy of it. */
+const part = (data: StreamMessageEvent["data"], from: number, to?: number): StreamMessageEvent["data"] =>
+  data instanceof Uint8Array ? data.subarray(from, to) : data.sublist(from, to);
 
-/** Holds one connection to account. */
+/** Holds one connection to account: gives the listener for what comes, to be added before its muxer's. */
 const guardOf = (
   connection: MessageStream,
   muxer: () => StreamMuxer,
-  { incoming, needs, now = monotonic }: TransportOptions,
-): Guard => {
+  { incoming, needs, turns, now = monotonic }: TransportOptions,
+): ((event: StreamMessageEvent) => void) => {
   const pace = createBucket(PACE.capacity, PACE.perSecond, now);
   const onStuck = (): void => connection.abort(new Error("a frame that does not end"));
   const hold = incoming.open(onStuck);
@@ -62,30 +66,49 @@ const guardOf = (
     throw new Error(`a frame of ${length} bytes`);
   };
   const scan = createFrameScan(HEAD_BYTES, onHead, (piece) => watch.onBytes(current, piece));
-  let began = 0;
   let frames = 0;
-  return {
-    before: (data) => {
-      began = processorMs();
-      try {
-        scan.push(data);
-      } catch (error) {
-        connection.abort(error as Error);
+  /** Follows what has come, as far as one turn goes. Gives the bytes that it followed. */
+  const follow = (data: StreamMessageEvent["data"]): number => {
+    const most = scan.frames + FRAMES_IN_TURN;
+    let at = 0;
+    for (const piece of piecesOf(data))
+      for (let from = 0; from < piece.length && scan.frames < most; from += STEP_BYTES) {
+        const step = piece.subarray(from, from + STEP_BYTES);
+        scan.push(step);
+        at += step.length;
       }
-      if (connection.status !== "open") return release();
-      if (scan.frames !== frames) hold.set(0);
-      frames = scan.frames;
-      hold.set(scan.pendingBytes);
-      pace.spend(data.byteLength * MS_PER_BYTE);
-    },
-    after: () => {
-      pace.spend(processorMs() - began);
-      if (pace.level > 0 || connection.status !== "open") return;
-      connection.pause();
-      setTimeout(() => {
-        if (connection.status === "open") connection.resume();
-      }, pace.waitMs).unref();
-    },
+    if (scan.frames !== frames) hold.set(0);
+    frames = scan.frames;
+    hold.set(scan.pendingBytes);
+    return at;
+  };
+  const readOn = async (): Promise<void> => {
+    if (pace.level <= 0) await sleep(pace.waitMs, undefined, { ref: false });
+    await turns.turn();
+    if (connection.status === "open") connection.resume();
+  };
+  let isPart = false;
+  return (event) => {
+    if (isPart) return;
+    event.stopImmediatePropagation();
+    const { data } = event;
+    const began = processorMs();
+    let end = 0;
+    try {
+      end = follow(data);
+    } catch (error) {
+      connection.abort(error as Error);
+    }
+    if (connection.status !== "open") return release();
+    isPart = true;
+    connection.dispatchEvent(new StreamMessageEvent(end < data.byteLength ? part(data, 0, end) : data));
+    isPart = false;
+    pace.spend(end * MS_PER_BYTE + processorMs() - began);
+    if (connection.status !== "open" || (end === data.byteLength && pace.level > 0)) return;
+    // What is left, and what comes meanwhile, waits.
+    connection.pause();
+    if (end < data.byteLength) connection.unshift(part(data, end));
+    void readOn();
   };
 };
 
@@ -93,6 +116,8 @@ export interface TransportOptions {
   /** What has come of frames that have not ended. */
   readonly incoming: Ledger;
   readonly needs: StreamNeeds;
+  /** The thread's time, which connections share. */
+  readonly turns: Turns;
   readonly now?: Clock;
 }
 
@@ -108,12 +133,12 @@ export const boundedYamux = (options: TransportOptions) => (): StreamMuxerFactor
   })();
   const createStreamMuxer = (connection: MessageStream): StreamMuxer => {
     let muxer: StreamMuxer | undefined;
-    const { before, after } = guardOf(connection, () => muxer!, options);
     connection.maxWriteBufferLength = MAX_UNSENT_BYTES;
-    // Listeners are called in their order: one before the muxer reads, one after.
-    connection.addEventListener("message", ({ data }: StreamMessageEvent) => before(data));
+    connection.addEventListener(
+      "message",
+      guardOf(connection, () => muxer!, options),
+    );
     muxer = inner.createStreamMuxer(connection);
-    connection.addEventListener("message", after);
     return muxer;
   };
   return Object.assign(Object.create(inner) as StreamMuxerFactory, { createStreamMuxer });

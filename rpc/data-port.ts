@@ -25,6 +25,15 @@ export interface PinnedData {
   readonly until: number;
 }
 
+/** Bytes of a node's data; `outputBytes` are results of tasks, `outputRoom` what may still be kept of them. */
+export interface DataStats {
+  readonly blocks: number;
+  readonly pinnedBytes: number;
+  readonly cachedBytes: number;
+  readonly outputBytes: number;
+  readonly outputRoom: number;
+}
+
 /** What the RPC needs of a node's data. Each throws RuleError as p2p/data does. */
 export interface DataPort {
   importTree(
@@ -34,8 +43,11 @@ export interface DataPort {
   importFile(bytes: AsyncIterable<Uint8Array>, pin: DataPin): Promise<{ cid: string }>;
   /** Tells whether a whole tree is here. */
   has(cid: string): Promise<boolean>;
-  /** Brings a tree here from other nodes where it is not here. */
-  fetch(cid: string, signal?: AbortSignal): Promise<void>;
+  /** Brings a tree here from other nodes where it is not here. Askers share what may be fetched at a time. */
+  fetch(
+    cid: string,
+    options?: { readonly signal?: AbortSignal | undefined; readonly asker?: object | undefined },
+  ): Promise<void>;
   /** Finds a file or directory of a tree that is here. */
   open(cid: string, path?: string, signal?: AbortSignal): Promise<DataEntry>;
   /** Lists a tree that is here. A signal ends the walk, and whatever reads what it found. */
@@ -45,5 +57,8 @@ export interface DataPort {
   /** Keeps a tree, which is fetched first where it is not here. */
   pin(cid: string, pin: DataPin): Promise<void>;
   unpin(cid: string, holder: string): Promise<void>;
-  stats(): { readonly blocks: number; readonly pinnedBytes: number; readonly cachedBytes: number };
+  /** Moves the time of all that a holder keeps, and ends it; each gives how many trees. */
+  keep(holder: string, until: number): Promise<number>;
+  release(holder: string): Promise<number>;
+  stats(): DataStats;
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { RuleError } from "../lib/rule-error.ts";
 import { readTar, TarError } from "../lib/tar.ts";
 import { type DataPin, type DataPort, isHolder } from "./data-port.ts";
-import { serveGateway } from "./gateway.ts";
+import { type Search, serveGateway } from "./gateway.ts";
 import { HttpError, isTooSlow, respond } from "./http.ts";
 import { createRoom, type Room, type Tenant } from "./room.ts";
 import type { Route } from "./server.ts";
@@ -13,8 +13,8 @@ const FOLDER_TYPE = "application/x-tar";
 /** Uploads and downloads at a time, of which one client has a quarter: the four of a worker. More are told to come again. */
 const MAX_UPLOADS = 16;
 const MAX_DOWNLOADS = 64;
-/** Searches for what is not here at a time: each may take long and find nothing. */
-const MAX_SEARCHES = 16;
+/** Searches for what is not here at a time: each may take long and find nothing, so that they share places by turns. */
+const MAX_SEARCHES = 64;
 /** Seconds after which who found no room, or no data in time, may ask again. */
 const RETRY_AFTER = 5;
 /** An upload that brings nothing for so long is left. */
@@ -63,8 +63,6 @@ const STATUSES: Readonly<Record<string, number>> = {
   "disk-reserve": 507,
 };
 
-type Search = (find: () => Promise<void>) => Promise<void>;
-
 /** Serves a node's data: POST /data keeps a file or folder, GET /ipfs/<cid>[/path] gives it. */
 export const dataRoute = (data: DataPort): Route => {
   const uploads = createRoom("uploads at a time", MAX_UPLOADS);
@@ -92,7 +90,7 @@ export const dataRoute = (data: DataPort): Route => {
         downloads.give(client);
         isIn = false;
         try {
-          await find();
+          await find(client);
         } finally {
           searches.give(client);
         }

@@ -47,6 +47,8 @@ export interface Call {
   readonly client: Tenant;
   /** Waits for this call's turn of the thread, as Turns has it: to be asked about every millisecond of work. */
   readonly turn: () => Promise<void>;
+  /** Takes memory for so many bytes until the call is answered: for what it keeps between turns. Throws RpcError -32003. */
+  readonly hold: (bytes: number) => void;
 }
 
 /** One RPC method. */
@@ -60,6 +62,8 @@ export type Methods = Readonly<Record<string, Method>>;
 export const STORING_METHODS: readonly string[] = [
   "rolec_pin",
   "rolec_unpin",
+  "rolec_keepPins",
+  "rolec_releasePins",
   "rolec_placeOrder",
   "rolec_putLotReceipts",
 ];
@@ -94,13 +98,22 @@ export interface DispatchOptions {
   readonly maxWaitMs: number;
 }
 
-/** Characters whose bytes are made in a turn of their own: about 1 ms. */
-const LARGE_CHARS = 1_000_000;
-const [OPEN, COMMA, CLOSE] = [Buffer.from("["), Buffer.from(","), Buffer.from("]")];
+const [OPEN, COMMA, CLOSE, END] = ["[", ",", "]", "}"].map((text) => Buffer.from(text)) as [
+  Buffer,
+  Buffer,
+  Buffer,
+  Buffer,
+];
+
+/** An answer in pieces: a large one is nowhere in one. */
+export type Answer = readonly Buffer[];
+export const bytesOf = (answer: Answer): number => answer.reduce((sum, { length }) => sum + length, 0);
 
 type Id = string | number | null;
 const error = (id: Id, { code, message, data }: RpcError): string =>
   JSON.stringify({ jsonrpc: "2.0", id, error: data === undefined ? { code, message } : { code, message, data } });
+
+const errorOf = (id: Id, failure: RpcError): Answer => [Buffer.from(error(id, failure))];
 
 /** The refusal of a caller who has spent too much, before anything is read. */
 export const limitExceeded = (waitMs: number, id: Id = null): string =>
@@ -132,17 +145,17 @@ export const createDispatch = (options: DispatchOptions) => {
     }
   };
 
-  const one = async (request: unknown, caller: Caller, meter: Meter): Promise<string | undefined> => {
+  const one = async (request: unknown, caller: Caller, meter: Meter): Promise<Answer | undefined> => {
     if (typeof request !== "object" || request === null || Array.isArray(request))
-      return error(null, new RpcError(INVALID_REQUEST, "invalid request: not an object"));
+      return errorOf(null, new RpcError(INVALID_REQUEST, "invalid request: not an object"));
     const { jsonrpc, method: name, params, id: given } = request as Record<string, unknown>;
     const isNotification = given === undefined;
     const idIsGood = given === null || typeof given === "string" || typeof given === "number";
     const id: Id = idIsGood ? given : null;
-    const answer = (failure: RpcError): string | undefined => (isNotification ? undefined : error(id, failure));
-    if (!isNotification && !idIsGood) return error(null, new RpcError(INVALID_REQUEST, "invalid request: bad id"));
+    const answer = (failure: RpcError): Answer | undefined => (isNotification ? undefined : errorOf(id, failure));
+    if (!isNotification && !idIsGood) return errorOf(null, new RpcError(INVALID_REQUEST, "invalid request: bad id"));
     if (jsonrpc !== "2.0" || typeof name !== "string")
-      return error(id, new RpcError(INVALID_REQUEST, 'invalid request: want jsonrpc "2.0" and a method'));
+      return errorOf(id, new RpcError(INVALID_REQUEST, 'invalid request: want jsonrpc "2.0" and a method'));
     const found = Object.hasOwn(methods, name) ? methods[name] : undefined;
     if (!found)
       return answer(new RpcError(NO_METHOD, `the method ${name.slice(0, 80)} does not exist/is not available`));
@@ -151,19 +164,19 @@ export const createDispatch = (options: DispatchOptions) => {
       if (!caller.mayStore && STORING_METHODS.includes(name))
         throw new RpcError(REFUSED, `${name} is not for pages of an origin that is not named by --rpc-origin`);
       const waitMs = await begin(caller.account, meter);
-      if (waitMs > 0) return isNotification ? undefined : limitExceeded(waitMs, id);
+      if (waitMs > 0) return isNotification ? undefined : [Buffer.from(limitExceeded(waitMs, id))];
       const { connection } = caller;
+      const hold = (bytes: number): void => {
+        if (!caller.hold(bytes)) throw new RpcError(TOO_LARGE, "too many answers wait to be taken: try again");
+      };
       const running = meter.run((turn) =>
-        found.run((params ?? []) as unknown[], { connection, client: caller.account, turn }),
+        found.run((params ?? []) as unknown[], { connection, client: caller.account, turn, hold }),
       );
       const result = running instanceof Promise ? await running : running;
       if (isNotification) return undefined;
-      const hold = (chars: number): void => {
-        if (!caller.hold(chars)) throw new RpcError(TOO_LARGE, "too many answers wait to be taken: try again");
-      };
       const written = writeJson(result ?? null, { turn: meter.turn, hold, maxChars: maxResponse });
-      const text = typeof written === "string" ? written : await written;
-      return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`;
+      const pieces = Array.isArray(written) ? written : await written;
+      return [Buffer.from(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":`), ...pieces, END];
     } catch (thrown) {
       const known = toRpcError(thrown);
       if (known) return answer(known);
@@ -174,61 +187,45 @@ export const createDispatch = (options: DispatchOptions) => {
     }
   };
 
-  /** Gives the bytes of an answer; a large one waits for a turn of its own. */
-  const encode = async (answer: string, meter: Meter): Promise<Buffer> => {
-    if (answer.length > LARGE_CHARS) await meter.turn();
-    const bytes = Buffer.from(answer);
-    meter.stop();
-    return bytes;
-  };
-
-  /** Gives the answers of a batch as bytes one by one: all of them as one text would be made in one go. */
-  const answerTo = async (body: Uint8Array, caller: Caller, meter: Meter): Promise<string | Buffer | undefined> => {
+  const answerTo = async (body: Uint8Array, caller: Caller, meter: Meter): Promise<Answer | undefined> => {
     let request: unknown;
     try {
       const waitMs = await begin(caller.account, meter);
-      if (waitMs > 0) return limitExceeded(waitMs);
+      if (waitMs > 0) return [Buffer.from(limitExceeded(waitMs))];
       checkJson(body);
       await meter.turn();
       request = parseChecked(body);
     } catch (thrown) {
       if (!(thrown instanceof JsonError)) throw thrown;
-      return error(null, new RpcError(PARSE, `parse error: ${thrown.message}`));
+      return errorOf(null, new RpcError(PARSE, `parse error: ${thrown.message}`));
     } finally {
       meter.stop();
     }
     if (!Array.isArray(request)) return one(request, caller, meter);
-    if (request.length === 0) return error(null, new RpcError(INVALID_REQUEST, "empty batch"));
+    if (request.length === 0) return errorOf(null, new RpcError(INVALID_REQUEST, "empty batch"));
     if (request.length > options.maxBatch)
-      return error(null, new RpcError(INVALID_REQUEST, `batch of ${request.length}, at most ${options.maxBatch}`));
+      return errorOf(null, new RpcError(INVALID_REQUEST, `batch of ${request.length}, at most ${options.maxBatch}`));
     const parts: Buffer[] = [];
-    const add = async (answer: string): Promise<void> => {
-      parts.push(parts.length === 0 ? OPEN : COMMA, await encode(answer, meter));
-      size += answer.length;
-    };
     let size = 0;
+    const add = (answer: Answer): void => {
+      parts.push(parts.length === 0 ? OPEN : COMMA, ...answer);
+      size += bytesOf(answer);
+    };
     const started = performance.now();
     for (const item of request) {
       const isLate = performance.now() - started > options.maxBatchMs;
       if (isLate || size > maxResponse) {
         const id = (item as { id?: unknown } | null)?.id;
         const reason = isLate ? "the batch takes too long: ask for less at a time" : "response too large";
-        if (typeof id === "string" || typeof id === "number") await add(error(id, new RpcError(TOO_LARGE, reason)));
+        if (typeof id === "string" || typeof id === "number") add(errorOf(id, new RpcError(TOO_LARGE, reason)));
         continue;
       }
       const answer = await one(item, caller, meter);
-      if (answer !== undefined) await add(answer);
+      if (answer !== undefined) add(answer);
     }
-    if (parts.length === 0) return undefined;
-    await meter.turn();
-    const bytes = Buffer.concat([...parts, CLOSE]);
-    meter.stop();
-    return bytes;
+    return parts.length === 0 ? undefined : [...parts, CLOSE];
   };
 
-  return async (body: Uint8Array, caller: Caller): Promise<Buffer | undefined> => {
-    const meter = createMeter(turns, caller.account, options.maxCallMs);
-    const answer = await answerTo(body, caller, meter);
-    return typeof answer === "string" ? encode(answer, meter) : answer;
-  };
+  return (body: Uint8Array, caller: Caller): Promise<Answer | undefined> =>
+    answerTo(body, caller, createMeter(turns, caller.account, options.maxCallMs));
 };

@@ -14,9 +14,7 @@ import {
   type Parser,
   smallQuantity,
 } from "./values.ts";
-
-/** Transactions that are written in one turn. */
-const PER_TURN = 64;
+import { lazy } from "./write-json.ts";
 
 const byHash: Parser<BlockId> = (value, name) => ({ hash: hash(value, name), requireCanonical: false });
 
@@ -41,23 +39,33 @@ export const blockMethods = (view: ChainView): Methods => {
     const block = place && store.head(place.block);
     return block && { block, index: place.index };
   };
-  const whole = async (block: BlockHead, isFull: boolean, turn: Call["turn"]) => {
+  const whole = (block: BlockHead, isFull: boolean, hold: Call["hold"]) => {
     const size = store.encoded(block.hash)?.length ?? 0;
     const workShares = store.workShares(block.hash) ?? [];
     if (!isFull) return blockJson(block, size, store.transactionHashes(block.hash) ?? [], workShares);
-    const written: unknown[] = [];
+    hold(size);
+    return blockJson(block, size, lazy(transactionsOf(block)), workShares);
+  };
+  const transactionsOf = function* (block: BlockHead) {
+    let index = 0;
+    for (const tx of store.eachTransaction(block.hash)) yield transactionJson(tx, { block, index: index++ });
+  };
+  const receiptsOf = function* (block: BlockHead) {
+    const receipts = view.receipts(block.hash);
+    let [index, firstLog] = [0, 0];
     for (const tx of store.eachTransaction(block.hash)) {
-      if (written.length % PER_TURN === 0) await turn();
-      written.push(transactionJson(tx, { block, index: written.length }));
+      const receipt = receipts[index]!;
+      yield receiptJson(tx, receipt, { block, index }, firstLog);
+      firstLog += receipt.logs.length;
+      index += 1;
     }
-    return blockJson(block, size, written, workShares);
   };
 
   return {
     ...Object.fromEntries([
       ...both(["eth_getBlockByHash", "eth_getBlockByNumber"], (id) =>
-        method([id, optional(boolean, false)], ([which, isFull], { turn }) =>
-          known(which, (block) => whole(block, isFull, turn)),
+        method([id, optional(boolean, false)], ([which, isFull], { hold }) =>
+          known(which, (block) => whole(block, isFull, hold)),
         ),
       ),
       ...both(["eth_getBlockTransactionCountByHash", "eth_getBlockTransactionCountByNumber"], (id) =>
@@ -84,20 +92,11 @@ export const blockMethods = (view: ChainView): Methods => {
       const firstLog = receipts.slice(0, place.index).reduce((sum, { logs }) => sum + logs.length, 0);
       return receiptJson(tx, receipts[place.index]!, place, firstLog);
     }),
-    eth_getBlockReceipts: method([blockId], async ([id], { turn }) => {
-      const block = view.header(id);
-      if (!block) return null;
-      const receipts = view.receipts(block.hash);
-      const written: ReturnType<typeof receiptJson>[] = [];
-      let firstLog = 0;
-      for (const tx of store.eachTransaction(block.hash)) {
-        const index = written.length;
-        if (index % PER_TURN === 0) await turn();
-        const receipt = receipts[index]!;
-        written.push(receiptJson(tx, receipt, { block, index }, firstLog));
-        firstLog += receipt.logs.length;
-      }
-      return written;
-    }),
+    eth_getBlockReceipts: method([blockId], ([id], { hold }) =>
+      known(id, (block) => {
+        hold(store.encoded(block.hash)?.length ?? 0);
+        return lazy(receiptsOf(block));
+      }),
+    ),
   };
 };

@@ -118,6 +118,6 @@ export const ethMethods = (view: ChainView): Methods => {
       await engine.addTransaction(tx);
       return tx.hash;
     }),
-    eth_getLogs: method([logFilter], ([filter], { turn }) => findLogs(view, filter, turn)),
+    eth_getLogs: method([logFilter], ([filter], call) => findLogs(view, filter, call)),
   };
 };

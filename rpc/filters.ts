@@ -69,8 +69,12 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
     places.give(filter.client);
     return filters.delete(id);
   };
+  /** Drops those that nobody used for long: they come first. */
   const expire = (): void => {
-    for (const [id, filter] of filters) if (now() - filter.usedAt > IDLE_MS) remove(id);
+    for (const [id, { usedAt }] of filters) {
+      if (now() - usedAt <= IDLE_MS) return;
+      remove(id);
+    }
   };
   const add = (client: Tenant, kind: Filter["kind"], wanted?: LogFilter): string => {
     expire();
@@ -91,6 +95,8 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
     expire();
     const filter = filters.get(id);
     if (!filter) throw new RpcError(REFUSED, "filter not found");
+    filters.delete(id);
+    filters.set(id, filter);
     filter.usedAt = now();
     return filter;
   };
@@ -128,10 +134,10 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
       if (filter.logs) return logsOf(filter.logs.matcher, blocks, turn);
       return blocks.filter(({ removed }) => !removed).map(({ hash }) => hash);
     }),
-    eth_getFilterLogs: method([text], ([id], { turn }) => {
+    eth_getFilterLogs: method([text], ([id], call) => {
       const { logs } = use(id);
       if (!logs) throw new RpcError(REFUSED, "filter not found");
-      return findLogs(view, logs.filter, turn);
+      return findLogs(view, logs.filter, call);
     }),
     eth_uninstallFilter: method([text], ([id]) => remove(id)),
   };

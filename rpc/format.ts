@@ -64,12 +64,7 @@ export const headerJson = ({ hash, header, signature }: BlockHead) => ({
 });
 
 /** Writes a block of `size` encoded bytes with its transactions, whole as transactionJson writes them, or as hashes. */
-export const blockJson = (
-  block: BlockHead,
-  size: number,
-  transactions: readonly unknown[],
-  workShares: readonly WorkShare[],
-) => ({
+export const blockJson = (block: BlockHead, size: number, transactions: unknown, workShares: readonly WorkShare[]) => ({
   ...headerJson(block),
   size: hexNumber(size),
   uncles: [],

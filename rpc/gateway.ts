@@ -239,8 +239,26 @@ const sendDirectory = async (data: DataPort, place: Place, directory: DataEntry,
   await send(place, 200, { ...headers("application/zip"), ...saved, ...length }, writeZip(packed));
 };
 
-/** Lets a search for a tree that is not here go on. Throws where there is no room for it. */
-export type Search = (work: () => Promise<void>) => Promise<void>;
+/** Lets a search for a tree that is not here go on, for whom it tells. Throws where there is no room for it. */
+export type Search = (work: (asker: object) => Promise<void>) => Promise<void>;
+
+/** Seconds that a search may take, unless `Prefer: wait` (RFC 7240) says less. */
+const MAX_WAIT_SECONDS = 900;
+const waitOf = (prefer: string | undefined): number => {
+  const found = /(?:^|[,;\s])wait=(\d{1,6})(?![\d.])/.exec(prefer ?? "");
+  return Math.min(MAX_WAIT_SECONDS, Number(found?.[1] ?? MAX_WAIT_SECONDS));
+};
+
+/** Searches for a tree as long as its client is there and wants to wait. Throws HttpError 504 then. */
+const searchFor = async (data: DataPort, cid: string, asker: object, gone: AbortSignal, seconds: number) => {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new HttpError(504, `${cid} did not come in time`)), seconds * 1_000);
+  try {
+    await data.fetch(cid, { signal: AbortSignal.any([gone, late.signal]), asker });
+  } finally {
+    clearTimeout(timer);
+  }
+};
 
 /** Answers GET and HEAD of /ipfs/<cid>[/path]: a file or a part of it, a directory as zip, tar, JSON or a page. */
 export const serveGateway = async (
@@ -255,7 +273,8 @@ export const serveGateway = async (
   const path = parts.filter((part) => part !== "").join("/");
   const gone = new AbortController();
   response.once("close", () => gone.abort(new Error("the client is gone")));
-  if (!(await data.has(cid))) await search(() => data.fetch(cid, gone.signal));
+  const seconds = waitOf(request.headers.prefer as string | undefined);
+  if (!(await data.has(cid))) await search((asker) => searchFor(data, cid, asker, gone.signal, seconds));
   const found = await data.open(cid, path, gone.signal);
   const place: Place = { request, response, query, cid, path };
   if (found.kind === "file") await sendFile(place, found);

@@ -103,3 +103,12 @@ export const respond = (
   const headers = body.length === 0 ? {} : { "content-type": type };
   response.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) }).end(body);
 };
+
+/** Answers with JSON that is there in pieces, and leaves them as they are. */
+export const respondJson = (response: ServerResponse, pieces: readonly Uint8Array[]): void => {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  response.writeHead(200, { "content-type": "application/json", "content-length": length });
+  response.cork();
+  for (const piece of pieces) response.write(piece);
+  response.end();
+};

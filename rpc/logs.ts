@@ -11,6 +11,8 @@ import { LATEST, type LogFilter } from "./values.ts";
 /** Blocks and logs of one eth_getLogs at most. */
 export const MAX_LOG_BLOCKS = 10_000;
 export const MAX_LOGS = 20_000;
+/** What a log takes beside its data while others are sought, about. */
+const LOG_BYTES = 1_024;
 
 /** A filter that is ready to be asked often. */
 export interface LogMatcher {
@@ -76,7 +78,11 @@ export const matchingLogs = (view: ChainView, block: BlockHead, matcher: LogMatc
 };
 
 /** Answers eth_getLogs over the canonical chain, in turns with others. Throws RpcError -32602. */
-export const findLogs = async (view: ChainView, filter: LogFilter, turn: Call["turn"]): Promise<LogJson[]> => {
+export const findLogs = async (
+  view: ChainView,
+  filter: LogFilter,
+  { turn, hold }: Pick<Call, "turn" | "hold">,
+): Promise<LogJson[]> => {
   const matcher = logMatcher(filter);
   if (filter.blockHash)
     return matchingLogs(view, view.headerOrFail({ hash: filter.blockHash, requireCanonical: false }), matcher);
@@ -92,7 +98,9 @@ export const findLogs = async (view: ChainView, filter: LogFilter, turn: Call["t
   for (let number = from; number <= to; number++) {
     await turn();
     const block = view.header({ number });
-    if (block) for (const log of matchingLogs(view, block, matcher)) found.push(log);
+    const logs = block ? matchingLogs(view, block, matcher) : [];
+    hold(logs.reduce((sum, { data }) => sum + LOG_BYTES + data.length, 0));
+    for (const log of logs) found.push(log);
     if (found.length > MAX_LOGS) invalidParams(`more than ${MAX_LOGS} logs: ask for fewer blocks`);
   }
   return found;

@@ -25,4 +25,6 @@ export const pinMethods = (data: DataPort): Methods => ({
     await data.unpin(cid, by);
     return true;
   }),
+  rolec_keepPins: method([holder, count], ([by, until]) => data.keep(by, until)),
+  rolec_releasePins: method([holder], ([by]) => data.release(by)),
 });

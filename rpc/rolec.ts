@@ -2,15 +2,18 @@ import type { Block } from "../chain/block.ts";
 import { epochOf, eraOf, slotOf } from "../chain/params.ts";
 import type { Address } from "../lib/bytes.ts";
 import { isJailed, type Validator, validators } from "../vm/validators.ts";
+import { auditEra, FUND_BLOCKS } from "./audit.ts";
 import type { ChainView } from "./chain-view.ts";
 import { type Methods, method } from "./dispatch.ts";
 import { CLIENT_VERSION, type NetworkPort } from "./net.ts";
-import { address, blockId, LATEST, optional } from "./values.ts";
+import { address, blockId, count, LATEST, optional } from "./values.ts";
 
 /** Writes what has bigints in it: an amount is a decimal string, in the unit its name says. */
 const plain = (value: unknown): unknown =>
   JSON.parse(JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item)));
 
+/** What a validator takes in an answer, about. */
+const VALIDATOR_BYTES = 1_024;
 /** Validators that are read and written in one turn. */
 const PER_TURN = 32;
 
@@ -48,9 +51,10 @@ export const rolecMethods = (view: ChainView, network: NetworkPort | undefined):
     new Map(validators.activeSet(view.state(block)).map((member) => [member.index, member]));
 
   return {
-    rolec_validators: method([atLatest], async ([id], { turn }) => {
+    rolec_validators: method([atLatest], async ([id], { turn, hold }) => {
       const block = view.blockOrFail(id);
       const state = view.state(block);
+      hold(VALIDATOR_BYTES * validators.count(state));
       const powers = powersOf(block);
       const written: unknown[] = [];
       for (let index = 0; index < validators.count(state); index++) {
@@ -60,9 +64,10 @@ export const rolecMethods = (view: ChainView, network: NetworkPort | undefined):
       return written;
     }),
     // The active set's power, beside the credits as they stand now: work in hashes, contribution and stake in wei.
-    rolec_power: method([atLatest], async ([id], { turn }) => {
+    rolec_power: method([atLatest], async ([id], { turn, hold }) => {
       const block = view.blockOrFail(id);
       const state = view.state(block);
+      hold(VALIDATOR_BYTES * validators.count(state));
       const written: unknown[] = [];
       for (const { index, power, votePower } of validators.activeSet(state)) {
         if (written.length % PER_TURN === 0) await turn();
@@ -85,6 +90,9 @@ export const rolecMethods = (view: ChainView, network: NetworkPort | undefined):
       multiaddrs: network?.multiaddrs() ?? [],
       peers: plain(network?.peers() ?? []),
     })),
+    rolec_audit: method([optional(count, undefined), optional(count, FUND_BLOCKS)], ([era, fundBlocks], call) =>
+      auditEra(view, era, fundBlocks, call),
+    ),
     rolec_genesis: method([], () => plain(genesis)),
     rolec_account: method([address, atLatest], ([of, id]) => {
       const block = view.blockOrFail(id);

@@ -4,14 +4,14 @@ import type { Log } from "../lib/log.ts";
 import { createChainView } from "./chain-view.ts";
 import { createClients } from "./clients.ts";
 import { limitConnections } from "./connections.ts";
-import { createDispatch, limitExceeded, type Methods, untilAllowed } from "./dispatch.ts";
+import { bytesOf, createDispatch, limitExceeded, type Methods, untilAllowed } from "./dispatch.ts";
 import type { EnginePort } from "./engine-port.ts";
 import { ethMethods } from "./eth.ts";
 import { blockMethods } from "./eth-blocks.ts";
 import { createFeed } from "./feed.ts";
 import { feeMethods } from "./fees.ts";
 import { createFilters } from "./filters.ts";
-import { HttpError, hostGuard, isJsonType, readBody, refuse, respond } from "./http.ts";
+import { HttpError, hostGuard, isJsonType, readBody, refuse, respond, respondJson } from "./http.ts";
 import { inOrder, taken } from "./in-order.ts";
 import { REQUEST_COST_MS, RPC_ALLOWANCES, RPC_LIMITS, type RpcAllowances, type RpcLimits } from "./limits.ts";
 import { type NetworkPort, netMethods } from "./net.ts";
@@ -134,8 +134,8 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
       const caller = { account, hold: holding.take, mayStore: mayStore(request.headers.origin) };
       const answer = await dispatch(body, caller);
       if (answer === undefined) return respond(response, 204);
-      const allowedMs = limits.writeTimeoutMs + (1_000 * answer.length) / limits.minWriteBytesPerSecond;
-      respond(response, 200, answer, "application/json");
+      const allowedMs = limits.writeTimeoutMs + (1_000 * bytesOf(answer)) / limits.minWriteBytesPerSecond;
+      respondJson(response, answer);
       if (response.req.socket) await taken(response.req.socket, response, allowedMs);
     } finally {
       holding.free();

@@ -4,14 +4,14 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { Log } from "../lib/log.ts";
 import type { Client, createClients, Holding } from "./clients.ts";
 import { isLoopback } from "./connections.ts";
-import { type Caller, type Connection, limitExceeded, untilAllowed } from "./dispatch.ts";
+import { type Answer, bytesOf, type Caller, type Connection, limitExceeded, untilAllowed } from "./dispatch.ts";
 import { REQUEST_COST_MS, type RpcLimits } from "./limits.ts";
 
 export interface WebSocketOptions {
   readonly server: Server;
   readonly limits: RpcLimits;
   readonly clients: ReturnType<typeof createClients>;
-  readonly dispatch: (body: Uint8Array, caller: Caller) => Promise<Uint8Array | undefined>;
+  readonly dispatch: (body: Uint8Array, caller: Caller) => Promise<Answer | undefined>;
   /** The status line for a request that may not become a WebSocket. */
   readonly refusal: (request: IncomingMessage) => string | undefined;
   readonly mayStore: (request: IncomingMessage) => boolean;
@@ -63,9 +63,9 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
       onClose: (run) => closers.push(run),
     };
     /** Sends an answer and waits until it is taken; who takes too long for it loses the connection. */
-    const answerWith = (answer: string | Uint8Array): Promise<void> =>
+    const answerWith = (answer: Answer): Promise<void> =>
       new Promise((resolve) => {
-        const allowedMs = limits.writeTimeoutMs + (1_000 * answer.length) / limits.minWriteBytesPerSecond;
+        const allowedMs = limits.writeTimeoutMs + (1_000 * bytesOf(answer)) / limits.minWriteBytesPerSecond;
         const timer = setTimeout(() => client.terminate(), allowedMs);
         const done = (): void => {
           clearTimeout(timer);
@@ -73,7 +73,11 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
           resolve();
         };
         client.once("close", done);
-        client.send(answer, { binary: false }, done);
+        // One message, in as many frames as there are pieces.
+        for (const [i, piece] of answer.entries()) {
+          const fin = i === answer.length - 1;
+          client.send(piece, { binary: false, fin }, fin ? done : undefined);
+        }
       });
     const serve = async (body: Buffer): Promise<void> => {
       if (!isOpen()) return;
@@ -82,7 +86,7 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
       const holding = hold();
       try {
         const caller: Caller = { connection, account, hold: holding.take, mayStore };
-        const answer = waitMs > 0 ? limitExceeded(waitMs) : await dispatch(body, caller);
+        const answer = waitMs > 0 ? [Buffer.from(limitExceeded(waitMs))] : await dispatch(body, caller);
         if (answer !== undefined && isOpen()) await answerWith(answer);
       } finally {
         holding.free();

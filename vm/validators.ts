@@ -141,7 +141,7 @@ export const validatorsNative: NativeContract = nativeContract("Validators", [
   {
     abi: abi(8),
     // reads the whole set, at most 1,024 members
-    gas: 10 * NATIVE_GAS.view,
+    gas: 4 * NATIVE_GAS.view,
     run: (ctx, args) => {
       const v = known(ctx, args[0] as Address);
       const member = validators.activeSet(ctx.state).find(({ index }) => index === v.index);

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command } from "commander";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
@@ -65,7 +65,8 @@ export const dataCommand = (): Command => {
       progress.end();
       if (flags.json) return printJson({ cid, path: `/ipfs/${cid}` });
       print(cid);
-      print(`as an input of a job: /ipfs/${cid}?filename=${encodeURIComponent(basename(resolve(path)))}`);
+      if (statSync(path).isFile())
+        print(`as an input of a job: /ipfs/${cid}?filename=${encodeURIComponent(basename(resolve(path)))}`);
     });
   common(command.command("get"))
     .description("get a file, or a directory with all it holds")

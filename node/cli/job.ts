@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
-import { addPath } from "../data-files.ts";
+import { backingOf, backingWords, loneWarning } from "../backing.ts";
+import { jobInputs } from "../job-inputs.ts";
 import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, submitJob } from "../jobs.ts";
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
@@ -22,6 +22,7 @@ const dealId = (text: string): Hash => {
 
 interface RunFlags {
   input?: string[];
+  keepUrls?: boolean;
   args?: string;
   tasks: number;
   gas: number;
@@ -40,7 +41,12 @@ export const jobCommand = (): Command => {
     .description("submit a bag of tasks to the public pool, and follow it")
     .argument("<app>", "address of the app", address)
     .requiredOption("--key <key>", "private key that pays", privateKey)
-    .option("--input <file>", "a file for /in of each task (several may be given)", several)
+    .option(
+      "--input <file>",
+      "a file, folder, URL or /ipfs/<cid> whose files each task has in /in (several may be given)",
+      several,
+    )
+    .option("--keep-urls", "let each worker fetch the URLs: who gets other bytes than others declines")
     .option("--args <text>", "arguments of the program, as in a shell")
     .option("--tasks <n>", "tasks in the bag", whole(1, 1_000_000), 1)
     .option("--gas <n>", "gas limit of a task", whole(1, Number.MAX_SAFE_INTEGER), 2_000_000_000)
@@ -51,11 +57,7 @@ export const jobCommand = (): Command => {
     .option("--json", "print JSON")
     .action(async (app: Address, flags: RunFlags) => {
       const client = rpcClient(flags.node);
-      const inputs: string[] = [];
-      for (const file of flags.input ?? []) {
-        if (!existsSync(file)) fail(`${file} does not exist`);
-        inputs.push(`/ipfs/${await addPath(flags.node, file)}?filename=${encodeURIComponent(basename(file))}`);
-      }
+      const inputs = await jobInputs(flags.node, flags.input ?? [], { keepUrls: flags.keepUrls ?? false });
       const params = JSON.stringify({
         ...(flags.args ? { iexec_args: flags.args } : {}),
         ...(inputs.length > 0 ? { iexec_input_files: inputs } : {}),
@@ -89,7 +91,14 @@ export const jobCommand = (): Command => {
       const lots = await lotsOfDeal(client, dealid);
       const costs = await costsOfDeal(client, dealid);
       const outcomes = await outcomesOf(client, dealid, lots);
-      if (flags.json) return printJson({ dealid, job, lots, costs, outcomes });
+      if (flags.json)
+        return printJson({
+          dealid,
+          job,
+          lots: lots.map((lot) => ({ ...lot, agreedBy: backingOf(lot) })),
+          costs,
+          outcomes,
+        });
       const costOf = new Map(costs.map((cost) => [cost.lot, cost]));
       const receiptOf = new Map(outcomes.map(({ index, receipt }) => [index, receipt]));
       print(
@@ -102,13 +111,16 @@ export const jobCommand = (): Command => {
         return [
           `${lot.first}${lot.count > 1 ? `-${lot.first + lot.count - 1}` : ""}`,
           LOT_STATUS_NAMES[lot.status] ?? String(lot.status),
+          backingWords(backingOf(lot)),
           lot.seats.map((seat) => `${short(seat.worker)} ${SEAT_STATUS_NAMES[seat.status] ?? seat.status}`).join(", "),
           cost ? cost.gasUsed : "",
           cost ? rlc(nrlcToWei(cost.burnedNrlc + cost.paidNrlc), 9) : "",
           receipt ? describeReceipt(receipt) : "",
         ];
       });
-      print(table(["tasks", "status", "seats", "gas", "cost RLC", "outcome"], rows));
+      print(table(["tasks", "status", "agreed by", "seats", "gas", "cost RLC", "outcome"], rows));
+      const warning = loneWarning(lots);
+      if (warning) print(warning);
     });
   command
     .command("list")

@@ -1,6 +1,7 @@
 import { availableParallelism, freemem, setPriority } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import { endpoint } from "../../lib/endpoint.ts";
+import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { startMiner } from "../miner/miner.ts";
 import { rpcSource, sizesOf } from "../miner/rpc-source.ts";
@@ -12,8 +13,7 @@ import { print } from "./output.ts";
 const MIB = 2 ** 20;
 const REPORT_MS = 10_000;
 const LOWEST_PRIORITY = 19;
-/** A line about a node that does not answer, not one for each try. */
-const TROUBLE_MS = 10_000;
+const WORK: Subject = { fails: "no work", works: "there is work again" };
 
 const server = (text: string): { host: string; port: number } => {
   const parts = /^(?:stratum\+tcp:\/\/)?([^\s:/]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/.exec(text);
@@ -48,16 +48,15 @@ export const minerCommand = (): Command =>
       const stopped = stopSignal();
       // Threads begin with the priority of the one that starts them.
       setPriority(LOWEST_PRIORITY);
-      let toldMs = Number.NEGATIVE_INFINITY;
-      const onTrouble = (reason: string): void => {
-        if (performance.now() - toldMs < TROUBLE_MS) return;
-        toldMs = performance.now();
-        print(`no work: ${reason}`);
-      };
+      const troubles = createTroubles({ log: { warn: (_, line) => print(line), info: print } });
+      const onTrouble = (reason: string): void => void troubles.fails(WORK, new Error(reason));
+      const onWork = (): void => troubles.works(WORK);
       const client = rpcClient(flags.rpc ?? DEFAULT_NODE);
       const { stratum, user } = flags;
       const sizes = flags.rpc ? (epoch: number) => sizesOf(client, epoch) : undefined;
-      const source = stratum ? stratumSource({ ...stratum, user, sizes, onTrouble }) : rpcSource(client, onTrouble);
+      const source = stratum
+        ? stratumSource({ ...stratum, user, sizes, onTrouble, onWork })
+        : rpcSource(client, onTrouble, onWork);
       const from = stratum ? endpoint(stratum.host, stratum.port) : (flags.rpc ?? DEFAULT_NODE);
       print(`mining with ${flags.threads} thread${flags.threads === 1 ? "" : "s"} for ${from}. Ctrl-C stops.`);
       const miner = startMiner({
@@ -65,6 +64,7 @@ export const minerCommand = (): Command =>
         threads: flags.threads,
         memoryBytes: flags.memory * MIB,
         say: print,
+        troubles,
         reportMs: REPORT_MS,
       });
       const failure = await Promise.race([stopped, miner.failed]);

@@ -39,6 +39,7 @@ interface NodeFlags extends AccessFlags {
   announce?: string[];
   dataCache: number;
   dataPinned: number;
+  dataOutputs?: number;
   diskReserve: number;
   keystores?: string;
   passwordFile?: string;
@@ -81,6 +82,7 @@ export const nodeCommand = (): Command =>
     .option("--announce <multiaddr...>", "an address at which others reach this node, e.g. a router's", multiaddrs)
     .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
     .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
+    .option("--data-outputs <MiB>", "of that, results of tasks; three quarters when left out", whole(0, 2 ** 30))
     .option("--keystores <folder>", "key files of the validators that this node works for, instead of validator.json")
     .option("--password-file <file>", "their password")
     .option("--remote-signer <url>", "or the `rolec signer` that has the keys", url)
@@ -110,7 +112,11 @@ export const nodeCommand = (): Command =>
             bootstrap: flags.bootstrap ?? [],
             announce: flags.announce ?? [],
           },
-          data: { cacheBytes: flags.dataCache * MIB, pinnedBytes: flags.dataPinned * MIB },
+          data: {
+            cacheBytes: flags.dataCache * MIB,
+            pinnedBytes: flags.dataPinned * MIB,
+            ...(flags.dataOutputs === undefined ? {} : { outputBytes: flags.dataOutputs * MIB }),
+          },
           diskReserveMib: flags.diskReserve,
           stratum: flags.stratum === undefined ? undefined : { host: flags.stratumHost, port: flags.stratum },
           beneficiary: flags.beneficiary,

@@ -1,12 +1,16 @@
-import { resolve } from "node:path";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Argument, Command } from "commander";
 import { type Address, EMPTY, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { ORDER_NAMES, type OrderName, orderToJson, type SignedOrder } from "../../vm/market/signed-order.ts";
 import { readJson } from "../folder.ts";
+import { lockFolder } from "../folder-lock.ts";
+import { publicPool } from "../iexec-files.ts";
 import { createMatcher, type Filled } from "../matcher.ts";
 import {
   cancelOrder,
@@ -49,7 +53,8 @@ interface PlaceFlags {
   tag: Hash;
   forApp: Address;
   forDataset: Address;
-  forPool: Address;
+  forPool?: Address;
+  anyPool?: boolean;
   forRequester: Address;
   params?: string;
   args?: string;
@@ -60,13 +65,13 @@ interface PlaceFlags {
 }
 
 /** Makes an order of what was said on the command line. */
-const orderOf = (kind: OrderName, entry: Address, flags: PlaceFlags): SignedOrder => {
+const orderOf = (kind: OrderName, entry: Address, forPool: Address, flags: PlaceFlags): SignedOrder => {
   const terms = { volume: BigInt(flags.volume), tag: flags.tag, salt: freshSalt(), sign: EMPTY };
   const market = { category: BigInt(flags.category), trust: BigInt(flags.trust) };
   const restrictions = {
     apprestrict: flags.forApp,
     datasetrestrict: flags.forDataset,
-    workerpoolrestrict: flags.forPool,
+    workerpoolrestrict: forPool,
     requesterrestrict: flags.forRequester,
   };
   const { apprestrict, datasetrestrict, workerpoolrestrict, requesterrestrict } = restrictions;
@@ -94,7 +99,7 @@ const orderOf = (kind: OrderName, entry: Address, flags: PlaceFlags): SignedOrde
           appmaxprice: flags.appPrice,
           dataset: flags.dataset,
           datasetmaxprice: flags.datasetPrice,
-          workerpool: flags.forPool,
+          workerpool: forPool,
           workerpoolmaxprice: flags.price,
           requester,
           beneficiary: flags.beneficiary ?? requester,
@@ -104,6 +109,16 @@ const orderOf = (kind: OrderName, entry: Address, flags: PlaceFlags): SignedOrde
       };
     }
   }
+};
+
+/**
+ * The pool that an order is for. In a pool that somebody schedules its owner decides whose word counts, so that a request is
+ * for the public one unless its signer says otherwise.
+ */
+const poolOf = async (client: RpcClient, kind: OrderName, { forPool, anyPool }: PlaceFlags): Promise<Address> => {
+  if (forPool !== undefined && anyPool) fail("--for-pool names one pool, --any-pool asks for none");
+  if (forPool !== undefined || anyPool || kind !== "request") return forPool ?? ZERO_ADDRESS;
+  return publicPool(client);
 };
 
 const chainIdOf = async (client: RpcClient): Promise<number> => Number(await client.call("eth_chainId", []));
@@ -124,7 +139,8 @@ const place = (command: Command): Command =>
     .option("--tag <hex>", "what is asked of the others; bit 0 is an enclave", tag, ZERO_HASH)
     .option("--for-app <address>", "with this app alone, or those of a group", address, ZERO_ADDRESS)
     .option("--for-dataset <address>", "with this dataset alone", address, ZERO_ADDRESS)
-    .option("--for-pool <address>", "in this pool alone", address, ZERO_ADDRESS)
+    .option("--for-pool <address>", "in this pool alone; a request is for the public one when left out", address)
+    .option("--any-pool", "of a request, in whatever pool: its owner then decides who computes, and what is right")
     .option("--for-requester <address>", "for this requester alone", address, ZERO_ADDRESS)
     .option("--args <text>", "of a request, arguments of the program")
     .option("--params <json>", "of a request, all parameters, as iExec's tools write them")
@@ -134,7 +150,8 @@ const place = (command: Command): Command =>
     .option("--json", "print the signed order too, as JSON")
     .action(async (kind: OrderName, entry: Address, flags: PlaceFlags) => {
       const client = rpcClient(flags.node);
-      const signed = signOrder(await chainIdOf(client), flags.key, orderOf(kind, entry, flags));
+      const pool = await poolOf(client, kind, flags);
+      const signed = signOrder(await chainIdOf(client), flags.key, orderOf(kind, entry, pool, flags));
       const id = await placeOrder(client, signed);
       if (flags.json) printJson({ hash: id, kind, order: orderToJson(signed.order) });
       else print(`${kind} order ${id} stands in the book`);
@@ -238,32 +255,44 @@ const cancel = (command: Command): Command =>
 const filledLine = ({ dealid, volume, priceNrlc, workerpool }: Filled): string =>
   `deal ${dealid}: ${volume} ${volume === 1n ? "task" : "tasks"} at ${rlc(priceNrlc * NRLC, 9)} RLC in pool ${workerpool}`;
 
+const ROUND: Subject = { fails: "orders are not matched", works: "orders are matched again" };
+/** Where the matcher of an account has its folder unless told. */
+const matcherFolder = (account: Address): string =>
+  join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "rolec", `match-${account}`);
+
 const match = (command: Command): Command =>
   command
     .description("make deals of orders that cross: requests that pay most first, each by the cheapest offers")
     .requiredOption("--key <key>", "private key of an account that pays the gas", privateKey)
     .option("--every <seconds>", "look so often", whole(1, 3_600), 2)
     .option("--once", "look once")
+    .option("--datadir <folder>", "folder of the matcher, one for each account (default: one of this user's)")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
-    .action(async (flags: { key: Hex; every: number; once?: boolean; node: string }) => {
+    .action(async (flags: { key: Hex; every: number; once?: boolean; datadir?: string; node: string }) => {
+      // Two that send from one account would take each other's nonces.
+      const folder = resolve(flags.datadir ?? matcherFolder(addressOf(flags.key)));
+      const lock = await lockFolder(folder, "order match");
       const matcher = createMatcher(rpcClient(flags.node), flags.key);
       if (flags.once) {
         const filled = await matcher.round();
         for (const deal of filled) print(filledLine(deal));
         if (filled.length === 0) print("no orders cross");
-        return;
+        return lock.release();
       }
       void stopSignal();
-      const log = createLog();
+      const troubles = createTroubles({ log: createLog(), folder });
       while (!stopping.aborted) {
-        // A node that restarts, or a deal that somebody else made first, ends no matcher.
-        const filled = await matcher.round().catch((error: Error) => {
-          log.warn({ error: error.message }, "a round failed");
-          return [];
-        });
-        for (const deal of filled) print(filledLine(deal));
+        try {
+          for (const deal of await matcher.round()) print(filledLine(deal));
+          troubles.works(ROUND);
+        } catch (error) {
+          // A node that restarts, or a deal that somebody else made first, ends no matcher.
+          troubles.fails(ROUND, error as Error);
+        }
         await sleep(flags.every * 1_000, undefined, { signal: stopping }).catch(() => undefined);
       }
+      await lock.release();
+      return undefined;
     });
 
 export const orderCommand = (): Command => {

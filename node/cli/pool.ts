@@ -7,6 +7,7 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { functionsOf, WORKERPOOL_ABI } from "../../vm/market/abi.ts";
 import { readJson } from "../folder.ts";
+import { lockFolder } from "../folder-lock.ts";
 import { view } from "../market-client.ts";
 import { withOrder } from "../orders.ts";
 import { createPool, signPoolOrder } from "../pool/owner.ts";
@@ -97,6 +98,8 @@ const start = (command: Command): Command =>
     .option("--no-enclave", "do tasks that ask for an enclave without one: the workers' keys sign in its place")
     .action(async (pool: Address, flags: StartFlags) => {
       const stopped = stopSignal();
+      const datadir = resolve(flags.datadir);
+      const lock = await lockFolder(datadir, "pool start");
       const log = createLog();
       const owner = addressOf(flags.key);
       const [owns] = await view(rpcClient(flags.node), pool, functionsOf(WORKERPOOL_ABI)("owner")).catch(() => [
@@ -109,7 +112,7 @@ const start = (command: Command): Command =>
         privateKey: flags.key,
         pool,
         node: flags.node,
-        datadir: resolve(flags.datadir),
+        datadir,
         workers: flags.worker ?? [],
         noEnclave: !flags.enclave,
         log,
@@ -124,6 +127,7 @@ const start = (command: Command): Command =>
       await stopped;
       await server.stop();
       await scheduler.stop();
+      await lock.release();
     });
 
 const status = (command: Command): Command =>

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { accountCommand } from "./account.ts";
 import { appCommand } from "./app.ts";
+import { auditCommand } from "./audit.ts";
 import { dataCommand } from "./data.ts";
 import { demoCommand } from "./demo.ts";
 import { devCommand } from "./dev.ts";
@@ -39,6 +40,7 @@ export const createProgram = (): Command => {
     validatorCommand,
     signerCommand,
     accountCommand,
+    auditCommand,
     genesisCommand,
     iexecConfigCommand,
   ])

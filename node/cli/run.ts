@@ -95,7 +95,7 @@ const show = (result: TaskResult, flags: RunFlags, seconds: number, out: string 
   const where = out ? `in ${out}` : "not kept: --out <folder> writes it";
   const rows = [
     ["status", statusText(result, flags.gas)],
-    ["gas", `${result.gasUsed} of ${flags.gas}`],
+    ["gas", `${result.gasUsed} of ${flags.gas}, ${result.gasExecuted} executed`],
     ["time", `${seconds.toFixed(2)} s, with the start of its process`],
     ["digest", `${result.digest}, which workers agree on`],
     ["receipt", toHex(result.receipt)],
@@ -147,7 +147,19 @@ export const runCommand = (): Command =>
       const seconds = (performance.now() - start) / 1000;
       if (out) writeResults(resolve(out), result.files);
       if (flags.json) {
-        const { status, code, gasUsed, digest, outputRoot, stateRoot, cid, reason, receipt, callbackData } = result;
+        const {
+          status,
+          code,
+          gasUsed,
+          gasExecuted,
+          digest,
+          outputRoot,
+          stateRoot,
+          cid,
+          reason,
+          receipt,
+          callbackData,
+        } = result;
         const files = [...result.files].map(([path, bytes]) => ({ path, bytes: bytes.length }));
         const hex = { receipt: toHex(receipt), callbackData: toHex(callbackData) };
         printJson({
@@ -155,6 +167,7 @@ export const runCommand = (): Command =>
           code,
           reason,
           gasUsed,
+          gasExecuted,
           digest,
           outputRoot,
           stateRoot,

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { httpUrl, isLoopbackHost } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
+import { lockFolder } from "../folder-lock.ts";
 import { adoptGenesis, openGenesis } from "../genesis-file.ts";
 import { listening } from "../ports.ts";
 import { createGuard } from "../signer/guard.ts";
@@ -46,10 +47,10 @@ export const signerCommand = (): Command =>
     .action(async (flags: SignerFlags) => {
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
+      const lock = await lockFolder(datadir, "signer");
       if (flags.genesis) adoptGenesis(datadir, flags.genesis);
       const { genesis, genesisHash } = openGenesis(datadir);
       const log = createLog({ level: flags.logLevel });
-      // The protection first: it refuses a folder that another signer has open.
       const protection = await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash);
       const keys = await openKeys(sourceOf(flags, datadir));
       const tokenFile = flags.tokenFile ?? join(datadir, "token");
@@ -72,4 +73,5 @@ export const signerCommand = (): Command =>
       await stopped;
       await server.stop();
       await protection.close();
+      await lock.release();
     });

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import type { Database } from "../../chain/db.ts";
+import { type Database, DatabaseLockedError } from "../../chain/db.ts";
 import type { Hash } from "../../lib/bytes.ts";
 import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
 import { writeNewSecret } from "../folder.ts";
+import { FolderInUseError, lockFolder } from "../folder-lock.ts";
 import { openGenesis } from "../genesis-file.ts";
 import { exportInterchange, importInterchange, type NamedValidator, readInterchange } from "../slashing-interchange.ts";
 import { openProtectionDb } from "../slashing-protection.ts";
@@ -30,15 +31,21 @@ const withProtection = async (
     throw new Error(`${datadir} has no validator.json; name the keys with --keystores <folder>`);
   const validators = flags.keystores ? listKeystores(flags.keystores) : await namesOf(source!);
   const { genesisHash } = openGenesis(datadir);
-  const db = await openProtectionDb(join(datadir, "slashing-protection"), genesisHash).catch((error: Error) => {
-    throw /another process has it open/.test(error.message)
+  const isRunning = (error: Error): never => {
+    throw error instanceof FolderInUseError || error instanceof DatabaseLockedError
       ? new Error(`stop the node of ${datadir} first: ${error.message}`)
       : error;
-  });
+  };
+  const lock = await lockFolder(datadir, "validator protection").catch(isRunning);
   try {
-    await work(db, genesisHash, validators);
+    const db = await openProtectionDb(join(datadir, "slashing-protection"), genesisHash).catch(isRunning);
+    try {
+      await work(db, genesisHash, validators);
+    } finally {
+      await db.close();
+    }
   } finally {
-    await db.close();
+    await lock.release();
   }
 };
 

@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { mustBePrivate } from "../../lib/private-file.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
-import { readJson, writeSecret } from "../folder.ts";
+import { makeFolder, readJson, writeSecret } from "../folder.ts";
 import { defaultPolicy, LOT_MIB, readPolicy, type WorkerPolicy } from "../worker/policy.ts";
 import { address, several, whole } from "./options.ts";
 import { fail, parseRlc } from "./output.ts";
@@ -15,15 +15,26 @@ export interface WorkerKey {
   readonly privateKey: Hex;
 }
 
-/** Reads the worker's key in a folder; makes one in a new folder. Throws where others may read it. */
-export const workerKey = (datadir: string): WorkerKey => {
-  const path = join(datadir, "worker.json");
+const keyFile = (datadir: string): string => join(datadir, "worker.json");
+const keyIn = (path: string): WorkerKey | undefined => {
   const found = readJson<WorkerKey>(path);
   if (found) mustBePrivate(path);
+  return found;
+};
+
+/** Reads the worker's key in a folder. Throws where there is none, so that a slip makes no other worker, or others may read it. */
+export const workerKey = (datadir: string): WorkerKey =>
+  keyIn(keyFile(datadir)) ??
+  fail(`${keyFile(datadir)} does not exist: rolec worker start --datadir <folder> makes a worker`);
+
+/** As `workerKey`; makes a key in a new folder. */
+export const readOrMakeWorkerKey = (datadir: string): WorkerKey => {
+  const path = keyFile(datadir);
+  const found = keyIn(path);
   if (found) return found;
   const privateKey = randomPrivateKey();
   const made = { address: addressOf(privateKey), privateKey };
-  mkdirSync(datadir, { recursive: true });
+  makeFolder(datadir);
   writeSecret(path, `${JSON.stringify(made, null, 2)}\n`);
   return made;
 };
@@ -40,6 +51,7 @@ export interface PolicyFlags {
   app?: string[];
   requester?: string[];
   minPay?: number;
+  maxStake?: number;
   allowPrivateUrls?: boolean;
   leaveAfterDeclines?: number;
   exitWhenIdle?: number;
@@ -67,6 +79,7 @@ export const policyOptions = (command: Command): Command =>
     .option("--app <address>", "compute this app alone (several may be given)", addresses)
     .option("--requester <address>", "compute for this account alone (several may be given)", addresses)
     .option("--min-pay <RLC>", "least that a seat is paid for 10^9 gas", nrlc)
+    .option("--max-stake <RLC>", "most of its RLC in the hub that schedulers of pools may hold at a time", nrlc)
     .option("--allow-private-urls", "let inputs be fetched from this machine and its networks")
     .option("--leave-after-declines <n>", "give the slots back after declining so often in a row", whole(0, 1_000_000))
     .option("--exit-when-idle <seconds>", "end after so long without a seat", whole(0, 31_536_000));
@@ -99,6 +112,7 @@ export const policyOf = (flags: PolicyFlags, datadir: string): WorkerPolicy => {
     apps: flags.app,
     requesters: flags.requester,
     minPayNrlcPerGgas: flags.minPay,
+    maxStakeNrlc: flags.maxStake,
     allowPrivateUrls: flags.allowPrivateUrls,
     leaveAfterDeclines: flags.leaveAfterDeclines,
     exitWhenIdleSeconds: flags.exitWhenIdle,

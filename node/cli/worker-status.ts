@@ -1,8 +1,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { rpcClient } from "../../rpc/client.ts";
+import { PAUSE } from "../../vm/market/slot.ts";
 import { readJson } from "../folder.ts";
 import { slotsOfWorker } from "../market-client.ts";
+import { pendingWords, readPending } from "../worker/pending.ts";
 import { placesOf, type WorkerPolicy } from "../worker/policy.ts";
 import type { WorkerStatus } from "../worker/worker.ts";
 import { fail, rlc, short, table } from "./output.ts";
@@ -24,7 +26,9 @@ export const readStatus = async (datadir: string) => {
   const path = join(datadir, "status.json");
   if (!existsSync(path)) fail(`${path} does not exist: the worker has not run in this folder`);
   const status = readJson<WorkerStatus>(path)!;
-  const slots = await slotsOfWorker(rpcClient(status.node), status.address).catch(() => undefined);
+  const client = rpcClient(status.node);
+  const slots = await slotsOfWorker(client, status.address).catch(() => undefined);
+  const pending = slots === undefined ? [] : await readPending(client, status.address).catch(() => []);
   const stakeWei = (slots ?? []).reduce((sum, slot) => sum + slot.stakeWei, 0n);
   return {
     ...status,
@@ -32,6 +36,8 @@ export const readStatus = async (datadir: string) => {
     silent: Date.now() - Date.parse(status.writtenAt) > SILENT_MS,
     nodeAnswers: slots !== undefined,
     slots: slots?.length ?? 0,
+    pending,
+    pausing: slots?.filter((slot) => slot.pause !== PAUSE.none && !slot.isLeaving).length ?? 0,
     leaving: slots?.filter((slot) => slot.isLeaving).length ?? 0,
     stakeWei,
   };
@@ -62,8 +68,11 @@ const healthOf = (status: Status): string => {
   if (!status.running) return "stopped: start it with rolec worker start";
   if (status.silent) return "silent: it runs, but has written nothing for half a minute";
   if (!status.nodeAnswers) return `waits for its node, ${status.node}`;
+  if (status.slots === 0 && status.pending.length > 0) return `waits for its slots: ${pendingWords(status.pending)}`;
   if (status.slots === 0 && status.pool === null) return "has no slots: take some with rolec worker join";
   if (status.slots > 0 && status.leaving === status.slots) return "leaves: its slots are given back";
+  if (status.slots > 0 && status.pausing === status.slots)
+    return "pauses: its slots come back by themselves once it may compute";
   if (status.paused !== null) return `pauses: ${status.paused}`;
   return status.computing.length > 0 ? "computes" : "waits to be drawn";
 };
@@ -79,7 +88,12 @@ export const statusPage = (status: Status): string =>
       [
         "slots",
         status.nodeAnswers
-          ? `${status.slots}, staking ${rlc(status.stakeWei)} RLC${status.leaving > 0 ? `, ${status.leaving} leaving` : ""}`
+          ? [
+              `${status.slots}, staking ${rlc(status.stakeWei)} RLC`,
+              ...(status.pausing > 0 ? [`${status.pausing} paused`] : []),
+              ...(status.leaving > 0 ? [`${status.leaving} leaving`] : []),
+              ...(status.pending.length > 0 ? [pendingWords(status.pending)] : []),
+            ].join(", ")
           : "not known: the node does not answer",
       ],
       ...(status.pool ? [["pool", describePool(status.pool)] as [string, string]] : []),
@@ -91,6 +105,7 @@ export const statusPage = (status: Status): string =>
       ],
       ["done", `${status.computed} lots computed, ${status.declined} declined`],
       ["isolation", status.isolation?.join(", ") ?? "unknown"],
+      ...(status.losses ?? []).map((loss): [string, string] => ["lost", loss]),
       ["last decline", status.lastDecline ?? "none"],
       ["last error", status.lastError ?? "none"],
     ],

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -8,15 +8,18 @@ import type { Address } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { HUB, MARKET } from "../../vm/tables.ts";
+import { makeFolder } from "../folder.ts";
+import { lockFolder } from "../folder-lock.ts";
 import { hubFunction, marketFunction, slotsOfWorker, view } from "../market-client.ts";
 import { stopSignal } from "../stop.ts";
 import { transact } from "../wallet.ts";
 import { readEarnings } from "../worker/earnings.ts";
+import { lossWords } from "../worker/losses.ts";
 import { launchdService, systemdService } from "../worker/service.ts";
 import { createWorker } from "../worker/worker.ts";
 import { address, checkReserve, DEFAULT_NODE, diskOption, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
-import { type PolicyFlags, policyOf, policyOptions, workerKey } from "./worker-options.ts";
+import { type PolicyFlags, policyOf, policyOptions, readOrMakeWorkerKey, workerKey } from "./worker-options.ts";
 import { readStatus, statusPage } from "./worker-status.ts";
 
 const NRLC = 10n ** 9n;
@@ -44,8 +47,9 @@ const start = (command: Command): Command =>
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
       const policy = policyOf(flags, datadir);
-      const { privateKey } = workerKey(datadir);
       checkReserve(datadir, flags.diskReserve);
+      const lock = await lockFolder(datadir, "worker start");
+      const { privateKey } = readOrMakeWorkerKey(datadir);
       const pool = flags.pool === undefined ? undefined : { url: flags.pool, noEnclave: !flags.enclave };
       const worker = createWorker({
         privateKey,
@@ -61,6 +65,7 @@ const start = (command: Command): Command =>
       const reason = await Promise.race([stopped, worker.ended]);
       if (reason) print(`ends: ${reason}`);
       await worker.stop();
+      await lock.release();
     });
 
 const joinPool = (command: Command): Command =>
@@ -71,13 +76,13 @@ const joinPool = (command: Command): Command =>
     .option("--slots <n>", "slots", whole(1, 1024), 1)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (flags: { datadir: string; validator: Address; slots: number; node: string }) => {
+      const { privateKey } = workerKey(resolve(flags.datadir));
       const client = rpcClient(flags.node);
       const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
       const [figures] = await view(client, MARKET, marketFunction("viewPool"), pool!);
       const { membershipEpochs } = ((await client.call("rolec_genesis", [])) as { params: Params }).params;
       const stake = (figures as readonly bigint[])[6]! * NRLC * BigInt(flags.slots);
       const data = marketFunction("join").encode(pool!, flags.validator, BigInt(flags.slots));
-      const { privateKey } = workerKey(resolve(flags.datadir));
       const receipt = await transact(client, privateKey, { to: MARKET, data, value: stake });
       print(
         `${flags.slots} slots for ${rlc(stake)} RLC, in block ${Number(receipt.blockNumber)}; they count ${membershipEpochs} epochs later`,
@@ -153,12 +158,14 @@ const earnings = (command: Command): Command =>
           ["what", "RLC"],
           [
             [`earned by ${found.lots} lots, through final block ${found.throughBlock}`, rlc(found.earnedWei, 9)],
+            ["lost by its slots", rlc(found.lostWei, 9)],
             ["in the hub: rolec worker withdraw", rlc(found.withdrawableWei, 9)],
             ["on the worker's account", rlc(found.balanceWei, 9)],
             [`staked in ${found.slots} slots`, rlc(found.stakedWei, 9)],
           ],
         ),
       );
+      for (const loss of found.losses) print(lossWords(loss));
     });
 
 const withdraw = (command: Command): Command =>
@@ -194,7 +201,6 @@ const installService = (command: Command): Command =>
     .option("--write", "write it to where the system looks for it")
     .action((flags: { datadir: string; node: string; launchd: boolean; write?: boolean }) => {
       const folder = resolve(flags.datadir);
-      mkdirSync(folder, { recursive: true });
       const main = fileURLToPath(new URL(`./main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url));
       const program = [process.execPath, main, "worker", "start", "--datadir", folder, "--node", flags.node];
       const service = (flags.launchd ? launchdService : systemdService)({ command: program, folder });
@@ -202,7 +208,9 @@ const installService = (command: Command): Command =>
         print(service.text);
         print(`# Put it into ${service.path}, or give --write. Then:`);
       } else {
-        mkdirSync(dirname(service.path), { recursive: true });
+        // A service whose folder is missing does not start, and so could not make it.
+        makeFolder(folder);
+        makeFolder(dirname(service.path));
         writeFileSync(service.path, service.text);
         print(`${service.path} is written. The owner's policy is ${join(folder, "policy.json")}. Now:`);
       }

@@ -1,3 +1,4 @@
+import type { Subject, Troubles } from "../../lib/trouble.ts";
 import { createSearch } from "./search.ts";
 import type { WorkSource } from "./source.ts";
 
@@ -6,6 +7,7 @@ export interface MinerOptions {
   readonly threads: number;
   readonly memoryBytes: number;
   readonly say: (line: string) => void;
+  readonly troubles: Troubles;
   /** Milliseconds between two lines about the rate. */
   readonly reportMs: number;
 }
@@ -25,6 +27,8 @@ export interface Miner {
 }
 
 const FAREWELL_MS = 2_000;
+const HANDING: Subject = { fails: "a share is not handed in", works: "shares are handed in again" };
+const RATE: Subject = { fails: "the rate is not told", works: "the rate is told again" };
 
 /** Writes a rate of hashes a second. */
 export const rateText = (rate: number): string =>
@@ -35,7 +39,7 @@ export const rateText = (rate: number): string =>
       : `${rate.toFixed(0)} H/s`;
 
 /** Starts a miner: searches for the source's work and hands in what it finds. */
-export const startMiner = ({ source, threads, memoryBytes, say, reportMs }: MinerOptions): Miner => {
+export const startMiner = ({ source, threads, memoryBytes, say, troubles, reportMs }: MinerOptions): Miner => {
   let [accepted, refused] = [0, 0];
   let fail: (error: Error) => void;
   const failed = new Promise<Error>((resolve) => {
@@ -51,11 +55,12 @@ export const startMiner = ({ source, threads, memoryBytes, say, reportMs }: Mine
       const handed = source
         .submit(job, found)
         .then(({ isAccepted, reason }) => {
+          troubles.works(HANDING);
           if (isAccepted) accepted += 1;
           else refused += 1;
           say(isAccepted ? `share ${found.nonce} accepted` : `share ${found.nonce} refused: ${reason}`);
         })
-        .catch((error: Error) => say(`share ${found.nonce} not handed in: ${error.message}`))
+        .catch((error: Error) => void troubles.fails(HANDING, error))
         .finally(() => underWay.delete(handed));
       underWay.add(handed);
     },
@@ -67,7 +72,10 @@ export const startMiner = ({ source, threads, memoryBytes, say, reportMs }: Mine
     [lastHashes, lastMs] = [hashes, performance.now()];
     if (rate === 0) return;
     say(`${rateText(rate)}, ${accepted} accepted, ${refused} refused`);
-    source.report(rate).catch((error: Error) => say(`the rate is not told: ${error.message}`));
+    source.report(rate).then(
+      () => troubles.works(RATE),
+      (error: Error) => troubles.fails(RATE, error),
+    );
   }, reportMs);
   source.start(search.set);
   return {

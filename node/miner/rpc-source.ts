@@ -22,8 +22,15 @@ export const sizesOf = async (client: RpcClient, number: number): Promise<Ethash
   }
 };
 
-/** Takes work by eth_getWork and hands it in by eth_submitWork. `onTrouble` is told when the node does not answer. */
-export const rpcSource = (client: RpcClient, onTrouble: (reason: string) => void): WorkSource => {
+/**
+ * Takes work by eth_getWork and hands it in by eth_submitWork. `onTrouble` is told each time that the node does not answer,
+ * `onWork` each time that it does.
+ */
+export const rpcSource = (
+  client: RpcClient,
+  onTrouble: (reason: string) => void,
+  onWork: () => void = () => {},
+): WorkSource => {
   const id: Hash = toHex(randomBytes(32));
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -38,6 +45,7 @@ export const rpcSource = (client: RpcClient, onTrouble: (reason: string) => void
           if (epoch?.number !== wanted) epoch = await sizesOf(client, wanted);
           if (next !== seal && !stopped) onJob({ seal: next, target: BigInt(target), epoch, prefix: "" });
           seal = next;
+          onWork();
         } catch (error) {
           if (!stopped) onTrouble((error as Error).message);
         }

@@ -38,6 +38,8 @@ export interface StratumSourceOptions {
   /** Gives an epoch's sizes; Ethereum's where it is left out, since Stratum tells none. */
   readonly sizes?: ((epoch: number) => Promise<EthashEpoch>) | undefined;
   readonly onTrouble: (reason: string) => void;
+  /** Told of each job that comes. */
+  readonly onWork?: () => void;
 }
 
 /** Takes work by EthereumStratum/1.0.0. */
@@ -80,6 +82,7 @@ export const stratumSource = (options: StratumSourceOptions): WorkSource => {
       seed = String(ofEpoch);
       const job: SearchJob = { seal: `0x${seal}`, target: targetOf(difficulty), epoch, prefix };
       names.set(job, { id: String(id), prefix });
+      options.onWork?.();
       if (!stopped) onJob(job);
     };
     const take = (line: string): void => {

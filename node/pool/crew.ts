@@ -13,61 +13,138 @@ export interface CrewMember {
   /** Tasks that it was told of. */
   readonly told: Set<Hash>;
   note: string | null;
+  /** nRLC that were free in the hub when the chain was asked last; undefined where it was not yet. */
+  stake: bigint | undefined;
+  checked: number;
 }
 
 /** A worker that was not heard for so long is not asked for anything. */
 const ALIVE_MS = 10_000;
-const MAX_CREW = 10_000;
 /** Clocks may differ so much. */
 const MAX_SKEW_MS = 30_000;
+/** Workers with stake, and keys without, which cost nothing. */
+const MAX_MEMBERS = 10_000;
+const MAX_STRANGERS = 1_024;
+/** Who has no stake, or too little, is looked at again after so long; who had to make way, later. */
+const RECHECK_MS = 5_000;
+const TURNED_AWAY_MS = 60_000;
+const MAX_TURNED_AWAY = 16_384;
 
-/** Who is there. */
+/** Who is there. Keys without stake never push out workers that have some. */
 export interface Crew {
   readonly size: number;
-  /** Hears a worker. Throws an Error where the message is old, or there are too many workers. */
+  /** Hears a worker. Throws an Error where the message is old, or there is no place for it. */
   hear(address: Address, time: number, free: number): CrewMember;
   get(address: Address): CrewMember | undefined;
   isAlive(address: Address): boolean;
-  /** Tells whether anybody would begin a task. */
-  hasFree(): boolean;
-  /** Those who would begin a task, in an order that nobody can foresee. */
+  /** Tells whether anybody who has this stake would begin a task. */
+  hasFree(stake: bigint): boolean;
+  /** Those who would begin a task. */
   free(): CrewMember[];
+  /** Those whose stake is to be asked for, who were never looked at first. */
+  toCheck(most: number): CrewMember[];
+  /** Notes what a member has in the hub. */
+  checked(member: CrewMember, account: { readonly stake: bigint; readonly locked: bigint }): void;
 }
+
+/** Takes some of a list, in an order that nobody can foresee. */
+export const drawn = <T>(list: readonly T[], count: number): T[] => {
+  const rest = [...list];
+  return Array.from({ length: Math.min(count, rest.length) }, (_, i) => {
+    const j = i + randomInt(rest.length - i);
+    [rest[i], rest[j]] = [rest[j]!, rest[i]!];
+    return rest[i]!;
+  });
+};
 
 /** Makes an empty crew. `now` gives milliseconds. */
 export const createCrew = (now: () => number = Date.now): Crew => {
   const members = new Map<Address, CrewMember>();
+  const strangers = new Map<Address, CrewMember>();
+  /** Strangers without stake that had to make way, and until when they are not heard. */
+  const turnedAway = new Map<Address, number>();
+  const find = (address: Address): CrewMember | undefined => members.get(address) ?? strangers.get(address);
   const isAlive = (member: CrewMember | undefined): boolean => member !== undefined && now() - member.heard < ALIVE_MS;
-  const free = (): CrewMember[] => [...members.values()].filter((member) => isAlive(member) && member.credit > 0);
+  const isFree = (member: CrewMember): boolean => isAlive(member) && member.credit > 0;
+  const everybody = (): CrewMember[] => [...members.values(), ...strangers.values()];
+  const dropSilent = (from: Map<Address, CrewMember>): void => {
+    for (const [address, member] of from) if (!isAlive(member)) from.delete(address);
+  };
+
+  const turnAway = (address: Address): void => {
+    strangers.delete(address);
+    turnedAway.delete(address);
+    turnedAway.set(address, now() + TURNED_AWAY_MS);
+    if (turnedAway.size > MAX_TURNED_AWAY) turnedAway.delete(turnedAway.keys().next().value!);
+  };
+  const admit = (address: Address): CrewMember => {
+    if ((turnedAway.get(address) ?? 0) > now())
+      throw new Error("nothing of yours lies in the hub: rolec account deposit, and ask again in a minute");
+    turnedAway.delete(address);
+    if (strangers.size >= MAX_STRANGERS) dropSilent(strangers);
+    if (strangers.size >= MAX_STRANGERS) {
+      const [poor] = drawn(
+        [...strangers.values()].filter(({ stake }) => stake !== undefined),
+        1,
+      );
+      if (!poor) throw new Error("the pool looks at too many new workers: ask again");
+      turnAway(poor.address);
+    }
+    const member = {
+      address,
+      heard: 0,
+      time: 0,
+      credit: 0,
+      told: new Set<Hash>(),
+      note: null,
+      stake: undefined,
+      checked: 0,
+    };
+    strangers.set(address, member);
+    return member;
+  };
+  /** Finds a place among the members; who has least gives way to who has more. */
+  const promote = (member: CrewMember, stake: bigint): void => {
+    if (members.size >= MAX_MEMBERS) dropSilent(members);
+    if (members.size >= MAX_MEMBERS) {
+      const least = [...members.values()].reduce((a, b) => ((a.stake ?? 0n) <= (b.stake ?? 0n) ? a : b));
+      if ((least.stake ?? 0n) >= stake) return;
+      members.delete(least.address);
+    }
+    strangers.delete(member.address);
+    members.set(member.address, member);
+  };
+
   return {
     get size() {
-      return members.size;
+      return members.size + strangers.size;
     },
     hear: (address, time, places) => {
       if (Math.abs(time - now()) > MAX_SKEW_MS) throw new Error("the ask's time is too far from the pool's");
-      const known = members.get(address);
+      const known = find(address);
       if (known && time <= known.time) throw new Error("the ask is older than the last");
-      if (!known && members.size >= MAX_CREW) {
-        for (const [old, member] of members) if (!isAlive(member)) members.delete(old);
-        if (members.size >= MAX_CREW) throw new Error("the pool has too many workers");
-      }
-      const member: CrewMember = known ?? { address, heard: 0, time, credit: 0, told: new Set(), note: null };
+      const member = known ?? admit(address);
       member.heard = now();
       member.time = time;
       member.credit = places;
-      members.set(address, member);
       return member;
     },
-    get: (address) => members.get(address),
-    isAlive: (address) => isAlive(members.get(address)),
-    hasFree: () => free().length > 0,
-    free: () => {
-      const list = free();
-      for (let i = list.length - 1; i > 0; i--) {
-        const j = randomInt(i + 1);
-        [list[i], list[j]] = [list[j]!, list[i]!];
-      }
-      return list;
+    get: find,
+    isAlive: (address) => isAlive(find(address)),
+    hasFree: (stake) => everybody().some((member) => isFree(member) && (member.stake ?? -1n) >= stake),
+    free: () => everybody().filter(isFree),
+    toCheck: (most) => {
+      const isDue = (member: CrewMember): boolean =>
+        (strangers.has(member.address) || member.note !== null) && now() - member.checked >= RECHECK_MS;
+      const alive = everybody().filter((member) => isAlive(member));
+      const isNew = ({ stake }: CrewMember): boolean => stake === undefined;
+      const again = alive.filter((member) => !isNew(member) && isDue(member)).sort((a, b) => a.checked - b.checked);
+      return [...alive.filter(isNew), ...again].slice(0, most);
+    },
+    checked: (member, { stake, locked }) => {
+      member.stake = stake;
+      member.checked = now();
+      if (stake + locked > 0n && strangers.has(member.address)) promote(member, stake + locked);
     },
   };
 };

@@ -3,6 +3,7 @@ import { type Address, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../
 import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../../rpc/logs.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
@@ -13,11 +14,11 @@ import { resultsOf } from "../../vm/market/result.ts";
 import { CONTRIBUTION_STATUS, MAX_CONTRIBUTORS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { HUB } from "../../vm/tables.ts";
 import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
-import { writeSecret } from "../folder.ts";
+import { writeNote } from "../folder.ts";
 import {
   type DealView,
+  hubAccountsOf,
   hubFunction,
-  hubStakeOf,
   secondsOfCategory,
   type TaskView,
   viewContributions,
@@ -25,7 +26,7 @@ import {
   viewTasks,
 } from "../market-client.ts";
 import { send } from "../wallet.ts";
-import { type CrewMember, createCrew } from "./crew.ts";
+import { type CrewMember, createCrew, drawn } from "./crew.ts";
 import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
 import { type OpenTask, openPoolStore } from "./store.ts";
 import { isEnough } from "./trust.ts";
@@ -78,8 +79,17 @@ const RESEND_BLOCKS = 4;
 /** A worker that is there has twice the category's seconds, and these at least, before another is asked too. */
 const LEAST_PATIENCE_SECONDS = 10;
 const MAX_RECEIPTS = 8;
+/** Stakes that are asked for in one request: of those who are new, and of those of whom one is to be chosen. */
+const STAKES = 100;
+const CHOSEN = 8;
 const ENCLAVE_BIT = 1n;
+const NODE: Subject = { fails: "the node does not answer", works: "the node answers again" };
+const STAKE: Subject = { fails: "stakes are not read", works: "stakes are read again" };
+const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
 export const NO_ENCLAVE = "no enclave: worker keys sign in its place";
+
+const noteOf = (needed: bigint, { stake }: CrewMember): string =>
+  `a task binds ${needed} nRLC, and ${stake} lie free in the hub: rolec account deposit`;
 
 /** Makes the scheduler of an owner-scheduled pool: initializes its tasks, authorizes workers, finalizes, reopens and claims. */
 export const createScheduler = (options: SchedulerOptions): Scheduler => {
@@ -88,6 +98,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   const client = rpcClient(node);
   const store = openPoolStore(datadir, pool);
   const crew = createCrew();
+  const troubles = createTroubles({ log, folder: datadir });
   const deals = new Map<Hash, DealView>();
   const seconds = new Map<bigint, number>();
   const receipts = new Map<Hash, Map<Hash, Uint8Array>>();
@@ -96,7 +107,6 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   /** Tasks that take contributions, with those who contributed. */
   const active = new Map<Hash, ReadonlySet<Address>>();
   let [completed, failed, seenBlock] = [0, 0, 0];
-  let lastError: string | null = null;
   let [timer, running]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
   let stopped = false;
 
@@ -163,13 +173,44 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   const scoreOf = async (id: Hash, worker: Address): Promise<bigint> =>
     (await viewContributions(client, id, [worker]))[0]!.score;
 
-  /** Finds a worker that may be asked and has the stake. */
+  const look = async (members: readonly CrewMember[]): Promise<void> => {
+    const accounts = await hubAccountsOf(
+      client,
+      members.map(({ address }) => address),
+    );
+    for (const [i, member] of members.entries()) crew.checked(member, accounts[i]!);
+  };
+  let looking: Promise<void> | undefined;
+  /** Asks the chain for the stakes of those who are new, many in a request, beside what else is done. */
+  const lookAtNew = (): void => {
+    looking ??= (async () => {
+      for (let batch = crew.toCheck(STAKES); batch.length > 0 && !stopped; batch = crew.toCheck(STAKES))
+        await look(batch);
+    })()
+      .then(
+        () => troubles.works(STAKE),
+        (error: Error) => void troubles.fails(STAKE, error),
+      )
+      .finally(() => {
+        looking = undefined;
+      });
+  };
+
+  /** Finds a worker that may be asked and has the stake: by what was seen of it, which is looked at again for some at once. */
   const choose = async (task: OpenTask, stake: bigint): Promise<CrewMember | undefined> => {
+    const [able, unable]: [CrewMember[], CrewMember[]] = [[], []];
     for (const member of crew.free()) {
-      if (task.assigned.has(member.address) || task.refused.has(member.address)) continue;
-      const have = await hubStakeOf(client, member.address);
-      if (have >= stake) return member;
-      member.note = `a task binds ${stake} nRLC, and ${have} lie free in the hub: rolec account deposit`;
+      if (task.assigned.has(member.address) || task.refused.has(member.address) || member.stake === undefined) continue;
+      (member.stake >= stake ? able : unable).push(member);
+    }
+    for (const member of unable) member.note = noteOf(stake, member);
+    for (let rest = able; rest.length > 0; ) {
+      const some = drawn(rest, CHOSEN);
+      if (stake > 0n) await look(some);
+      const found = some.find((member) => member.stake! >= stake);
+      for (const member of some) if (member.stake! < stake) member.note = noteOf(stake, member);
+      if (found) return found;
+      rest = rest.filter((member) => !some.includes(member));
     }
     return undefined;
   };
@@ -234,7 +275,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
         failed += Number(isLate);
         return drop(id);
       }
-      if (crew.hasFree())
+      if (crew.hasFree(deal.workerStakeNrlc))
         await message(id, "initialize", hubFunction("initialize").encode(task.dealid, BigInt(task.index)));
       return;
     }
@@ -262,9 +303,9 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       completed,
       failed,
       enclave: noEnclave ? NO_ENCLAVE : "tasks that ask for an enclave are left alone",
-      lastError,
+      lastError: troubles.now() ?? null,
     };
-    writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+    writeNote(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
   };
 
   const tick = async (): Promise<void> => {
@@ -272,6 +313,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     seenBlock = Number(head.number);
     await findDeals(seenBlock);
     await openTasks();
+    lookAtNew();
     const entries = [...store.tasks];
     const views =
       entries.length === 0
@@ -280,27 +322,28 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
             client,
             entries.map(([id]) => id),
           );
+    let failures = 0;
     for (const [i, [id, task]] of entries.entries()) {
       try {
         await step(id, task, views[i]!, Number(head.timestamp));
       } catch (error) {
-        lastError = (error as Error).message;
-        log.warn({ task: id, error: lastError }, "a step failed, and is tried again");
+        failures += 1;
+        troubles.fails(STEPS, error as Error, { task: id });
       }
     }
+    if (failures === 0) troubles.works(STEPS);
+    troubles.works(NODE);
     if (sent.size > 10_000) sent.clear();
     store.save();
     writeStatus();
+    troubles.folderWorks();
   };
 
   const schedule = (): void => {
     if (stopped) return;
     timer = setTimeout(() => {
       running = tick()
-        .catch((error: Error) => {
-          lastError = error.message;
-          log.warn({ error: lastError }, "the node does not answer");
-        })
+        .catch((error: Error) => void troubles.fails(NODE, error))
         .then(schedule);
     }, TICK_MS);
   };
@@ -323,6 +366,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       stopped = true;
       clearTimeout(timer);
       await running;
+      await looking;
       store.save();
     },
     ask: (ask) => {
@@ -331,6 +375,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       if (options.workers.length > 0 && !options.workers.includes(worker))
         throw new Error(`worker ${worker} is not let in`);
       const member = crew.hear(worker, ask.time, ask.free);
+      if (member.stake === undefined) lookAtNew();
       for (const id of ask.declined) {
         const task = store.tasks.get(id);
         if (task?.assigned.delete(worker)) task.refused.add(worker);

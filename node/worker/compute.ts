@@ -1,11 +1,17 @@
 import { type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { orAbort } from "../../lib/shared-work.ts";
+import { outputHolder } from "../../p2p/data/outputs.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import type { TaskResult } from "../../vm/wasm/host.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
 import type { Task } from "../../vm/wasm/task.ts";
 import { uploadData } from "../data-client.ts";
-import type { DealRooms } from "./deals.ts";
+import { type Deadlines, signalUntil } from "./deadline.ts";
+import type { DealRoom, DealRooms } from "./deals.ts";
+import type { Outputs } from "./outputs.ts";
+import type { Places } from "./places.ts";
+import { Unobtainable } from "./unobtainable.ts";
 
 /** What a lot's computation gave: each task's receipt, and the CIDs of the results that this machine serves. */
 export interface Computed {
@@ -22,11 +28,10 @@ export interface Work {
   readonly count: number;
   readonly gasLimit: number;
   readonly vmVersion: number;
-  /** When an answer is too late, and until when results are kept, in seconds. */
-  readonly end: number;
-  readonly keepUntil: number;
-  /** For whom the node keeps the results. */
-  readonly holder: string;
+  /** The node keeps the results a little longer than an answer may take, and no longer by itself. */
+  readonly deadlines: Deadlines;
+  /** The lot or task that the node keeps them for. */
+  readonly id: Hash;
 }
 
 /** What a worker computes with. */
@@ -34,9 +39,13 @@ export interface Means {
   readonly client: RpcClient;
   readonly node: string;
   readonly rooms: DealRooms;
+  readonly outputs: Outputs;
+  readonly places: Places;
   readonly signal: AbortSignal;
 }
 
+/** A commitment may be in a block that comes a little late. */
+const LEASE_SECONDS = 60;
 /** Results on their way to the node, while the next tasks run. */
 const MAX_UPLOADS = 4;
 
@@ -44,7 +53,7 @@ const MAX_UPLOADS = 4;
 const keep = async (
   { node }: Means,
   { files, cid }: TaskResult,
-  pin: { readonly holder: string; readonly until: number },
+  pin: { readonly holder: string; readonly until: number; readonly signal: AbortSignal },
 ): Promise<void> => {
   const entries = [...files].map(([path, bytes]): [string, Uint8Array | null] =>
     path.endsWith("/") ? [path.slice(0, -1), null] : [path, bytes],
@@ -53,14 +62,24 @@ const keep = async (
   if (kept !== cid) throw new ComputeFault(`the node keeps the results as ${kept}, not ${cid}`);
 };
 
-/**
- * Computes tasks: has module, inputs and dataset fetched, runs the tasks in a process of their deal, and keeps the results at
- * the node. Throws where this machine cannot (no inputs, no time): the worker declines then.
- */
-export const compute = async (means: Means, work: Work): Promise<Computed> => {
-  const { dealid, first, count, gasLimit, vmVersion, end, keepUntil, holder } = work;
-  const room = await means.rooms.of(dealid, vmVersion, means.signal);
-  const { deal, args, inputs, dataset, refused } = room;
+/** Waits until what a lot needs is here. Throws Unobtainable where it is not when half of the time is over. */
+const fetchAll = async ({ rooms, signal }: Means, { dealid, vmVersion, deadlines }: Work): Promise<DealRoom> => {
+  const inTime = signalUntil(deadlines.fetchBy, signal);
+  try {
+    return await rooms.of(dealid, vmVersion, { signal: inTime, until: deadlines.fetchBy });
+  } catch (error) {
+    if (inTime.aborted && !signal.aborted) throw new Unobtainable("what the lot needs did not come in time");
+    throw error;
+  }
+};
+
+/** Runs tasks in a process of their deal, and keeps the results at the node. */
+const runTasks = async (means: Means, work: Work, room: DealRoom, signal: AbortSignal): Promise<Computed> => {
+  const { dealid, first, count, gasLimit, deadlines, id } = work;
+  const until = Math.ceil(deadlines.answerBy / 1000) + LEASE_SECONDS;
+  const { deal, args, refused } = room;
+  const loaded = await room.load();
+  const { inputs, dataset } = loaded;
   const tasks = Array.from({ length: count }, (_, i): Task => {
     const index = first + i;
     return {
@@ -75,26 +94,49 @@ export const compute = async (means: Means, work: Work): Promise<Computed> => {
       ...(refused === undefined ? {} : { refused }),
     };
   });
-  const timeoutMs = end * 1000 - Date.now();
-  if (timeoutMs <= 0) throw new ComputeFault("the time to answer is over");
   const receipts: Uint8Array[] = [];
   const cids: (string | undefined)[] = [];
   const uploads = new Map<string, Promise<void>>();
-  const session = room.take();
+  const session = room.take(loaded);
   try {
-    for await (const result of session.run(tasks, { timeoutMs, signal: means.signal })) {
+    const timeoutMs = Math.max(0, deadlines.answerBy - Date.now());
+    for await (const result of session.run(tasks, { timeoutMs, signal })) {
       receipts.push(result.receipt);
       cids.push(result.cid);
+      means.outputs.wrote(id, result);
       // Tasks of one result share it.
       if (result.cid === undefined || uploads.has(result.cid)) continue;
-      const upload = keep(means, result, { holder, until: keepUntil });
+      const upload = keep(means, result, { holder: outputHolder(id), until, signal });
       upload.catch(() => undefined);
       uploads.set(result.cid, upload);
-      if (uploads.size % MAX_UPLOADS === 0) await Promise.all(uploads.values());
+      if (uploads.size % MAX_UPLOADS === 0) await orAbort(Promise.all(uploads.values()), signal);
     }
   } finally {
     room.give(session);
+    // Nothing is on its way any more when the caller takes back what was kept.
+    await Promise.allSettled(uploads.values());
   }
-  await Promise.all(uploads.values());
+  // A node that does not take them is no reason to be silent.
+  await orAbort(Promise.all(uploads.values()), signal);
   return { taskids: tasks.map((task) => task.taskid), receipts, cids };
+};
+
+/**
+ * Computes tasks: has module, inputs and dataset fetched, and runs the tasks once there is a place for them. Throws where this
+ * machine cannot (no inputs, no time): the worker declines then. It ends while there is time for that.
+ */
+export const compute = async (means: Means, work: Work): Promise<Computed> => {
+  means.outputs.begin(work.id, work.gasLimit, work.count);
+  const room = await fetchAll(means, work);
+  const signal = signalUntil(work.deadlines.answerBy, means.signal);
+  try {
+    const leave = await means.places.enter(signal);
+    try {
+      return await runTasks(means, work, room, signal);
+    } finally {
+      leave();
+    }
+  } catch (error) {
+    throw signal.aborted && !means.signal.aborted ? new ComputeFault("the time to answer is over") : error;
+  }
 };

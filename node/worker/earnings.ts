@@ -3,8 +3,9 @@ import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { HUB } from "../../vm/tables.ts";
-import { readJson, writeSecret } from "../folder.ts";
+import { readJson, writeNote } from "../folder.ts";
 import { hubFunction, slotsOfWorker, view } from "../market-client.ts";
+import { type Loss, readLosses } from "./losses.ts";
 
 /** What a worker has earned and where it is. Amounts in wei. */
 export interface Earnings {
@@ -12,6 +13,9 @@ export interface Earnings {
   /** Lots in which it had a seat that was proved, up to the final block that was looked at. */
   readonly lots: number;
   readonly earnedWei: bigint;
+  /** What its slots paid for seats that were wrong, silent, or declined what others computed; the newest of those losses. */
+  readonly lostWei: bigint;
+  readonly losses: readonly Loss[];
   readonly throughBlock: number;
   /** In the hub, to be withdrawn. */
   readonly withdrawableWei: bigint;
@@ -26,6 +30,8 @@ interface Seen {
   readonly throughBlock: number;
   readonly lots: number;
   readonly earnedNrlc: string;
+  readonly lostWei?: string;
+  readonly losses?: readonly Loss[];
 }
 interface RpcLog {
   readonly topics: Hash[];
@@ -35,12 +41,14 @@ interface RpcLog {
 
 /** What a node answers in one request. */
 const PAGE_BLOCKS = 10_000;
+/** Losses that are remembered one by one. */
+const MAX_LOSSES = 20;
 const NRLC = 10n ** 9n;
 const hex = (value: number): Hex => `0x${value.toString(16)}`;
 
 /**
  * Adds up what a worker was paid for, from the logs of final blocks; `file` remembers how far, so that the next time only new
- * blocks are read. What refilled its slots' stake is not counted: it was lost before.
+ * blocks are read, and what its slots paid for. What refilled their stake is not counted: it was lost before.
  */
 export const readEarnings = async (client: RpcClient, worker: Address, file: string): Promise<Earnings> => {
   const logs = async (filter: Record<string, unknown>): Promise<RpcLog[]> =>
@@ -49,9 +57,13 @@ export const readEarnings = async (client: RpcClient, worker: Address, file: str
     (await client.call("eth_getBlockByNumber", [tag, false])) as { hash: Hash; number: Hex };
   const [{ hash: genesis }, final] = await Promise.all([blockAt("0x0"), blockAt("finalized")]);
   const before = readJson<Seen>(file);
-  const start = before?.genesis === genesis ? before : { throughBlock: 0, lots: 0, earnedNrlc: "0" };
+  const fresh: Omit<Seen, "genesis"> = { throughBlock: 0, lots: 0, earnedNrlc: "0" };
+  // A file from before losses were read is read anew.
+  const start = before?.genesis === genesis && before.losses ? before : fresh;
   let { throughBlock, lots } = start;
   let earned = BigInt(start.earnedNrlc);
+  let lost = BigInt(start.lostWei ?? 0);
+  let losses = start.losses ?? [];
   const last = Number(final.number);
   const topics = [HUB_EVENTS.AccurateContribution!.topic, `0x${worker.slice(2).padStart(64, "0")}`];
   while (throughBlock < last) {
@@ -67,9 +79,12 @@ export const readEarnings = async (client: RpcClient, worker: Address, file: str
         if (owner === worker && ids.has(ref as Hash)) earned += amount as bigint;
       }
     }
+    const news = await readLosses(client, worker, throughBlock + 1, to);
+    lost += news.reduce((sum, { wei }) => sum + BigInt(wei), 0n);
+    losses = [...losses, ...news].slice(-MAX_LOSSES);
     throughBlock = to;
-    const seen: Seen = { genesis, throughBlock, lots, earnedNrlc: earned.toString() };
-    writeSecret(file, `${JSON.stringify(seen)}\n`);
+    const seen: Seen = { genesis, throughBlock, lots, earnedNrlc: `${earned}`, lostWei: `${lost}`, losses };
+    writeNote(file, `${JSON.stringify(seen)}\n`);
   }
   const [[account], balance, slots] = await Promise.all([
     view(client, HUB, hubFunction("viewAccount"), worker),
@@ -80,6 +95,8 @@ export const readEarnings = async (client: RpcClient, worker: Address, file: str
     worker,
     lots,
     earnedWei: earned * NRLC,
+    lostWei: lost,
+    losses,
     throughBlock,
     withdrawableWei: ((account as AbiValue[])[0] as bigint) * NRLC,
     balanceWei: BigInt(balance as Hex),

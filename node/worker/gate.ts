@@ -1,8 +1,11 @@
 import type { Hash } from "../../lib/bytes.ts";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { boughtGas } from "../../vm/market/clock.ts";
 import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
+import { MESSAGE_SECONDS } from "./deadline.ts";
 import type { Machine } from "./machine.ts";
+import type { Outputs } from "./outputs.ts";
 import { pauseOf, placesOf, refusalOf, type WorkerPolicy } from "./policy.ts";
 
 /** What is done with a lot that is drawn and not yet computed. */
@@ -18,9 +21,9 @@ export type Verdict =
  */
 const PAUSED_SHARE = 0.5;
 const BUSY_SHARE = 0.1;
-/** Seconds that a message needs to be in a block. */
-const MESSAGE_SECONDS = 3;
 const MAX_DEALS = 1_000;
+/** Lots that are begun for each place: what waits for its data keeps no place from what has it. */
+const FETCHES_A_PLACE = 8;
 
 /** The chain's parameters that a worker needs. */
 export interface ChainFigures {
@@ -41,8 +44,18 @@ export const readFigures = async (client: RpcClient): Promise<ChainFigures> => {
   };
 };
 
+/** Computes the gas of a task that its price is for: its part of what its lot buys (spec section 10). */
+const gasPriced = ({ timeref, lotSize, volume }: JobView): number =>
+  Math.ceil(boughtGas(timeref) / Math.min(lotSize, volume));
+
 /** Judges by the owner's policy which lots are computed, and when. */
-export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Machine, disk: Disk = boundlessDisk) => {
+export const createGate = (
+  client: RpcClient,
+  policy: WorkerPolicy,
+  machine: Machine,
+  outputs: Pick<Outputs, "lack">,
+  disk: Disk = boundlessDisk,
+) => {
   const deals = new Map<Hash, { deal: DealView; job: JobView }>();
   const dealOf = async (dealid: Hash): Promise<{ deal: DealView; job: JobView }> => {
     const known = deals.get(dealid);
@@ -56,21 +69,24 @@ export const createGate = (client: RpcClient, policy: WorkerPolicy, machine: Mac
     disk.shortage() ?? pauseOf(policy, machine, new Date(), jobs);
   return {
     places: placesOf(policy),
+    /** Lots that may be begun at a time. */
+    most: FETCHES_A_PLACE * placesOf(policy),
     /** Says why nothing is started now. */
     pause: pauseOfAll,
-    /** Judges a lot; `jobs` run already, `done` lots were computed since the worker began. */
+    /** Judges a lot; `begun` are fetched or computed, `jobs` of them run, `done` were computed since the worker began. */
     judge: async (
       lot: LotView,
-      { jobs, done, burnQ16 }: { jobs: number; done: number; burnQ16: bigint },
+      { begun, jobs, done, burnQ16 }: { begun: number; jobs: number; done: number; burnQ16: bigint },
     ): Promise<Verdict> => {
-      if (policy.maxLots > 0 && done + jobs >= policy.maxLots)
+      if (policy.maxLots > 0 && done + begun >= policy.maxLots)
         return { kind: "decline", reason: `${policy.maxLots} lots are computed` };
       const { deal, job } = await dealOf(lot.dealid);
-      const refusal = refusalOf(policy, deal, job, burnQ16);
+      const refusal = refusalOf(policy, deal, { ...job, gasLimit: gasPriced(job) }, burnQ16);
       if (refusal !== undefined) return { kind: "decline", reason: refusal };
       const pause = pauseOfAll(jobs);
-      const busy = jobs >= placesOf(policy) ? `${jobs} lots run already` : undefined;
-      const reason = pause ?? busy;
+      const isBusy = jobs >= placesOf(policy) || begun >= FETCHES_A_PLACE * placesOf(policy);
+      const busy = isBusy ? `${begun} lots run already` : undefined;
+      const reason = pause ?? busy ?? (await outputs.lack(job.gasLimit, lot.count));
       if (reason === undefined) return { kind: "compute" };
       const leftSeconds = lot.roundEnd - Date.now() / 1000;
       const share = pause === undefined ? BUSY_SHARE : PAUSED_SHARE;

@@ -9,14 +9,15 @@ import {
   statSync,
   utimesSync,
 } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
+import { createSharedWork } from "../../lib/shared-work.ts";
 import { TASK_LIMITS } from "../../vm/wasm/limits.ts";
 import type { InputReference } from "../../vm/wasm/params.ts";
-import { streamFile } from "../data-client.ts";
+import { DataRefused, IsDirectory, streamFile } from "../data-client.ts";
+import { isFinalStatus, Unobtainable } from "./unobtainable.ts";
 import { streamUrl } from "./web.ts";
 
 export interface InputsOptions {
@@ -31,21 +32,42 @@ export interface InputsOptions {
   readonly disk?: Disk;
 }
 
-/** A file in the worker's folder, or why the task that names it is invalid, alike for every worker. */
-export type Input = { readonly path: string } | { readonly invalid: string };
+/** A file in the worker's folder. */
+export interface Input {
+  readonly path: string;
+  readonly bytes: number;
+  /** SHA-256 of its bytes, in hex: files of one content have one. */
+  readonly digest: string;
+}
+
+/** How long something is waited for. */
+export interface Patience {
+  readonly signal: AbortSignal;
+  /** Unix milliseconds; the signal aborts then. */
+  readonly until: number;
+}
 
 /** Inputs of tasks, fetched into files piece by piece, and kept for other lots that name them. */
 export interface Inputs {
-  /** Fetches what a reference names. Throws where it cannot be had. */
-  fetch(reference: InputReference, signal: AbortSignal): Promise<Input>;
-  /** As fetch, and reads the file into memory. */
-  read(reference: InputReference, signal: AbortSignal): Promise<{ bytes: Uint8Array } | { invalid: string }>;
+  /**
+   * Fetches what a reference names. Throws Unobtainable where no later try would bring it, another Error where one may. That is
+   * of this machine alone: a server tells each of its clients what it likes, so no worker calls a task invalid for it.
+   */
+  fetch(reference: InputReference, patience: Patience): Promise<Input>;
 }
 
 const CACHE_BYTES = 2 * 1024 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 
-class TooLarge extends Error {}
+/** A node's answer that nobody has it: somebody may have it later. */
+const MISSING = 404;
+
+/** Tells what a node's refusal means for who fetches. */
+const nodeError = (error: unknown): unknown =>
+  error instanceof IsDirectory ||
+  (error instanceof DataRefused && error.status !== MISSING && isFinalStatus(error.status))
+    ? new Unobtainable(error.message)
+    : error;
 
 /** Opens the folder of a worker's inputs. */
 export const openInputs = (options: InputsOptions): Inputs => {
@@ -53,7 +75,7 @@ export const openInputs = (options: InputsOptions): Inputs => {
   mkdirSync(folder, { recursive: true });
   for (const name of readdirSync(folder)) if (name.endsWith(".part")) rmSync(join(folder, name));
   let parts = 0;
-  const running = new Map<string, Promise<Input>>();
+  const running = createSharedWork<Input>();
 
   const shaOf = async (path: string): Promise<string> => {
     const hash = createHash("sha256");
@@ -61,17 +83,18 @@ export const openInputs = (options: InputsOptions): Inputs => {
     return hash.digest("hex");
   };
   /** Finds a file by its name, which ends in its hash: a disk that spoilt it would make this worker lie. */
-  const kept = async (name: string): Promise<string | undefined> => {
+  const kept = async (name: string): Promise<Input | undefined> => {
     const found = readdirSync(folder).find((each) => each.startsWith(`${name}-`) && !each.endsWith(".part"));
     if (found === undefined) return undefined;
     const path = join(folder, found);
-    if ((await shaOf(path)) !== found.slice(name.length + 1)) {
+    const digest = found.slice(name.length + 1);
+    if ((await shaOf(path)) !== digest) {
       rmSync(path, { force: true });
       return undefined;
     }
     const now = new Date();
     utimesSync(path, now, now);
-    return path;
+    return { path, bytes: statSync(path).size, digest };
   };
   const evict = (keep?: string): void => {
     const files = readdirSync(folder)
@@ -86,56 +109,52 @@ export const openInputs = (options: InputsOptions): Inputs => {
       total -= size;
     }
   };
-  const fetchOnce = async (reference: InputReference, name: string, signal: AbortSignal): Promise<Input> => {
+  const piecesOf = (reference: InputReference, { signal, until }: Patience): AsyncIterable<Uint8Array> =>
+    reference.kind === "ipfs"
+      ? streamFile(node, reference.cid, "", { signal, searchUntil: until })
+      : streamUrl(reference.url, { signal, allowPrivate });
+  const fetchOnce = async (reference: InputReference, name: string, patience: Patience): Promise<Input> => {
     const found = await kept(name);
-    if (found) return { path: found };
+    if (found) return found;
     evict();
     const part = join(folder, `${parts++}.part`);
     const hash = createHash("sha256");
-    let size = 0;
+    let bytes = 0;
     const counted = async function* (pieces: AsyncIterable<Uint8Array>) {
       for await (const piece of pieces) {
-        size += piece.length;
-        if (size > TASK_LIMITS.inputBytes) throw new TooLarge();
+        bytes += piece.length;
+        if (bytes > TASK_LIMITS.inputBytes)
+          throw new Error(`input ${reference.name} has more than ${TASK_LIMITS.inputBytes} bytes`);
         disk.check(piece.length);
         hash.update(piece);
         yield piece;
       }
     };
     try {
-      const pieces =
-        reference.kind === "ipfs"
-          ? streamFile(node, reference.cid, "", signal)
-          : streamUrl(reference.url, { signal, allowPrivate });
-      await pipeline(Readable.from(counted(pieces), { highWaterMark: 1 }), createWriteStream(part));
+      const pieces = counted(piecesOf(reference, patience));
+      await pipeline(Readable.from(pieces, { highWaterMark: 1 }), createWriteStream(part));
       const digest = hash.digest("hex");
       if (reference.kind === "url" && `0x${digest}` !== reference.sha256)
-        return { invalid: `input ${reference.name} has the checksum ${digest}` };
+        throw new Error(`input ${reference.name} came with the checksum ${digest}`);
       const path = join(folder, `${name}-${digest}`);
       renameSync(part, path);
       evict(path);
-      return { path };
+      return { path, bytes, digest };
     } catch (error) {
-      // If it had its checksum, all inputs together would be over the limit; if not, the checksum is another.
-      if (error instanceof TooLarge)
-        return { invalid: `input ${reference.name} has more than ${TASK_LIMITS.inputBytes} bytes` };
-      throw error;
+      throw nodeError(error);
     } finally {
       rmSync(part, { force: true });
     }
   };
-  const fetch = (reference: InputReference, signal: AbortSignal): Promise<Input> => {
-    const name = reference.kind === "ipfs" ? reference.cid : reference.sha256.slice(2);
-    // Lots that run at the same time often have the same inputs.
-    const work = running.get(name) ?? fetchOnce(reference, name, signal).finally(() => running.delete(name));
-    running.set(name, work);
-    return work;
-  };
   return {
-    fetch,
-    read: async (reference, signal) => {
-      const found = await fetch(reference, signal);
-      return "path" in found ? { bytes: await readFile(found.path) } : found;
+    fetch: (reference, { signal, until }) => {
+      const [name, place] =
+        reference.kind === "ipfs"
+          ? [reference.cid, reference.cid]
+          : // Whoever names the same checksum elsewhere holds nobody up.
+            [reference.sha256.slice(2), `${reference.url} ${reference.sha256}`];
+      // Lots that run at the same time often have the same inputs.
+      return running.join(place, (left) => fetchOnce(reference, name, { signal: left, until }), signal);
     },
   };
 };

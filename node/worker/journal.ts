@@ -1,11 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
-import { fromHex, type Hash, type Hex, toHex } from "../../lib/bytes.ts";
-import { readJson, writeSecret } from "../folder.ts";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fromHex, type Hash, type Hex, isHex, toHex } from "../../lib/bytes.ts";
+import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
+import type { Log } from "../../lib/log.ts";
+import { makeFolder, syncFolder, writeSecret } from "../folder.ts";
 import type { Computed } from "./compute.ts";
 
 /** What a worker has computed, kept on disk before it commits: a restart computes nothing twice. */
 export interface Journal {
+  /** Gives what was computed; undefined where it was not, or its file is torn: that one is put aside. */
   get(lot: Hash): Computed | undefined;
   put(lot: Hash, computed: Computed): void;
   /** All that are kept. */
@@ -15,38 +18,104 @@ export interface Journal {
   unpublished(): Hash[];
   /** Notes that a lot's receipts are given away, or that nobody needs them. */
   published(lot: Hash): void;
-  /** Forgets lots that are older than this many milliseconds. */
-  prune(olderThanMs: number): void;
+  /** Forgets what is too old, and the oldest where all take too much room; what is needed stays. Gives what is gone. */
+  prune(isNeeded?: (lot: Hash) => boolean): Hash[];
+}
+
+export interface JournalOptions {
+  readonly log?: Log;
+  readonly keepMs?: number;
+  /** Bytes on the disk, and of receipts in memory. */
+  readonly mostBytes?: number;
+  readonly cachedBytes?: number;
+  readonly now?: () => number;
 }
 
 interface Entry {
   readonly taskids: Hash[];
   readonly receipts: Hex[];
   readonly cids: (string | null)[];
-  readonly published?: boolean;
 }
 
-/** Opens the journal in a folder. */
-export const openJournal = (folder: string): Journal => {
-  mkdirSync(folder, { recursive: true });
+const KEEP_MS = 7 * 24 * 3600 * 1000;
+const MOST_BYTES = 512 * 1024 * 1024;
+const CACHED_BYTES = 16 * 1024 * 1024;
+/** Files of lots whose receipts are still to be given away end so. */
+const [OPEN, DONE, TORN] = [".open.json", ".json", ".torn"];
+
+/** Reads an entry; undefined where the file is not one, as after a loss of power. */
+const readEntry = (path: string): Computed | undefined => {
+  const bytes = readFileSync(path);
+  try {
+    const { taskids, receipts, cids } = parseJson(bytes, JSON_OF_ANY_LENGTH) as Entry;
+    if (taskids.length === 0 || taskids.length !== receipts.length || taskids.length !== cids.length) return undefined;
+    return { taskids, receipts: receipts.map(fromHex), cids: cids.map((cid) => cid ?? undefined) };
+  } catch {
+    return undefined;
+  }
+};
+
+const sizeOf = ({ receipts }: Computed): number => receipts.reduce((sum, { length }) => sum + length + 200, 0);
+
+/** Opens the journal in a folder. In memory it holds some of the entries, and of all of them name, size and age. */
+export const openJournal = (folder: string, options: JournalOptions = {}): Journal => {
+  const { log, keepMs = KEEP_MS, mostBytes = MOST_BYTES, cachedBytes = CACHED_BYTES, now = Date.now } = options;
+  makeFolder(folder);
+  const kept = new Map<Hash, { path: string; readonly size: number; readonly at: number }>();
+  /** The longest unused first. */
   const cache = new Map<Hash, Computed>();
-  const pathOf = (lot: Hash): string => join(folder, `${lot}.json`);
-  const lotsIn = (): Hash[] =>
-    readdirSync(folder)
-      .filter((file) => file.endsWith(".json"))
-      .map((file) => file.slice(0, -".json".length) as Hash);
+  let inCache = 0;
+
+  const drop = (lot: Hash): void => {
+    inCache -= cache.has(lot) ? sizeOf(cache.get(lot)!) : 0;
+    cache.delete(lot);
+  };
+  const remember = (lot: Hash, computed: Computed): void => {
+    drop(lot);
+    cache.set(lot, computed);
+    inCache += sizeOf(computed);
+    for (const oldest of cache.keys()) if (inCache > cachedBytes && oldest !== lot) drop(oldest);
+  };
+  const noteFile = (lot: Hash, path: string): void => {
+    const { size, mtimeMs } = statSync(path);
+    kept.set(lot, { path, size, at: mtimeMs });
+  };
+  const forget = (lot: Hash): void => {
+    const entry = kept.get(lot);
+    if (entry) rmSync(entry.path, { force: true });
+    kept.delete(lot);
+    drop(lot);
+  };
+  const putAside = (lot: Hash, path: string): void => {
+    log?.warn({ lot, file: `${path}${TORN}` }, "a torn file of the journal is put aside, and computed again");
+    renameSync(path, `${path}${TORN}`);
+    kept.delete(lot);
+  };
+
+  const leftovers: string[] = [];
+  for (const file of readdirSync(folder)) {
+    const lot = file.slice(0, 66);
+    const ending = file.slice(66);
+    if (isHex(lot, 32) && (ending === OPEN || ending === DONE)) noteFile(lot, join(folder, file));
+    else if (ending.endsWith(".tmp") || ending.endsWith(TORN)) leftovers.push(file);
+  }
+  /** What a write that was cut off left, and old torn files. */
+  const sweep = (): void => {
+    for (const file of leftovers) {
+      const path = join(folder, file);
+      if (existsSync(path) && (file.endsWith(".tmp") || now() - statSync(path).mtimeMs > keepMs)) rmSync(path);
+    }
+  };
+  sweep();
+
   return {
     get: (lot) => {
-      const cached = cache.get(lot);
-      if (cached || !existsSync(pathOf(lot))) return cached;
-      const entry = readJson<Entry>(pathOf(lot))!;
-      const computed = {
-        taskids: entry.taskids,
-        receipts: entry.receipts.map(fromHex),
-        cids: entry.cids.map((cid) => cid ?? undefined),
-      };
-      cache.set(lot, computed);
-      return computed;
+      const entry = kept.get(lot);
+      if (!entry) return undefined;
+      const found = cache.get(lot) ?? readEntry(entry.path);
+      if (found) remember(lot, found);
+      else putAside(lot, entry.path);
+      return found;
     },
     put: (lot, computed) => {
       const entry: Entry = {
@@ -54,29 +123,33 @@ export const openJournal = (folder: string): Journal => {
         receipts: computed.receipts.map(toHex),
         cids: computed.cids.map((cid) => cid ?? null),
       };
-      writeSecret(pathOf(lot), JSON.stringify(entry));
-      cache.set(lot, computed);
+      const path = join(folder, `${lot}${computed.receipts.length > 1 ? OPEN : DONE}`);
+      writeSecret(path, JSON.stringify(entry));
+      noteFile(lot, path);
+      remember(lot, computed);
     },
-    ids: lotsIn,
-    forget: (lot) => {
-      rmSync(pathOf(lot), { force: true });
-      cache.delete(lot);
-    },
-    unpublished: () =>
-      lotsIn().filter((lot) => {
-        const entry = readJson<Entry>(pathOf(lot))!;
-        return entry.receipts.length > 1 && entry.published !== true;
-      }),
+    ids: () => [...kept.keys()],
+    forget,
+    unpublished: () => [...kept].filter(([, { path }]) => path.endsWith(OPEN)).map(([lot]) => lot),
     published: (lot) => {
-      const entry = readJson<Entry>(pathOf(lot));
-      if (entry) writeSecret(pathOf(lot), JSON.stringify({ ...entry, published: true }));
+      const entry = kept.get(lot);
+      if (!entry?.path.endsWith(OPEN)) return;
+      const path = join(dirname(entry.path), `${basename(entry.path, OPEN)}${DONE}`);
+      renameSync(entry.path, path);
+      syncFolder(folder);
+      entry.path = path;
     },
-    prune: (olderThanMs) => {
-      for (const file of readdirSync(folder)) {
-        const path = join(folder, file);
-        if (Date.now() - statSync(path).mtimeMs > olderThanMs) unlinkSync(path);
+    prune: (isNeeded = () => false) => {
+      let bytes = [...kept.values()].reduce((sum, { size }) => sum + size, 0);
+      const gone: Hash[] = [];
+      for (const [lot, { size, at }] of [...kept].sort(([, a], [, b]) => a.at - b.at)) {
+        if (now() - at <= keepMs && bytes <= mostBytes) break;
+        if (isNeeded(lot)) continue;
+        bytes -= size;
+        forget(lot);
+        gone.push(lot);
       }
-      cache.clear();
+      return gone;
     },
   };
 };

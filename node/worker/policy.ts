@@ -20,6 +20,8 @@ export interface WorkerPolicy {
   readonly requesters: readonly string[];
   /** nRLC that a seat must be paid for 10^9 gas, after what is burned. */
   readonly minPayNrlcPerGgas: number;
+  /** nRLC of the worker's that schedulers of pools may hold at a time: what a scheduler that lies can take. */
+  readonly maxStakeNrlc: number;
   /** Lets inputs' URLs lead to this machine and its networks. */
   readonly allowPrivateUrls: boolean;
   /** Lots that this policy declines one after another before the worker gives its slots back. 0: never. */
@@ -41,6 +43,7 @@ export const defaultPolicy = (cores: number): WorkerPolicy => ({
   apps: [],
   requesters: [],
   minPayNrlcPerGgas: 0,
+  maxStakeNrlc: 100_000_000,
   allowPrivateUrls: false,
   leaveAfterDeclines: 0,
   exitWhenIdleSeconds: 0,
@@ -104,6 +107,7 @@ const FIELDS: Readonly<Record<keyof WorkerPolicy, (value: unknown) => boolean>> 
   apps: listOf(isAddress),
   requesters: listOf(isAddress),
   minPayNrlcPerGgas: numberOf(0, Number.MAX_SAFE_INTEGER),
+  maxStakeNrlc: numberOf(0, Number.MAX_SAFE_INTEGER),
   allowPrivateUrls: isBoolean,
   leaveAfterDeclines: numberOf(0, Number.MAX_SAFE_INTEGER),
   exitWhenIdleSeconds: numberOf(0, Number.MAX_SAFE_INTEGER),
@@ -153,6 +157,12 @@ export const refusalOf = (
     return `it pays ${pay} nRLC for 10^9 gas, the policy asks ${policy.minPayNrlcPerGgas}`;
   return undefined;
 };
+
+/** Says why a task's stake is too much beside the `held` nRLC that schedulers have already; undefined where it is not. */
+export const stakeRefusalOf = (policy: WorkerPolicy, stake: bigint, held: bigint): string | undefined =>
+  held + stake > BigInt(policy.maxStakeNrlc)
+    ? `it holds ${stake} nRLC of the worker's beside ${held}, the policy lets schedulers hold ${policy.maxStakeNrlc}`
+    : undefined;
 
 /** Says why no lot is started now; undefined where one may be. `jobs` run already. */
 export const pauseOf = (policy: WorkerPolicy, machine: Machine, now: Date, jobs: number): string | undefined => {

@@ -6,13 +6,21 @@ import { parseJson } from "../../lib/json.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { CAP_GAS_PER_SECOND } from "../../vm/market/clock.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { CONTRIBUTION_STATUS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
-import { CAP_GAS_PER_SECOND } from "../../vm/market/standing-order.ts";
 import { HUB } from "../../vm/tables.ts";
 import { VM_VERSION } from "../../vm/wasm/host.ts";
 import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
-import { type DealView, hubFunction, type TaskView, viewContributions, viewDeal, viewTasks } from "../market-client.ts";
+import {
+  type DealView,
+  hubAccountOf,
+  hubFunction,
+  type TaskView,
+  viewContributions,
+  viewDeal,
+  viewTasks,
+} from "../market-client.ts";
 import {
   type Ask,
   type Assignment,
@@ -24,9 +32,10 @@ import {
 } from "../pool/messages.ts";
 import { send } from "../wallet.ts";
 import { type Computed, compute, type Means } from "./compute.ts";
+import { deadlinesOf } from "./deadline.ts";
 import { openJournal } from "./journal.ts";
 import type { Machine } from "./machine.ts";
-import { pauseOf, refusalOf, type WorkerPolicy } from "./policy.ts";
+import { pauseOf, refusalOf, stakeRefusalOf, type WorkerPolicy } from "./policy.ts";
 
 /** The scheduler whose pool a worker works in. */
 export interface PoolAccess {
@@ -54,6 +63,8 @@ export interface Scheduled {
   readonly computing: ReadonlyMap<Hash, Promise<void>>;
   readonly computed: number;
   readonly note: string | null;
+  /** Tells whether a task is one of these: computed now, or not yet over. */
+  has(id: Hash): boolean;
   /** Asks the scheduler and does what is due; `places` more tasks may be computed, results are kept `serveSeconds`. */
   tick(block: number, places: number, serveSeconds: number): Promise<void>;
 }
@@ -62,22 +73,29 @@ const ASK_TIMEOUT_MS = 5_000;
 const MAX_ANSWER_BYTES = 64 * 1024;
 const RESEND_BLOCKS = 4;
 const PERCENT = 100n;
+const TIDY_MS = 600_000;
+const MAX_DECLINED = 10_000;
 
 /** Makes what a worker does for the scheduler of a pool: computes what it is asked for, contributes, reveals, brings receipts. */
 export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const { access, privateKey, means, policy, machine, log } = options;
-  const { client } = means;
+  const { client, outputs } = means;
   const address = addressOf(privateKey);
-  const journal = openJournal(join(options.datadir, "tasks"));
+  const journal = openJournal(join(options.datadir, "tasks"), { log });
   const computing = new Map<Hash, Promise<void>>();
   const declined = new Set<Hash>();
   const sent = new Map<string, number>();
+  /** Computed tasks that are not over. */
+  const following = new Set<Hash>();
+  let tidyAt = 0;
   let pool: { pool: Address; owner: Address } | undefined;
   let [computed, note]: [number, string | null] = [0, null];
 
   const request = async (path: string, init: RequestInit): Promise<unknown> => {
     const response = await fetch(`${access.url}${path}`, {
       ...init,
+      // What a scheduler says is its own: it sends nobody elsewhere.
+      redirect: "error",
       signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
     }).catch((error: Error) => {
       throw new Error(`no answer from ${access.url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);
@@ -116,22 +134,25 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const digestFor = (deal: DealView, receipt: Uint8Array): Hash =>
     deal.callback === ZERO_ADDRESS ? digestOf(receipt) : keccak256(decodeReceipt(receipt)?.callbackData ?? receipt);
 
-  const begin = (id: Hash, view: TaskView, deal: DealView, serveSeconds: number): void => {
+  /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
+  const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);
+
+  const begin = (id: Hash, view: TaskView, deal: DealView): void => {
     const work = compute(means, {
       dealid: view.dealid,
       first: view.index,
       count: 1,
       gasLimit: view.timeref * CAP_GAS_PER_SECOND,
       vmVersion: VM_VERSION,
-      end: view.contributionDeadline,
-      keepUntil: view.finalDeadline + serveSeconds,
-      holder: `worker:${id}`,
+      deadlines: deadlinesOf({ roundEnd: view.contributionDeadline }, Date.now()),
+      id,
     })
       .then((found) => {
         journal.put(id, found);
         computed += 1;
       })
-      .catch((error: Error) => {
+      .catch(async (error: Error) => {
+        await release(id);
         if (!means.signal.aborted) decline(id, `${deal.app}: ${error.message}`);
       })
       .finally(() => computing.delete(id));
@@ -147,7 +168,27 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     return refusalOf(policy, deal, job, (deal.ownerPercent << 16n) / PERCENT);
   };
 
-  const contribute = async (given: Assignment, deal: DealView, found: Computed, block: number): Promise<void> => {
+  /** Stakes that contributions of this program bind, until their tasks are over. */
+  const staked = new Map<Hash, bigint>();
+  /** nRLC that tasks hold, whether or not their messages are in a block yet. */
+  const heldBeside = async (id: Hash): Promise<bigint> => {
+    let own = 0n;
+    for (const [other, stake] of staked) if (other !== id) own += stake;
+    const { locked } = await hubAccountOf(client, address);
+    return own > locked ? own : locked;
+  };
+
+  const contribute = async (
+    given: Assignment,
+    { finalDeadline }: TaskView,
+    deal: DealView,
+    found: Computed,
+    block: number,
+  ): Promise<void> => {
+    const excess = stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(given.taskid));
+    if (excess !== undefined) return decline(given.taskid, excess);
+    await outputs.keep(given.taskid, finalDeadline);
+    staked.set(given.taskid, deal.workerStakeNrlc);
     const { taskid, enclaveChallenge, authorization } = given;
     const digest = digestFor(deal, receiptOf(found));
     const [hash, seal] = [resultHashOf(taskid, digest), resultSealOf(address, taskid, digest)];
@@ -164,20 +205,36 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   };
 
   /** Follows the tasks that were computed: reveals, and forgets what is over. Gives the receipts that the scheduler needs. */
-  const follow = async (block: number): Promise<{ taskid: Hash; receipt: Hex }[]> => {
+  const follow = async (block: number, serveSeconds: number): Promise<{ taskid: Hash; receipt: Hex }[]> => {
     const ids = journal.ids();
     const views = ids.length === 0 ? [] : await viewTasks(client, ids);
     const results: { taskid: Hash; receipt: Hex }[] = [];
+    following.clear();
     for (const [i, id] of ids.entries()) {
       const view = views[i]!;
-      if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) journal.forget(id);
-      if (view.status !== TASK_STATUS.revealing) continue;
+      const isOver = view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed;
+      if (view.status === TASK_STATUS.active || view.status === TASK_STATUS.revealing) following.add(id);
+      if (!isOver && view.status !== TASK_STATUS.revealing) continue;
       const [mine] = await viewContributions(client, id, [address]);
+      if (isOver) {
+        if (mine!.status === CONTRIBUTION_STATUS.proved && view.status === TASK_STATUS.completed) outputs.served(id);
+        else await release(id);
+        journal.forget(id);
+        staked.delete(id);
+        continue;
+      }
+      if (mine!.resultHash !== view.consensus) continue;
       const found = journal.get(id);
-      if (!found || mine!.resultHash !== view.consensus) continue;
+      if (!found) {
+        // Its file is torn: what was contributed has to be revealed all the same.
+        if (mine!.status === CONTRIBUTION_STATUS.contributed && !computing.has(id))
+          begin(id, { ...view, contributionDeadline: view.revealDeadline }, await viewDeal(client, view.dealid));
+        continue;
+      }
       const receipt = receiptOf(found);
       if (mine!.status === CONTRIBUTION_STATUS.contributed) {
         const deal = await viewDeal(client, view.dealid);
+        await outputs.keep(id, view.finalDeadline + serveSeconds);
         await message(id, "reveal", block, hubFunction("reveal").encode(id, digestFor(deal, receipt)));
       } else if (mine!.status === CONTRIBUTION_STATUS.proved && results.length < MAX_LISTED)
         results.push({ taskid: id, receipt: toHex(receipt) });
@@ -185,7 +242,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     return results;
   };
 
-  const take = async (given: Assignment, block: number, serveSeconds: number): Promise<void> => {
+  const take = async (given: Assignment, block: number): Promise<void> => {
     const { taskid } = given;
     if (computing.has(taskid) || declined.has(taskid)) return;
     const [view] = await viewTasks(client, [taskid]);
@@ -193,14 +250,19 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     if (view!.status !== TASK_STATUS.active || mine!.status !== CONTRIBUTION_STATUS.unset) return;
     const deal = await viewDeal(client, view!.dealid);
     const found = journal.get(taskid);
-    if (found) return contribute(given, deal, found, block);
-    const reason = refusal(given, view!, deal);
-    if (reason === undefined) begin(taskid, view!, deal, serveSeconds);
+    if (found) return contribute(given, view!, deal, found, block);
+    const gasLimit = view!.timeref * CAP_GAS_PER_SECOND;
+    const reason =
+      refusal(given, view!, deal) ??
+      stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(taskid)) ??
+      (await outputs.lack(gasLimit, 1));
+    if (reason === undefined) begin(taskid, view!, deal);
     else decline(taskid, reason);
   };
 
   return {
     computing,
+    has: (id) => computing.has(id) || journal.get(id) !== undefined,
     get computed() {
       return computed;
     },
@@ -208,15 +270,20 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       return note;
     },
     tick: async (block, places, serveSeconds) => {
-      const results = await follow(block);
+      const results = await follow(block, serveSeconds);
       const isPaused =
         options.disk.shortage() !== undefined || pauseOf(policy, machine, new Date(), computing.size) !== undefined;
       const isDone = policy.maxLots > 0 && computed + computing.size >= policy.maxLots;
       const answer = await ask(isPaused || isDone ? 0 : Math.max(0, places), results);
       if (answer.note !== note && answer.note !== null) log.warn({ note: answer.note }, "the scheduler says");
       ({ note } = answer);
-      for (const given of answer.tasks) await take(given, block, serveSeconds);
+      for (const given of answer.tasks) await take(given, block);
       if (sent.size > 10_000) sent.clear();
+      if (declined.size > MAX_DECLINED) declined.clear();
+      if (Date.now() < tidyAt) return;
+      tidyAt = Date.now() + TIDY_MS;
+      const asked = new Set(answer.tasks.map(({ taskid }) => taskid));
+      journal.prune((id) => asked.has(id) || following.has(id));
     },
   };
 };

@@ -2,9 +2,11 @@ import { lookup as dnsLookup } from "node:dns";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { BlockList, isIP, type LookupFunction } from "node:net";
+import { isTooSlow } from "../../rpc/http.ts";
+import { isFinalStatus, Unobtainable } from "./unobtainable.ts";
 
-/** A URL that this machine does not ask, now or later: the worker declines at once. */
-export class NotAsked extends Error {
+/** A URL that this machine does not ask. */
+export class NotAsked extends Unobtainable {
   override readonly name = "NotAsked";
 }
 
@@ -101,12 +103,21 @@ const askOnce = (url: URL, { signal, allowPrivate }: WebOptions): Promise<Incomi
     sent.end();
   });
 
+/** Reads a URL. Two machines may not agree on what is one: it is then not to be had, and its task not invalid. */
+const urlOf = (text: string, base?: URL): URL => {
+  const url = URL.parse(text, base);
+  if (!url) throw new Unobtainable(`${text.slice(0, 80)} is no URL`);
+  return url;
+};
+
 /**
- * Reads a URL piece by piece, over at most five redirects. Throws NotAsked where it is not to be asked, another Error
- * where it cannot be had now. What comes is as the server gives it: the caller checks it, and how much it is.
+ * Reads a URL piece by piece, over at most five redirects. Throws NotAsked where it is not to be asked, Unobtainable where the
+ * server says no for good, another Error where it cannot be had now. What comes is as the server gives it to this machine: the
+ * caller checks it, and how much it is.
  */
 export async function* streamUrl(text: string, options: WebOptions): AsyncGenerator<Uint8Array, void, undefined> {
-  let url = new URL(text);
+  const since = Date.now();
+  let url = urlOf(text);
   for (let redirects = 0; ; redirects++) {
     check(url, options.allowPrivate);
     const response = await askOnce(url, options);
@@ -114,15 +125,20 @@ export async function* streamUrl(text: string, options: WebOptions): AsyncGenera
     if (statusCode >= 300 && statusCode < 400 && headers.location !== undefined) {
       response.destroy();
       if (redirects >= MAX_REDIRECTS) throw new Error(`${text}: more than ${MAX_REDIRECTS} redirects`);
-      if (!URL.canParse(headers.location, url)) throw new Error(`${text} leads nowhere`);
-      url = new URL(headers.location, url);
+      url = urlOf(headers.location, url);
       continue;
     }
     if (statusCode !== 200 || (headers["content-encoding"] ?? "identity") !== "identity") {
       response.destroy();
-      throw new Error(`${text} answers ${statusCode}`);
+      const what = `${text} answers ${statusCode}`;
+      throw isFinalStatus(statusCode) ? new Unobtainable(what) : new Error(what);
     }
-    yield* response;
+    let bytes = 0;
+    for await (const piece of response as AsyncIterable<Uint8Array>) {
+      bytes += piece.length;
+      if (isTooSlow(Date.now() - since, bytes)) throw new Error(`${text} comes too slowly`);
+      yield piece;
+    }
     return;
   }
 }

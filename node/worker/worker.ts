@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { type Address, equalBytes, type Hash, type Hex, toHex, ZERO_HASH } from "../../lib/bytes.ts";
-import { createDisk, freeBytesOf, isDiskFull } from "../../lib/disk.ts";
+import { createDisk, freeBytesOf } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
@@ -11,7 +12,7 @@ import { BARRIERS, ComputeFault } from "../../vm/wasm/process.ts";
 import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
-import { writeSecret } from "../folder.ts";
+import { writeNote } from "../folder.ts";
 import {
   type LotView,
   lotsOfWorker,
@@ -23,14 +24,18 @@ import {
 } from "../market-client.ts";
 import { send, transact } from "../wallet.ts";
 import { type Computed, compute } from "./compute.ts";
+import { type Deadlines, deadlinesOf } from "./deadline.ts";
 import { createDealRooms } from "./deals.ts";
 import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
 import { type Machine, thisMachine } from "./machine.ts";
+import { createOutputs } from "./outputs.ts";
+import { createPlaces } from "./places.ts";
 import type { WorkerPolicy } from "./policy.ts";
+import { createPresence } from "./presence.ts";
 import { createScheduled, type PoolAccess } from "./scheduled.ts";
-import { NotAsked } from "./web.ts";
+import { Unobtainable } from "./unobtainable.ts";
 
 export interface WorkerOptions {
   readonly privateKey: Hex;
@@ -66,7 +71,10 @@ export interface WorkerStatus {
   /** Why nothing is started now; null where lots are welcome. */
   readonly paused: string | null;
   readonly lastDecline: string | null;
+  /** What its slots paid for since the start, the newest of it. */
+  readonly losses: readonly string[];
   readonly policy: WorkerPolicy;
+  /** What troubles it now; undefined where nothing does. */
   readonly lastError: string | undefined;
   /** What stands between a job and this machine. */
   readonly isolation: readonly string[];
@@ -85,7 +93,7 @@ const TICK_MS = 500;
 const RESEND_BLOCKS = 4;
 /** Blocks that the others leave the first proved seat to finalize. */
 const FINALIZE_GRACE_BLOCKS = 4;
-/** How often inputs are asked for before a worker says that they cannot be had, and the wait after the first time. */
+/** How often inputs are asked for, while there is time, before a worker says that they cannot be had; and the first wait. */
 const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
 /** Processes that wait for a lot; each holds some 100 MB. */
@@ -94,27 +102,40 @@ const MAX_WARM = 4;
 const MAX_LEAVE = 256;
 /** The worker's account may have nothing yet to pay for that. */
 const LEAVE_AGAIN_MS = 30_000;
-/** The same trouble is spoken of once in so long, and a status that a full disk did not take is tried again. */
+/** A status that a full disk did not take is tried again after so long. */
 const AGAIN_MS = 60_000;
-const KEEP_MS = 7 * 24 * 3600 * 1000;
+const TIDY_MS = 600_000;
+
+const NODE: Subject = { fails: "the node does not answer", works: "the node answers again" };
+const POOL: Subject = { fails: "the scheduler does not answer", works: "the scheduler answers again" };
+const COMPUTING: Subject = { fails: "a lot is not computed", works: "lots are computed again" };
+const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
+const LEAVING: Subject = { fails: "slots are not given back", works: "slots are given back" };
+const STATUS: Subject = { fails: "status.json is not written", works: "status.json is written again" };
+const FAREWELL: Subject = { fails: "the worker goes without a word", works: "the worker says that it goes" };
+const PRESENCE: Subject = { fails: "slots are not looked after", works: "slots are looked after again" };
+/** A stop waits so long at most for what the chain is told. */
+const FAREWELL_MS = 8_000;
 
 /** Makes a worker: computes the lots that it is drawn for, commits, reveals, finalizes, and serves the results. */
 export const createWorker = (options: WorkerOptions): Worker => {
   const { privateKey, node, datadir, log, policy } = options;
   const client = rpcClient(node);
   const address = addressOf(privateKey);
-  const journal = openJournal(join(datadir, "lots"));
+  const journal = openJournal(join(datadir, "lots"), { log });
   const pool = createProcessPool(Math.min(policy.cores, MAX_WARM));
   const disk = createDisk(freeBytesOf(datadir), options.diskReserveMib);
   const inputs = openInputs({ node, folder: join(datadir, "inputs"), allowPrivate: policy.allowPrivateUrls, disk });
   const machine = options.machine ?? thisMachine();
-  const gate = createGate(client, policy, machine, disk);
+  const outputs = createOutputs(client);
+  const gate = createGate(client, policy, machine, outputs, disk);
+  const presence = createPresence(client, privateKey, log);
   let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
   /** Lots that are declined, and why. */
   const cannot = new Map<Hash, string>();
-  /** Lots whose inputs did not come: how often, and when they are asked for again. */
-  const retries = new Map<Hash, { tries: number; at: number }>();
+  /** Lots whose inputs did not come: how often, when they are asked for again, and until when. */
+  const retries = new Map<Hash, { tries: number; at: number; deadlines: Deadlines }>();
   /** Messages under way: by lot, kind and round, the block at which they were sent. */
   const sent = new Map<string, number>();
   const revealedSince = new Map<Hash, number>();
@@ -123,8 +144,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
-  let [hasLeft, leaveAt, idleSince, statusAt] = [false, 0, Date.now(), 0];
-  let lastError: string | undefined;
+  let [hasLeft, leaveAt, idleSince, statusAt, tidyAt] = [false, 0, Date.now(), 0, 0];
+  let seats: { block: number; lots: readonly Hash[] } = { block: -1, lots: [] };
   let lastDecline: string | undefined;
   let end: (reason: string) => void = () => {};
   const ended = new Promise<string>((resolve) => {
@@ -134,17 +155,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   /** A tick runs; another is wanted after it. */
   let [isTicking, isAwaited] = [false, false];
 
-  /** What was said, and when it may be said again. */
-  const said = new Map<string, number>();
-  /** Notes what went wrong, and says it now and then: a full disk here is not the node's fault. */
-  const complain = (error: Error, what: string, details: object = {}): void => {
-    const isFull = isDiskFull(error);
-    lastError = isFull ? `the disk of ${datadir} is full: make room on it` : error.message;
-    if (Date.now() < (said.get(lastError) ?? 0)) return;
-    if (said.size > 1_000) said.clear();
-    said.set(lastError, Date.now() + AGAIN_MS);
-    log.warn({ ...details, error: lastError }, isFull ? "the worker's own disk is full" : what);
-  };
+  const troubles = createTroubles({ log, folder: datadir });
 
   const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
     const key = `${lot.id} ${kind} ${lot.round}`;
@@ -160,43 +171,42 @@ export const createWorker = (options: WorkerOptions): Worker => {
     return options.tamper ? options.tamper(receipt) : receipt;
   };
 
-  const rooms = createDealRooms({ client, node, pool, inputs });
-  const means = { client, node, rooms, signal: abort.signal };
+  const rooms = createDealRooms({ client, pool, inputs });
+  const places = createPlaces(gate.places);
+  const means = { client, node, rooms, outputs, places, signal: abort.signal };
   const { pool: access, tamper } = options;
   const scheduled =
     access && createScheduled({ access, privateKey, datadir, means, policy, machine, disk, log, tamper });
-  /** All that is computed now. */
+  /** All that is begun: its data is on its way, or it is computed. */
   const running = (): number => computing.size + (scheduled?.computing.size ?? 0);
-  const computeLot = async (lot: LotView, serveSeconds: number): Promise<Computed> => {
+  const computeLot = async (lot: LotView, deadlines: Deadlines): Promise<Computed> => {
     const { gasLimit, vmVersion } = await viewJob(client, lot.dealid);
-    return compute(means, {
-      ...lot,
-      gasLimit,
-      vmVersion,
-      end: lot.roundEnd,
-      // Seats that are proved serve results until then (spec section 10); the others' time is the same.
-      keepUntil: lot.finalDeadline + serveSeconds,
-      holder: `worker:${lot.id}`,
-    });
+    return compute(means, { ...lot, gasLimit, vmVersion, deadlines });
   };
+  /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
+  const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);
 
-  const start = (lot: LotView, { serveSeconds }: ChainFigures): void => {
-    const retry = retries.get(lot.id) ?? { tries: 0, at: 0 };
+  const start = (lot: LotView): void => {
+    const retry = retries.get(lot.id) ?? { tries: 0, at: 0, deadlines: deadlinesOf(lot, Date.now()) };
     if (Date.now() < retry.at) return;
-    const work = computeLot(lot, serveSeconds)
+    const work = computeLot(lot, retry.deadlines)
       .then((found) => {
         journal.put(lot.id, found);
+        troubles.works(COMPUTING);
         computed += 1;
         declinedInRow = 0;
       })
-      .catch((error: Error) => {
+      .catch(async (error: Error) => {
+        await release(lot.id);
         if (abort.signal.aborted) return;
-        complain(error, "a lot is not computed", { lot: lot.id });
+        troubles.fails(COMPUTING, error, { lot: lot.id });
         const tries = retry.tries + 1;
+        const at = Date.now() + RETRY_MS * 2 ** (tries - 1);
+        const { deadlines } = retry;
+        const isLast = tries >= MAX_TRIES || at >= deadlines.fetchBy;
         // A node that restarts or data that is on its way is no reason to decline; a program that does not fit here is.
-        if (error instanceof ComputeFault || error instanceof NotAsked || tries >= MAX_TRIES)
-          cannot.set(lot.id, error.message);
-        else retries.set(lot.id, { tries, at: Date.now() + RETRY_MS * 2 ** (tries - 1) });
+        if (error instanceof ComputeFault || error instanceof Unobtainable || isLast) cannot.set(lot.id, error.message);
+        else retries.set(lot.id, { tries, at, deadlines });
       })
       .finally(() => {
         computing.delete(lot.id);
@@ -223,12 +233,13 @@ export const createWorker = (options: WorkerOptions): Worker => {
       const fault = cannot.get(lot.id);
       if (fault !== undefined) return decline(lot, block, fault);
       figures ??= await readFigures(client);
-      const state = { jobs: running(), done: computed, burnQ16: figures.burnQ16 };
+      const state = { begun: running(), jobs: places.wanted, done: computed, burnQ16: figures.burnQ16 };
       const verdict = await gate.judge(lot, state);
-      if (verdict.kind === "compute") start(lot, figures);
+      if (verdict.kind === "compute") start(lot);
       else if (verdict.kind === "decline") await decline(lot, block, verdict.reason);
       return;
     }
+    await outputs.keep(lot.id, lot.finalDeadline);
     const digest = digestOf(receiptOf(found));
     const itemsRoot = lot.count === 1 ? ZERO_HASH : itemsRootOf(found.taskids, found.receipts);
     const data = marketFunction("contribute").encode(
@@ -259,8 +270,15 @@ export const createWorker = (options: WorkerOptions): Worker => {
     );
     if (winners.some((seat) => seat.worker === address && seat.status === SEAT.committed)) {
       const found = journal.get(lot.id);
-      if (found) await message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
-      return;
+      if (found) {
+        // Seats that are proved serve results until then (spec section 10).
+        figures ??= await readFigures(client);
+        await outputs.keep(lot.id, lot.finalDeadline + figures.serveSeconds);
+        return message(lot, "reveal", block, marketFunction("reveal").encode(lot.id, receiptOf(found)));
+      }
+      if (computing.has(lot.id) || cannot.has(lot.id)) return;
+      // The journal lost what this worker has committed to: to be silent now costs the slot.
+      return start({ ...lot, roundEnd: lot.revealDeadline });
     }
     const proved = winners.filter((seat) => seat.status === SEAT.proved);
     const due = proved.length === winners.length || Date.now() / 1000 >= lot.revealDeadline;
@@ -269,6 +287,14 @@ export const createWorker = (options: WorkerOptions): Worker => {
     revealedSince.set(lot.id, since);
     if (proved[0]!.worker === address || block >= since + FINALIZE_GRACE_BLOCKS)
       await message(lot, "finalize", block, marketFunction("finalize").encode(lot.id));
+  };
+
+  /** Settles what becomes of the results of a lot that this worker has no seat in any more. */
+  const settleOutputs = async (id: Hash): Promise<void> => {
+    const { status, seats } = await viewLotById(client, id);
+    const has = (state: number): boolean => seats.some((seat) => seat.worker === address && seat.status === state);
+    if (has(SEAT.proved) && status === LOT_STATUS.completed) outputs.served(id);
+    else if (status >= LOT_STATUS.completed || !(has(SEAT.committed) || has(SEAT.proved))) await outputs.release(id);
   };
 
   const step = async (lot: LotView, block: number): Promise<void> => {
@@ -304,35 +330,69 @@ export const createWorker = (options: WorkerOptions): Worker => {
       end(`nothing to do for ${exitWhenIdleSeconds} s`);
   };
 
+  /** Forgets what is of no lot that this worker is seated in. */
+  const tidy = (lots: readonly Hash[]): void => {
+    const seated = new Set(lots);
+    for (const map of [cannot, retries, revealedSince])
+      for (const id of map.keys()) if (!seated.has(id)) map.delete(id);
+    for (const key of sent.keys()) if (!seated.has(key.slice(0, 66) as Hash)) sent.delete(key);
+    if (Date.now() < tidyAt) return;
+    tidyAt = Date.now() + TIDY_MS;
+    for (const id of journal.prune((lot) => seated.has(lot))) unpublished.delete(id);
+  };
+
+  /** Declines what will not be computed any more, and pauses: who says that it goes is not silent. */
+  const farewell = async (): Promise<void> => {
+    await presence.farewell();
+    const block = Number(await client.call("eth_blockNumber", []));
+    for (const lot of await viewLotsById(client, await lotsOfWorker(client, address)))
+      if (lot.status === LOT_STATUS.computing && !journal.get(lot.id))
+        if (lot.seats.some((seat) => seat.worker === address && seat.status === SEAT.drawn))
+          await decline(lot, block, "the worker stops");
+  };
+
   const tick = async (): Promise<void> => {
     const block = Number(await client.call("eth_blockNumber", []));
-    const lots = await lotsOfWorker(client, address);
+    // Seats change with blocks alone, and a worker of thousands of slots has pages of them.
+    if (seats.block !== block) seats = { block, lots: await lotsOfWorker(client, address) };
+    const { lots } = seats;
     const steps = [
       ...(await viewLotsById(client, lots)).map((lot) => [lot.id, () => step(lot, block)] as const),
       ...[...unpublished].map((id) => [id, () => publish(id)] as const),
+      ...outputs
+        .leased()
+        .filter((id) => !lots.includes(id) && !computing.has(id) && !scheduled?.has(id))
+        .map((id) => [id, () => settleOutputs(id)] as const),
     ];
+    let failures = 0;
     for (const [id, run] of steps) {
       try {
         await run();
       } catch (error) {
-        complain(error as Error, "a step failed, and is tried again", { lot: id });
+        failures += 1;
+        troubles.fails(STEPS, error as Error, { lot: id });
       }
     }
+    if (failures === 0) troubles.works(STEPS);
     if (scheduled) {
       try {
         figures ??= await readFigures(client);
-        await scheduled.tick(block, gate.places - running(), figures.serveSeconds);
+        await scheduled.tick(block, Math.min(gate.places - places.wanted, gate.most - running()), figures.serveSeconds);
+        troubles.works(POOL);
       } catch (error) {
-        lastError = `pool: ${(error as Error).message}`;
-        log.warn(lastError);
+        troubles.fails(POOL, error as Error);
       }
     }
-    await leaveOrEnd(lots.length).catch((error: Error) => {
-      lastError = `slots are not given back: ${error.message}`;
-      log.warn(lastError);
-    });
-    if (sent.size > 10_000) sent.clear();
-    if (retries.size > 10_000) retries.clear();
+    await presence.follow(gate.pause(places.wanted), block).then(
+      () => troubles.works(PRESENCE),
+      (error: Error) => troubles.fails(PRESENCE, error),
+    );
+    await leaveOrEnd(lots.length).then(
+      () => troubles.works(LEAVING),
+      (error: Error) => troubles.fails(LEAVING, error),
+    );
+    troubles.works(NODE);
+    tidy(lots);
     const status: WorkerStatus = {
       pid: process.pid,
       address,
@@ -345,19 +405,21 @@ export const createWorker = (options: WorkerOptions): Worker => {
       computed: computed + (scheduled?.computed ?? 0),
       declined,
       pool: access ? { ...access, note: scheduled?.note ?? null } : null,
-      paused: gate.pause(running()) ?? null,
+      paused: gate.pause(places.wanted) ?? null,
       lastDecline: lastDecline ?? null,
+      losses: presence.losses,
       policy,
-      lastError,
+      lastError: troubles.now(),
       isolation: [...BARRIERS, ...(await findSandbox()).barriers],
     };
     if (Date.now() < statusAt) return;
     try {
-      writeSecret(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+      writeNote(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
+      troubles.folderWorks();
     } catch (error) {
       // What the chain is told does not depend on it.
       statusAt = Date.now() + AGAIN_MS;
-      complain(error as Error, "status.json is not written");
+      troubles.fails(STATUS, error as Error);
     }
   };
 
@@ -369,7 +431,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       isTicking = true;
       isAwaited = false;
       ticking = tick()
-        .catch((error: Error) => complain(error, "the node does not answer"))
+        .catch((error: Error) => void troubles.fails(NODE, error))
         .then(() => {
           isTicking = false;
           schedule(isAwaited ? 0 : TICK_MS);
@@ -385,16 +447,15 @@ export const createWorker = (options: WorkerOptions): Worker => {
   return {
     address,
     ended,
-    start: () => {
-      journal.prune(KEEP_MS);
-      schedule(TICK_MS);
-    },
+    start: () => schedule(TICK_MS),
     stop: async () => {
       abort.abort();
       clearTimeout(timer);
       rooms.close();
       pool.close();
       await ticking;
+      const over = new Promise<void>((resolve) => setTimeout(resolve, FAREWELL_MS).unref());
+      await Promise.race([farewell().catch((error: Error) => troubles.fails(FAREWELL, error)), over]);
       await Promise.all([...computing.values(), ...(scheduled?.computing.values() ?? [])]);
     },
   };

@@ -4,11 +4,10 @@ import { concat, utf8 } from "../../lib/bytes.ts";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import { createBucket } from "../bucket.ts";
 import { CID_BYTES, cidFromBytes, isBlockOf } from "./cid.ts";
-import { MAX_BLOCK_BYTES } from "./limits.ts";
+import { ENTRY_BYTES, MAX_BLOCK_BYTES } from "./limits.ts";
+import { createOutputShare } from "./outputs.ts";
 import { failData } from "./rules.ts";
 
-/** What a block costs beside its bytes: small ones fill the index, which is in memory, with some 250 bytes each. */
-const ENTRY_BYTES = 1_024;
 /** Blocks of what is pinned, and holders of one tree. */
 const MAX_PINNED = 1_048_576;
 const MAX_HOLDERS = 256;
@@ -28,6 +27,8 @@ export interface BlocksOptions {
   readonly cacheBytes?: number;
   /** Bytes of blocks that are pinned; a pin beyond fails with RuleError "data-limit". */
   readonly pinnedBytes?: number;
+  /** Bytes of those that hold what tasks wrote (outputs.ts); the rest of what may be pinned is the owner's. */
+  readonly outputBytes?: number;
   /** What may not be filled: what nothing pins gives way to its reserve, then nothing more is taken. */
   readonly disk?: Disk;
 }
@@ -64,11 +65,32 @@ export interface BlockStore {
    */
   pin(root: CID, holder: string, until: number, blocksOf: () => Promise<readonly CID[]>): Promise<void>;
   unpin(root: CID, holder: string): Promise<void>;
+  /** Moves the time of all pins of a holder; gives how many there are. */
+  keep(holder: string, until: number): Promise<number>;
+  /** Drops all pins of a holder; gives how many there were. */
+  release(holder: string): Promise<number>;
   /** Drops the pins whose time has come. */
   expire(nowSeconds: number): Promise<void>;
   /** What is pinned, as it stands; not to be kept. */
   pins(): Iterable<{ readonly cid: CID; readonly holders: ReadonlyMap<string, number> }>;
-  stats(): { readonly blocks: number; readonly pinnedBytes: number; readonly cachedBytes: number };
+  stats(): BlockStats;
+}
+
+export interface BlockStats {
+  readonly blocks: number;
+  readonly pinnedBytes: number;
+  readonly cachedBytes: number;
+  /** Bytes of what tasks wrote. */
+  readonly outputBytes: number;
+  /** Bytes that tasks' results may still take. */
+  readonly outputRoom: number;
+}
+
+/** A tree that is pinned, what its blocks cost, and until when who holds it. */
+interface Pinned {
+  readonly cid: CID;
+  readonly bytes: number;
+  readonly holders: Map<string, number>;
 }
 
 const metaOf = (size: number, pins: number, sequence: number): Uint8Array => {
@@ -88,7 +110,8 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
   /** Bytes of what nothing pins, the longest unused first. */
   const cache = new Map<string, number>();
   const held = new Map<string, number>();
-  const roots = new Map<string, { readonly cid: CID; readonly holders: Map<string, number> }>();
+  const roots = new Map<string, Pinned>();
+  const outputs = createOutputShare(options.outputBytes ?? Math.floor((maxPinnedBytes * 3) / 4));
   const disk = options.disk ?? boundlessDisk;
   let cachedBytes = 0;
   let pinnedBytes = 0;
@@ -107,6 +130,12 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
     cachedBytes -= cost(size);
   };
 
+  const blocksOfPin = (root: CID): CID[] => {
+    const list = db.get(concat(PINNED_BLOCKS, root.bytes)) ?? new Uint8Array(0);
+    return Array.from({ length: list.length / CID_BYTES }, (_, i) =>
+      cidFromBytes(list.subarray(i * CID_BYTES, (i + 1) * CID_BYTES)),
+    );
+  };
   const found: { name: string; size: number; sequence: number }[] = [];
   for await (const [key, value] of db.iterate(META)) {
     const view = new DataView(value.buffer, value.byteOffset, value.length);
@@ -123,7 +152,9 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
   for await (const [key, value] of db.iterate(PIN)) {
     const holders = JSON.parse(new TextDecoder().decode(value)) as [string, number][];
     const cid = cidFromBytes(key.subarray(1));
-    roots.set(cid.toString(), { cid, holders: new Map(holders) });
+    const bytes = blocksOfPin(cid).reduce((sum, block) => sum + cost(index.get(block.toString())?.size ?? 0), 0);
+    roots.set(cid.toString(), { cid, bytes, holders: new Map(holders) });
+    for (const [holder] of holders) outputs.add(holder, cid.toString(), bytes);
   }
 
   const drop = (name: string): Op[] => {
@@ -206,17 +237,16 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
     value: holders.size > 0 ? utf8(JSON.stringify([...holders])) : undefined,
   });
   const forget = async (root: CID, gone: readonly string[]): Promise<void> => {
-    const holders = roots.get(root.toString())?.holders;
-    if (!holders) return;
-    for (const holder of gone) holders.delete(holder);
+    const name = root.toString();
+    const pinned = roots.get(name);
+    if (!pinned) return;
+    const { holders, bytes } = pinned;
+    for (const holder of gone) if (holders.delete(holder)) outputs.remove(holder, name, bytes);
     const ops: Op[] = [pinRecord(root, holders)];
     if (holders.size === 0) {
-      roots.delete(root.toString());
-      const key = concat(PINNED_BLOCKS, root.bytes);
-      const list = db.get(key) ?? new Uint8Array(0);
-      for (let at = 0; at < list.length; at += CID_BYTES)
-        ops.push(...countPin(cidFromBytes(list.subarray(at, at + CID_BYTES)), -1));
-      ops.push({ key, value: undefined }, ...evict());
+      roots.delete(name);
+      for (const block of blocksOfPin(root)) ops.push(...countPin(block, -1));
+      ops.push({ key: concat(PINNED_BLOCKS, root.bytes), value: undefined }, ...evict());
     }
     await db.batch(ops);
   };
@@ -292,33 +322,52 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
     pin: (root, holder, until, blocksOf) =>
       inTurn(() => {
         const name = root.toString();
-        const holders = roots.get(name)?.holders;
-        const join = async (others: Map<string, number>): Promise<void> => {
-          if (!others.has(holder) && others.size >= MAX_HOLDERS)
+        const pinned = roots.get(name);
+        const join = async ({ holders, bytes }: Pinned): Promise<void> => {
+          if (!holders.has(holder) && holders.size >= MAX_HOLDERS)
             failData("data-limit", `${root} has ${MAX_HOLDERS} holders already`);
-          others.set(holder, until);
-          await db.batch([pinRecord(root, others)], true);
+          outputs.add(holder, name, bytes, true);
+          holders.set(holder, until);
+          await db.batch([pinRecord(root, holders)], true);
         };
         const begin = async (): Promise<void> => {
           const blocks = [...new Map((await blocksOf()).map((cid) => [cid.toString(), cid])).values()];
-          let [bytes, count] = [pinnedBytes, pinnedBlocks];
+          let [bytes, count, own] = [pinnedBytes, pinnedBlocks, 0];
           for (const cid of blocks) {
             const entry = index.get(cid.toString()) ?? failData("data-missing", `${cid} is not here`);
+            own += cost(entry.size);
             if (entry.pins > 0) continue;
             bytes += cost(entry.size);
             count += 1;
           }
           if (bytes > maxPinnedBytes) failData("data-limit", `${bytes} bytes pinned, at most ${maxPinnedBytes}`);
           if (count > MAX_PINNED) failData("data-limit", `${count} blocks pinned, at most ${MAX_PINNED}`);
+          outputs.add(holder, name, own, true);
           const first = new Map([[holder, until]]);
-          roots.set(name, { cid: root, holders: first });
+          roots.set(name, { cid: root, bytes: own, holders: first });
           const list = { key: concat(PINNED_BLOCKS, root.bytes), value: concat(...blocks.map((cid) => cid.bytes)) };
           await db.batch([pinRecord(root, first), list, ...blocks.flatMap((cid) => countPin(cid, 1))], true);
         };
-        if (holders?.has(holder)) return join(holders);
-        return withRoom(PIN_BYTES, () => (holders ? join(holders) : begin()));
+        if (pinned?.holders.has(holder)) return join(pinned);
+        return withRoom(PIN_BYTES, () => (pinned ? join(pinned) : begin()));
       }),
     unpin: (root, holder) => inTurn(() => forget(root, [holder])),
+    keep: (holder, until) =>
+      inTurn(async () => {
+        const own = outputs.of(holder).map((name) => roots.get(name)!);
+        for (const { holders } of own) holders.set(holder, until);
+        await db.batch(
+          own.map(({ cid, holders }) => pinRecord(cid, holders)),
+          true,
+        );
+        return own.length;
+      }),
+    release: (holder) =>
+      inTurn(async () => {
+        const own = outputs.of(holder).map((name) => roots.get(name)!.cid);
+        for (const cid of own) await forget(cid, [holder]);
+        return own.length;
+      }),
     expire: (nowSeconds) =>
       inTurn(async () => {
         for (const { cid, holders } of [...roots.values()]) {
@@ -327,6 +376,12 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
         }
       }),
     pins: () => roots.values(),
-    stats: () => ({ blocks: index.size, pinnedBytes, cachedBytes }),
+    stats: () => ({
+      blocks: index.size,
+      pinnedBytes,
+      cachedBytes,
+      outputBytes: outputs.bytes(),
+      outputRoom: Math.max(0, Math.min(outputs.left(), maxPinnedBytes - pinnedBytes, disk.left())),
+    }),
   };
 };

@@ -3,6 +3,7 @@ import type { CID } from "multiformats/cid";
 import type { Hash } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
+import { createSharedWork, orAbort } from "../../lib/shared-work.ts";
 import { createTurns } from "../../lib/turns.ts";
 import { monotonic } from "../bucket.ts";
 import type { Host } from "../host.ts";
@@ -10,16 +11,20 @@ import { ask } from "../streams.ts";
 import type { Hold } from "./blocks.ts";
 import { createBudget } from "./budget.ts";
 import { isBlockOf, parseCid, RAW } from "./cid.ts";
+import { createFetchRoom, TurnOver } from "./fetch-room.ts";
 import { MAX_BLOCK_BYTES, TREE_LIMITS, type TreeLimits } from "./limits.ts";
 import { createProviders } from "./providers.ts";
 import { failData } from "./rules.ts";
 import { dataProtocol, MAX_ANSWER_BYTES, MAX_CIDS, serveData } from "./serve.ts";
 import type { DataStore, Pin } from "./store.ts";
-import { createGate, createPace, orAbort, type Pace } from "./waits.ts";
+import { createGate, createPace, type Pace, TREE_MS } from "./waits.ts";
 import { createSurvey } from "./walk.ts";
 
 export interface FetchOptions {
-  readonly signal?: AbortSignal;
+  /** Ends the wait; the fetch itself ends with the last who waits for it. */
+  readonly signal?: AbortSignal | undefined;
+  /** For whom it is: the places of fetches are shared among askers. Left out: this node. */
+  readonly asker?: object | undefined;
   /** Who keeps the tree once it is here; left out, it stays as long as the cache has room. */
   readonly pin?: Pin;
 }
@@ -45,6 +50,9 @@ export interface ExchangeOptions {
   readonly limits?: Partial<TreeLimits>;
   /** Milliseconds that a fetch may wait for a block; less where the blocks before came slowly. */
   readonly timeoutMs?: number;
+  /** Trees fetched at a time, and milliseconds for each of them while others wait. */
+  readonly maxFetches?: number;
+  readonly turnMs?: number;
 }
 
 const TIMEOUT_MS = 60_000;
@@ -67,10 +75,11 @@ const HELP_AFTER_MS = 500;
 const MAX_ASKERS = 4;
 /** How often resting and idle sources are looked at. */
 const TICK_MS = 100;
-/** Milliseconds for peers to say whether they have a tree; who is later is asked for its blocks all the same. */
+/** Milliseconds for peers to say whether they have a tree, where none has it; who is later is asked for its blocks all the same. */
 const SURVEY_MS = 5_000;
-/** Trees fetched at a time; more wait. */
-const MAX_FETCHES = 8;
+/** Trees fetched at a time; more wait, and then each has so many milliseconds before it makes way for another. */
+const MAX_FETCHES = 16;
+const TURN_MS = 5_000;
 
 /** A peer that is asked for blocks of one tree. */
 interface Source {
@@ -91,13 +100,6 @@ interface Want {
   askedAt: number;
 }
 
-/** A tree on its way, and how many wait for it. */
-interface Fetching {
-  readonly work: Promise<void>;
-  readonly left: AbortController;
-  waiting: number;
-}
-
 /** Makes the exchange of a node. */
 export const createExchange = (options: ExchangeOptions): DataExchange => {
   const { host, store, log } = options;
@@ -106,8 +108,8 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   const protocol = dataProtocol(options.genesisHash);
   const providers = createProviders(host, log, () => Array.from(blocks.pins(), ({ cid }) => cid));
   const gates = new Map<string, ReturnType<typeof createGate>>();
-  const fetches = createGate(MAX_FETCHES);
-  const running = new Map<string, Fetching>();
+  const room = createFetchRoom(options.maxFetches ?? MAX_FETCHES, options.turnMs ?? TURN_MS);
+  const fetches = createSharedWork<void>();
   const turns = createTurns();
   const stopped = new AbortController();
 
@@ -131,21 +133,18 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     });
   };
 
-  /** Asks connected peers whether they have a root, all at once. */
-  const whoHas = async (root: CID, whole: AbortSignal): Promise<PeerId[]> => {
+  /** Asks connected peers whether they have a root, all at once. Resolves with the first that has it: who is silent holds nobody up. */
+  const askAround = async (root: CID, whole: AbortSignal, onHas: (peer: PeerId) => void): Promise<void> => {
     const signal = AbortSignal.any([whole, AbortSignal.timeout(SURVEY_MS)]);
     const peers = host.getPeers().filter((peer) => !isBanned(peer));
-    const answers = await Promise.all(
-      peers.slice(0, MAX_ASKED).map(async (peer) => {
-        try {
-          const answer = await askPeer(peer, { has: [root.bytes] }, signal);
-          return Array.isArray(answer) && answer[0] === true ? peer : undefined;
-        } catch {
-          return undefined;
-        }
-      }),
-    );
-    return answers.filter((peer) => peer !== undefined);
+    const first = Promise.withResolvers<void>();
+    const answers = peers.slice(0, MAX_ASKED).map(async (peer) => {
+      const answer = await askPeer(peer, { has: [root.bytes] }, signal).catch(() => undefined);
+      if (!Array.isArray(answer) || answer[0] !== true) return;
+      onHas(peer);
+      first.resolve();
+    });
+    await Promise.race([first.promise, Promise.all(answers)]);
   };
 
   /** Fetches what is missing of a tree, level by level, each block from one source as long as it answers soon. */
@@ -313,7 +312,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     };
 
     if (wanted.size === 0) return;
-    for (const peer of await whoHas(root, signal)) join(peer);
+    await askAround(root, signal, join);
     await drain(PATIENCE_MS);
     if (wanted.size > 0) {
       // A peer may have a part of what it does not have as a whole.
@@ -334,43 +333,28 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     if (missing) failData("data-missing", `nobody who was asked has ${missing}, which is of ${root}`);
   };
 
-  const run = (root: CID, left: AbortSignal): Promise<void> =>
-    fetches(async () => {
-      const pace = createPace(options.timeoutMs ?? TIMEOUT_MS, root);
-      const signal = AbortSignal.any([stopped.signal, left, pace.signal]);
-      const hold = blocks.hold();
-      try {
-        signal.throwIfAborted();
-        await fetchTree(root, hold, signal, pace.onBlock);
-      } finally {
-        pace.stop();
-        hold.release();
-      }
-    });
-  /** Joins the fetch of a tree, or begins it. It ends with the last of those who wait for it. */
-  const fetchOnce = async (root: CID, signal: AbortSignal | undefined): Promise<void> => {
-    const name = root.toString();
-    const joined = running.get(name);
-    const left = joined?.left ?? new AbortController();
-    const fetching = joined ?? { left, waiting: 0, work: run(root, left.signal) };
-    const forget = (): void => {
-      if (running.get(name) === fetching) running.delete(name);
-    };
-    if (!joined) {
-      running.set(name, fetching);
-      fetching.work.then(forget, forget);
-    }
-    fetching.waiting += 1;
+  /** Fetches a tree for one turn. Tells whether it is here then; else it waits for another. */
+  const fetchFor = async (root: CID, asker: object, left: AbortSignal, end: number): Promise<boolean> => {
+    const turn = await room.enter(asker, left);
+    const pace = createPace(options.timeoutMs ?? TIMEOUT_MS, root, end);
+    const hold = blocks.hold();
     try {
-      await (signal ? orAbort(fetching.work, signal) : fetching.work);
+      await fetchTree(root, hold, AbortSignal.any([left, turn.ended, pace.signal]), pace.onBlock);
+      return true;
+    } catch (error) {
+      // What came stays in the cache: the next turn goes on from there.
+      if (error instanceof TurnOver) return false;
+      throw error;
     } finally {
-      fetching.waiting -= 1;
-      if (fetching.waiting === 0) {
-        // Who asks for it now begins anew.
-        forget();
-        left.abort(new Error(`nobody waits for ${root} any more`));
-      }
+      pace.stop();
+      hold.release();
+      turn.leave();
     }
+  };
+  const run = async (root: CID, asker: object, left: AbortSignal): Promise<void> => {
+    const signal = AbortSignal.any([stopped.signal, left]);
+    const end = Date.now() + TREE_MS;
+    while (!(await fetchFor(root, asker, signal, end)));
   };
 
   return {
@@ -382,13 +366,13 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
       stopped.abort(new Error("the node stops"));
       providers.stop();
       await host.unhandle(protocol).catch(() => undefined);
-      await Promise.allSettled([...running.values()].map(({ work }) => work));
+      await Promise.allSettled(fetches.all());
     },
-    fetch: async (text, { signal, pin } = {}) => {
+    fetch: async (text, { signal, asker = host, pin } = {}) => {
       const root = parseCid(text);
       signal?.throwIfAborted();
       // What is here waits for no other fetch.
-      if (!(await store.hasTree(text))) await fetchOnce(root, signal);
+      if (!(await store.hasTree(text))) await fetches.join(root.toString(), (left) => run(root, asker, left), signal);
       if (pin) await store.pin(text, pin);
     },
     provide: (text) => providers.provide(parseCid(text)),

@@ -32,3 +32,6 @@ export const TREE_LIMITS: TreeLimits = {
 
 /** Bytes of a name in a directory, as file systems have it. */
 export const MAX_NAME_BYTES = 255;
+
+/** What a block costs beside its bytes: small ones fill the index, which is in memory, with some 250 bytes each. */
+export const ENTRY_BYTES = 1_024;

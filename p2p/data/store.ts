@@ -50,6 +50,9 @@ export interface DataStore {
   /** Keeps a tree that is here for a holder. Pinning again by the same holder only moves its time. */
   pin(cid: string, pin: Pin): Promise<void>;
   unpin(cid: string, holder: string): Promise<void>;
+  /** Moves the time of all that a holder keeps, and ends it; each gives how many trees. */
+  keep(holder: string, until: number): Promise<number>;
+  release(holder: string): Promise<number>;
   /** Drops the pins that have run out. */
   expire(nowSeconds: number): Promise<void>;
 }
@@ -88,6 +91,7 @@ export const openDataStore = async (
     const hold = blocks.hold();
     const target = {
       put: async (cid: CID, bytes: Uint8Array): Promise<CID> => {
+        await turns.turn();
         await blocks.put(cid, bytes, hold);
         return cid;
       },
@@ -187,6 +191,7 @@ export const openDataStore = async (
           budget.spend("blocks", 1);
           budget.spend("bytes", bytes.length);
           const cid = parseCid(text);
+          await turns.turn();
           if (!isBlockOf(cid, bytes)) failData("data-hash", text);
           await blocks.put(cid, bytes, hold);
         }
@@ -225,6 +230,8 @@ export const openDataStore = async (
     },
     pin: async (cid, by) => pin(parseCid(cid), by),
     unpin: async (cid, holder) => blocks.unpin(parseCid(cid), holder),
+    keep: blocks.keep,
+    release: blocks.release,
     expire: blocks.expire,
   };
 };

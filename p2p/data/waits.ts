@@ -6,7 +6,7 @@ import { DATA_RULES } from "./rules.ts";
 const BLOCK_MS = 100;
 const MIN_BYTES_PER_MS = 16;
 /** Milliseconds for a whole tree: 256 MiB over 1 Mbit/s take 36 minutes. */
-const TREE_MS = 3_600_000;
+export const TREE_MS = 3_600_000;
 
 /** Lets so many through at a time. Calls `onIdle` when the last one is through. */
 export const createGate = (places: number, onIdle: () => void = () => {}) => {
@@ -26,11 +26,10 @@ export const createGate = (places: number, onIdle: () => void = () => {}) => {
   };
 };
 
-/** Ends a fetch that does not go on, or goes on so slowly that it only keeps a place from others. */
-export const createPace = (timeoutMs: number, root: CID) => {
+/** Ends a fetch that does not go on, or goes on so slowly that it only keeps a place from others, or lasts beyond `end`. */
+export const createPace = (timeoutMs: number, root: CID, end: number) => {
   const slow = new AbortController();
-  const end = Date.now() + TREE_MS;
-  let deadline = Date.now() + timeoutMs;
+  let deadline = Math.min(end, Date.now() + timeoutMs);
   let timer: NodeJS.Timeout | undefined;
   const watch = (): void => {
     timer = setTimeout(() => {
@@ -48,20 +47,3 @@ export const createPace = (timeoutMs: number, root: CID) => {
   };
 };
 export type Pace = ReturnType<typeof createPace>;
-
-/** Ends a wait when the signal does; the work itself has its own end. */
-export const orAbort = async <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
-  // Work that nobody waits for any more may still fail.
-  work.catch(() => undefined);
-  signal.throwIfAborted();
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-};

@@ -6,6 +6,7 @@ import { type Address, concat, fromHex, type Hash, utf8 } from "../../lib/bytes.
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
+import { accepts } from "../../vm/market/group.ts";
 import {
   decodeOrder,
   encodeOrder,
@@ -13,7 +14,7 @@ import {
   type OrderName,
   type SignedOrder,
 } from "../../vm/market/signed-order.ts";
-import { checkOrder, failOrder, MAX_ORDER_BYTES, type Standing } from "./check.ts";
+import { checkOrder, failOrder, MAX_ORDER_BYTES, MIN_MEANS_NRLC, meansOf, type Standing } from "./check.ts";
 import { orderNews } from "./news.ts";
 
 /** Orders of a book in all, and of one signer. */
@@ -32,7 +33,7 @@ export type BookEntry = SignedOrder &
     readonly since: number;
   };
 
-/** What to list: orders of a kind whose fields are these. */
+/** What to list: orders of a kind whose fields are these, and whose restrictions let these pass. */
 export interface OrderFilter {
   readonly kind: OrderName;
   readonly signer?: Address | undefined;
@@ -77,12 +78,17 @@ const rankOf = ({ kind, order }: SignedOrder): bigint => {
   }
 };
 
-const fits = ({ order, signer }: BookEntry, filter: OrderFilter): boolean => {
+const PARTIES = ["app", "dataset", "workerpool", "requester"] as const;
+const fits = (state: State, { order, signer }: BookEntry, filter: OrderFilter): boolean => {
   if (filter.signer && filter.signer !== signer) return false;
   const fields = order as unknown as Readonly<Record<string, unknown>>;
-  for (const name of ["app", "dataset", "workerpool", "requester", "category"] as const)
-    if (filter[name] !== undefined && fields[name] !== filter[name]) return false;
-  return true;
+  if (filter.category !== undefined && fields.category !== filter.category) return false;
+  return PARTIES.every((name) => {
+    const wanted = filter[name];
+    if (wanted === undefined || fields[name] === wanted) return true;
+    const restriction = fields[`${name}restrict`] as Address | undefined;
+    return restriction !== undefined && accepts(state, restriction, wanted);
+  });
 };
 
 /** Opens the book that a database keeps. `now` in milliseconds. */
@@ -135,9 +141,25 @@ export const openOrderBook = async (options: {
 
   /** What a signer has for each of its orders: who has least gives way in a full book. */
   const weightOf = (means: bigint, count: number): bigint => means / BigInt(count);
+  let countedAt: Hash | undefined;
+  /** Reads all signers' means at the head, once a head, so that RLC that moves on counts where it is alone. */
+  const countMeans = (state: State): void => {
+    const { hash } = engine.head();
+    if (countedAt === hash) return;
+    countedAt = hash;
+    for (const [signer, hashes] of [...bySigner]) {
+      const means = meansOf(state, signer);
+      for (const entry of [...hashes].map((each) => entries.get(each)!)) {
+        if (means < MIN_MEANS_NRLC) drop(entry, "its signer has nothing left");
+        else if (means !== entry.means) entries.set(entry.hash, { ...entry, means });
+      }
+    }
+  };
   const makeRoom = ({ signer, means }: Standing): void => {
     const own = bySigner.get(signer)?.size ?? 0;
     if (own >= MAX_OF_SIGNER) failOrder("order-book-full", `${signer} has ${own} orders in the book already`);
+    if (entries.size < most) return;
+    countMeans(head());
     if (entries.size < most) return;
     let poorest: { entry: BookEntry; weight: bigint } | undefined;
     for (const hashes of bySigner.values()) {
@@ -218,7 +240,7 @@ export const openOrderBook = async (options: {
     list: (filter) => {
       const state = head();
       const ranked = [...entries.values()]
-        .filter((entry) => entry.kind === filter.kind && fits(entry, filter))
+        .filter((entry) => entry.kind === filter.kind && fits(state, entry, filter))
         .map((entry) => ({ entry, rank: rankOf(entry) }))
         .sort((a, b) => (a.rank === b.rank ? a.entry.since - b.entry.since : a.rank < b.rank ? -1 : 1))
         .slice(filter.skip);

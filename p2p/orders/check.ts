@@ -41,6 +41,12 @@ export interface Standing {
   readonly means: bigint;
 }
 
+/** nRLC that an account has in all: free and bound in the hub, and in its balance. About 20 us. */
+export const meansOf = (state: State, account: Address): bigint => {
+  const { stake, locked } = hubAccount(state, account);
+  return stake + locked + state.balance(account) / NRLC;
+};
+
 /** nRLC that the signer has to have free for one task. */
 const boundByATask = (state: State, { kind, order }: SignedOrder): bigint => {
   if (kind === "request") return order.appmaxprice + order.datasetmaxprice + order.workerpoolmaxprice;
@@ -67,10 +73,10 @@ export const checkOrder = (state: State, chainId: number, signed: SignedOrder, s
   const hash = hashOfOrder(chainId, signed);
   const remaining = order.volume - consumedOf(state, hash);
   if (remaining <= 0n) failOrder("order-consumed", "nothing is left of it, or it was cancelled");
-  const { stake, locked } = hubAccount(state, owner);
+  const { stake } = hubAccount(state, owner);
   const bound = boundByATask(state, signed);
   if (stake < bound) failOrder("order-unfunded", { signer: owner, stake, needed: bound });
-  const means = stake + locked + state.balance(owner) / NRLC;
+  const means = meansOf(state, owner);
   if (means < MIN_MEANS_NRLC) failOrder("order-means", { signer: owner, means, needed: MIN_MEANS_NRLC });
   if (signer === undefined && !isSignedBy(state, owner, hash, order.sign))
     failOrder("order-signature", `${owner} has not signed it`);

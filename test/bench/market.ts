@@ -20,6 +20,7 @@ import { genesisValidator, validatorKeys } from "../../node/folder.ts";
 import { signOrder } from "../../node/orders.ts";
 import { type AbiValue, encodeAbi } from "../../vm/abi.ts";
 import { APP_REGISTRY_ABI, functionsOf, HUB_ABI, MARKET_ABI, MARKET_EVENTS } from "../../vm/market/abi.ts";
+import { boughtGas, CAP_GAS_PER_SECOND } from "../../vm/market/clock.ts";
 import { firstCommittee } from "../../vm/market/committee.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { jobOf, lotId, taskId } from "../../vm/market/deal.ts";
@@ -27,7 +28,6 @@ import { LOT_STATUS, lotOf } from "../../vm/market/lot.ts";
 import { WORKERPOOL_ORDER, type WorkerpoolOrder } from "../../vm/market/order.ts";
 import { genesisPool } from "../../vm/market/pool.ts";
 import { orderValues } from "../../vm/market/signed-order.ts";
-import { CAP_GAS_PER_SECOND } from "../../vm/market/standing-order.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../../vm/tables.ts";
 import { encodeReceipt, itemsRootOf, lotReceiptOf, merkleProof } from "../../vm/wasm/receipt.ts";
 import { memoryProtection, RLC, silent } from "../helpers/chain.ts";
@@ -58,6 +58,7 @@ const receipt = encodeReceipt({
   status: 0,
   code: 0,
   gasUsed: 40_000_000,
+  gasExecuted: 10_000_000,
   outputRoot: keccak256(utf8("output")),
   stateRoot: ZERO_HASH,
   callbackData: EMPTY,
@@ -151,7 +152,8 @@ const makeChain = async (slots: number) => {
     { key: requester, to: HUB, data: hub("deposit").encode(), value: 10_000n * RLC },
   ]);
   const pool = genesisPool(state());
-  const cap = BigInt(genesis.categories[CATEGORY]!.workClockTimeRef) * BigInt(CAP_GAS_PER_SECOND);
+  const { workClockTimeRef } = genesis.categories[CATEGORY]!;
+  const cap = BigInt(workClockTimeRef) * BigInt(CAP_GAS_PER_SECOND);
   const submit = (tasks: number, lotTasks: number): Call => {
     const own: AbiValue[] = [
       1n,
@@ -179,7 +181,7 @@ const makeChain = async (slots: number) => {
       order: { ...open, ...ofApp, salt, volume: 1n, app, appprice: 100n },
     });
     const seats = BigInt(firstCommittee(TRUST));
-    const workerpoolprice = (genesis.params.pricePerGgasNrlc * cap * seats) / 10n ** 9n;
+    const workerpoolprice = (genesis.params.pricePerGgasNrlc * BigInt(boughtGas(workClockTimeRef)) * seats) / 10n ** 9n;
     const { workerpoolrestrict: _w, ...ofPool } = noRestriction;
     const market = { category: BigInt(CATEGORY), trust: TRUST };
     const terms = { workerpool: pool, workerpoolprice, volume: 1n, tag: ZERO_HASH, ...market, ...ofPool };

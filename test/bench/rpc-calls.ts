@@ -108,7 +108,7 @@ const methods: Methods = {
 };
 const results: { what: string; ms: number; failed?: string }[] = [];
 const measure = async (what: string, { run }: Method, params: readonly unknown[]): Promise<void> => {
-  const got = await longest((turn) => run(params, { connection: undefined, client: {}, turn }));
+  const got = await longest((turn) => run(params, { connection: undefined, client: {}, turn, hold: () => undefined }));
   results.push({ what, ...got });
 };
 
@@ -123,7 +123,12 @@ const CONTRACTS: readonly (readonly [string, string, readonly string[]])[] = [
 ];
 const isRun = async (request: object): Promise<boolean> => {
   try {
-    await methods.eth_call!.run([request, "latest"], { connection: undefined, client: {}, turn: async () => {} });
+    await methods.eth_call!.run([request, "latest"], {
+      connection: undefined,
+      client: {},
+      turn: async () => {},
+      hold: () => {},
+    });
     return true;
   } catch (error) {
     return !/out of gas/.test((error as Error).message);
@@ -155,7 +160,9 @@ const registration = (): object => {
 for (const name of ["eth_call", "eth_estimateGas"]) {
   const ready = Array.from({ length: TRIES }, registration);
   const { run } = methods[name]!;
-  const got = await longest((turn) => run([ready.pop(), "latest"], { connection: undefined, client: {}, turn }));
+  const got = await longest((turn) =>
+    run([ready.pop(), "latest"], { connection: undefined, client: {}, turn, hold: () => undefined }),
+  );
   results.push({ what: `${name} validators.register with a proof`, ...got });
 }
 const hash = engine.head().hash;

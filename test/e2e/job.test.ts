@@ -28,7 +28,7 @@ const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The stake of a worker's slots, in wei. */
 const stakeOf = async (client: RpcClient, worker: Address): Promise<bigint> => {
-  const [slots] = await view(client, MARKET, marketFunction("slotsOf"), worker);
+  const [slots] = await view(client, MARKET, marketFunction("slotsOf"), worker, 0n);
   const views = await Promise.all(
     (slots as readonly bigint[]).map(
       async (id) => (await view(client, MARKET, marketFunction("viewSlot"), id))[0] as readonly unknown[],

@@ -7,8 +7,10 @@ import t from "tap";
 import "../helpers/plain-spawn.ts";
 import { readFileSync } from "node:fs";
 import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { publicPool } from "../../node/iexec-files.ts";
 import { deployApp } from "../../node/jobs.ts";
 import { hubFunction, viewDeal } from "../../node/market-client.ts";
+import { findOrder } from "../../node/orders.ts";
 import { createPool } from "../../node/pool/owner.ts";
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
@@ -80,7 +82,9 @@ t.test("orders placed at one node are listed, matched and cancelled at another",
   t.match(text, /order\s+app\s+RLC a task\s+tasks left\s+category\s+trust/);
   t.match(text, /0\.03\s+3\s+0\s+2/);
 
-  const matched = await rolec("order", "match", "--once", "--key", anybody, "--node", there);
+  const match = () =>
+    rolec("order", "match", "--once", "--key", anybody, "--node", there, "--datadir", join(datadir, "matcher"));
+  const matched = await match();
   t.equal(matched.code, 0, matched.error);
   const deals = [...matched.out.matchAll(/^deal (0x[0-9a-f]{64}): (\d) tasks? at ([\d.]+) RLC/gm)];
   t.strictSame(
@@ -97,14 +101,16 @@ t.test("orders placed at one node are listed, matched and cancelled at another",
   t.equal(deal.params, '{"iexec_args":"--paths 2000"}');
   t.equal((await listed("request", 0)).length, 0, "what is used up is gone");
   t.equal((await listed("workerpool", 1))[0]!.remaining, "9");
-  t.match((await rolec("order", "match", "--once", "--key", anybody, "--node", there)).out, /no orders cross/);
+  t.match((await match()).out, /no orders cross/);
 
   // The public pool stands by any request at its price: nobody has to place an order for it.
   const publicPrice = ["--price", "0.2", "--app-price", "0.001"];
-  await place("request", app, "--key", requester, ...publicPrice, "--volume", "1", "--trust", "1");
-  await place("request", app, "--key", requester, "--price", "0.001", "--app-price", "0.001");
+  const open = await place("request", app, "--key", requester, ...publicPrice, "--volume", "1", "--trust", "1");
+  const asked = await findOrder(client, open);
+  t.equal(asked?.signed.kind === "request" && asked.signed.order.workerpool, await publicPool(client));
+  await place("request", app, "--key", requester, "--price", "0.001", "--app-price", "0.001", "--any-pool");
   await listed("request", 2);
-  const second = await rolec("order", "match", "--once", "--key", anybody, "--node", there);
+  const second = await match();
   const [, id] = /^deal (0x[0-9a-f]{64}): 1 task/m.exec(second.out) ?? [];
   t.ok(id, second.out);
   t.equal((await listed("request", 1)).length, 1, "who pays too little waits");

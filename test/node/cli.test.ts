@@ -8,6 +8,7 @@ import t from "tap";
 import type { Address, Hash, Hex } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { readOrMakeWorkerKey } from "../../node/cli/worker-options.ts";
 import { costsOfDeal, dealsOf, lotsOfDeal, outcomesOf } from "../../node/jobs.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
 import { RpcCallError, type RpcClient, rpcClient } from "../../rpc/client.ts";
@@ -76,6 +77,7 @@ t.test("who has no RLC is told which account needs how much", async () => {
     new RegExp(`account ${account} has 0 RLC, 5 RLC and the fee are needed.*have 0 want`),
   );
   const worker = join(folder, "worker");
+  readOrMakeWorkerKey(worker);
   const validator = (await client.call("rolec_power", [])) as { validator: Address }[];
   await refused(
     ["worker", "join", "--datadir", worker, "--validator", validator[0]!.validator, ...at],
@@ -182,7 +184,10 @@ t.test("a folder or a port that is in use is said to be", async () => {
     ["dev", "--port", port],
     /--port \d+: this port of 127\.0\.0\.1 is taken by another program; --port chooses one/,
   );
-  await refused(["dev", "--port", "0", "--datadir", datadir], /another process has it open/);
+  await refused(
+    ["dev", "--port", "0", "--datadir", datadir],
+    /is in use by process \d+ \(rolec node\): one folder is for one program/,
+  );
   const own = join(folder, "p2p");
   await rolec("genesis", "new", "--out", own, "--validators", "1");
   const node = ["node", "--datadir", join(own, "validator-1"), "--port", "0"];

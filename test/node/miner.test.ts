@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import type { WorkShare } from "../../chain/block.ts";
 import { ethashEpoch, seedHash } from "../../consensus/ethash/sizes.ts";
+import { createTroubles } from "../../lib/trouble.ts";
 import { startMiner } from "../../node/miner/miner.ts";
 import { rpcSource, sizesOf } from "../../node/miner/rpc-source.ts";
 import type { WorkSource } from "../../node/miner/source.ts";
@@ -37,7 +38,14 @@ const mineTwice = async (
     });
   await mine(1);
   const first = shareAt(1);
-  const miner = startMiner({ source, threads: 2, memoryBytes, say: (line) => lines.push(line), reportMs: 200 });
+  const miner = startMiner({
+    source,
+    threads: 2,
+    memoryBytes,
+    say: (line) => lines.push(line),
+    troubles: createTroubles({ log: silent }),
+    reportMs: 200,
+  });
   t.equal((await first).beneficiary, rpc.validator.address);
   await mine(1);
   await shareAt(2);

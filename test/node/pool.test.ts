@@ -95,9 +95,12 @@ t.test("workers are asked until their agreement would have the deal's trust, by 
 t.test("a crew hears each message once, in time, and forgets who is silent", async (t) => {
   let now = 1_000_000;
   const crew = createCrew(() => now);
-  t.notOk(crew.hasFree());
-  crew.hear(WORKER, now, 2);
-  t.ok(crew.hasFree());
+  t.notOk(crew.hasFree(0n));
+  const member = crew.hear(WORKER, now, 2);
+  t.notOk(crew.hasFree(0n), "its stake was not looked at");
+  crew.checked(member, { stake: 5n, locked: 0n });
+  t.ok(crew.hasFree(5n));
+  t.notOk(crew.hasFree(6n));
   t.same(
     crew.free().map(({ address }) => address),
     [WORKER],
@@ -106,10 +109,10 @@ t.test("a crew hears each message once, in time, and forgets who is silent", asy
   t.throws(() => crew.hear(WORKER, now + 60_000, 2), /too far/);
   now += 11_000;
   t.notOk(crew.isAlive(WORKER));
-  t.notOk(crew.hasFree());
+  t.notOk(crew.hasFree(0n));
   crew.hear(WORKER, now, 0);
   t.ok(crew.isAlive(WORKER));
-  t.notOk(crew.hasFree(), "it is there, and busy");
+  t.notOk(crew.hasFree(0n), "it is there, and busy");
 });
 
 t.test("a store remembers who was asked for what", async (t) => {

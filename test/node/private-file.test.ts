@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
 import { ZERO_HASH } from "../../lib/bytes.ts";
-import { workerKey } from "../../node/cli/worker-options.ts";
+import { readOrMakeWorkerKey } from "../../node/cli/worker-options.ts";
 import { validatorKeys, writeNodeFolder, writeSecret } from "../../node/folder.ts";
 import { readOrMakeSecret, readSecretFile, sealValidator } from "../../node/validator-keystores.ts";
 import { openSigners, readPlainKeys, readValidatorSource } from "../../node/validator-source.ts";
@@ -44,7 +44,7 @@ t.test(
       ],
       [at("words"), () => made(at("words")), () => made(at("words"))],
       [at("words"), () => readSecretFile(at("words")), () => undefined],
-      [at("worker", "worker.json"), () => workerKey(at("worker")), () => workerKey(at("worker"))],
+      [at("worker", "worker.json"), () => readOrMakeWorkerKey(at("worker")), () => readOrMakeWorkerKey(at("worker"))],
       [at("plain", "peer.key"), peer, peer],
     ];
     /** That nobody answers there is said after the token was read. */

@@ -47,7 +47,7 @@ t.test("a run says how it ended, what it cost, and where its output is", async (
   t.equal(status, 0, stderr);
   t.match(stdout, /^2 words, 2 different, in 1 files\n/);
   t.match(stdout, /^status +OK$/m);
-  t.match(stdout, /^gas +\d+ of 60000000000$/m);
+  t.match(stdout, /^gas +\d+ of 60000000000, \d+ executed$/m);
   t.match(stdout, /^time +[\d.]+ s/m);
   t.match(stdout, new RegExp(`^output +bafy.*: 1 in /out, .* in ${folder}/out$`, "m"));
   t.equal(readFileSync(join(folder, "out", "out", "words.csv"), "utf8"), "word,count\none,1\ntwo,1\n");

@@ -9,6 +9,7 @@ import { memoryDb } from "../../chain/db.ts";
 import { equalBytes, utf8 } from "../../lib/bytes.ts";
 import { dataPort } from "../../node/data-port.ts";
 import { openInputs } from "../../node/worker/inputs.ts";
+import { Unobtainable } from "../../node/worker/unobtainable.ts";
 import { isInternetAddress, NotAsked, streamUrl } from "../../node/worker/web.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { dataRoute } from "../../rpc/data.ts";
@@ -61,6 +62,7 @@ const open = (options: { allowPrivate?: boolean; cacheBytes?: number } = {}) => 
   const folder = join(root, String(folders++));
   return { folder, inputs: openInputs({ node: node.url, folder, allowPrivate: true, ...options }) };
 };
+const patience = (ms = 60_000) => ({ signal: AbortSignal.timeout(ms), until: Date.now() + ms });
 const signal = AbortSignal.timeout(60_000);
 const reference = (path: string, bytes: Uint8Array): InputReference => ({
   kind: "url",
@@ -73,25 +75,45 @@ t.test("a URL is fetched, over redirects too, and taken where it has its checksu
   const { inputs } = open();
   const parsed = parseReference(`${base}/book.csv#sha256=${sha(big)}`);
   for (const each of [parsed, reference("/hop", big)]) {
-    const found = await inputs.read(each, signal);
-    t.ok("bytes" in found && equalBytes(found.bytes, big));
+    const { path, bytes, digest } = await inputs.fetch(each, patience());
+    t.ok(equalBytes(readFileSync(path), big));
+    t.same([bytes, digest], [big.length, sha(big)]);
   }
 });
 
-t.test("another checksum, or more than a task may have, makes the task invalid for every worker", async (t) => {
-  const { inputs, folder } = open();
-  t.match(await inputs.read(reference("/book.csv", utf8("x")), signal), { invalid: /has the checksum/ });
-  t.match(await inputs.read(reference("/endless", big), signal), { invalid: `${TASK_LIMITS.inputBytes} bytes` });
-  t.same(readdirSync(folder), [], "nothing is left of it");
+t.test(
+  "another checksum, or more than a task may have, is a URL that is asked again, and a task that is not invalid",
+  async (t) => {
+    const { inputs, folder } = open();
+    for (const [each, what] of [
+      [reference("/book.csv", utf8("x")), /with the checksum/],
+      [reference("/endless", big), new RegExp(`more than ${TASK_LIMITS.inputBytes} bytes`)],
+    ] as const) {
+      const error = await inputs.fetch(each, patience()).catch((one: Error) => one);
+      t.match(error, { message: what });
+      t.notOk(error instanceof Unobtainable);
+    }
+    t.same(readdirSync(folder), [], "nothing is left of it");
+  },
+);
+
+t.test("a URL that never comes keeps nobody from the same content elsewhere", async (t) => {
+  const { inputs } = open();
+  const stop = new AbortController();
+  const stuck = inputs.fetch(reference("/never answered", big), { signal: stop.signal, until: Date.now() + 60_000 });
+  t.ok((await inputs.fetch(reference("/book.csv", big), patience())).path);
+  stop.abort(new Error("enough"));
+  await t.rejects(stuck, { message: "enough" });
 });
 
 t.test("what cannot be had is an error: the worker asks again, and then declines", async (t) => {
   const { inputs } = open();
-  for (const path of ["/gone", "/loop", "/zipped", "/cut"])
-    await t.rejects(inputs.read(reference(path, big), signal), path);
-  await t.rejects(inputs.read(reference("/away", big), signal), NotAsked, "no other protocol");
+  for (const path of ["/loop", "/zipped", "/cut"])
+    await t.rejects(inputs.fetch(reference(path, big), patience()), Error, path);
+  await t.rejects(inputs.fetch(reference("/gone", big), patience()), Unobtainable, "no is no");
+  await t.rejects(inputs.fetch(reference("/away", big), patience()), NotAsked, "no other protocol");
   const never = reference("/never answered", big);
-  await t.rejects(inputs.read(never, AbortSignal.timeout(200)), "the lot's time is over");
+  await t.rejects(inputs.fetch(never, patience(200)), { name: "TimeoutError" }, "the lot's time is over");
 });
 
 t.test("this machine and its networks are not asked, unless the owner allows it", async (t) => {
@@ -100,7 +122,7 @@ t.test("this machine and its networks are not asked, unless the owner allows it"
   const port = base.split(":")[2];
   for (const host of ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433", "0.0.0.0"]) {
     const each: InputReference = { kind: "url", url: `http://${host}:${port}/x`, sha256: `0x${sha(big)}`, name: "x" };
-    await t.rejects(inputs.read(each, signal), NotAsked, host);
+    await t.rejects(inputs.fetch(each, patience()), NotAsked, host);
   }
   t.equal(asked, before, "nothing was asked");
   const drain = async (url: string) => {
@@ -135,23 +157,22 @@ t.test("an input is fetched once for all lots that name it, and again where the 
   const { inputs, folder } = open();
   const { cid } = await store.importFile(big);
   const each: InputReference = { kind: "ipfs", cid, name: "book.csv" };
-  const [one, two] = await Promise.all([inputs.fetch(each, signal), inputs.fetch(each, signal)]);
+  const [one, two] = await Promise.all([inputs.fetch(each, patience()), inputs.fetch(each, patience())]);
   t.same(one, two);
   const [name] = readdirSync(folder);
   t.equal(readdirSync(folder).length, 1);
   writeFileSync(join(folder, name!), "spoilt");
-  const found = await inputs.read(each, signal);
-  t.ok("bytes" in found && equalBytes(found.bytes, big));
+  t.same(await inputs.fetch(each, patience()), one);
   t.ok(equalBytes(readFileSync(join(folder, name!)), big));
   const { cid: none } = await store.importTree([{ path: "a", bytes: utf8("a") }]);
-  await t.rejects(inputs.read({ kind: "ipfs", cid: none, name: "a" }, signal), /is a directory/);
+  await t.rejects(inputs.fetch({ kind: "ipfs", cid: none, name: "a" }, patience()), Unobtainable);
 });
 
 t.test("the folder stays within its size, and the longest unused goes first", async (t) => {
   const { inputs, folder } = open({ cacheBytes: 2_500 });
   for (let i = 0; i < 4; i++) {
     const { cid } = await store.importFile(new Uint8Array(1_000).fill(i));
-    await inputs.fetch({ kind: "ipfs", cid, name: "x" }, signal);
+    await inputs.fetch({ kind: "ipfs", cid, name: "x" }, patience());
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   t.equal(readdirSync(folder).length, 2);

@@ -15,6 +15,7 @@ import {
   placesOf,
   readPolicy,
   refusalOf,
+  stakeRefusalOf,
 } from "../../node/worker/policy.ts";
 import { launchdService, systemdService } from "../../node/worker/service.ts";
 
@@ -94,6 +95,14 @@ t.test("a job is refused by its app, its requester, and what it pays after what 
   t.match(refusal({ minPayNrlcPerGgas: 751 }), "pays 750 nRLC");
 });
 
+t.test("schedulers hold a little of what a worker has, all tasks together", async (t) => {
+  t.equal(stakeRefusalOf(defaults, 60_000_000n, 40_000_000n), undefined);
+  t.match(stakeRefusalOf(defaults, 60_000_000n, 40_000_001n), "the policy lets schedulers hold 100000000");
+  const none = readPolicy(defaults, { maxStakeNrlc: 0 });
+  t.equal(stakeRefusalOf(none, 0n, 0n), undefined);
+  t.match(stakeRefusalOf(none, 1n, 0n), "it holds 1 nRLC of the worker's");
+});
+
 t.test("nothing is started outside the hours, on battery, or while others use the machine", async (t) => {
   const machine: Machine = { cores: 4, othersLoad: () => 0.6, onMains: () => false };
   const pause = (given: unknown) => pauseOf(readPolicy(defaults, given), machine, new Date("2026-11-27T12:00"), 1);
@@ -141,9 +150,6 @@ t.test("the journal remembers over a restart what is computed, and what is still
   const second = openJournal(path);
   t.same(second.get(lot(2)), computed(2));
   t.same(second.unpublished(), [lot(2)]);
-  second.prune(-1);
-  t.same(openJournal(path).unpublished(), []);
-  t.equal(openJournal(path).get(lot(1)), undefined);
 });
 
 t.test("services run the worker with its words as they are", async (t) => {

@@ -27,7 +27,7 @@ const big = new Uint8Array(5 * 1024 * 1024 + 3).map((_, i) => (i >>> 20) + i);
 
 const startNode = async (
   t: { teardown(work: () => Promise<void>): void },
-  options: { limits?: Partial<TreeLimits>; serves?: boolean; log?: Log; timeoutMs?: number } = {},
+  options: { limits?: Partial<TreeLimits>; serves?: boolean; log?: Log; timeoutMs?: number; turnMs?: number } = {},
 ) => {
   const datadir = mkdtempSync(join(tmpdir(), "rolec-p2p-"));
   const host = await createHost({ datadir, listen: ["/ip4/127.0.0.1/tcp/0"], genesisHash });
@@ -35,8 +35,8 @@ const startNode = async (
   const db = memoryDb();
   const store = await openDataStore(db);
   const limits = options.limits ?? {};
-  const { log = silent, timeoutMs = 20_000 } = options;
-  const exchange = createExchange({ host, genesisHash, store, log, limits, timeoutMs });
+  const { log = silent, timeoutMs = 20_000, turnMs = 5_000 } = options;
+  const exchange = createExchange({ host, genesisHash, store, log, limits, timeoutMs, maxFetches: 2, turnMs });
   if (options.serves !== false) await exchange.start();
   t.teardown(async () => {
     await exchange.stop();
@@ -133,6 +133,32 @@ t.test("peers that put off, or are silent, keep nothing from who asks an honest 
     t.ok(equalBytes(await node.store.readFile(cid, "big"), big), puts);
     t.ok(wants > 0 && wants <= 6, `${wants} requests to three that give nothing`);
   }
+});
+
+t.test("a peer that does not say whether it has a tree holds up no fetch", async (t) => {
+  const [honest, node] = [await startNode(t), await startNode(t)];
+  const mute = await startNode(t, { serves: false });
+  let asked = 0;
+  let isAnswered = false;
+  await serve(
+    mute.host,
+    protocol,
+    () => true,
+    () =>
+      new Promise((resolve) => {
+        asked += 1;
+        setTimeout(() => {
+          isAnswered = true;
+          resolve([false]);
+        }, 4_500).unref();
+      }),
+  );
+  await connect(node, mute);
+  await connect(node, honest);
+  const { cid } = await honest.store.importFile(utf8("at once"));
+  await node.exchange.fetch(cid);
+  t.equal(asked, 1);
+  t.notOk(isAnswered, "it is not waited for");
 });
 
 t.test("an only source that puts off for long is waited for", async (t) => {
@@ -277,6 +303,41 @@ t.test("a fetch ends with the last who waits for it, and where blocks come too s
   const end = asked;
   await new Promise((resolve) => setTimeout(resolve, 500));
   t.equal(asked, end, "nobody is asked any more");
+});
+
+t.test("trees that never come keep no place from others, of one asker or of many", async (t) => {
+  const [honest, node] = [await startNode(t), await startNode(t, { timeoutMs: 60_000, turnMs: 200 })];
+  const dripping = await startNode(t, { serves: false });
+  await serve(
+    dripping.host,
+    protocol,
+    () => true,
+    (request) => ((request as { has?: unknown[] }).has ? [true] : 50),
+  );
+  await connect(node, dripping);
+  await connect(node, honest);
+  const enough = new AbortController();
+  const [one, two] = [{}, {}];
+  const stuck = await Promise.all(
+    [one, one, one, two, two]
+      .map(async (asker, i) => {
+        const { cid } = await dripping.store.importFile(utf8(`never ${i}`));
+        return node.exchange.fetch(cid, { asker, signal: enough.signal });
+      })
+      .map(async (each) => ({
+        ended: each.then(
+          () => "came",
+          (error: Error) => error.message,
+        ),
+      })),
+  );
+  for (const asker of [one, {}]) {
+    const { cid } = await honest.store.importFile(big.slice(asker === one ? 1 : 2));
+    await node.exchange.fetch(cid, { asker, signal: AbortSignal.timeout(30_000) });
+    t.ok(await node.store.hasTree(cid));
+  }
+  enough.abort(new Error("enough"));
+  for (const { ended } of stuck) t.equal(await ended, "enough", "each was still on its way");
 });
 
 t.test("a tree of chained blocks is not fetched to its end", async (t) => {

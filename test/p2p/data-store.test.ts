@@ -195,7 +195,7 @@ t.test("pins count holders and blocks, run out, and outlive a restart", async (t
   t.notOk(await store.hasTree(a.cid), "no holder is left");
   t.ok(equalBytes(await store.readFile(b.cid, "shared"), shared), "the other tree holds the block that both have");
   await store.expire(100);
-  t.same(store.blocks.stats(), { blocks: 0, pinnedBytes: 0, cachedBytes: 0 });
+  t.match(store.blocks.stats(), { blocks: 0, pinnedBytes: 0, cachedBytes: 0, outputBytes: 0 });
   t.same([...store.blocks.pins()], []);
 });
 
@@ -248,3 +248,46 @@ t.test("a tree has a bounded number of holders", async (t) => {
   await store.unpin(cid, "h1");
   await store.pin(cid, { holder: "one more" });
 });
+
+t.test(
+  "results of tasks have a share of what may be pinned, a tree of several holders once, over a restart too",
+  async (t) => {
+    const db = memoryDb();
+    const limits = { pinnedBytes: 5 * MIB, outputBytes: 3 * MIB };
+    const store = await openDataStore(db, limits);
+    const [a, b, c, own] = [1, 2, 3, 4].map((seed) => noise(MIB, seed)) as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
+    const first = await store.importFile(a, { holder: "worker:1", until: 100 });
+    const { outputBytes } = store.blocks.stats();
+    t.ok(outputBytes > MIB && outputBytes < MIB + 4_096);
+    await store.pin(first.cid, { holder: "worker:2", until: 100 });
+    await store.pin(first.cid, { holder: "worker:2", until: 200 });
+    t.equal(store.blocks.stats().outputBytes, outputBytes, "two lots with one result");
+    await store.importFile(b, { holder: "worker:2", until: 100 });
+    await t.rejects(store.importFile(c, { holder: "worker:3" }), { code: "data-limit", message: /results kept/ });
+    t.equal(store.blocks.stats().outputBytes, 2 * outputBytes, "what was refused counts nothing");
+    await store.importFile(own, { holder: "rpc" });
+    await store.importFile(c, { holder: "rpc" });
+    t.equal(store.blocks.stats().outputRoom, 5 * MIB - store.blocks.stats().pinnedBytes, "the rest is the owner's");
+
+    t.equal(await store.keep("worker:2", 300), 2);
+    await store.expire(250);
+    t.same(
+      [...store.blocks.pins()].flatMap(({ holders }) => [...holders]).filter(([holder]) => holder !== "rpc"),
+      [
+        ["worker:2", 300],
+        ["worker:2", 300],
+      ],
+    );
+    const again = await openDataStore(db, limits);
+    t.same(again.blocks.stats().outputBytes, 2 * outputBytes, "a restart counts the same");
+    t.equal(await again.release("worker:2"), 2);
+    t.equal(await again.release("worker:2"), 0);
+    t.equal(again.blocks.stats().outputBytes, 0);
+    t.notOk([...again.blocks.pins()].some(({ holders }) => holders.has("worker:2")));
+  },
+);

@@ -1,6 +1,7 @@
 import { TopicValidatorResult } from "@libp2p/gossipsub";
 import type { PeerId } from "@libp2p/interface";
 import t from "tap";
+import { createTurns } from "../../lib/turns.ts";
 import { createGossipGate, type Judgement } from "../../p2p/gossip-gate.ts";
 import type { Host } from "../../p2p/host.ts";
 import { createPeerBudget } from "../../p2p/peer-budget.ts";
@@ -46,7 +47,7 @@ const createScene = (judge: (data: Uint8Array) => Promise<Judgement>, isKnown = 
     gossipTracer: { getBrokenPromises: () => new Map(broken) },
   };
   const host = {
-    services: { pubsub, budget },
+    services: { pubsub, budget, turns: createTurns() },
     getConnections: () => [{ streams: isMute ? [] : [streams] }],
     hangUp: async (peer: PeerId) => void hungUp.push(peer.toString()),
   };
@@ -256,7 +257,7 @@ t.test("a peer whose stream was given up is let go, so that it can begin anew", 
 });
 
 t.test("a gossipsub that cannot be held to account is not used", (t) => {
-  const host = { services: { pubsub: {}, budget: {} } } as unknown as Host;
+  const host = { services: { pubsub: {}, budget: {}, turns: createTurns() } } as unknown as Host;
   t.throws(() => createGossipGate(host, () => false), /no way to hold peers to account/);
   t.end();
 });

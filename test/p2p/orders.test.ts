@@ -32,7 +32,15 @@ import { MAX_OF_SIGNER, openOrderBook } from "../../p2p/orders/book.ts";
 import { MAX_ORDER_BYTES } from "../../p2p/orders/check.ts";
 import { topicOf } from "../../p2p/topics.ts";
 import type { AbiValue } from "../../vm/abi.ts";
-import { APP_REGISTRY_ABI, functionsOf, HUB_ABI, REGISTRY_ABI, WORKERPOOL_REGISTRY_ABI } from "../../vm/market/abi.ts";
+import {
+  APP_REGISTRY_ABI,
+  functionsOf,
+  HUB_ABI,
+  MARKET_ABI,
+  MARKET_EVENTS,
+  REGISTRY_ABI,
+  WORKERPOOL_REGISTRY_ABI,
+} from "../../vm/market/abi.ts";
 import type { AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder } from "../../vm/market/order.ts";
 import {
   decodeOrder,
@@ -47,14 +55,14 @@ import { APP_REGISTRY, HUB, MARKET, WORKERPOOL_REGISTRY } from "../../vm/tables.
 import { accountOf, memoryProtection, RLC, silent, testGenesis } from "../helpers/chain.ts";
 
 t.setTimeout(120_000);
-const names = ["developer", "owner", "requester", "poor", "rich"] as const;
+const names = ["developer", "owner", "requester", "poor", "mover", "rich"] as const;
 const people = Object.fromEntries(names.map((name) => [name, accountOf(name)])) as Record<
   (typeof names)[number],
   ReturnType<typeof accountOf>
 >;
 const { genesis, keys } = testGenesis(
   1,
-  names.filter((name) => name !== "poor").map((name) => people[name].address),
+  names.filter((name) => name !== "poor" && name !== "mover").map((name) => people[name].address),
 );
 const { chainId } = genesis;
 const hub = functionsOf(HUB_ABI);
@@ -270,6 +278,58 @@ t.test("a full book keeps those who have most for each of their orders", async (
   for (let i = 0; i < MAX_OF_SIGNER; i++) await large.add(orders.app());
   t.equal(await codeOf(large.add(orders.app())), "order-book-full", "one signer has so many");
   await by("rich", HUB, hub("deposit").encode(), 1n);
+});
+
+t.test("RLC that moves from account to account crowds out no more than it would in one", async (t) => {
+  const { orders, openBook, by } = await createMarket(t);
+  const book = await openBook(memoryDb(), 2 * MAX_OF_SIGNER);
+  t.teardown(() => book.stop());
+  for (let i = 0; i < MAX_OF_SIGNER; i++) {
+    await book.add(orders.app());
+    await book.add(orders.pool());
+  }
+  const free = { appmaxprice: 0n, workerpoolmaxprice: 0n };
+  /** Places orders until the book takes no more. Gives how many it took. */
+  const place = async (name: "poor" | "mover"): Promise<number> => {
+    const { address: requester, key } = people[name];
+    for (let count = 0; ; count++)
+      if ((await codeOf(book.add(orders.request({ ...free, requester }, key)))) !== "taken") return count;
+  };
+  const honest = () =>
+    book.hashes().filter((hash) => book.get(hash)?.kind !== "request" && book.get(hash) !== undefined).length;
+  await by("rich", people.poor.address, EMPTY, 600n * RLC);
+  const first = await place("poor");
+  const left = honest();
+  t.equal(left, 2 * MAX_OF_SIGNER - first, "600 RLC hold places of those who have less for each");
+  for (const [from, to, amount] of [
+    ["poor", "mover", 599n],
+    ["mover", "poor", 598n],
+    ["poor", "mover", 597n],
+  ] as const) {
+    await by(from, people[to].address, EMPTY, amount * RLC);
+    t.ok((await place(to)) >= first - 2);
+    t.ok(honest() >= left - 1, `what was ${from}'s makes way for what is ${to}'s: ${honest()} of ${left}`);
+  }
+});
+
+t.test("offers are listed by whom their signers let take them", async (t) => {
+  const { orders, openBook, by, app } = await createMarket(t);
+  const book = await openBook();
+  t.teardown(() => book.stop());
+  const receipt = await by("rich", MARKET, functionsOf(MARKET_ABI)("createGroup").encode([people.requester.address]));
+  const group: Address = `0x${receipt.logs.find(({ topics }) => topics[0] === MARKET_EVENTS.GroupCreated!.topic)!.topics[1]!.slice(26)}`;
+  await book.add(orders.pool({ requesterrestrict: people.rich.address, workerpoolprice: 1n }));
+  await book.add(orders.pool({ requesterrestrict: group, workerpoolprice: 2n }));
+  await book.add(orders.pool({ apprestrict: people.rich.address, workerpoolprice: 3n }));
+  await book.add(orders.pool({ workerpoolprice: 4n }));
+  const prices = (filter: object) =>
+    book.list({ ...all("workerpool"), ...filter }).map(({ order }) => (order as WorkerpoolOrder).workerpoolprice);
+  t.strictSame(prices({ requester: people.requester.address }), [2n, 3n, 4n]);
+  t.strictSame(prices({ requester: people.requester.address, app }), [2n, 4n]);
+  t.strictSame(prices({ requester: people.rich.address, limit: 1 }), [1n]);
+  await book.add(orders.app({ workerpoolrestrict: people.rich.address }));
+  t.equal(book.list({ ...all("app"), app }).length, 1);
+  t.equal(book.list({ ...all("app"), app, workerpool: people.owner.address }).length, 0);
 });
 
 t.test("orders reach other nodes by gossip, and those that come later by asking", async (t) => {

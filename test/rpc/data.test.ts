@@ -250,7 +250,7 @@ t.test("searches for what nobody has keep nobody from what is here", async (t) =
   const stop = new AbortController();
   const port = {
     ...data,
-    fetch: async (_: string, signal?: AbortSignal) => {
+    fetch: async (_: string, { signal }: { signal?: AbortSignal | undefined } = {}) => {
       searching += 1;
       stop.signal.throwIfAborted();
       await new Promise<void>((_, reject) => {
@@ -262,21 +262,21 @@ t.test("searches for what nobody has keep nobody from what is here", async (t) =
   t.teardown(() => other.stop());
   const slow = new RuleError("data-slow", { verdict: "retry", section: "12" }, "no block in time");
   const search = (i: number) => fetch(`${other.url}/ipfs/${leaf(utf8(`nobody ${i}`)).cid}`);
-  const held = Array.from({ length: 12 }, (_, i) => search(i));
-  while (searching < 12) await new Promise((resolve) => setTimeout(resolve, 10));
-  for (let i = 12; i < 80; i++) {
+  const held = Array.from({ length: 48 }, (_, i) => search(i));
+  while (searching < 48) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let i = 48; i < 80; i++) {
     const refused = await search(i);
     await refused.arrayBuffer();
     if (refused.status !== 503 || refused.headers.get("retry-after") !== "5") t.fail(`${refused.status}`);
   }
-  t.equal(searching, 12, "three quarters of all, since all come from this machine");
+  t.equal(searching, 48, "three quarters of all, since all come from this machine");
   t.equal((await fetch(`${other.url}/ipfs/${cid}/stdout`)).status, 200, "what is here comes");
   stop.abort(slow);
   for (const answer of await Promise.all(held)) t.match([answer.status, answer.headers.get("retry-after")], [504, "5"]);
   t.equal((await search(0)).status, 504, "and there is room again");
 });
 
-t.test("one client has room for four searches", async (t) => {
+t.test("one client has room for sixteen searches", async (t) => {
   let searching = 0;
   const stop = new AbortController();
   const wait = new Promise<void>((_, reject) =>
@@ -295,12 +295,37 @@ t.test("one client has room for four searches", async (t) => {
     return route(request as never, response as never, `/ipfs/${leaf(utf8("nobody")).cid}`, client);
   };
   const [one, two] = [{}, {}];
-  const held = Promise.allSettled([one, two].flatMap((each) => Array.from({ length: 4 }, () => asked(each))));
-  while (searching < 8) await new Promise((resolve) => setTimeout(resolve, 10));
-  await t.rejects(Promise.resolve(asked(one)), { message: /^too many searches at a time: at most 4 of one client/ });
+  const held = Promise.allSettled([one, two].flatMap((each) => Array.from({ length: 16 }, () => asked(each))));
+  while (searching < 32) await new Promise((resolve) => setTimeout(resolve, 10));
+  await t.rejects(Promise.resolve(asked(one)), { message: /^too many searches at a time: at most 16 of one client/ });
   stop.abort(new Error("enough"));
-  t.equal((await held).length, 8);
+  t.equal((await held).length, 32);
   await t.rejects(Promise.resolve(asked(one)), { message: "enough" }, "its room is free again");
+});
+
+t.test("who asks says how long it waits, and its search ends with that or with its request", async (t) => {
+  const signals: AbortSignal[] = [];
+  const port = {
+    ...data,
+    fetch: (_: string, { signal }: { signal?: AbortSignal | undefined } = {}) => {
+      signals.push(signal!);
+      return new Promise<void>((_, reject) => signal!.addEventListener("abort", () => reject(signal!.reason)));
+    },
+  };
+  const other = await startRpc([], { routes: [dataRoute(port)] });
+  t.teardown(() => other.stop());
+  const url = `${other.url}/ipfs/${leaf(utf8("nobody")).cid}`;
+  const late = await fetch(url, { headers: { prefer: "respond-async, wait=1" } });
+  t.match([late.status, late.headers.get("retry-after"), await late.text()], [504, "5", /did not come in time/]);
+  t.ok(signals[0]!.aborted);
+  const gone = new AbortController();
+  const asked = fetch(url, { signal: gone.signal });
+  while (signals.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.notOk(signals[1]!.aborted);
+  gone.abort();
+  await t.rejects(asked);
+  while (!signals[1]!.aborted) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.pass("an abandoned request ends its search");
 });
 
 t.test("pins are listed page by page", async (t) => {

@@ -88,7 +88,7 @@ t.test("rates that miners tell add up until they are old", async (t) => {
   await stop();
 });
 
-const CALL = { connection: undefined, client: {}, turn: () => Promise.resolve() };
+const CALL = { connection: undefined, client: {}, turn: () => Promise.resolve(), hold: () => undefined };
 
 t.test("a node without a validator has no work to give, and says what it lacks", async (t) => {
   const { client, engine, validator, stop } = await startRpc([], {}, EASY_WORK);

@@ -9,6 +9,9 @@ export const firstCommittee = (trust: bigint): number => {
   return Math.max(MIN_SEATS, seats);
 };
 
+/** Computes the seats that a lot has at most once a seat of it declined. */
+export const declinedCommittee = (trust: bigint): number => 2 * firstCommittee(trust) + MIN_SEATS;
+
 /**
  * Declines with which a lot still earns credit: so few that withholding inputs from all but one's own seats never buys
  * credit for less than computing in the open does (spec section 8).

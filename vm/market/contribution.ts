@@ -2,12 +2,16 @@ import { type Address, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts"
 import { keccak256 } from "../../lib/keccak.ts";
 import { revert } from "../revert.ts";
 import { HUB, MARKET } from "../tables.ts";
-import { decodeLotReceipt, decodeReceipt } from "../wasm/receipt.ts";
+import { decodeReceipt } from "../wasm/receipt.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { dealOf } from "./deal.ts";
 import { type Env, emitAt } from "./env.ts";
 import { LOT_STATUS, type Lot, logPending, lotOf, receiptOf, SEAT, type Seat, setLot, setReceipt } from "./lot.ts";
+import { releaseSlot } from "./pause.ts";
+import { claimsOf } from "./result.ts";
 import { endRoundIfAnswered } from "./round.ts";
+import { slotOf } from "./slot.ts";
+import { isRevealOver, isRoundOver } from "./window.ts";
 
 /** Bytes that a callback gets at most. */
 const MAX_CALLBACK_BYTES = 1_024;
@@ -32,7 +36,7 @@ const changeSeats = (lot: Lot, worker: Address, status: number, change: Partial<
 const openRound = (env: Env, id: Hash): Lot => {
   const lot = known(env, id);
   if (lot.status !== LOT_STATUS.computing) revert("no round is open");
-  if (env.block.timestamp >= lot.roundEnd) revert("the round is over");
+  if (isRoundOver(env, lot)) revert("the round is over");
   return logPending(env, id, lot);
 };
 
@@ -67,9 +71,9 @@ export const decline = (env: Env, worker: Address, id: Hash): void => {
 /** Reads the gas that a lot's receipt claims. Reverts where it is not what workers are to agree on. */
 const gasOf = (env: Env, lot: Lot, receipt: Uint8Array): number => {
   const { gasLimit } = dealOf(env.state, lot.dealid)!;
-  const one = lot.count === 1 ? decodeReceipt(receipt) : undefined;
-  if (one && one.callbackData.length > MAX_CALLBACK_BYTES) revert("callback data too long");
-  const { gasUsed } = one ?? (lot.count > 1 ? decodeLotReceipt(receipt) : undefined) ?? revert("not a receipt");
+  const { gasUsed } = claimsOf(receipt, lot.count) ?? revert("not a receipt");
+  const isLong = lot.count === 1 && decodeReceipt(receipt)!.callbackData.length > MAX_CALLBACK_BYTES;
+  if (isLong) revert("callback data too long");
   if (gasUsed > lot.count * gasLimit) revert("more gas than the lot's limit");
   return gasUsed;
 };
@@ -77,7 +81,7 @@ const gasOf = (env: Env, lot: Lot, receipt: Uint8Array): number => {
 const proves = (env: Env, worker: Address, id: Hash, digest: Hash): Lot => {
   const before = known(env, id);
   if (before.status !== LOT_STATUS.revealing) revert("nothing is to be revealed");
-  if (env.block.timestamp >= before.revealDeadline) revert("the time to reveal is over");
+  if (isRevealOver(env, before)) revert("the time to reveal is over");
   if (resultHashOf(id, digest) !== before.consensus) revert("not the result agreed on");
   const seal = resultSealOf(worker, id, digest);
   const isMine = (seat: Seat) =>
@@ -86,6 +90,11 @@ const proves = (env: Env, worker: Address, id: Hash, digest: Hash): Lot => {
   if (mine.length === 0) revert("no seat of yours asks for this");
   if (mine.some(({ resultSeal }) => resultSeal !== seal)) revert("not your seal");
   const seats = before.seats.map((seat) => (isMine(seat) ? { ...seat, status: SEAT.proved } : seat));
+  // Who has proved its result has nothing left to answer for: others that do not reveal bind only themselves.
+  for (const { slot: number } of mine) {
+    const slot = slotOf(env.state, number);
+    if (slot?.lot === id) releaseSlot(env, slot);
+  }
   const lot = logPending(env, id, { ...before, seats, digest });
   if (lot.count === 1) emitAt(env, HUB, HUB_EVENTS.TaskReveal!, id, worker, digest);
   emitAt(env, MARKET, MARKET_EVENTS.LotRevealed!, id, worker, digest);

@@ -36,7 +36,7 @@ export interface Deal {
   readonly cap: number;
   /** Tasks in a lot. */
   readonly lotSize: number;
-  /** Seconds. */
+  /** The clock of its lots, in seconds. */
   readonly timeref: number;
   readonly vmVersion: number;
 }
@@ -129,5 +129,8 @@ export const lotId = (dealid: Hash, job: Pick<Job, "first" | "lotSize">, lot: nu
 /** The tasks of a lot. */
 export const lotTasks = (job: Pick<Job, "lotSize" | "tasks">, lot: number): number =>
   Math.min(job.lotSize, job.tasks - lot * job.lotSize);
+/** The tasks of a deal's lots but the last, which may have less. */
+export const fullLot = ({ lotSize, botSize }: Pick<Deal, "lotSize" | "botSize">): number =>
+  botSize < BigInt(lotSize) ? Number(botSize) : lotSize;
 /** What a task costs its sponsor at most, in nRLC. */
 export const taskPrice = (deal: Deal): bigint => deal.appPrice + deal.datasetPrice + deal.price;

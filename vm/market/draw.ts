@@ -1,14 +1,15 @@
 import { type Address, concat, fromHex, type Hash, uint32, utf8 } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
-import { schedule } from "./agenda.ts";
+import { roundSeconds } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
-import { type Job, jobOf, lotId, lotTasks, setJob } from "./deal.ts";
+import { jobOf, lotId, lotTasks, setJob } from "./deal.ts";
 import type { Env } from "./env.ts";
-import { LOT_STATUS, type Lot, lotOf, newLot, newSeat, ROUND_RATIO, setLot } from "./lot.ts";
-import { poolOf } from "./pool.ts";
-import { removeFromRing, waitingDeals, waitingPools } from "./ring.ts";
+import { LOT_STATUS, type Lot, lotOf, newLot, newSeat, setLot } from "./lot.ts";
+import { endWaiting, poolOf } from "./pool.ts";
 import { escalationCount, failLot, isTooLate, pushEscalation, shiftEscalation } from "./round.ts";
 import { type Slot, saveSlot, slotAtIndex, slotOf } from "./slot.ts";
+import { addWaiting, nextWaiting, passTurn, takeArrivals, waitingPools } from "./waiting.ts";
+import { openWindow } from "./window.ts";
 
 /** Candidates looked at for each seat that a block may draw. */
 const CANDIDATES_PER_DRAW = 16;
@@ -55,17 +56,11 @@ const drawSlots = (env: Env, pool: Address, seed: Uint8Array, wanted: number, bu
 
 /** Seats slots in a lot's next round and puts its end on the agenda. */
 const seat = (env: Env, id: Hash, lot: Lot, slots: readonly Slot[]): void => {
-  const roundEnd = env.block.timestamp + ROUND_RATIO * lot.timeref;
+  const roundEnd = env.block.timestamp + roundSeconds(lot.timeref);
   for (const slot of slots) saveSlot(env, { ...slot, lot: id });
   const seats = slots.map(({ id: slot, worker, validator }) => newSeat({ slot, worker, validator, round: lot.round }));
-  setLot(env.state, id, {
-    ...lot,
-    status: LOT_STATUS.computing,
-    roundEnd,
-    wanted: 0,
-    seats: [...lot.seats, ...seats],
-  });
-  schedule(env, roundEnd, { lot: id, round: lot.round });
+  const open = { ...lot, status: LOT_STATUS.computing, roundEnd, wanted: 0, seats: [...lot.seats, ...seats] };
+  setLot(env.state, id, openWindow(env, id, open));
 };
 
 /** Draws another round for lots that wait for one, oldest first; each is tried once a block. */
@@ -88,61 +83,54 @@ export const drawEscalations = (env: Env, budget: Budget): void => {
   }
 };
 
-/** Draws the first round of a job's next lot; false where it has to wait. */
-const drawFirst = (env: Env, dealid: Hash, job: Job, budget: Budget): boolean => {
+/** Deals that a block lets begin at most, for each seat that it may draw. */
+const ARRIVALS_PER_DRAW = 4;
+
+/** Lets those deals wait for their turn whose lots are ready. */
+export const admitDeals = ({ state, block }: Env): void => {
+  const isReady = (dealid: Hash): boolean => jobOf(state, dealid)!.readySlot <= block.slot;
+  for (const dealid of takeArrivals(state, ARRIVALS_PER_DRAW * block.params.drawsPerBlock, isReady)) {
+    const { pool, trust, next, lots } = jobOf(state, dealid)!;
+    if (next < lots) addWaiting(state, pool, poolOf(state, pool)!, firstCommittee(trust), dealid);
+  }
+};
+
+/** Draws the first round of a job's next lot, and ends its turn; false where the block has no room left for it. */
+const drawFirst = (env: Env, dealid: Hash, budget: Budget): boolean => {
   const { state, block } = env;
-  if (block.slot < job.readySlot) return false;
+  const job = jobOf(state, dealid)!;
+  const committee = firstCommittee(job.trust);
   const id = lotId(dealid, job, job.next);
-  const count = lotTasks(job, job.next);
   const isGivenUp = lotOf(state, id) !== undefined;
+  budget.candidates -= 1;
   if (!isGivenUp) {
     const seed = drawSeed(block.mixHash, dealid, job.next, 0);
-    const slots = drawSlots(env, job.pool, seed, firstCommittee(job.trust), budget);
+    const slots = drawSlots(env, job.pool, seed, committee, budget);
     if (!slots) return false;
     const lot = newLot(dealid, job, job.next);
     seat(env, id, { ...lot, drawTime: block.timestamp }, slots);
   }
   const next = job.next + 1;
+  const count = lotTasks(job, job.next);
   setJob(state, dealid, { ...job, next, givenUp: job.givenUp - (isGivenUp ? count : 0) });
-  if (next === job.lots) removeFromRing(state, job.pool, dealid);
+  passTurn(state, job.pool, committee, dealid);
+  if (next === job.lots) endWaiting(state, dealid, job);
   return true;
 };
 
-/** Draws one lot of a pool, of the deal whose turn it is or the next that can go on; false where there is none. */
-const drawOfPool = (env: Env, pool: Address, budget: Budget): boolean => {
-  const { state } = env;
-  const { length, drawable } = poolOf(state, pool)!;
-  budget.candidates -= 1;
-  // While most slots are busy, lots wait: whoever keeps others busy would else be drawn more often itself.
-  if (length === 0 || 2 * drawable < length) return false;
-  const deals = waitingDeals(pool);
-  const count = deals.count(state);
-  let refused = 0;
-  for (; refused < count && budget.candidates > 0 && budget.seats > 0; refused++) {
-    budget.candidates -= 1;
-    const dealid = deals.ahead(state, refused);
-    if (!drawFirst(env, dealid, jobOf(state, dealid)!, budget)) continue;
-    // Those that could not go on are passed by; a deal that left the ring has given its place to another.
-    if (deals.count(state) > 0) deals.advance(state, deals.count(state) === count ? refused + 1 : refused);
-    return true;
-  }
-  if (refused < count) deals.advance(state, refused);
-  return false;
-};
-
-/** Draws first rounds, one lot of each pool in turn, until the block's work is done or no pool can go on. */
+/**
+ * Draws first rounds, one lot of each pool that can draw in turn, until the block's work is done or none can. What the block has no
+ * room for is first in the next.
+ */
 export const drawLots = (env: Env, budget: Budget): void => {
   const { state } = env;
-  let idle = 0;
-  while (budget.seats > 0 && budget.candidates > 0 && idle < waitingPools.count(state)) {
-    const pool: Address = `0x${waitingPools.ahead(state, idle).slice(26)}`;
-    const before = waitingPools.count(state);
-    if (!drawOfPool(env, pool, budget)) {
-      idle += 1;
-      continue;
-    }
-    waitingPools.advance(state, waitingPools.count(state) === before ? idle + 1 : idle);
-    idle = 0;
+  while (budget.seats > 0 && budget.candidates > 0) {
+    const first = waitingPools.first(state);
+    if (first === undefined) return;
+    const pool: Address = `0x${first.slice(26)}`;
+    if (!drawFirst(env, nextWaiting(state, pool, poolOf(state, pool)!)!, budget)) return;
+    if (!waitingPools.has(state, first)) continue;
+    waitingPools.remove(state, first);
+    waitingPools.push(state, first);
   }
-  if (idle < waitingPools.count(state)) waitingPools.advance(state, idle);
 };

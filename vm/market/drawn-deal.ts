@@ -4,15 +4,15 @@ import { HUB, MARKET } from "../tables.ts";
 import { GAS } from "../wasm/gas.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { categoryAt } from "./category.ts";
-import { type Deal, setDeal, setJob, taskPrice } from "./deal.ts";
+import { CAP_GAS_PER_SECOND, clockOf } from "./clock.ts";
+import { type Deal, fullLot, setDeal, setJob, taskPrice } from "./deal.ts";
 import { type Env, emitAt } from "./env.ts";
 import { lock } from "./escrow.ts";
 import { accepts } from "./group.ts";
 import { poolOf } from "./pool.ts";
 import { workerpools } from "./registry.ts";
-import { addToRing } from "./ring.ts";
 import { READY_SLOTS } from "./round.ts";
-import { CAP_GAS_PER_SECOND } from "./standing-order.ts";
+import { arrive } from "./waiting.ts";
 
 const MAX_TASKS = 1n << 32n;
 const MAX_LOT_TASKS = 256;
@@ -33,11 +33,12 @@ export interface Ask {
   readonly volume: bigint;
 }
 
-/** What is agreed of a task: its gas and its price for all seats in nRLC; and how many tasks a lot may hold. */
+/** What is agreed of a task: its gas, and how many tasks a lot may hold. */
 export interface Offered {
   readonly gasLimit: bigint;
-  readonly price: bigint;
   readonly lotSize: number;
+  /** Gives a task's price for all seats, in nRLC, with the clock of its lots. */
+  price(clock: number): bigint;
 }
 
 /** What the chain fixes in the deal of a drawn pool. */
@@ -77,13 +78,15 @@ export const drawnTerms = (env: Env, ask: Ask, offer: (cap: number, trust: bigin
   ensure(ask.first + ask.volume <= MAX_TASKS, `volume is at most ${MAX_TASKS}`);
   ensure(Buffer.byteLength(ask.params) <= MAX_PARAMS_BYTES, `params are at most ${MAX_PARAMS_BYTES} bytes`);
   const cap = workClockTimeRef * CAP_GAS_PER_SECOND;
-  const { gasLimit, price, lotSize } = offer(cap, trust);
+  const { gasLimit, lotSize, price: priceAt } = offer(cap, trust);
   // A task starts with so much gas: one that has less only costs its workers their messages.
   ensure(gasLimit >= BigInt(GAS.job) && gasLimit <= BigInt(cap), `gasLimit must be from ${GAS.job} to ${cap}`);
   const { workerStakeRatio, schedulerRewardRatio } = workerpools.get(state, ask.pool)!;
-  const most = ask.volume < BigInt(lotSize) ? ask.volume : BigInt(lotSize);
+  const most = fullLot({ lotSize, botSize: ask.volume });
+  const clock = clockOf(workClockTimeRef, most * Number(gasLimit));
+  const price = priceAt(clock);
   ensure(
-    most * price * workerStakeRatio * 2n <= block.params.slotStakeNrlc * 100n,
+    BigInt(most) * price * workerStakeRatio * 2n <= block.params.slotStakeNrlc * 100n,
     "a lot could cost more than half a slot",
   );
   return {
@@ -99,7 +102,7 @@ export const drawnTerms = (env: Env, ask: Ask, offer: (cap: number, trust: bigin
     gasLimit: Number(gasLimit),
     cap,
     lotSize,
-    timeref: workClockTimeRef,
+    timeref: clock,
     vmVersion: block.params.vmVersion,
   };
 };
@@ -125,7 +128,7 @@ export const openDrawnDeal = (env: Env, dealid: Hash, deal: Deal): void => {
     givenUp: 0,
     cancelled: false,
   });
-  addToRing(state, deal.pool, dealid);
+  arrive(state, dealid);
   emitAt(env, HUB, HUB_EVENTS.SchedulerNotice!, deal.pool, dealid);
   const numbers = [deal.botSize, deal.price, BigInt(deal.lotSize)];
   emitAt(env, MARKET, MARKET_EVENTS.JobSubmitted!, dealid, deal.requester, deal.app, deal.pool, ...numbers);

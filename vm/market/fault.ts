@@ -5,5 +5,5 @@ import { type Env, emitAt } from "./env.ts";
 import type { Seat } from "./lot.ts";
 
 /** Logs that a slot paid for what its seat did or left undone. */
-export const logFault = (env: Env, seat: Seat, lot: Hash, burnedWei: bigint): void =>
-  emitAt(env, MARKET, MARKET_EVENTS.SlotFault!, BigInt(seat.slot), lot, BigInt(seat.status), burnedWei);
+export const logFault = (env: Env, seat: Seat, lot: Hash, lostWei: bigint): void =>
+  emitAt(env, MARKET, MARKET_EVENTS.SlotFault!, BigInt(seat.slot), lot, seat.worker, BigInt(seat.status), lostWei);

@@ -7,6 +7,7 @@ import { type Handler, HUB_ABI, HUB_EVENTS, selectorsOf } from "./abi.ts";
 import { addCategory, categoryAt, categoryCount } from "./category.ts";
 import { emitAt } from "./env.ts";
 import { hubAccount } from "./escrow.ts";
+import { MARKET_GAS } from "./gas.ts";
 import { GROUPMEMBER_PURPOSE } from "./group.ts";
 import { acting, constant, viewing } from "./handlers.ts";
 import { KITTY, KITTY_MIN, KITTY_RATIO } from "./kitty.ts";
@@ -29,11 +30,11 @@ const entryView = <T>(registry: Registry<T>, fields: (entry: T) => AbiValue[]): 
     return [registry.ownerOf(ctx.state, entry) ?? refuse(), ...fields(registry.get(ctx.state, entry)!)];
   });
 
-const selectors = (): Hex[] => selectorsOf(HUB_ABI);
+const selectors: readonly Hex[] = selectorsOf(HUB_ABI);
 /** Fields of a view's tuple, as the old middleware reads them. */
 const pick = (values: AbiValue, places: readonly number[]): AbiValue[] =>
   places.map((place) => (values as AbiValue[])[place]!);
-const legacy = (run: Handler["run"]): Handler => ({ gas: NATIVE_GAS.view, run });
+const legacy = (run: Handler["run"]): Handler => ({ gas: MARKET_GAS.view, run });
 
 /** The hub's views of entries, categories and constants, and what its owner may set. */
 export const settingHandlers: Readonly<Record<string, Handler>> = {
@@ -117,9 +118,9 @@ export const settingHandlers: Readonly<Record<string, Handler>> = {
     onlyOwner(ctx.state, HUB, ctx.sender);
     revert("the hub is part of the protocol");
   }),
-  facets: viewing(() => [[HUB, selectors()]]),
+  facets: viewing(() => [[HUB, selectors]]),
   facetAddresses: constant([HUB]),
-  facetFunctionSelectors: viewing((_, [facet]) => (facet === HUB ? selectors() : [])),
-  facetAddress: viewing((_, [selector]) => (selectors().includes(selector as Hex) ? HUB : ZERO_ADDRESS)),
+  facetFunctionSelectors: viewing((_, [facet]) => (facet === HUB ? selectors : [])),
+  facetAddress: viewing((_, [selector]) => (selectors.includes(selector as Hex) ? HUB : ZERO_ADDRESS)),
   supportsInterface: viewing((_, [id]) => INTERFACES.includes(id as string)),
 };

@@ -26,7 +26,7 @@ const initialize = (ctx: CallContext, dealid: Hash, index: bigint): Hash => {
 const claim = (ctx: CallContext, task: Hash): void =>
   isDrawn(ctx, task) ? claimLot(ctx, task) : ended.claim(ctx, task);
 const initializeAndClaim = (ctx: CallContext, dealid: Hash, index: bigint): void => {
-  if (jobOf(ctx.state, dealid)) giveUpLot(ctx, dealid, index);
+  if (jobOf(ctx.state, dealid)) giveUpLot(ctx, ctx.sender, dealid, index);
   else ended.claim(ctx, scheduled.initialize(ctx, dealid, index));
 };
 
@@ -102,9 +102,12 @@ export const taskHandlers: Readonly<Record<string, Handler>> = {
   claim: acting(MARKET_GAS.claimTask, (ctx, [task]) => claim(ctx, task as Hash)),
   claimArray: forEach(MARKET_GAS.claimTask, claim),
   initializeAndClaimArray: forEach(MARKET_GAS.claimTask / 2, initializeAndClaim),
-  viewDeal: viewing((ctx, [id]) => viewDeal(ctx.state, id as Hash)),
-  viewTask: viewing((ctx, [id]) => viewTask(ctx.state, id as Hash)),
-  viewContribution: viewing((ctx, [id, worker]) => viewContribution(ctx.state, id as Hash, worker as Address)),
+  viewDeal: viewing((ctx, [id]) => viewDeal(ctx.state, id as Hash), MARKET_GAS.view),
+  viewTask: viewing((ctx, [id]) => viewTask(ctx.state, id as Hash), MARKET_GAS.view),
+  viewContribution: viewing(
+    (ctx, [id, worker]) => viewContribution(ctx.state, id as Hash, worker as Address),
+    MARKET_GAS.view,
+  ),
   viewScore: viewing((ctx, [worker]) => scoreOf(ctx.state, worker as Address)),
-  resultFor: viewing((ctx, [id]) => resultFor(ctx.state, id as Hash)),
+  resultFor: viewing((ctx, [id]) => resultFor(ctx.state, id as Hash), MARKET_GAS.view),
 };

@@ -26,11 +26,10 @@ export const LOT_STATUS = {
   claimed: 6,
 } as const;
 
-/** PoCo's deadlines, in units of the category's time, from the first draw. */
+/** PoCo's deadlines, in units of a lot's own clock (its category's time, in an owner-scheduled pool), from the first draw. */
 export const CONTRIBUTION_RATIO = 7;
 export const FINAL_RATIO = 10;
-/** Time for a round's answers, and time to reveal. */
-export const ROUND_RATIO = 2;
+/** Time to reveal. */
 export const REVEAL_RATIO = 2;
 /** No round begins later than this after the first draw. */
 export const LAST_ROUND_RATIO = 5;
@@ -60,11 +59,14 @@ export interface Lot {
   /** Where it is computed. */
   readonly pool: Address;
   readonly trust: bigint;
+  /** Its own clock. */
   readonly timeref: number;
   readonly status: number;
   readonly round: number;
   readonly drawTime: number;
   readonly roundEnd: number;
+  /** The block in which the time for answers, or to reveal, began. */
+  readonly sinceBlock: number;
   readonly revealDeadline: number;
   /** Seats to draw next, and the first slot in which they may be. */
   readonly wanted: number;
@@ -75,7 +77,7 @@ export interface Lot {
   readonly gasUsed: number;
   /** When it failed; 0 else. */
   readonly failTime: number;
-  /** It failed, and no result had more seats than declined: the burned share of the price is due. */
+  /** It failed with many of its seats absent: the time that it bound is due. */
   readonly isUnserved: boolean;
   /** Rounds whose draw was logged. */
   readonly loggedRounds: number;
@@ -112,6 +114,7 @@ const lots = tableOf(
     round: uint,
     drawTime: uint,
     roundEnd: uint,
+    sinceBlock: uint,
     revealDeadline: uint,
     wanted: uint,
     readySlot: uint,
@@ -137,8 +140,21 @@ export const setReceipt = (state: State, id: Hash, receipt: Uint8Array): void =>
 export const finalDeadline = (lot: Lot): number =>
   lot.status === LOT_STATUS.failed ? lot.failTime : lot.drawTime + FINAL_RATIO * lot.timeref;
 
-/** Counts the seats that declined. */
-export const declinesOf = ({ seats }: Lot): number => seats.filter(({ status }) => status === SEAT.declined).length;
+/**
+ * Counts the seats that say that there is no result: who declined, and who did not answer or did not show what it had agreed to. The
+ * chain cannot tell who would not from who could not, so that whoever keeps a lot's inputs from others gains nothing by how.
+ */
+export const absencesOf = ({ seats }: Pick<Lot, "seats">): number =>
+  seats.filter(({ status }) => status === SEAT.declined || status === SEAT.silent).length;
+
+/**
+ * Tells whether so many seats of a lot say that there is no result, more than a quarter, that its inputs may have been kept from them.
+ * A few are what workers' absences are, and no fault of who pays.
+ */
+export const isWithheld = (lot: Lot): boolean => 4 * absencesOf(lot) > lot.seats.length;
+
+/** Tells whether a seat has shown the result agreed on: the lot is to be paid for, whatever comes then. */
+export const isShown = ({ seats }: Lot): boolean => seats.some(({ status }) => status === SEAT.proved);
 
 /** A lot whose seats are bound. */
 export const isLive = ({ status }: Lot): boolean =>
@@ -167,6 +183,7 @@ export const newLot = (dealid: Hash, job: Job, index: number): Lot => ({
   round: 0,
   drawTime: 0,
   roundEnd: 0,
+  sinceBlock: 0,
   revealDeadline: 0,
   wanted: 0,
   readySlot: 0,

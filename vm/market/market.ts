@@ -13,6 +13,7 @@ import { MARKET_GAS } from "./gas.ts";
 import { createGroup } from "./group.ts";
 import { acting } from "./handlers.ts";
 import { askToJoin, askToLeave } from "./membership.ts";
+import { askToPause, askToResume } from "./pause.ts";
 import { genesisPool, openPool } from "./pool.ts";
 import { finalize } from "./reward.ts";
 import { workerOf } from "./slot.ts";
@@ -43,6 +44,16 @@ export const marketNative: NativeContract = nativeContract(
       askToJoin(ctx, { pool, validator, count, worker, staker: ctx.sender }, ctx.value, signature);
     }),
     leave: acting(MARKET_GAS.leave, (ctx, [slots]) => askToLeave(ctx, ctx.sender, slots as bigint[])),
+    pause: acting(
+      MARKET_GAS.pause,
+      (ctx, [slot, more]) => askToPause(ctx, ctx.sender, [slot as bigint, ...(more as bigint[])]),
+      MARKET_GAS.pausePerWord,
+    ),
+    resume: acting(
+      MARKET_GAS.pause,
+      (ctx, [slot, more]) => askToResume(ctx, ctx.sender, [slot as bigint, ...(more as bigint[])]),
+      MARKET_GAS.pausePerWord,
+    ),
     openPool: acting(NATIVE_GAS.writeMany, (ctx, args) => {
       const [pool, workers, requesters] = args as [Address, Address, Address];
       openPool(ctx, ctx.sender, pool, workers, requesters);
@@ -85,9 +96,9 @@ export const marketNative: NativeContract = nativeContract(
     genesisPool: listing((ctx) => [genesisPool(ctx.state)], NATIVE_GAS.view),
     viewPool: listing((ctx, [pool]) => [viewPool(ctx.state, ctx.block, pool as Address)], NATIVE_GAS.view),
     slotAt: listing((ctx, [pool, i]) => [viewSlotAt(ctx.state, pool as Address, i as bigint)], NATIVE_GAS.view),
-    viewSlot: listing((ctx, [slot]) => [viewSlot(ctx.state, slot as bigint)], NATIVE_GAS.view),
-    slotsOf: listing((ctx, [worker]) => [slotsOf(ctx.state, worker as Address)], MARKET_GAS.list),
-    seatsOf: listing((ctx, [worker]) => seatsOf(ctx.state, worker as Address), MARKET_GAS.list),
+    viewSlot: listing((ctx, [slot]) => [viewSlot(ctx, slot as bigint)], NATIVE_GAS.view),
+    slotsOf: listing((ctx, [worker, from]) => slotsOf(ctx.state, worker as Address, from as bigint), MARKET_GAS.list),
+    seatsOf: listing((ctx, [worker, from]) => seatsOf(ctx.state, worker as Address, from as bigint), MARKET_GAS.list),
     joinNonce: listing((ctx, [worker]) => [BigInt(workerOf(ctx.state, worker as Address).joins)], NATIVE_GAS.view),
     viewOffer: listing((ctx, [entry]) => {
       const { price, tag, open } = offerOf(ctx.state, entry as Address) ?? { price: 0n, tag: NO_TAG, open: false };
@@ -96,7 +107,7 @@ export const marketNative: NativeContract = nativeContract(
     viewJob: listing((ctx, [dealid]) => [viewJob(ctx.state, dealid as Hash)], MARKET_GAS.view),
     viewLot: listing((ctx, [dealid, lot]) => [viewLot(ctx.state, dealid as Hash, lot as bigint)], MARKET_GAS.view),
     viewLotById: listing((ctx, [lot]) => [viewLotById(ctx.state, lot as Hash)], MARKET_GAS.view),
-    lotsOf: listing((ctx, [dealid]) => lotsOf(ctx.state, dealid as Hash), MARKET_GAS.list),
+    lotsOf: listing((ctx, [dealid, from]) => lotsOf(ctx.state, dealid as Hash, from as bigint), MARKET_GAS.list),
     jobCount: listing((ctx) => [BigInt(jobCount(ctx.state))], NATIVE_GAS.view),
     burnedOfEra: listing((ctx, [era]) => {
       const number = era as bigint;

@@ -182,7 +182,7 @@ export const matchOrders = (env: Env, orders: Orders, sponsor: Address): Hash =>
   const { requester, category, trust, params } = request;
   const ask = { pool: workerpool.workerpool, requester, category, tag: tagOf(orders), trust, params, first, volume };
   const terms = isDrawn
-    ? drawnTerms(env, ask, (cap) => ({ gasLimit: BigInt(cap), price: workerpool.workerpoolprice, lotSize: 1 }))
+    ? drawnTerms(env, ask, (cap) => ({ gasLimit: BigInt(cap), price: () => workerpool.workerpoolprice, lotSize: 1 }))
     : scheduledTerms(env, orders, owners.workerpool, first, volume);
   for (const which of present(orders))
     setConsumed(state, hashes[which], checked(consumedOf(state, hashes[which]) + volume));

@@ -1,12 +1,15 @@
 import type { State } from "../../chain/state.ts";
-import { type Address, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, bool, record, uint } from "../../lib/codec.ts";
 import { revert } from "../revert.ts";
 import { addressId, MARKET } from "../tables.ts";
 import { MARKET_EVENTS } from "./abi.ts";
+import { firstCommittee } from "./committee.ts";
+import type { Job } from "./deal.ts";
 import { type Env, emitAt } from "./env.ts";
 import { workerpools } from "./registry.ts";
 import { MARKET_TABLE, single, tableOf } from "./tables.ts";
+import { followPool, removeWaiting } from "./waiting.ts";
 
 /** A drawn pool: an entry of the workerpool registry whose work the chain hands out. */
 export interface Pool {
@@ -29,7 +32,11 @@ const genesis = tableOf(MARKET, MARKET_TABLE.genesisPool, single(address));
 
 /** Reads a drawn pool; undefined where an address is none. */
 export const poolOf = (state: State, pool: Address): Pool | undefined => pools.get(state, addressId(pool));
-export const setPool = (state: State, address: Address, pool: Pool): void => pools.set(state, addressId(address), pool);
+/** Writes a pool, and whether it has turns in the draw. */
+export const setPool = (state: State, address: Address, pool: Pool): void => {
+  pools.set(state, addressId(address), pool);
+  followPool(state, address, pool);
+};
 
 /** Gives the pool named in genesis. */
 export const genesisPool = (state: State): Address => genesis.get(state, ZERO_HASH)!;
@@ -49,3 +56,7 @@ export const openPool = (
   setPool(env.state, pool, { length: 0, drawable: 0, isGenesis: false, workerRestrict, requesterRestrict });
   emitAt(env, MARKET, MARKET_EVENTS.PoolOpened!, pool, workerRestrict, requesterRestrict);
 };
+
+/** Ends the drawing of a deal, wherever it waits. */
+export const endWaiting = (state: State, dealid: Hash, { pool, trust }: Pick<Job, "pool" | "trust">): void =>
+  removeWaiting(state, pool, poolOf(state, pool)!, firstCommittee(trust), dealid);

@@ -1,7 +1,21 @@
 import { CID } from "multiformats/cid";
 import { create as createDigest } from "multiformats/hashes/digest";
 import { EMPTY, fromHex, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
-import { decodeReceipt } from "../wasm/receipt.ts";
+import { decodeLotReceipt, decodeReceipt, type LotReceipt } from "../wasm/receipt.ts";
+import { STATUS } from "../wasm/status.ts";
+
+/** What a lot's receipt says that money moves by. */
+export type Claims = Omit<LotReceipt, "root">;
+
+/** Reads what the receipt of a lot of `count` tasks says; undefined where it is not one. */
+export const claimsOf = (receipt: Uint8Array, count: number): Claims | undefined => {
+  if (count === 1) {
+    const one = decodeReceipt(receipt);
+    return one && { ...one, valid: one.status === STATUS.invalid ? 0 : 1 };
+  }
+  const sums = decodeLotReceipt(receipt);
+  return sums && sums.valid <= count ? sums : undefined;
+};
 
 const DAG_PB = 0x70;
 const SHA_256 = 0x12;

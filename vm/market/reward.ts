@@ -1,18 +1,18 @@
-import { type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import type { Hash } from "../../lib/bytes.ts";
 import { revert } from "../revert.ts";
 import { HUB, MARKET } from "../tables.ts";
 import { isJailed, validators } from "../validator-store.ts";
-import { decodeReceipt } from "../wasm/receipt.ts";
-import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";
-import { type Deal, dealOf } from "./deal.ts";
+import { resultSealOf } from "./contribution.ts";
+import { type Deal, dealOf, taskPrice } from "./deal.ts";
+import { duePrice, gasPrice, type Pricing } from "./due.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
 import {
-  declinesOf,
-  finalDeadline,
+  absencesOf,
+  isShown,
   LOT_STATUS,
   type Lot,
   logPending,
@@ -22,15 +22,17 @@ import {
   type Seat,
   setLot,
 } from "./lot.ts";
+import { absenceFactor, releaseSlot } from "./pause.ts";
 import { poolOf } from "./pool.ts";
-import { resultsOf } from "./result.ts";
-import { countEnd } from "./round.ts";
+import { type Claims, claimsOf, resultsOf } from "./result.ts";
+import { asSilent, countEnd, isHidden } from "./round.ts";
 import { scoreDown, scoreUp } from "./score.ts";
-import { burnStake, releaseSlot, removeSlot, type Slot, slotOf } from "./slot.ts";
+import { burnStake, removeSlot, type Slot, saveSlot, slotOf } from "./slot.ts";
+import { isRevealOver } from "./window.ts";
 
 /** How a lot's price divides, in nRLC (spec section 8). */
 export interface Metered {
-  /** Price of the gas that was used. */
+  /** What the lot pays. */
   readonly metered: bigint;
   readonly burned: bigint;
   /** What is shared by PoCo's formula as the workerpool price. */
@@ -39,43 +41,39 @@ export interface Metered {
   readonly creditWei: bigint;
 }
 
-/** Computes how a lot's price divides: `price` and `gasLimit` are for each task, `gasUsed` for the lot. */
+/** Computes how a lot's price divides. Only what was executed earns credit. */
 export const meter = (
-  { price, gasLimit }: Pick<Deal, "price" | "gasLimit">,
-  gasUsed: number,
+  deal: Pricing,
+  lot: Pick<Lot, "count" | "seats">,
+  { gasUsed, gasExecuted }: Pick<Claims, "gasUsed" | "gasExecuted">,
   provedSeats: number,
   { burnQ16, weiPerGas }: { burnQ16: bigint; weiPerGas: bigint },
 ): Metered => {
-  const gas = BigInt(gasUsed);
   const seats = BigInt(provedSeats);
-  const metered = (price * gas) / BigInt(gasLimit);
-  const burned = (metered * burnQ16) >> 16n;
-  const paidFor = burned * NRLC;
-  const computed = gas * seats * weiPerGas;
+  const burnedOf = (amount: bigint): bigint => (amount * burnQ16) >> 16n;
+  const metered = duePrice(deal, { ...lot, gasUsed });
+  const burned = burnedOf(metered);
+  const covered = burnedOf(gasPrice(deal, gasExecuted));
+  const paidFor = (covered < burned ? covered : burned) * NRLC;
+  const computed = BigInt(gasExecuted) * seats * weiPerGas;
   return { metered, burned, pay: metered - burned, creditWei: (paidFor < computed ? paidFor : computed) / seats };
 };
 
-/** Tells whether a lot can be finalized now: all that agreed have revealed, or some have and the time is over. */
+/** Tells whether a lot can be finalized now: all that agreed have revealed, or some have and the time is over. Then it can for ever. */
 export const isFinalizable = (env: Env, lot: Lot): boolean => {
-  const { timestamp } = env.block;
-  if (lot.status !== LOT_STATUS.revealing || timestamp >= finalDeadline(lot)) return false;
-  const awaited = lot.seats.some(({ status, resultHash }) => status === SEAT.committed && resultHash === lot.consensus);
-  const proved = lot.seats.some(({ status }) => status === SEAT.proved);
-  return proved && (!awaited || timestamp >= lot.revealDeadline);
+  if (lot.status !== LOT_STATUS.revealing || !isShown(lot)) return false;
+  const awaited = lot.seats.some((seat) => isHidden(lot, seat));
+  return !awaited || isRevealOver(env, lot);
 };
 
-/** Pays app and dataset for tasks, out of what is locked; for INVALID ones the sponsor gets it back. */
-export const payOwners = (env: Env, deal: Deal, tasks: number, isInvalid: boolean, ref: Hash): void => {
+/** Pays app and dataset for tasks, out of what is locked; gives what they got. */
+const payOwners = (env: Env, deal: Deal, tasks: number, ref: Hash): bigint => {
   const appPart = deal.appPrice * BigInt(tasks);
   const datasetPart = deal.datasetPrice * BigInt(tasks);
-  if (appPart + datasetPart === 0n) return;
-  if (isInvalid) {
-    unlock(env, deal.sponsor, appPart + datasetPart);
-    return;
-  }
-  seize(env, deal.sponsor, appPart + datasetPart, ref);
+  if (appPart + datasetPart > 0n) seize(env, deal.sponsor, appPart + datasetPart, ref);
   if (appPart > 0n) reward(env, deal.appOwner, appPart, ref);
-  if (datasetPart > 0n && deal.dataset !== ZERO_ADDRESS) reward(env, deal.datasetOwner, datasetPart, ref);
+  if (datasetPart > 0n) reward(env, deal.datasetOwner, datasetPart, ref);
+  return appPart + datasetPart;
 };
 
 /** Takes the stake that a seat answered for into the hub, burns the rest of its slot's, and throws the slot out. */
@@ -84,7 +82,7 @@ const seizeSeat = (env: Env, id: Hash, seat: Seat, slot: Slot, stake: bigint): b
   const taken = stake < has ? stake : has;
   if (taken > 0n) bringIn(env, MARKET, taken);
   const rest = burnStake(env, { ...slot, stake: slot.stake - taken * NRLC }, slot.stake);
-  logFault(env, seat, id, rest.burned);
+  logFault(env, seat, id, rest.burned + taken * NRLC);
   removeSlot(env, rest.slot);
   scoreDown(env.state, seat.worker);
   emitAt(env, HUB, HUB_EVENTS.FaultyContribution!, seat.worker, id);
@@ -99,7 +97,7 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
     const missing = env.block.params.slotStakeNrlc - (slot.stake + NRLC - 1n) / NRLC;
     refill = missing <= 0n ? 0n : missing < share ? missing : share;
     if (refill > 0n) takeOut(env, MARKET, refill);
-    releaseSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
+    saveSlot(env, { ...slot, stake: slot.stake + refill * NRLC });
   }
   reward(env, seat.worker, share - refill, id);
   scoreUp(env.state, seat.worker);
@@ -107,13 +105,15 @@ const paySeat = (env: Env, id: Hash, seat: Seat, share: bigint): void => {
 };
 
 /**
- * Computes the wei that a seat pays for declining what was agreed after all: at most silence's penalty, and so little that all
- * who declined lose no more than the lot burned. Whoever withholds inputs cannot cost the others more than itself.
+ * Computes the wei that a seat pays for declining what was agreed after all, or for being silent: at most `silencePenalty`, and so
+ * little that all such seats lose no more than the lot burned, but for those that were absent often of late. So an absence costs
+ * in proportion to what the lot was worth, and whoever withholds inputs cannot cost the others more than itself.
  */
-const declinePenalty = (env: Env, lot: Lot, burned: bigint): bigint => {
-  const share = burned / BigInt(Math.max(firstCommittee(lot.trust), declinesOf(lot)));
+const absencePenalty = (env: Env, lot: Lot, burned: bigint, { status }: Seat, slot: Slot): bigint => {
+  const share = burned / BigInt(Math.max(firstCommittee(lot.trust), absencesOf(lot)));
+  const due = status === SEAT.silent ? share * absenceFactor(slot) : share;
   const { silencePenaltyNrlc } = env.block.params;
-  return (share < silencePenaltyNrlc ? share : silencePenaltyNrlc) * NRLC;
+  return (due < silencePenaltyNrlc ? due : silencePenaltyNrlc) * NRLC;
 };
 
 const credit = (env: Env, { validator: address }: Seat, wei: bigint): void => {
@@ -127,30 +127,35 @@ export const finalize = (env: Env, id: Hash): void => {
   const { state, block } = env;
   const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
   if (!isFinalizable(env, found)) revert("the lot cannot be finalized now");
-  const lot = logPending(env, id, found);
+  const answered = logPending(env, id, found);
+  const isOpen = absencesOf(answered) <= creditedDeclines(answered.trust);
+  // Who knew the result, as its seal shows, and is away when it is time to show it, is not at fault, but silent.
+  const lot = asSilent(
+    env,
+    answered,
+    (seat) => isHidden(answered, seat) && seat.resultSeal === resultSealOf(seat.worker, id, answered.digest),
+  );
   const deal = dealOf(state, lot.dealid)!;
   const receipt = receiptOf(state, id)!;
   const tasks = BigInt(lot.count);
   const proved = lot.seats.filter(({ status }) => status === SEAT.proved);
-  const { metered, burned, pay, creditWei } = meter(deal, lot.gasUsed, proved.length, block.params);
+  const claims = claimsOf(receipt, lot.count)!;
+  const { metered, burned, pay, creditWei } = meter(deal, lot, claims, proved.length, block.params);
 
   seize(env, deal.sponsor, metered, id);
-  const isOpen = declinesOf(lot) <= creditedDeclines(lot.trust);
   if (burned > 0n) (isOpen ? burnSeizedFee : burnSeized)(env, burned);
-  // A lot of one shows its task's status; of several, each task's comes with `settle`, and what it owes with it.
-  if (lot.count === 1) payOwners(env, deal, 1, decodeReceipt(receipt)!.status === STATUS.invalid, id);
+  const owners = payOwners(env, deal, claims.valid, id);
 
   let seized = 0n;
   const seats = lot.seats.map((seat) => {
-    const isFaulty = seat.status === SEAT.committed || seat.status === SEAT.rejected;
     const slot = slotOf(state, seat.slot);
-    if (isFaulty && slot) {
+    if (seat.status === SEAT.committed && slot) {
       const rejected = { ...seat, status: SEAT.rejected };
       seized += seizeSeat(env, id, rejected, slot, deal.workerStake * tasks);
       return rejected;
     }
-    if (seat.status === SEAT.declined && slot) {
-      const after = burnStake(env, slot, declinePenalty(env, lot, burned));
+    if ((seat.status === SEAT.declined || seat.status === SEAT.silent) && slot?.lot === id) {
+      const after = burnStake(env, slot, absencePenalty(env, lot, burned, seat, slot));
       logFault(env, seat, id, after.burned);
       releaseSlot(env, after.slot);
     }
@@ -161,7 +166,7 @@ export const finalize = (env: Env, id: Hash): void => {
   const share = (total * (100n - deal.schedulerRewardRatio)) / 100n / BigInt(proved.length);
   for (const seat of proved) paySeat(env, id, seat, share);
   reward(env, deal.poolOwner, total - share * BigInt(proved.length), id);
-  unlock(env, deal.sponsor, deal.price * tasks - metered);
+  unlock(env, deal.sponsor, taskPrice(deal) * tasks - metered - owners);
   const earnsCredit = isOpen && poolOf(state, lot.pool)!.isGenesis;
   if (earnsCredit) for (const seat of proved) credit(env, seat, creditWei);
 
@@ -169,6 +174,7 @@ export const finalize = (env: Env, id: Hash): void => {
   setLot(state, id, { ...lot, seats, status: LOT_STATUS.completed });
   if (lot.count === 1) emitAt(env, HUB, HUB_EVENTS.TaskFinalize!, id, resultsOf(receipt));
   const creditSum = earnsCredit ? creditWei * BigInt(proved.length) : 0n;
-  const numbers = [BigInt(lot.gasUsed), burned, total, creditSum];
+  const gas = [BigInt(claims.gasUsed), BigInt(claims.gasExecuted)];
+  const numbers = [...gas, burned, total, creditSum];
   emitAt(env, MARKET, MARKET_EVENTS.LotFinalized!, id, lot.dealid, ...numbers);
 };

@@ -2,14 +2,25 @@ import type { State } from "../../chain/state.ts";
 import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
 import { MARKET, numberId } from "../tables.ts";
-import { schedule } from "./agenda.ts";
-import { isAgreed, seatsToSettle } from "./committee.ts";
+import { roundSeconds } from "./clock.ts";
+import { declinedCommittee, isAgreed, seatsToSettle } from "./committee.ts";
 import { jobOf, setJob } from "./deal.ts";
-import { type Env, NRLC } from "./env.ts";
-import { logFault } from "./fault.ts";
-import { declinesOf, LAST_ROUND_RATIO, LOT_STATUS, type Lot, REVEAL_RATIO, SEAT, type Seat } from "./lot.ts";
-import { burnStake, releaseSlot, removeSlot, slotOf } from "./slot.ts";
+import type { Env } from "./env.ts";
+import {
+  absencesOf,
+  isShown,
+  isWithheld,
+  LAST_ROUND_RATIO,
+  LOT_STATUS,
+  type Lot,
+  REVEAL_RATIO,
+  SEAT,
+  type Seat,
+} from "./lot.ts";
+import { noteAbsence, releaseSlot } from "./pause.ts";
+import { slotOf } from "./slot.ts";
 import { MARKET_TABLE, single, tableOf } from "./tables.ts";
+import { openWindow } from "./window.ts";
 
 /** Slots between what makes a lot ready and its draw, so that whoever made it ready does not know the mix. */
 export const READY_SLOTS = 2;
@@ -38,9 +49,17 @@ export const shiftEscalation = (state: State): Hash => {
   return lot;
 };
 
-/** Tells whether a lot's time for another round is over. */
-export const isTooLate = (env: Env, lot: Lot): boolean =>
-  env.block.timestamp > lot.drawTime + LAST_ROUND_RATIO * lot.timeref;
+/** Tells whether a lot's time for another round is over; where many are absent, at most one takes its whole time after a whole one. */
+export const isTooLate = (env: Env, lot: Lot): boolean => {
+  const seconds = isWithheld(lot) ? Math.floor((3 * roundSeconds(lot.timeref)) / 2) : LAST_ROUND_RATIO * lot.timeref;
+  return env.block.timestamp > lot.drawTime + seconds;
+};
+
+/** Computes how many seats a lot may have: who keeps inputs from some binds no more of others than its price buys. */
+const mostSeats = (env: Env, lot: Lot): number => {
+  const { maxCommittee } = env.block.params;
+  return isWithheld(lot) ? Math.min(maxCommittee, declinedCommittee(lot.trust)) : maxCommittee;
+};
 
 /** Counts a lot as ended in its deal's job. */
 export const countEnd = (state: State, lot: Lot, how: "completed" | "failed"): void => {
@@ -48,27 +67,28 @@ export const countEnd = (state: State, lot: Lot, how: "completed" | "failed"): v
   setJob(state, lot.dealid, { ...job, [how]: job[how] + 1 });
 };
 
-/**
- * Ends a lot without a result: open commitments are free again; who did not reveal what was agreed with its help loses its
- * slot's stake, of which there is nobody to share it. The money waits to be claimed.
- */
-export const failLot = (env: Env, id: Hash, lot: Lot): Lot => {
+/** Takes the seats of a kind as silent: their slots pause, and what that costs is known when the lot ends. */
+export const asSilent = (env: Env, lot: Lot, isAbsent: (seat: Seat) => boolean): Lot => {
+  const seats = lot.seats.map((seat) => {
+    if (!isAbsent(seat)) return seat;
+    noteAbsence(env, seat.slot);
+    return { ...seat, status: SEAT.silent };
+  });
+  return { ...lot, seats };
+};
+/** Tells whether a seat has not revealed what was agreed with its help. */
+export const isHidden = ({ consensus }: Lot, { status, resultHash }: Seat): boolean =>
+  consensus !== ZERO_HASH && status === SEAT.committed && resultHash === consensus;
+
+/** Ends a lot without a result: all its slots are free again. The money waits to be claimed. */
+export const failLot = (env: Env, id: Hash, before: Lot): Lot => {
+  const lot = asSilent(env, before, (seat) => isHidden(before, seat));
   for (const seat of lot.seats) {
     const slot = slotOf(env.state, seat.slot);
-    if (!slot || slot.lot !== id) continue;
-    const hidden =
-      seat.status === SEAT.rejected ||
-      (lot.consensus !== ZERO_HASH && seat.status === SEAT.committed && seat.resultHash === lot.consensus);
-    if (hidden) {
-      const after = burnStake(env, slot, slot.stake);
-      logFault(env, seat, id, after.burned);
-      removeSlot(env, after.slot);
-    } else releaseSlot(env, slot);
+    if (slot?.lot === id) releaseSlot(env, slot);
   }
   countEnd(env.state, lot, "failed");
-  const declines = declinesOf(lot);
-  const most = Math.max(0, ...groupsOf(lot).map(([, size]) => size));
-  const isUnserved = declines > 0 && declines >= most;
+  const isUnserved = isWithheld(lot) && !isShown(lot);
   return { ...lot, status: LOT_STATUS.failed, failTime: env.block.timestamp, isUnserved };
 };
 
@@ -81,21 +101,21 @@ const groupsOf = (lot: Lot): [hash: Hash, size: number][] => {
 };
 
 /**
- * Judges a lot of which no answer is awaited: agreed, or another round, or failed. Who declines says that there is no result: a
- * group like any other, so that withholding inputs from others makes one's own word no truer than it is.
+ * Judges a lot of which no answer is awaited: agreed, or another round, or failed. Who declines or is silent says that there is no
+ * result: a group like any other, so that withholding inputs from others makes one's own word no truer than it is.
  */
 const judge = (env: Env, id: Hash, lot: Lot): Lot => {
-  const declined: [Hash, number] = [ZERO_HASH, declinesOf(lot)];
-  const groups = [...groupsOf(lot), declined].filter(([, size]) => size > 0);
+  const absent: [Hash, number] = [ZERO_HASH, absencesOf(lot)];
+  const groups = [...groupsOf(lot), absent].filter(([, size]) => size > 0);
   const [winner, size] = groups.reduce((best, each) => (each[1] > best[1] ? each : best), [ZERO_HASH, 0]);
   const others = groups.filter(([hash]) => hash !== winner).map((group) => group[1]);
   if (isAgreed(size, others, lot.trust)) {
     if (winner === ZERO_HASH) return failLot(env, id, lot);
     const revealDeadline = env.block.timestamp + REVEAL_RATIO * lot.timeref;
-    schedule(env, revealDeadline, { lot: id, round: lot.round });
-    return { ...lot, status: LOT_STATUS.revealing, consensus: winner, revealDeadline, consensusLogged: false };
+    const agreed = { ...lot, status: LOT_STATUS.revealing, consensus: winner, revealDeadline, consensusLogged: false };
+    return openWindow(env, id, agreed);
   }
-  const room = env.block.params.maxCommittee - lot.seats.length;
+  const room = mostSeats(env, lot) - lot.seats.length;
   if (room <= 0 || isTooLate(env, lot)) return failLot(env, id, lot);
   pushEscalation(env.state, id);
   return {
@@ -106,30 +126,20 @@ const judge = (env: Env, id: Hash, lot: Lot): Lot => {
   };
 };
 
-/** Takes a slot that did not answer out of its pool, for a penalty. */
-const punishSilence = (env: Env, id: Hash, seat: Seat): Seat => {
-  const slot = slotOf(env.state, seat.slot)!;
-  const after = burnStake(env, slot, env.block.params.silencePenaltyNrlc * NRLC);
-  const silent = { ...seat, status: SEAT.silent };
-  logFault(env, silent, id, after.burned);
-  removeSlot(env, after.slot);
-  return silent;
-};
-
 /** Ends a round once every seat has answered; before that, gives the lot as it is. */
 export const endRoundIfAnswered = (env: Env, id: Hash, lot: Lot): Lot =>
   lot.seats.some(({ status }) => status === SEAT.drawn) ? lot : judge(env, id, lot);
 
-/** Ends a round whose time is over: who has not answered is out. */
-export const endRound = (env: Env, id: Hash, lot: Lot): Lot => {
-  const seats = lot.seats.map((seat) => (seat.status === SEAT.drawn ? punishSilence(env, id, seat) : seat));
-  return endRoundIfAnswered(env, id, { ...lot, seats });
-};
-
-/** Rejects a group that agreed and did not reveal in time; the lot is judged by the rest. */
-export const rejectHidden = (env: Env, id: Hash, lot: Lot): Lot => {
-  const seats = lot.seats.map((seat) =>
-    seat.status === SEAT.committed && seat.resultHash === lot.consensus ? { ...seat, status: SEAT.rejected } : seat,
+/** Ends a round whose time is over: who has not answered is silent. */
+export const endRound = (env: Env, id: Hash, lot: Lot): Lot =>
+  judge(
+    env,
+    id,
+    asSilent(env, lot, ({ status }) => status === SEAT.drawn),
   );
+
+/** Takes a group that agreed, and of which nobody revealed in time, as silent; the lot is judged by the rest. */
+export const giveUpHidden = (env: Env, id: Hash, lot: Lot): Lot => {
+  const { seats } = asSilent(env, lot, (seat) => isHidden(lot, seat));
   return judge(env, id, { ...lot, seats, consensus: ZERO_HASH, revealDeadline: 0 });
 };

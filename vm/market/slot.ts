@@ -8,11 +8,23 @@ import { type Env, NRLC } from "./env.ts";
 import { type Pool, poolOf, setPool } from "./pool.ts";
 import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
+/** How a slot stands to being drawn, beside what its lot and its stake say. */
+export const PAUSE = {
+  none: 0,
+  /** It is not drawn, and leaves its pool's array. */
+  paused: 1,
+  /** The same until it is in the array again. */
+  resuming: 2,
+  /** It comes into the array again, and out of it: it was paused once more meanwhile. */
+  withdrawn: 3,
+} as const;
+
 /** A place in a drawn pool, backed by a stake, which computes one lot at a time. Its id is for ever. */
 export interface Slot {
   readonly id: number;
   readonly pool: Address;
-  /** Place in the pool's array; changes when others leave. */
+  /** Whether it stands in the pool's array, and where; that changes when others leave. */
+  readonly isPlaced: boolean;
   readonly index: number;
   /** Place in the worker's list. */
   readonly workerIndex: number;
@@ -30,6 +42,13 @@ export interface Slot {
   readonly leaveAsked: boolean;
   /** Leaves as soon as it is free. */
   readonly leaving: boolean;
+  /** One of PAUSE. */
+  readonly pause: number;
+  /** How often it was absent of late, and when it was so last, in seconds (absence.ts). */
+  readonly absences: number;
+  readonly absentAt: number;
+  /** The epoch after the one in which it last paid for pausing or resuming; 0 before. */
+  readonly paidEpoch: number;
 }
 
 const slots = tableOf(
@@ -38,6 +57,7 @@ const slots = tableOf(
   record({
     id: uint,
     pool: address,
+    isPlaced: bool,
     index: uint,
     workerIndex: uint,
     worker: address,
@@ -48,6 +68,10 @@ const slots = tableOf(
     drawable: bool,
     leaveAsked: bool,
     leaving: bool,
+    pause: uint,
+    absences: uint,
+    absentAt: uint,
+    paidEpoch: uint,
   }),
 );
 const slotCount = tableOf(MARKET, MARKET_TABLE.slotCount, single(uint));
@@ -70,16 +94,22 @@ export const countJoin = (state: State, worker: Address): void => {
   const before = workerOf(state, worker);
   workers.set(state, addressId(worker), { ...before, joins: before.joins + 1 });
 };
-/** Lists a worker's slots, at most `limit`. */
-export const slotsOfWorker = (state: State, worker: Address, limit: number): Slot[] =>
-  Array.from({ length: Math.min(limit, workerOf(state, worker).slots) }, (_, index) => {
-    const id = workerSlots.get(state, placeId(worker, index))!;
-    return slotOf(state, id)!;
-  });
+/** Lists the ids of a worker's slots, at most `limit` after the first `from`. */
+export const slotIdsOfWorker = (state: State, worker: Address, limit: number, from = 0): number[] =>
+  Array.from(
+    { length: Math.max(0, Math.min(limit, workerOf(state, worker).slots - from)) },
+    (_, i) => workerSlots.get(state, placeId(worker, from + i))!,
+  );
+/** Lists a worker's slots, at most `limit` after the first `from`. */
+export const slotsOfWorker = (state: State, worker: Address, limit: number, from = 0): Slot[] =>
+  slotIdsOfWorker(state, worker, limit, from).map((id) => slotOf(state, id)!);
 
-/** A slot is drawn while it is free, stays, and has at least three quarters of its stake. */
+/** Tells whether a slot has the three quarters of its stake that it must have to be drawn. */
+export const isBacked = ({ stake }: Slot, { slotStakeNrlc }: Params): boolean =>
+  4n * stake >= 3n * slotStakeNrlc * NRLC;
+/** A slot is drawn while it is free, stays, does not pause, and is backed. */
 const isDrawable = (slot: Slot, params: Params): boolean =>
-  slot.lot === ZERO_HASH && !slot.leaving && 4n * slot.stake >= 3n * params.slotStakeNrlc * NRLC;
+  slot.isPlaced && slot.lot === ZERO_HASH && !slot.leaving && slot.pause === PAUSE.none && isBacked(slot, params);
 
 /** Writes a slot, and what its pool can draw. */
 export const saveSlot = (env: Env, slot: Slot): void => {
@@ -93,34 +123,20 @@ const countDrawable = (state: State, address: Address, change: number): void => 
   setPool(state, address, { ...pool, drawable: pool.drawable + change });
 };
 
-/** Puts a new slot at the end of a pool's array. Its stake must be in the market's balance. */
-export const addSlot = (env: Env, fields: Pick<Slot, "pool" | "worker" | "staker" | "validator" | "stake">): number => {
-  const { state } = env;
-  const pool = poolOf(state, fields.pool)!;
-  const worker = workerOf(state, fields.worker);
-  const id = slotCount.get(state, ZERO_HASH) ?? 0;
-  slotCount.set(state, ZERO_HASH, id + 1);
-  poolSlots.set(state, placeId(fields.pool, pool.length), id);
-  workerSlots.set(state, placeId(fields.worker, worker.slots), id);
-  workers.set(state, addressId(fields.worker), { ...worker, slots: worker.slots + 1 });
-  setPool(state, fields.pool, { ...pool, length: pool.length + 1 });
-  saveSlot(env, {
-    ...fields,
-    id,
-    index: pool.length,
-    workerIndex: worker.slots,
-    lot: ZERO_HASH,
-    drawable: false,
-    leaveAsked: false,
-    leaving: false,
-  });
-  return id;
+/** Puts a slot at the end of its pool's array; gives it as it is then, not yet written. */
+export const placeSlot = ({ state }: Env, slot: Slot): Slot => {
+  const pool = poolOf(state, slot.pool)!;
+  poolSlots.set(state, placeId(slot.pool, pool.length), slot.id);
+  setPool(state, slot.pool, { ...pool, length: pool.length + 1 });
+  return { ...slot, isPlaced: true, index: pool.length };
 };
 
-/** Takes a slot out of its pool: the last one moves to its place. What is left of its stake goes back to its staker. */
-export const removeSlot = (env: Env, slot: Slot): void => {
+/** Takes a slot out of its pool's array, where it is in it: the last one moves to its place. Writes and gives the slot. */
+export const unplaceSlot = (env: Env, slot: Slot): Slot => {
+  if (!slot.isPlaced) return slot;
   const { state } = env;
-  if (slot.drawable) countDrawable(state, slot.pool, -1);
+  const out = { ...slot, isPlaced: false, index: 0 };
+  saveSlot(env, out);
   const pool: Pool = poolOf(state, slot.pool)!;
   const last = pool.length - 1;
   if (slot.index !== last) {
@@ -130,7 +146,40 @@ export const removeSlot = (env: Env, slot: Slot): void => {
   }
   poolSlots.set(state, placeId(slot.pool, last), undefined);
   setPool(state, slot.pool, { ...pool, length: last });
+  return { ...out, drawable: false };
+};
 
+/** Puts a new slot at the end of a pool's array. Its stake must be in the market's balance. */
+export const addSlot = (env: Env, fields: Pick<Slot, "pool" | "worker" | "staker" | "validator" | "stake">): number => {
+  const { state } = env;
+  const worker = workerOf(state, fields.worker);
+  const id = slotCount.get(state, ZERO_HASH) ?? 0;
+  slotCount.set(state, ZERO_HASH, id + 1);
+  workerSlots.set(state, placeId(fields.worker, worker.slots), id);
+  workers.set(state, addressId(fields.worker), { ...worker, slots: worker.slots + 1 });
+  const made: Slot = {
+    ...fields,
+    id,
+    isPlaced: false,
+    index: 0,
+    workerIndex: worker.slots,
+    lot: ZERO_HASH,
+    drawable: false,
+    leaveAsked: false,
+    leaving: false,
+    pause: PAUSE.none,
+    absences: 0,
+    absentAt: 0,
+    paidEpoch: 0,
+  };
+  saveSlot(env, placeSlot(env, made));
+  return id;
+};
+
+/** Takes a slot out of its pool for ever. What is left of its stake goes back to its staker. */
+export const removeSlot = (env: Env, slot: Slot): void => {
+  const { state } = env;
+  unplaceSlot(env, slot);
   const worker = workerOf(state, slot.worker);
   const lastOwn = worker.slots - 1;
   if (slot.workerIndex !== lastOwn) {
@@ -146,11 +195,11 @@ export const removeSlot = (env: Env, slot: Slot): void => {
   state.credit(slot.staker, slot.stake);
 };
 
-/** Frees a slot of its lot; one that waited to leave leaves. */
-export const releaseSlot = (env: Env, slot: Slot): void => {
-  if (slot.leaving) removeSlot(env, slot);
-  else saveSlot(env, { ...slot, lot: ZERO_HASH });
-};
+/** Lists all slots that there are. Reads every number that one ever had: for checks, not for blocks. */
+export const allSlots = (state: State): Slot[] =>
+  Array.from({ length: slotCount.get(state, ZERO_HASH) ?? 0 }, (_, id) => slotOf(state, id)).filter(
+    (slot) => slot !== undefined,
+  );
 
 /** Burns up to so much wei of a slot's stake; gives the slot as it is then, not yet written, and what was burned. */
 export const burnStake = (env: Env, slot: Slot, wei: bigint): { slot: Slot; burned: bigint } => {

@@ -1,19 +1,20 @@
 import { type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { type AbiValue, decodeAbi } from "../abi.ts";
 import { categoryAt } from "./category.ts";
+import { boughtGas } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
 import type { Env } from "./env.ts";
 import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "./order.ts";
 import { poolOf } from "./pool.ts";
 
-/** Gas of a lot, for each second of its category: ordinary code takes at most a fifth of the time. */
-export const CAP_GAS_PER_SECOND = 200_000_000;
 const GGAS = 10n ** 9n;
 const SIGNED_FIELDS = 10;
 
-/** Computes what `seats` seats that compute so much gas cost at the standing price, in nRLC, rounded up. */
-export const standingPrice = ({ block }: Env, gas: bigint, seats: number): bigint =>
-  (block.params.pricePerGgasNrlc * gas * BigInt(seats) + GGAS - 1n) / GGAS;
+/** Computes what each of so many tasks costs, whose seats compute so much gas in all, at the standing price, in nRLC, rounded up. */
+export const standingPrice = ({ block }: Env, gas: bigint, seats: number, tasks = 1n): bigint => {
+  const unit = GGAS * tasks;
+  return (block.params.pricePerGgasNrlc * gas * BigInt(seats) + unit - 1n) / unit;
+};
 
 /** Tells whether an order is one that a genesis pool stands by: for anyone, untagged, at the standing price or above. */
 const isOffered = (env: Env, order: WorkerpoolOrder): boolean => {
@@ -22,9 +23,8 @@ const isOffered = (env: Env, order: WorkerpoolOrder): boolean => {
     return false;
   const restrictions = [order.apprestrict, order.datasetrestrict, order.requesterrestrict];
   if (order.tag !== ZERO_HASH || restrictions.some((restriction) => restriction !== ZERO_ADDRESS)) return false;
-  const cap = BigInt(category.workClockTimeRef) * BigInt(CAP_GAS_PER_SECOND);
   const seats = firstCommittee(order.trust < 1n ? 1n : order.trust);
-  return order.workerpoolprice >= standingPrice(env, cap, seats);
+  return order.workerpoolprice >= standingPrice(env, BigInt(boughtGas(category.workClockTimeRef)), seats);
 };
 
 /**

@@ -8,13 +8,14 @@ import type { CallContext } from "../natives.ts";
 import { ensure, revert } from "../revert.ts";
 import { addressId, MARKET } from "../tables.ts";
 import { MARKET_EVENTS } from "./abi.ts";
+import { boughtGas } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
 import { type Deal, dealOf, jobOf, setJob, taskPrice } from "./deal.ts";
 import { drawnTerms, lotSizeOf, openDrawnDeal } from "./drawn-deal.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { deposit, unlock } from "./escrow.ts";
+import { endWaiting } from "./pool.ts";
 import { apps, datasets, ownerOfEntry } from "./registry.ts";
-import { removeFromRing } from "./ring.ts";
 import { standingPrice } from "./standing-order.ts";
 import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
@@ -84,11 +85,14 @@ export const dealFor = (env: Env, sender: Address, job: AbiValue): Deal => {
   const datasetOffer = hasDataset ? openOffer(state, dataset, "dataset") : undefined;
   const tags = BigInt(tag) | BigInt(appOffer.tag) | BigInt(datasetOffer?.tag ?? 0);
   const ask = { pool, requester: sender, category, tag: tags, trust, params, first: 0n, volume };
-  const terms = drawnTerms(env, ask, (cap, atTrust) => ({
-    gasLimit,
-    price: standingPrice(env, gasLimit, firstCommittee(atTrust)),
-    lotSize: lotSizeOf(cap, gasLimit, callback),
-  }));
+  const terms = drawnTerms(env, ask, (cap, atTrust) => {
+    const lotSize = lotSizeOf(cap, gasLimit, callback);
+    const lots = (volume + BigInt(lotSize) - 1n) / BigInt(lotSize);
+    // What all lots buy, on each task alike.
+    const gasAt = (clock: number): bigint => BigInt(boughtGas(clock)) * lots;
+    const price = (clock: number): bigint => standingPrice(env, gasAt(clock), firstCommittee(atTrust), volume);
+    return { gasLimit, lotSize, price };
+  });
   return {
     ...terms,
     app,
@@ -135,7 +139,7 @@ export const cancel = (env: Env, sender: Address, dealid: Hash): void => {
   if (deal.sponsor !== sender) revert("not the sponsor");
   if (job.next === job.lots) revert("nothing is left to cancel");
   const tasks = job.tasks - job.next * job.lotSize - job.givenUp;
-  removeFromRing(state, job.pool, dealid);
+  endWaiting(state, dealid, job);
   setJob(state, dealid, { ...job, lots: job.next, cancelled: true });
   unlock(env, deal.sponsor, taskPrice(deal) * BigInt(tasks));
   emitAt(env, MARKET, MARKET_EVENTS.JobCancelled!, dealid, BigInt(tasks));

@@ -3,24 +3,25 @@ import type { State } from "../../chain/state.ts";
 import type { Hash } from "../../lib/bytes.ts";
 import type { BlockContext } from "../natives.ts";
 import { runAgenda } from "./agenda.ts";
-import { budgetOf, drawEscalations, drawLots } from "./draw.ts";
+import { admitDeals, budgetOf, drawEscalations, drawLots } from "./draw.ts";
 import type { Env } from "./env.ts";
-import { LOT_STATUS, lotOf, SEAT, setLot } from "./lot.ts";
+import { isShown, LOT_STATUS, lotOf, setLot } from "./lot.ts";
 import { applyMembership } from "./membership.ts";
-import { endRound, rejectHidden } from "./round.ts";
+import { endRound, giveUpHidden } from "./round.ts";
+import { isRevealOver, isRoundOver, prolongWindow } from "./window.ts";
 
 /** Ends what is due of a lot's round. */
 const endDue = (env: Env, id: Hash, round: number): void => {
   const { state, block } = env;
   const lot = lotOf(state, id)!;
   if (lot.round !== round) return;
-  if (lot.status === LOT_STATUS.computing && block.timestamp >= lot.roundEnd) setLot(state, id, endRound(env, id, lot));
-  else if (
-    lot.status === LOT_STATUS.revealing &&
-    block.timestamp >= lot.revealDeadline &&
-    !lot.seats.some(({ status }) => status === SEAT.proved)
-  )
-    setLot(state, id, rejectHidden(env, id, lot));
+  if (lot.status === LOT_STATUS.computing) {
+    if (isRoundOver(env, lot)) setLot(state, id, endRound(env, id, lot));
+    else if (block.timestamp >= lot.roundEnd) prolongWindow(env, id, lot);
+  } else if (lot.status === LOT_STATUS.revealing && !isShown(lot)) {
+    if (isRevealOver(env, lot)) setLot(state, id, giveUpHidden(env, id, lot));
+    else if (block.timestamp >= lot.revealDeadline) prolongWindow(env, id, lot);
+  }
 };
 
 /**
@@ -48,6 +49,7 @@ export const marketSystemStep = (state: State, block: BlockContext): readonly Er
   part(() => runAgenda(env, block.params.closesPerBlock, ({ lot, round }) => part(() => endDue(env, lot, round))));
   const budget = budgetOf(env);
   part(() => drawEscalations(env, budget));
+  part(() => admitDeals(env));
   part(() => drawLots(env, budget));
   part(() => applyMembership(env));
   return bugs;

@@ -88,10 +88,10 @@ export const MARKET_TABLE = {
   job: 9,
   /** id 0: number of jobs ever submitted. */
   jobCount: 10,
-  /** id keccak256(ring, index): a pool (ring 0) or a deal (ring of its pool) with lots to draw. */
-  ring: 11,
-  /** id ring: number of those, and whose turn is next. */
-  ringState: 12,
+  /** id keccak256(line, value): who stands before and after a pool (line 0) or a deal (line of pool and committee) to draw. */
+  lineLink: 11,
+  /** id line: the first and the last. */
+  lineEnds: 12,
   /** id lot: a lot and its seats. */
   lot: 13,
   /** id lot: the receipt agreed on. */
@@ -118,8 +118,12 @@ export const MARKET_TABLE = {
   groupMember: 24,
   /** id 0: number of groups ever made. */
   groupCount: 25,
-  /** id keccak256(ring, value): its place in the ring. */
-  ringPlace: 26,
+  /** id pool: how many of its deals wait, by the size of their committees, and when each size has its turn. */
+  waitingClasses: 26,
+  /** id number: a deal whose lots are not ready yet. */
+  arrival: 27,
+  /** id 0: the ends of that queue. */
+  arrivalQueue: 28,
 } as const;
 
 /** Records of one kind. A record's first field is its version. */

@@ -8,6 +8,7 @@ import { decodeReceipt } from "../wasm/receipt.ts";
 import { settledTask } from "./claim.ts";
 import { firstCommittee } from "./committee.ts";
 import { type Deal, dealOf, type Job, jobOf, lotId } from "./deal.ts";
+import type { Env } from "./env.ts";
 import {
   CONTRIBUTION_RATIO,
   finalDeadline,
@@ -19,14 +20,26 @@ import {
   SEAT,
   type Seat,
 } from "./lot.ts";
+import { restEnd } from "./pause.ts";
 import { poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
 import { contributionOf, taskOf as scheduledTask, TASK_STATUS, type Task } from "./scheduled/task.ts";
-import { slotAtIndex, slotOf, slotsOfWorker } from "./slot.ts";
+import { slotAtIndex, slotIdsOfWorker, slotOf, slotsOfWorker, workerOf } from "./slot.ts";
 
-/** Entries of a list that a view gives at most. */
-const MAX_LISTED = 1_024;
+/** Slots, and lots with their committees, that a view looks at at most; the rest comes in further pages. */
+const SLOT_PAGE = 64;
+const LOT_PAGE = 32;
 const big = (value: number): bigint => BigInt(value);
+/** Gives the places of a page of a list of `count`, and where the next one begins; 0 where there is none. */
+const pageOf = (
+  from: bigint,
+  count: number,
+  size: number,
+): { readonly first: number; readonly end: number; readonly next: bigint } => {
+  const first = from < BigInt(count) ? Number(from) : count;
+  const end = Math.min(count, first + size);
+  return { first, end, next: big(end < count ? end : 0) };
+};
 
 /** PoCo's task statuses. */
 const TASK = { unset: 0n, active: 1n, revealing: 2n, completed: 3n, failed: 4n };
@@ -157,7 +170,15 @@ export const viewTask = (state: State, id: Hash): AbiValue => {
 export const viewContribution = (state: State, id: Hash, worker: Address): AbiValue => {
   const seats = taskOf(state, id)?.lot.seats.filter((seat) => seat.worker === worker && seat.resultHash !== ZERO_HASH);
   const first = seats?.[0];
-  if (seats && first) return [big(first.status), first.resultHash, first.resultSeal, ZERO_ADDRESS, big(seats.length)];
+  // PoCo has no word for a seat that committed and is away.
+  if (seats && first)
+    return [
+      big(Math.min(first.status, SEAT.rejected)),
+      first.resultHash,
+      first.resultSeal,
+      ZERO_ADDRESS,
+      big(seats.length),
+    ];
   const scheduled = contributionOf(state, id, worker);
   if (!scheduled) return [0n, ZERO_HASH, ZERO_HASH, ZERO_ADDRESS, 0n];
   const { status, resultHash, resultSeal, enclaveChallenge, weight } = scheduled;
@@ -219,12 +240,12 @@ export const viewLot = (state: State, dealid: Hash, index: bigint): AbiValue => 
 export const viewLotById = (state: State, id: Hash): AbiValue =>
   lotTuple(state, id, lotOf(state, id) ?? revert("no such lot, or not yet drawn"));
 
-/** Lists a deal's lots with their statuses, the first of them. */
-export const lotsOf = (state: State, dealid: Hash): [ids: Hash[], statuses: bigint[]] => {
+/** Lists a deal's lots from one on with their statuses, a page of them. */
+export const lotsOf = (state: State, dealid: Hash, from: bigint): [ids: Hash[], statuses: bigint[], next: bigint] => {
   const job = knownJob(state, dealid);
-  const count = Math.min(MAX_LISTED, Math.ceil(job.tasks / job.lotSize));
-  const ids = Array.from({ length: count }, (_, i) => lotId(dealid, job, i));
-  return [ids, ids.map((id) => big(lotOf(state, id)?.status ?? LOT_STATUS.waiting))];
+  const { first, end, next } = pageOf(from, Math.ceil(job.tasks / job.lotSize), LOT_PAGE);
+  const ids = Array.from({ length: end - first }, (_, i) => lotId(dealid, job, first + i));
+  return [ids, ids.map((id) => big(lotOf(state, id)?.status ?? LOT_STATUS.waiting)), next];
 };
 
 /** Shows how far a one-call job is. */
@@ -252,18 +273,22 @@ export const viewSlotAt = (state: State, pool: Address, index: bigint): bigint =
 };
 
 /** Shows a slot. */
-export const viewSlot = (state: State, id: bigint): AbiValue => {
-  const slot = (id <= BigInt(Number.MAX_SAFE_INTEGER) && slotOf(state, Number(id))) || revert("no such slot");
-  const { pool, index, worker, staker, validator, stake, lot, drawable, leaveAsked } = slot;
-  return [id, pool, big(index), worker, staker, validator, stake, lot, drawable, leaveAsked];
+export const viewSlot = (env: Env, id: bigint): AbiValue => {
+  const slot = (id <= BigInt(Number.MAX_SAFE_INTEGER) && slotOf(env.state, Number(id))) || revert("no such slot");
+  const { pool, index, worker, staker, validator, stake, lot, drawable, leaveAsked, pause, absences } = slot;
+  const rest = [big(pause), big(absences), big(restEnd(env, slot))];
+  return [id, pool, big(index), worker, staker, validator, stake, lot, drawable, leaveAsked, ...rest];
 };
 
-/** Lists a worker's slots, the first of them. */
-export const slotsOf = (state: State, worker: Address): bigint[] =>
-  slotsOfWorker(state, worker, MAX_LISTED).map(({ id }) => big(id));
+/** Lists a worker's slots from one on, a page of them. */
+export const slotsOf = (state: State, worker: Address, from: bigint): [slots: bigint[], next: bigint] => {
+  const { first, end, next } = pageOf(from, workerOf(state, worker).slots, SLOT_PAGE);
+  return [slotIdsOfWorker(state, worker, end - first, first).map(big), next];
+};
 
-/** Lists a worker's slots that are seated, each with its lot: what the worker is drawn for. */
-export const seatsOf = (state: State, worker: Address): [slots: bigint[], lots: Hash[]] => {
-  const seated = slotsOfWorker(state, worker, MAX_LISTED).filter(({ lot }) => lot !== ZERO_HASH);
-  return [seated.map(({ id }) => big(id)), seated.map(({ lot }) => lot)];
+/** Lists those of a page of a worker's slots that are seated, each with its lot: what the worker is drawn for. */
+export const seatsOf = (state: State, worker: Address, from: bigint): [slots: bigint[], lots: Hash[], next: bigint] => {
+  const { first, end, next } = pageOf(from, workerOf(state, worker).slots, SLOT_PAGE);
+  const seated = slotsOfWorker(state, worker, end - first, first).filter(({ lot }) => lot !== ZERO_HASH);
+  return [seated.map(({ id }) => big(id)), seated.map(({ lot }) => lot), next];
 };

@@ -7,6 +7,7 @@ import {
   type Node,
   OutputLimit,
 } from "./file-nodes.ts";
+import { GAS } from "./gas.ts";
 import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { ERRNO } from "./wasi-abi.ts";
 
@@ -59,6 +60,9 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
   let inodes = 0n;
   let outputBytes = 0;
   let outputEntries = 0;
+  /** Gas of the most that the output has held: what grows again where something was removed is not paid twice. */
+  let paid = 0;
+  let pay: (gas: number) => void = () => {};
 
   const inode = (writable: boolean) => ({
     inode: ++inodes,
@@ -110,6 +114,11 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
   const count = (bytes: number, entries: number): void => {
     const total = outputBytes + bytes + entries * LIMITS.outputEntryBytes;
     if (total > LIMITS.outputBytes || outputEntries + entries > LIMITS.outputEntries) throw new OutputLimit();
+    const price = total * GAS.outputByte + (outputEntries + entries) * GAS.outputEntry;
+    if (price > paid) {
+      pay(price - paid);
+      paid = price;
+    }
     outputBytes = total;
     outputEntries += entries;
   };
@@ -140,6 +149,10 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
     stdout,
     stderr,
     child,
+    /** Has a payer take the gas of output that becomes larger than ever before; where that throws, it does not. */
+    meter(payer: (gas: number) => void): void {
+      pay = payer;
+    },
     /** Counts a descriptor that is opened on a file. */
     open(node: FileNode): void {
       node.open++;

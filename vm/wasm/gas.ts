@@ -1,4 +1,5 @@
 import type { Code } from "./decode.ts";
+import { TASK_LIMITS } from "./limits.ts";
 import { OP } from "./opcodes.ts";
 import type { Facts } from "./validate.ts";
 
@@ -36,7 +37,17 @@ export const GAS = {
   hostByte: 1,
   /** A byte of randomness: Keccak-256 makes about 32 in a microsecond. */
   randomByte: 32,
+  /** A byte of output, which each proved seat hashes, keeps and serves until nobody may ask for it (docs/gas.md). */
+  outputByte: 32,
+  /** A file or directory beside its bytes: a block of its own, and a name of up to 255 bytes. */
+  outputEntry: 40_000,
 } as const;
+
+/** Bytes of a tree without output: four blocks, each with a kibibyte for its entry in the store. */
+const LEAST_OUTPUT = 8_192;
+/** Bytes of the largest tree: an entry is a block and a name, and pays for as much. */
+const MOST_OUTPUT =
+  LEAST_OUTPUT + TASK_LIMITS.outputBytes + (TASK_LIMITS.outputEntries * GAS.outputEntry) / GAS.outputByte;
 
 /** Weight of each operation, by its number (opcodes.ts). Structure costs nothing: what branches to it pays. */
 export const WEIGHTS: Uint16Array = new Uint16Array(0x110).fill(1);
@@ -103,3 +114,7 @@ export const compileGas = ({ count, op, immediate }: Code, locals: number, facts
 /** Computes what a job pays before its first operation; `compiling` is the sum of compileGas. */
 export const startGas = (moduleBytes: number, compiling: number, inputBytes: number, initialPages: number): number =>
   GAS.job + GAS.moduleByte * moduleBytes + compiling + GAS.inputByte * inputBytes + GAS.initialPage * initialPages;
+
+/** Bytes that the results of one task may take where they are kept, whatever they are: what its gas pays for. */
+export const outputBound = (gasLimit: number): number =>
+  Math.min(MOST_OUTPUT, LEAST_OUTPUT + Math.max(0, Math.floor((gasLimit - GAS.job) / GAS.outputByte)));

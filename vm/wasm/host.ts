@@ -5,7 +5,7 @@ import { createPacker, type Tier } from "./messages.ts";
 import { type Block, outputRoot } from "./output.ts";
 import { ComputeFault, type JobProcess, startProcess } from "./process.ts";
 import type { ProcessPool } from "./process-pool.ts";
-import { digestOf, encodeReceipt, invalidReceipt, type JobReceipt } from "./receipt.ts";
+import { digestOf, encodeReceipt, invalidReceipt, type JobReceipt, unstartedRoots } from "./receipt.ts";
 import { WasmRefused } from "./refusal.ts";
 import { checkTask, type Task } from "./task.ts";
 
@@ -76,22 +76,20 @@ const resultOf = (taskid: Hash, receipt: JobReceipt, more: Partial<TaskResult>):
   };
 };
 
-const invalid = (lot: SessionOptions, task: Task, reason: string): TaskResult =>
-  resultOf(task.taskid, invalidReceipt(lot.module.length, task.gasLimit), { reason });
-
 /** Gives what a callback receives: `/out/callback`, or nothing where it is larger than a callback may be. */
 const callbackOf = (task: Task, files: ReadonlyMap<string, Uint8Array>): Uint8Array => {
   const data = task.hasCallback ? files.get("out/callback") : undefined;
   return data && data.length <= TASK_LIMITS.callbackBytes ? data : new Uint8Array(0);
 };
 
-const completed = async (task: Task, outcome: Outcome): Promise<TaskResult> => {
-  const { status, code, gasUsed, stateRoot, files } = outcome;
+const completed = async (task: Task, outcome: Outcome, unstarted: (taskid: Hash) => Hash): Promise<TaskResult> => {
+  const { status, code, gasUsed, gasExecuted, files } = outcome;
+  const stateRoot = outcome.stateRoot ?? unstarted(task.taskid);
   const { root, cid, blocks } = await outputRoot(files);
   const callbackData = callbackOf(task, files);
   return resultOf(
     task.taskid,
-    { status, code, gasUsed, outputRoot: root, stateRoot, callbackData },
+    { status, code, gasUsed, gasExecuted, outputRoot: root, stateRoot, callbackData },
     { files, cid, blocks },
   );
 };
@@ -115,6 +113,13 @@ export const openSession = (options: SessionOptions): Session => {
   /** Why the module is refused; "" where it is taken. */
   let refused: string | undefined;
   let isOpen = true;
+  let roots: ((taskid: Hash) => Hash) | undefined;
+  const unstarted = (taskid: Hash): Hash => {
+    roots ??= unstartedRoots(module);
+    return roots(taskid);
+  };
+  const invalid = ({ taskid, gasLimit }: Task, reason: string): TaskResult =>
+    resultOf(taskid, invalidReceipt(module.length, gasLimit, unstarted(taskid)), { reason });
   const close = (reason: unknown = new ComputeFault("closed")): void => {
     isOpen = false;
     job?.end(reason);
@@ -123,7 +128,7 @@ export const openSession = (options: SessionOptions): Session => {
   async function* run(tasks: readonly Task[], { timeoutMs, signal }: Patience) {
     const refusals = tasks.map(refusalOf);
     if (refusals.every((reason) => reason !== undefined)) {
-      for (const [i, task] of tasks.entries()) yield invalid(options, task, refusals[i]!);
+      for (const [i, task] of tasks.entries()) yield invalid(task, refusals[i]!);
       return;
     }
     signal?.throwIfAborted();
@@ -147,12 +152,12 @@ export const openSession = (options: SessionOptions): Session => {
       for (const [i, task] of tasks.entries()) {
         const refusal = refusals[i] ?? (refused || undefined);
         if (refusal !== undefined) {
-          yield invalid(options, task, refusal);
+          yield invalid(task, refusal);
           continue;
         }
         const answer = await job.ask({ kind: "task", task: sent[next++]! });
         if (answer.kind !== "outcome") throw new ComputeFault(`unexpected answer ${answer.kind}`);
-        yield await completed(task, answer.outcome);
+        yield await completed(task, answer.outcome, unstarted);
       }
       isDone = true;
     } finally {

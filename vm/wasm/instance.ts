@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { concat, type Hash, uint32, ZERO_HASH } from "../../lib/bytes.ts";
+import { concat, type Hash, uint32 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { createFileTree } from "./file-tree.ts";
 import { startGas } from "./gas.ts";
@@ -16,7 +16,9 @@ export interface Outcome {
   readonly status: number;
   readonly code: number;
   readonly gasUsed: number;
-  readonly stateRoot: Hash;
+  readonly gasExecuted: number;
+  /** Undefined where it was never started, or left its memory zero: the module's own root stands there then. */
+  readonly stateRoot: Hash | undefined;
   readonly files: Map<string, Uint8Array>;
 }
 
@@ -45,31 +47,35 @@ export const compileModule = (bytes: Uint8Array): Compiled => {
 
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 
-/** Computes keccak256 over (uint32 index || SHA-256) of each page of memory that is not zero, in order. */
-export const stateRootOf = (memory: Uint8Array): Hash => {
+/** Computes keccak256 over (uint32 index || SHA-256) of each page of memory that is not zero, in order; undefined without any. */
+export const stateRootOf = (memory: Uint8Array): Hash | undefined => {
   const parts: Uint8Array[] = [];
   for (let page = 0; page * PAGE_BYTES < memory.length; page++) {
     const bytes = memory.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
     if (Buffer.compare(bytes, ZERO_PAGE) === 0) continue;
     parts.push(uint32(page), createHash("sha256").update(bytes).digest());
   }
-  return keccak256(concat(...parts));
+  return parts.length === 0 ? undefined : keccak256(concat(...parts));
 };
 
-type Ended = { status: number; code: number; portable: boolean };
+/** `exact`: the counter and the whole memory are what they are on every machine. */
+type Ended = { status: number; code: number; exact: boolean };
+
+/** Bytes of the longest store: one that leaves the memory may have written what of it is inside, on some machines. */
+const STORE_BYTES = 8;
 
 /** Tells how a task ended from what its code threw. Throws LocalFault for what is no result. */
 const endOf = (error: unknown, stop: number): Ended => {
   if (error instanceof Halt) {
-    if (error.reason === "gas") return { status: STATUS.outOfGas, code: 0, portable: true };
-    if (error.reason === "output") return { status: STATUS.outputLimit, code: 0, portable: true };
-    return { status: error.code === 0 ? STATUS.ok : STATUS.exit, code: error.code, portable: true };
+    if (error.reason === "gas") return { status: STATUS.outOfGas, code: 0, exact: true };
+    if (error.reason === "output") return { status: STATUS.outputLimit, code: 0, exact: true };
+    return { status: error.code === 0 ? STATUS.ok : STATUS.exit, code: error.code, exact: true };
   }
   if (error instanceof WebAssembly.RuntimeError) {
-    if (stop === STOP.gas) return { status: STATUS.outOfGas, code: 0, portable: true };
-    if (stop === STOP.stack) return { status: STATUS.trap, code: TRAP.stack, portable: true };
-    if (stop === STOP.unreachable) return { status: STATUS.trap, code: TRAP.unreachable, portable: true };
-    return { status: STATUS.trap, code: TRAP.other, portable: false };
+    if (stop === STOP.gas) return { status: STATUS.outOfGas, code: 0, exact: true };
+    if (stop === STOP.stack) return { status: STATUS.trap, code: TRAP.stack, exact: true };
+    if (stop === STOP.unreachable) return { status: STATUS.trap, code: TRAP.unreachable, exact: true };
+    return { status: STATUS.trap, code: TRAP.other, exact: false };
   }
   throw new LocalFault(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
 };
@@ -86,7 +92,8 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
       status: STATUS.outOfGas,
       code: 0,
       gasUsed: gasLimit,
-      stateRoot: stateRootOf(new Uint8Array(0)),
+      gasExecuted: 0,
+      stateRoot: undefined,
       files: tree.files(),
     };
 
@@ -108,7 +115,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
   }
   gas().value = BigInt(left);
 
-  let ended: Ended = { status: STATUS.ok, code: 0, portable: true };
+  let ended: Ended = { status: STATUS.ok, code: 0, exact: true };
   try {
     if (prepared.hasStart) (exports[EXPORTS.start] as () => void)();
     (exports[EXPORTS.entry] as () => void)();
@@ -118,13 +125,17 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
   }
   const remaining = Number(gas().value);
   // The last block may have taken more than was left with no check after it.
-  if (ended.portable && remaining < 0) ended = { status: STATUS.outOfGas, code: 0, portable: true };
-  const takesAll = ended.status === STATUS.outOfGas || !ended.portable;
+  if (ended.exact && remaining < 0) ended = { status: STATUS.outOfGas, code: 0, exact: true };
+  const takesAll = ended.status === STATUS.outOfGas || !ended.exact;
+  const bytes = new Uint8Array(memory()?.buffer ?? new ArrayBuffer(0));
+  if (!ended.exact) bytes.fill(0, Math.max(0, bytes.length - STORE_BYTES));
   return {
     status: ended.status,
     code: ended.code,
     gasUsed: takesAll ? gasLimit : gasLimit - remaining,
-    stateRoot: ended.portable ? stateRootOf(new Uint8Array(memory()?.buffer ?? new ArrayBuffer(0))) : ZERO_HASH,
+    // After a trap that is not exact the counter is what it was at the last host call.
+    gasExecuted: Math.min(left, left - remaining) - host.charged(),
+    stateRoot: stateRootOf(bytes),
     files: tree.files(),
   };
 };

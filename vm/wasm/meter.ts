@@ -112,25 +112,27 @@ const plan = (code: Code): Plan => {
 export const frameBytes = (locals: number, maxHeight: number): number =>
   Math.max(LIMITS.frameBytes, 64 + 16 * (locals + maxHeight));
 
-/** Writes code that ends the job with a status where the i32 on the stack is not 0. */
-export const writeStopIf = (out: Writer, status: number, layout: Layout): void => {
-  out.byte(OP.if);
-  out.byte(0x40);
-  writeStop(out, status, layout);
-  out.byte(OP.end);
-};
-
 const writeStop = (out: Writer, status: number, layout: Layout): void => {
   out.i32Const(status);
   out.local(OP.globalSet, layout.statusGlobal);
   out.byte(OP.unreachable);
 };
 
-/** Writes the check of gas in a local that was just set by local.tee. */
-export const writeGasCheck = (out: Writer, layout: Layout): void => {
+/**
+ * Writes the check of gas in a local that was just set by local.tee. Where too little was left, the host sees what was left before:
+ * the operations that `writeCost` puts the price of on the stack were not executed.
+ */
+export const writeGasCheck = (out: Writer, gas: number, writeCost: () => void, layout: Layout): void => {
   out.i64Const(0);
   out.byte(0x53); // i64.lt_s
-  writeStopIf(out, STOP.gas, layout);
+  out.byte(OP.if);
+  out.byte(0x40);
+  out.local(OP.localGet, gas);
+  writeCost();
+  out.byte(0x7c); // i64.add
+  out.local(OP.globalSet, layout.gasGlobal);
+  writeStop(out, STOP.gas, layout);
+  out.byte(OP.end);
 };
 
 /**
@@ -180,7 +182,7 @@ export const writeFunction = (
       return;
     }
     out.local(OP.localTee, gas);
-    writeGasCheck(out, layout);
+    writeGasCheck(out, gas, () => out.i64Const(cost), layout);
   };
   const pass = (): void => {
     out.local(OP.localGet, gas);
@@ -194,6 +196,12 @@ export const writeFunction = (
   const spill = (): void => {
     out.local(OP.localGet, gas);
     out.local(OP.globalSet, layout.gasGlobal);
+  };
+
+  /** The length of a bulk operation, as i64. */
+  const length = (): void => {
+    out.local(OP.localGet, scratch);
+    out.byte(0xad); // i64.extend_i32_u
   };
 
   if (calls) {
@@ -290,11 +298,10 @@ export const writeFunction = (
       case OP.memoryFill:
         out.local(OP.localTee, scratch);
         out.local(OP.localGet, gas);
-        out.local(OP.localGet, scratch);
-        out.byte(0xad); // i64.extend_i32_u
+        length();
         out.byte(0x7d);
         out.local(OP.localTee, gas);
-        writeGasCheck(out, layout);
+        writeGasCheck(out, gas, length, layout);
         out.range(bytes, from, to);
         break;
       default:

@@ -1,4 +1,5 @@
-import { concat, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
+import { createHash } from "node:crypto";
+import { concat, fromHex, type Hash, toHex, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { decodeAbi, encodeAbi } from "../abi.ts";
 import { GAS } from "./gas.ts";
@@ -10,7 +11,10 @@ export interface JobReceipt {
   readonly status: number;
   /** Exit code, or a code of TRAP. */
   readonly code: number;
+  /** What is paid for. */
   readonly gasUsed: number;
+  /** What of it the module's own operations took: neither the start, nor sleep, nor what a limit or a trap cut off. */
+  readonly gasExecuted: number;
   readonly outputRoot: Hash;
   readonly stateRoot: Hash;
   readonly callbackData: Uint8Array;
@@ -18,22 +22,28 @@ export interface JobReceipt {
 
 /** Receipt of a lot of several tasks. */
 export interface LotReceipt {
+  /** Sums over the tasks. */
   readonly gasUsed: number;
+  readonly gasExecuted: number;
+  /** Tasks that are not INVALID: for them app and dataset are paid. */
+  readonly valid: number;
   /** merkleRoot over keccak256 of the tasks' receipts. */
   readonly root: Hash;
 }
 
-const VERSION = 1n;
-const RECEIPT = "uint8,uint8,uint32,uint64,bytes32,bytes32,bytes";
-const LOT_RECEIPT = "uint8,uint64,bytes32";
+const VERSION = 2n;
+const RECEIPT = "uint8,uint8,uint32,uint64,uint64,bytes32,bytes32,bytes";
+const LOT_RECEIPT = "uint8,uint64,uint64,uint32,bytes32";
+const MAX_GAS = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** Encodes a receipt as the market and callers on other chains read it: abi.encode of its fields, version 1 first. */
+/** Encodes a receipt as the market and callers on other chains read it: abi.encode of its fields, the version first. */
 export const encodeReceipt = (receipt: JobReceipt): Uint8Array =>
   encodeAbi(RECEIPT, [
     VERSION,
     BigInt(receipt.status),
     BigInt(receipt.code),
     BigInt(receipt.gasUsed),
+    BigInt(receipt.gasExecuted),
     receipt.outputRoot,
     receipt.stateRoot,
     receipt.callbackData,
@@ -42,13 +52,17 @@ export const encodeReceipt = (receipt: JobReceipt): Uint8Array =>
 /** Decodes a receipt; undefined for anything that encodeReceipt would not have written. */
 export const decodeReceipt = (bytes: Uint8Array): JobReceipt | undefined => {
   try {
-    const [version, status, code, gasUsed, outputRoot, stateRoot, callbackData] = decodeAbi(RECEIPT, bytes);
+    const [version, status, code, gasUsed, gasExecuted, outputRoot, stateRoot, callbackData] = decodeAbi(
+      RECEIPT,
+      bytes,
+    );
     if (version !== VERSION || (status as bigint) > BigInt(STATUS.invalid)) return undefined;
-    if ((gasUsed as bigint) > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+    if ((gasUsed as bigint) > MAX_GAS || (gasExecuted as bigint) > (gasUsed as bigint)) return undefined;
     const receipt: JobReceipt = {
       status: Number(status),
       code: Number(code),
       gasUsed: Number(gasUsed),
+      gasExecuted: Number(gasExecuted),
       outputRoot: outputRoot as Hash,
       stateRoot: stateRoot as Hash,
       callbackData: callbackData as Uint8Array,
@@ -60,15 +74,17 @@ export const decodeReceipt = (bytes: Uint8Array): JobReceipt | undefined => {
 };
 
 /** Encodes the receipt of a lot of more than one task. */
-export const encodeLotReceipt = ({ gasUsed, root }: LotReceipt): Uint8Array =>
-  encodeAbi(LOT_RECEIPT, [VERSION, BigInt(gasUsed), root]);
+export const encodeLotReceipt = ({ gasUsed, gasExecuted, valid, root }: LotReceipt): Uint8Array =>
+  encodeAbi(LOT_RECEIPT, [VERSION, BigInt(gasUsed), BigInt(gasExecuted), BigInt(valid), root]);
 
 /** Decodes the receipt of a lot; undefined for anything that encodeLotReceipt would not have written. */
 export const decodeLotReceipt = (bytes: Uint8Array): LotReceipt | undefined => {
   try {
-    const [version, gasUsed, root] = decodeAbi(LOT_RECEIPT, bytes);
-    if (version !== VERSION || (gasUsed as bigint) > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
-    const receipt: LotReceipt = { gasUsed: Number(gasUsed), root: root as Hash };
+    const [version, gasUsed, gasExecuted, valid, root] = decodeAbi(LOT_RECEIPT, bytes);
+    if (version !== VERSION || (gasUsed as bigint) > MAX_GAS || (gasExecuted as bigint) > (gasUsed as bigint))
+      return undefined;
+    const sums = { gasUsed: Number(gasUsed), gasExecuted: Number(gasExecuted), valid: Number(valid) };
+    const receipt: LotReceipt = { ...sums, root: root as Hash };
     return Buffer.compare(encodeLotReceipt(receipt), bytes) === 0 ? receipt : undefined;
   } catch {
     return undefined;
@@ -124,12 +140,18 @@ export const merkleVerify = (root: Hash, leaf: Hash, index: number, count: numbe
   return used === proof.length && hash === root;
 };
 
-/** Makes a lot's receipt from its tasks' receipts: the task's own where there is one, else their sum and root. */
+/** Makes a lot's receipt from its tasks' receipts: the task's own where there is one, else their sums and root. */
 export const lotReceiptOf = (receipts: readonly Uint8Array[]): Uint8Array => {
   if (receipts.length === 1) return receipts[0]!;
-  let gasUsed = 0;
-  for (const receipt of receipts) gasUsed += decodeReceipt(receipt)?.gasUsed ?? 0;
-  return encodeLotReceipt({ gasUsed, root: merkleRoot(receipts.map(digestOf)) });
+  let [gasUsed, gasExecuted, valid] = [0, 0, 0];
+  for (const receipt of receipts) {
+    const one = decodeReceipt(receipt);
+    if (!one) continue;
+    gasUsed += one.gasUsed;
+    gasExecuted += one.gasExecuted;
+    if (one.status !== STATUS.invalid) valid += 1;
+  }
+  return encodeLotReceipt({ gasUsed, gasExecuted, valid, root: merkleRoot(receipts.map(digestOf)) });
 };
 
 /** Computes the root over keccak256(taskid_i || digest_i), by which single tasks of a lot could be disputed. */
@@ -137,20 +159,30 @@ export const itemsRootOf = (taskids: readonly Hash[], receipts: readonly Uint8Ar
   merkleRoot(taskids.map((taskid, i) => keccak256(concat(fromHex(taskid), fromHex(digestOf(receipts[i]!))))));
 
 /**
- * Makes the receipt of a task whose module, parameters or inputs are refused: status INVALID, roots 0. It pays for the
+ * Gives what stands in the place of a task's memory where the task was never started, or wrote nothing: SHA-256(module || taskid). Who
+ * has not fetched the module cannot tell it. Reads the module once, at most as much of it as a module may have.
+ */
+export const unstartedRoots = (module: Uint8Array): ((taskid: Hash) => Hash) => {
+  const read = createHash("sha256").update(module.subarray(0, WASM_LIMITS.moduleBytes));
+  return (taskid) => toHex(read.copy().update(fromHex(taskid)).digest());
+};
+
+/**
+ * Makes the receipt of a task whose module, parameters or inputs are refused: status INVALID, no output. It pays for the
  * start and the module, both of which every worker knows alike; inputs may be what is wrong, so they are not counted.
  */
-export const invalidReceipt = (moduleBytes: number, gasLimit: number): JobReceipt => ({
+export const invalidReceipt = (moduleBytes: number, gasLimit: number, stateRoot: Hash): JobReceipt => ({
   status: STATUS.invalid,
   code: 0,
   gasUsed: Math.min(gasLimit, GAS.job + GAS.moduleByte * Math.min(moduleBytes, WASM_LIMITS.moduleBytes)),
+  gasExecuted: 0,
   outputRoot: ZERO_HASH,
-  stateRoot: ZERO_HASH,
+  stateRoot,
   callbackData: new Uint8Array(0),
 });
 
 /** Describes a receipt in one line for a person. */
-export const describeReceipt = ({ status, code, gasUsed, outputRoot }: JobReceipt): string => {
+export const describeReceipt = ({ status, code, gasUsed, gasExecuted, outputRoot }: JobReceipt): string => {
   const name = STATUS_NAMES[status] ?? String(status);
   const detail =
     status === STATUS.exit
@@ -158,5 +190,5 @@ export const describeReceipt = ({ status, code, gasUsed, outputRoot }: JobReceip
       : status === STATUS.trap
         ? ` ${["(trap)", "(unreachable)", "(stack overflow)"][code] ?? code}`
         : "";
-  return `${name}${detail}, ${gasUsed} gas, output ${outputRoot}`;
+  return `${name}${detail}, ${gasUsed} gas (${gasExecuted} executed), output ${outputRoot}`;
 };

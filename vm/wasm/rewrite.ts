@@ -85,7 +85,7 @@ const writeImportWrapper = (out: Writer, parameters: number, index: number, layo
   out.i64Const(GAS.hostCall);
   out.byte(0x7d);
   out.local(OP.localTee, gas);
-  writeGasCheck(out, layout);
+  writeGasCheck(out, gas, () => out.i64Const(GAS.hostCall), layout);
   out.local(OP.localGet, gas);
   out.local(OP.globalSet, layout.gasGlobal);
   for (let i = 0; i < parameters; i++) out.local(OP.localGet, i);
@@ -141,16 +141,19 @@ const writeGrow = (out: Writer, module: WasmModule, maxPages: number, fault: num
   out.byte(0x6b);
   out.byte(0x4b); // i32.gt_u
   answerIf(() => out.i32Const(-1));
+  const cost = (): void => {
+    out.local(OP.localGet, pages);
+    out.byte(0xad);
+    out.i64Const(GAS.growPage);
+    out.byte(0x7e); // i64.mul
+    out.i64Const(GAS.growBase);
+    out.byte(0x7c);
+  };
   out.local(OP.localGet, gas);
-  out.i64Const(GAS.growBase);
-  out.byte(0x7d);
-  out.local(OP.localGet, pages);
-  out.byte(0xad);
-  out.i64Const(GAS.growPage);
-  out.byte(0x7e); // i64.mul
+  cost();
   out.byte(0x7d);
   out.local(OP.localTee, gas);
-  writeGasCheck(out, layout);
+  writeGasCheck(out, gas, cost, layout);
   out.local(OP.localGet, pages);
   out.byte(OP.memoryGrow);
   out.byte(0);

@@ -20,6 +20,8 @@ export interface Host {
   charge(gas: number): void;
   /** Gas used since the job's start. */
   used(): number;
+  /** Gas that was charged here: for bytes, entries, randomness and sleep, not for the module's own operations. */
+  charged(): number;
   u8(at: number, value: number): void;
   u16(at: number, value: number): void;
   u32(at: number, value: number): void;
@@ -35,6 +37,7 @@ export const createHost = (
   gas: () => WebAssembly.Global<"i64">,
   gasLimit: number,
 ): Host => {
+  let charged = 0;
   let cached = new DataView(new ArrayBuffer(0));
   /** A view of the memory, in which `length` bytes at `at` are inside it. Growing gives the memory another buffer. */
   const view = (at: number, length: number): DataView => {
@@ -53,7 +56,9 @@ export const createHost = (
       const left = gas().value - BigInt(amount);
       if (left < 0n) throw new Halt("gas");
       gas().value = left;
+      charged += amount;
     },
+    charged: () => charged,
     used: () => gasLimit - Number(gas().value),
     u8: (at, value) => view(at >>> 0, 1).setUint8(at >>> 0, value),
     u16: (at, value) => view(at >>> 0, 2).setUint16(at >>> 0, value, true),

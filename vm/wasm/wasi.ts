@@ -79,6 +79,7 @@ export const createWasi = (host: Host, world: World): Record<string, Call> => {
   const args = createStringCalls(host, world.args);
   const environment = createStringCalls(host, world.environment);
 
+  world.tree.meter(host.charge);
   const descriptors = createDescriptors(world.tree, world.root);
   /** There are no sockets, so no descriptor is one. */
   const socketCall = (fd: number): number => {

@@ -1,10 +1,14 @@
 /** What contribution credit costs who buys jobs of its own, and what that costs the others. */
 import { SEAT } from "../../../vm/market/lot.ts";
+import { startGas } from "../../../vm/wasm/gas.ts";
+import { STATUS } from "../../../vm/wasm/status.ts";
+import { receiptFor } from "../../vm/market/world.ts";
 import { bestDealer } from "./best-dealer.ts";
 import {
   COMPUTED,
   createPool,
   DECLINED,
+  GAS,
   genesis,
   type Play,
   playLots,
@@ -58,6 +62,22 @@ const DEALERS: Record<string, (share: number, trust: bigint) => Play> = {
   late: () => late,
   choosy,
 };
+
+/** What a dealer's jobs do with the gas that they are charged; all cost the same. */
+export const IDLERS: Readonly<Record<string, Uint8Array>> = {
+  "computes, from a module of 10 kB": receiptFor(GAS, { gasExecuted: GAS - startGas(10_000, 1_000_000, 0, 16) }),
+  "is mostly start: 1 MB compiled": receiptFor(GAS, { gasExecuted: GAS - startGas(1_000_000, 100_000_000, 0, 16) }),
+  sleeps: receiptFor(GAS, { gasExecuted: 2_020 }),
+  "traps at once": receiptFor(GAS, { status: STATUS.trap, gasExecuted: 0 }),
+  "fills what is not there: out of gas": receiptFor(GAS, { status: STATUS.outOfGas, gasExecuted: 23 }),
+  "is INVALID, or never started": receiptFor(GAS, { status: STATUS.invalid }),
+};
+/** Deals in the open with jobs of one receipt. */
+export const idling = (receipt: Uint8Array, share: number, trust: bigint, lots: number, seed: number): Sums =>
+  playLots(createPool(share, `idle ${seed}`), trust, lots, () => [
+    { side: "colluders", slots: COMPUTED, receipt },
+    { side: "others", slots: COMPUTED, receipt },
+  ]);
 
 /** Deals with lots one at a time, or (`playBusy`) many at once. */
 export const dealing = (

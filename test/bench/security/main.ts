@@ -1,9 +1,10 @@
 /**
  * What the market's rules promise, measured on the real state machine (draw, agreement, faults, pay, credit) with genesis.json's
  * parameters, in a pool of 300 slots that two sides share:
- *   node test/bench/security/main.ts [wrong] [prices] [grief] [issuance] [--tasks 10000] [--seed n]
- * Without names it prints all tables: wrong results accepted; the price of contribution credit for who buys its own jobs; what
- * withheld inputs and spiteful declines cost; what bought credit earns at issuance.
+ *   node test/bench/security/main.ts [wrong] [prices] [idle] [grief] [absence] [censor] [issuance] [waiting] [--tasks 10000] [--seed n]
+ * Without names it prints all tables: wrong results accepted; the price of contribution credit for who buys its own jobs, and for jobs
+ * that do not compute; what withheld inputs and spiteful declines cost; what silence and dripping inputs cost; how often censors make
+ * a worker silent; what bought credit earns at issuance; how long lots wait beside one who holds up the draw.
  */
 import "./hooks.ts";
 import { parseArgs } from "node:util";

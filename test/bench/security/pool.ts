@@ -3,23 +3,26 @@ import { readFileSync } from "node:fs";
 import { readGenesis } from "../../../chain/genesis.ts";
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { roundSeconds } from "../../../vm/market/clock.ts";
 import { resultHashOf } from "../../../vm/market/contribution.ts";
 import { dealOf } from "../../../vm/market/deal.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { hubAccount } from "../../../vm/market/escrow.ts";
-import { declinesOf, LOT_STATUS, type Lot, lotOf, ROUND_RATIO, SEAT, type Seat } from "../../../vm/market/lot.ts";
+import { absencesOf, LOT_STATUS, type Lot, lotOf, SEAT, type Seat } from "../../../vm/market/lot.ts";
+import { isFinalizable } from "../../../vm/market/reward.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
 import { addressBy, createWorld, market, receiptFor } from "../../vm/market/world.ts";
 
 const GENESIS = JSON.parse(readFileSync(new URL("../../../genesis.json", import.meta.url), "utf8"));
+export const GENESIS_PARAMS = GENESIS.params;
 /** What genesis.json says. */
 export const genesis = readGenesis(GENESIS);
 /** Slots of the pool: a committee of 64 is a small part of them. */
 export const SLOTS = 300;
-/** Gas of each task, all of it used: a second of the shortest category. */
-const GAS = 200_000_000;
+/** Gas of each task, all of it used: that of the shortest category. */
+export const GAS = 2_000_000_000;
 
 export const TRUTH = receiptFor(GAS);
 export const LIE = receiptFor(GAS, { code: 1 });
@@ -42,6 +45,8 @@ export interface Move {
   readonly side: Side;
   readonly slots: number;
   readonly receipt?: Uint8Array;
+  /** It does not show what it committed to. */
+  readonly hides?: boolean;
 }
 /** A round that was just drawn. */
 export interface Round {
@@ -71,24 +76,31 @@ interface Game {
 
 const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
   const id = pool.lotIdOf(dealid);
-  const receipts = new Map([TRUTH, LIE].map((receipt) => [resultHashOf(id, keccak256(receipt)), receipt]));
+  const receipts = new Map<Hash, Uint8Array>();
   let round = -1;
   let drawnAt = 0;
   let moves: Move[] = [];
+  const hiding = new Set<Address>();
   const startRound = (lot: Lot): void => {
     const { slotSeconds } = pool.genesis.params;
     const drawn = { colluders: countOf(lot, "colluders", SEAT.drawn), others: countOf(lot, "others", SEAT.drawn) };
     round = lot.round;
     drawnAt = pool.block().slot;
-    const planned = play({ lot, drawn, slots: (ROUND_RATIO * lot.timeref) / slotSeconds });
+    const planned = play({ lot, drawn, slots: roundSeconds(lot.timeref) / slotSeconds });
     moves = planned.filter(({ side }) => drawn[side] > 0);
   };
-  const end = ({ status, consensus, seats }: Lot): void => {
-    if (status === LOT_STATUS.revealing) {
-      const proving = seats.filter(({ resultHash }) => resultHash === consensus).map(({ worker }) => worker);
-      for (const worker of new Set(proving)) pool.reveal(worker, id, receipts.get(consensus)!);
-      pool.finalize(id);
-    } else pool.call(pool.requester, MARKET, market("claim"), [id]);
+  /** Reveals and finalizes, or claims; false while others may still reveal. */
+  const end = ({ status, consensus, seats }: Lot): boolean => {
+    if (status !== LOT_STATUS.revealing) {
+      pool.call(pool.requester, MARKET, market("claim"), [id]);
+      return true;
+    }
+    const open = seats.filter((seat) => seat.status === SEAT.committed && seat.resultHash === consensus);
+    for (const worker of new Set(open.map((seat) => seat.worker)))
+      if (!hiding.has(worker)) pool.reveal(worker, id, receipts.get(consensus)!);
+    if (!isFinalizable({ state: pool.state, block: pool.block(), log: () => {} }, pool.lot(id))) return false;
+    pool.finalize(id);
+    return true;
   };
   return {
     id,
@@ -98,14 +110,16 @@ const openGame = (pool: Pool, dealid: Hash, play: Play): Game => {
       if (lot.status === LOT_STATUS.computing && lot.round !== round) startRound(lot);
       const due = () => moves[0] && moves[0].slots <= pool.block().slot - drawnAt;
       while (lot.status === LOT_STATUS.computing && due()) {
-        const { side, receipt } = moves.shift()!;
-        if (receipt) pool.contribute(WORKERS[side], id, receipt);
-        else pool.call(WORKERS[side], MARKET, market("decline"), [id]);
+        const { side, receipt, hides } = moves.shift()!;
+        if (hides) hiding.add(WORKERS[side]);
+        if (receipt) {
+          receipts.set(resultHashOf(id, keccak256(receipt)), receipt);
+          pool.contribute(WORKERS[side], id, receipt);
+        } else pool.call(WORKERS[side], MARKET, market("decline"), [id]);
         lot = pool.lot(id);
       }
       if (lot.status === LOT_STATUS.computing || lot.status === LOT_STATUS.escalating) return false;
-      end(lot);
-      return true;
+      return end(lot);
     },
   };
 };
@@ -126,10 +140,14 @@ const slotLoss = ({ state, genesis: { params } }: Pool, lots: readonly Lot[], si
   return stakes.reduce((sum, stake) => sum + params.slotStakeNrlc * NRLC - stake, 0n);
 };
 
-/** What lots did, summed; money and credit in units of a lot's price. */
+/** What lots did, summed; money and credit in units of what a lot pays where all agree, half of what it locks. */
 export type Sums = ReturnType<typeof noSums>;
 const noSums = () => ({
-  ...{ lots: 0, seats: 0, firstSeats: 0, ownFirstSeats: 0, wrong: 0, failed: 0, declines: 0, lostSlots: 0 },
+  ...{ lots: 0, seats: 0, firstSeats: 0, ownFirstSeats: 0, wrong: 0, failed: 0, lostSlots: 0 },
+  /** Seats that declined or were silent, and of these the others' that were silent. */
+  ...{ declines: 0, othersSilent: 0 },
+  /** Lots that failed and burned a part of their price. */
+  unserved: 0,
   /** What each party gained. */
   ...{ requester: 0, colluders: 0, others: 0 },
   ...{ colludersCredit: 0, othersCredit: 0 },
@@ -145,7 +163,9 @@ const countLot = (pool: Pool, sums: Sums, id: Hash): void => {
   sums.ownFirstSeats += first.filter(isOwn).length;
   if (lot.status !== LOT_STATUS.completed) sums.failed += 1;
   else if (lot.consensus === resultHashOf(id, keccak256(LIE))) sums.wrong += 1;
-  sums.declines += declinesOf(lot);
+  sums.declines += absencesOf(lot);
+  if (lot.isUnserved) sums.unserved += 1;
+  sums.othersSilent += countOf(lot, "others", SEAT.silent);
   sums.lostSlots += countOf(lot, "colluders", SEAT.rejected);
 };
 
@@ -155,7 +175,7 @@ const meter = (pool: Pool): ((sums: Sums, lots: readonly Lot[]) => void) => {
   const had = moneyOf(pool);
   const credited = credits();
   return (sums, lots) => {
-    const price = Number(dealOf(pool.state, lots[0]!.dealid)!.price * NRLC);
+    const price = Number(dealOf(pool.state, lots[0]!.dealid)!.price * NRLC) / 2;
     const has = moneyOf(pool);
     const gained = (side: Side): bigint => has[side] - had[side] - slotLoss(pool, lots, side);
     sums.requester += Number(has.requester - had.requester) / price;

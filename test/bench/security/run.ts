@@ -1,13 +1,26 @@
 /** The tables of main.ts. */
+
+import { WINDOW_BLOCKS } from "../../../vm/market/window.ts";
+import { RLC } from "../../vm/market/world.ts";
+import { censorChance, censored, dripping, hiding, silence } from "./absence.ts";
 import { bestDealer } from "./best-dealer.ts";
-import { BURN, creditPrice, dealing, failureOf, formula, spite } from "./dealing.ts";
+import { BURN, creditPrice, dealing, failureOf, formula, IDLERS, idling, spite } from "./dealing.ts";
 import { returnsOf } from "./issuance.ts";
 import { createPool, genesis, playBusy, playLots, type Sums } from "./pool.ts";
+import { ATTACKS, measureWaits } from "./waiting.ts";
 import { LIARS, wrongChance, wrongResults } from "./wrong-results.ts";
 
 const percent = (value: number, digits = 0): string => `${(100 * value).toFixed(digits)} %`;
 const figure = (value: number): string =>
-  !Number.isFinite(value) ? "-" : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+  !Number.isFinite(value)
+    ? "-"
+    : value >= 1e5
+      ? value.toExponential(0)
+      : value >= 100
+        ? value.toFixed(0)
+        : value >= 10
+          ? value.toFixed(1)
+          : value.toFixed(2);
 const row = (...cells: readonly (string | number | bigint)[]): void => console.log(`| ${cells.join(" | ")} |`);
 const head = (title: string, ...cells: readonly string[]): void => {
   console.log(`\n${title}\n`);
@@ -31,6 +44,7 @@ const wrong = ({ tasks, seed }: Options): void => {
     ["stalling", 5],
     ["whole", 5],
     ["withheld", 5],
+    ["dripped", 5],
   ] as const) {
     const lots = Math.ceil(tasks / part);
     head(
@@ -78,6 +92,20 @@ const prices = ({ tasks, seed }: Options): void => {
   }
 };
 
+const idle = ({ tasks, seed }: Options): void => {
+  const lots = Math.ceil(tasks / 20);
+  head(
+    `What a unit of credit costs by what a dealer's jobs do, in the open, trust 2, ${lots} lots`,
+    ...["its jobs", ...DEALERS.map((share) => percent(share)), "credit of what is burned"],
+  );
+  for (const [name, receipt] of Object.entries(IDLERS)) {
+    const all = DEALERS.map((share) => idling(receipt, share, 2n, lots, seed));
+    const whole = all.at(-1)!;
+    const credited = whole.colludersCredit / (BURN * lots);
+    row(name, ...all.map((sums) => figure(creditPrice(sums))), percent(credited, 3));
+  }
+};
+
 const grief = ({ tasks, seed }: Options): void => {
   const lots = Math.ceil(tasks / 5);
   const a = (sum: number): string => (sum / lots).toFixed(4);
@@ -117,7 +145,7 @@ const grief = ({ tasks, seed }: Options): void => {
       const credit = BURN - (sums.colludersCredit + sums.othersCredit) / lots;
       const forgone = (share * (1 - BURN)).toFixed(4);
       // A result is worth its price: what is lost is what is burned for none.
-      const requesters = a(sums.failed * failureOf(trust));
+      const requesters = a(sums.unserved * failureOf(trust));
       row(
         percent(share),
         percent(sums.failed / lots, 1),
@@ -153,7 +181,93 @@ const issuance = (): void => {
     }
 };
 
-const SCENARIOS: Record<string, (options: Options) => void> = { wrong, prices, grief, issuance };
+const WAIT_SECONDS = 300;
+const WAIT_SEEDS = 20;
+const waiting = ({ seed }: Options): void => {
+  head(
+    `Seconds that lots of the 10 s category wait beyond the two slots that all do, beside 5 % of the slots and 1 RLC, ${WAIT_SEEDS} seeds`,
+    ...["attack", "longest", "median while any waits", "attacker spent RLC, mean"],
+  );
+  for (const [name, attack] of Object.entries(ATTACKS)) {
+    const runs = Array.from({ length: WAIT_SEEDS }, (_, i) =>
+      measureWaits(attack, `waiting ${seed} ${i}`, RLC, WAIT_SECONDS),
+    );
+    const waits = runs.flatMap((each) => each.waits).sort((a, b) => a - b);
+    const delayed = waits.filter((each) => each > 0);
+    const spent = runs.reduce((sum, each) => sum + Number(each.spent) / 1e18, 0) / runs.length;
+    row(name, waits.at(-1)!, delayed[delayed.length >> 1] ?? 0, figure(spent));
+  }
+};
+
+const SILENT = [0.05, 0.1, 0.2, 1 / 3, 0.5];
+const absence = ({ tasks, seed }: Options): void => {
+  const lots = Math.ceil(tasks / 5);
+  const a = (sum: number): string => (sum / lots).toFixed(4);
+  for (const [name, play] of Object.entries({ silent: silence, hiding }))
+    for (const trust of [2n, 100n, 10_000n]) {
+      head(
+        `Slots that are ${name} on purpose, trust ${trust}, ${lots} lots, in units of a lot's price`,
+        ...["slots", "failed", "they lose stake", "and forgo pay", "requesters lose", "honest workers lose"],
+        "credit that nobody gets",
+      );
+      for (const share of SILENT) {
+        const sums = play(share, trust, lots, seed);
+        const credit = BURN - (sums.colludersCredit + sums.othersCredit) / lots;
+        const requesters = a(sums.unserved * failureOf(trust));
+        // What is paid for all lots that did not fail.
+        const paid = (1 - sums.failed / lots) * (1 - BURN);
+        row(
+          percent(share),
+          percent(sums.failed / lots, 1),
+          a(-sums.colluders),
+          (share * (1 - BURN)).toFixed(4),
+          requesters,
+          a(lots * paid - sums.others),
+          percent(credit / BURN, 1),
+        );
+      }
+    }
+  for (const trust of [2n, 100n, 10_000n]) {
+    head(
+      `Inputs that drip, trust ${trust}, ${lots} lots`,
+      ...["slots", "a unit of credit: always", "by choice", "failed", "honest silent seats a lot", "dealer loses"],
+      ...["honest workers lose", "for each of the dealer's"],
+    );
+    for (const share of DEALERS.slice(0, -1)) {
+      const always = dripping("always", share, trust, lots, seed);
+      const chosen = dripping("choosy", share, trust, lots, seed);
+      const dealer = -(always.requester + always.colluders);
+      row(
+        ...[percent(share), figure(always.price), figure(chosen.price), percent(always.failed / lots, 1)],
+        ...[(always.othersSilent / lots).toFixed(1), a(dealer), a(-always.others), figure(-always.others / dealer)],
+      );
+    }
+  }
+};
+
+const censor = ({ tasks, seed }: Options): void => {
+  const rounds = Math.ceil(tasks / 5);
+  head(
+    `Honest seats that proposers of one hand make silent, a round; of ${rounds} played, category of 10 s, slots of 2 s`,
+    ...["power", "said after", "chance with 10 slots", `with ${WINDOW_BLOCKS} blocks`, "played"],
+  );
+  for (const power of [0.1, 0.2, 1 / 3])
+    for (const published of [1, 5, 9]) {
+      const [slots, blocks] = [10, WINDOW_BLOCKS].map((n) => censorChance(power, published, n).toExponential(1));
+      row(percent(power), `${2 * published} s`, slots!, blocks!, censored(power, published, rounds, seed));
+    }
+};
+
+const SCENARIOS: Record<string, (options: Options) => void> = {
+  wrong,
+  prices,
+  idle,
+  grief,
+  absence,
+  censor,
+  issuance,
+  waiting,
+};
 
 /** Prints the tables of scenarios, of all without names. */
 export const run = (names: readonly string[], options: Options): void => {

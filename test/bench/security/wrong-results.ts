@@ -18,7 +18,9 @@ const withheld: Play = () => [
   { side: "colluders", slots: COMPUTED, receipt: LIE },
   { side: "others", slots: DECLINED },
 ];
-export const LIARS: Record<string, Play> = { always, stalling, whole, withheld };
+/** The same, but the inputs drip, and all others are silent. */
+const dripped: Play = () => [{ side: "colluders", slots: COMPUTED, receipt: LIE }];
+export const LIARS: Record<string, Play> = { always, stalling, whole, withheld, dripped };
 
 export const wrongResults = (liar: Play, share: number, trust: bigint, tasks: number, seed: number): Sums =>
   playLots(createPool(share, `wrong ${seed}`), trust, tasks, liar);

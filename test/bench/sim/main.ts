@@ -1,11 +1,11 @@
 /**
  * The real consensus code in a simulated network, honest and attacked:
- *   node --import ./test/bench/sim/hooks.ts test/bench/sim/main.ts [scenario …] [--slots n] [--validators n] [--seed n]
- * Without names it runs all. Scenarios: honest, partition, offline, silence, late, withheld, equivocation, balancing, censorship,
+ *   node --import ./test/bench/sim/hooks.ts test/bench/sim/main.ts [scenario …] [--slots n] [--validators n] [--seed n] [--seeds n]
+ * Without names it runs all. Scenarios: honest, costs, partition, offline, silence, late, withheld, equivocation, balancing, censorship,
  * fork, longrange, randao, rented, selfdealing; and recovery, which takes hours and runs when it is named alone:
  *   … main.ts recovery [--seeds n] [--validators n] [--profiles slotsPerEpoch/epochsPerEra,…] [--shares percent,…] [--out file]
- * Prints a line for each attacker's share: finality in epochs (median and longest
- * stall), missed slots, forks, deepest reorganisation on honest nodes, the attacker's share of blocks, and whether safety held.
+ * Prints a line for each attacker's share, of all seeds together: finality in epochs (median and longest stall), missed slots, forks,
+ * deepest reorganisation on honest nodes, the attacker's share of blocks, its validators slashed (fewest to most), and whether safety held.
  */
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -41,7 +41,7 @@ const BASE: Options = { validators, nodes: 6, delayMs: [40, 60], lossShare: 0.02
 const SHARES = [0.1, 0.2, 0.25, 0.31, 0.35, 0.4, 0.45];
 
 const percent = (value: number): string => `${(100 * value).toFixed(1)} %`;
-const line = (name: string, m: Measured): void => {
+const line = (name: string, m: Measured, mostSlashed: number): void => {
   const median = m.finality[m.finality.length >> 1];
   console.log(
     [
@@ -52,29 +52,48 @@ const line = (name: string, m: Measured): void => {
       `forks ${m.forks}`,
       `reorg ${m.deepestReorg}`,
       `attacker ${percent(m.attackerBlocks)}`,
-      m.slashedAttackers > 0 ? `slashed ${m.slashedAttackers}` : "",
+      mostSlashed > 0 ? `slashed ${m.slashedAttackers}-${mostSlashed}` : "",
       m.isSafe ? "" : "NOT SAFE",
     ].join("  "),
   );
 };
 
-const simulate = async (name: string, options: Options): Promise<void> => {
-  const world = await createWorld(options);
-  try {
-    await world.run(slots);
-    line(name, world.measure());
-  } finally {
-    world.stop();
+/** What several runs have together. */
+const together = (runs: readonly Measured[]): Measured => {
+  const sum = (of: (run: Measured) => number): number => runs.reduce((total, run) => total + of(run), 0);
+  return {
+    slots: sum((run) => run.slots),
+    blocks: sum((run) => run.blocks),
+    forks: sum((run) => run.forks),
+    deepestReorg: Math.max(...runs.map((run) => run.deepestReorg)),
+    finality: runs.flatMap((run) => run.finality).sort((a, b) => a - b),
+    longestStall: Math.max(...runs.map((run) => run.longestStall)),
+    isSafe: runs.every((run) => run.isSafe),
+    attackerBlocks: sum((run) => run.attackerBlocks) / runs.length,
+    slashedAttackers: Math.min(...runs.map((run) => run.slashedAttackers)),
+  };
+};
+
+const simulate = async (name: string, options: Options, attackOf?: () => Attack): Promise<void> => {
+  const runs: Measured[] = [];
+  for (let i = 0; i < Number(values.seeds ?? 1); i++) {
+    const attack = attackOf?.();
+    const world = await createWorld({ ...options, seed: seed + i, ...(attack && { attack }) });
+    try {
+      await world.run(slots);
+      runs.push(world.measure());
+    } finally {
+      world.stop();
+    }
   }
+  line(name, together(runs), Math.max(...runs.map((run) => run.slashedAttackers)));
 };
 /** Each of the attacker's shares; the attack is made anew for each. */
 const sweep =
   (attack: () => Attack, options: Partial<Options> = {}) =>
   async (): Promise<void> => {
-    for (const attackerShare of SHARES) {
-      const made = attack();
-      await simulate(`${made.name} at ${percent(attackerShare)}`, { ...BASE, ...options, attackerShare, attack: made });
-    }
+    for (const attackerShare of SHARES)
+      await simulate(`${attack().name} at ${percent(attackerShare)}`, { ...BASE, ...options, attackerShare }, attack);
   };
 const genesisOf = (params: object) => {
   const keys = validatorKeys(`0x${"11".repeat(32)}`);
@@ -95,6 +114,20 @@ const SCENARIOS: Record<string, () => Promise<void> | void> = {
       [128, 8],
     ] as const)
       await simulate(`honest, ${count} validators on ${nodes} nodes`, { ...BASE, validators: count, nodes });
+  },
+  // What votes and blocks took of a node's processors, verified together and with their gossip: test/bench/votes.ts.
+  costs: async () => {
+    for (const [count, vote, block] of [
+      [128, (42 + 33) / 64, 40],
+      [1_024, (179 + 291) / 512, 75],
+    ] as const)
+      await simulate(`honest, ${count} validators on 16 nodes, each vote ${vote.toFixed(2)} ms`, {
+        ...BASE,
+        validators: count,
+        nodes: 16,
+        costMs: { vote, block },
+        params: { slotSeconds: TESTNET_PARAMS.slotSeconds },
+      });
   },
   partition: () => simulate("two halves apart for a quarter", { ...BASE, partition: [slots / 4, slots / 2] }),
   offline: async () => {

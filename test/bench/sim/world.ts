@@ -49,6 +49,8 @@ export interface Options {
   /** Slots in which nobody's block comes, though all vote; the attacker's is the first after them. */
   readonly gap?: readonly [from: number, to: number];
   readonly seed: number;
+  /** Milliseconds that a node's processor is taken by a message of each kind, one after the other. None by default. */
+  readonly costMs?: { readonly vote: number; readonly block: number };
   /** Changes of the development profile's parameters. */
   readonly params?: Record<string, unknown>;
 }
@@ -187,8 +189,17 @@ export const createWorld = async (options: Options): Promise<World> => {
     (to, message, laterMs = 0) => {
       if (to === from || isCut(from, to) || random() < options.lossShare) return;
       const [least, mean] = options.delayMs;
-      clock.at(clock.now() + laterMs + least - mean * Math.log(1 - random()), () => take(from, to, message));
+      clock.at(clock.now() + laterMs + least - mean * Math.log(1 - random()), () => receive(from, to, message));
     };
+  /** When each node's processor is free again. */
+  const busyUntil = new Map<number, number>();
+  const receive = (from: number, to: number, message: Message): unknown => {
+    const cost = "vote" in message ? options.costMs?.vote : "block" in message ? options.costMs?.block : 0;
+    if (!cost) return take(from, to, message);
+    const done = Math.max(clock.now(), busyUntil.get(to) ?? 0) + cost;
+    busyUntil.set(to, done);
+    return void clock.at(done, () => take(from, to, message));
+  };
   const flood = (from: number, message: Message): void => {
     for (const to of nodes.keys()) sendFrom(from)(to, message);
   };

@@ -57,7 +57,12 @@ t.test("a lot that meets a bug is left as it is, and the rounds of others end in
   // No such lot: what a bug elsewhere could leave behind, before and behind the sound one.
   for (const time of [roundEnd - slotSeconds, roundEnd]) schedule(env, time, { lot: word(1), round: 0 });
   const slots = Math.ceil((roundEnd - env.block.timestamp) / slotSeconds);
-  const later = { ...env.block, slot: env.block.slot + slots, timestamp: env.block.timestamp + slots * slotSeconds };
+  const later = {
+    ...env.block,
+    number: env.block.number + slots,
+    slot: env.block.slot + slots,
+    timestamp: env.block.timestamp + slots * slotSeconds,
+  };
   const step = () => marketSystemStep(world.state, later);
   t.same(
     step().map(({ name }) => name),

@@ -3,8 +3,7 @@ import t from "tap";
 import { type Address, EMPTY, type Hash, utf8, ZERO_ADDRESS } from "../../../lib/bytes.ts";
 import { functionsOf, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { burnedTotal } from "../../../vm/market/burned.ts";
-import { settledTask } from "../../../vm/market/claim.ts";
-import { dealOf, jobOf, lotId, taskId, taskPrice } from "../../../vm/market/deal.ts";
+import { dealOf, jobOf, lotId, taskPrice } from "../../../vm/market/deal.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { scoreUp } from "../../../vm/market/score.ts";
@@ -36,9 +35,11 @@ const attempt = (run: () => unknown): void => {
   }
 };
 
-/** The receipts of a lot's tasks: what is true, or a lie. */
+/** The receipts of a lot's tasks: what is true, or a lie; of an invalid job every other one is INVALID. */
 const taskReceipts = (count: number, lie: number, invalid: boolean): Uint8Array[] =>
-  Array.from({ length: count }, (_, i) => receiptFor(1_000_000 * (i + 1) + lie, { status: invalid ? 5 : 0 }));
+  Array.from({ length: count }, (_, i) =>
+    receiptFor(1_000_000 * (i + 1) + lie, { status: invalid && i % 2 === 0 ? 5 : 0 }),
+  );
 
 /** Lets every worker do with every lot what its behaviour says. */
 const act = (
@@ -77,18 +78,21 @@ const act = (
   }
 };
 
-/** The nRLC bound to tasks that were never drawn, for want of slots, and to apps of tasks that nobody settled. */
+/** The nRLC bound to tasks that were never drawn, for want of slots. */
 const bound = (world: World, dealid: Hash): bigint => {
   const job = jobOf(world.state, dealid)!;
-  const deal = dealOf(world.state, dealid)!;
-  let sum = job.cancelled ? 0n : taskPrice(deal) * BigInt(Math.max(0, job.tasks - job.next * job.lotSize));
+  const price = taskPrice(dealOf(world.state, dealid)!);
+  return job.cancelled ? 0n : price * BigInt(Math.max(0, job.tasks - job.next * job.lotSize));
+};
+/** The nRLC that a deal's app is owed: its price for each task of a completed lot that is not INVALID. */
+const owedToApp = (world: World, dealid: Hash, invalid: boolean): bigint => {
+  const job = jobOf(world.state, dealid)!;
+  let tasks = 0;
   for (let index = 0; index < job.next; index++) {
-    const id = world.lotIdOf(dealid, index);
-    const { status, count, first } = world.lot(id);
-    if (status !== LOT_STATUS.completed || count === 1) continue;
-    for (let i = 0; i < count; i++) if (!settledTask(world.state, taskId(dealid, first + i))) sum += deal.appPrice;
+    const { status, count } = world.lot(world.lotIdOf(dealid, index));
+    if (status === LOT_STATUS.completed) tasks += invalid ? Math.floor(count / 2) : count;
   }
-  return sum;
+  return dealOf(world.state, dealid)!.appPrice * BigInt(tasks);
 };
 
 const scenario = fc.record({
@@ -106,11 +110,13 @@ const scenario = fc.record({
   ),
   join: fc.boolean(),
   leave: fc.boolean(),
+  /** Every so many slots workers take up what pauses, and the last of them pauses what it has. */
+  pauses: fc.constantFrom(7, 20, 1_000),
 });
 
 t.test("money is conserved to the wei whatever workers do, and every lot comes to an end", (t) => {
   fc.assert(
-    fc.property(scenario, ({ seed, how, jobs, join, leave }) => {
+    fc.property(scenario, ({ seed, how, jobs, join, leave, pauses }) => {
       const world = createWorld({ workers: WORKERS.map((name) => [name, 3] as const), seed });
       const behaviours = Object.fromEntries(WORKERS.map((name, i) => [name, how[i]!]));
       const others: Address[] = [addressBy("other")];
@@ -132,6 +138,13 @@ t.test("money is conserved to the wei whatever workers do, and every lot comes t
             const slots = slotsOfWorker(world.state, addressBy("w1"), 2).map(({ id }) => BigInt(id));
             world.call(addressBy("w1"), MARKET, market("leave"), [slots]);
           });
+        if (i % pauses === 4)
+          for (const [n, name] of WORKERS.entries())
+            for (const { id } of slotsOfWorker(world.state, addressBy(name), 3))
+              attempt(() => {
+                const what = n === WORKERS.length - 1 && i % 2 === 0 ? "pause" : "resume";
+                world.call(addressBy(name), MARKET, market(what), [BigInt(id), []]);
+              });
         if (i === 5)
           for (const { dealid, cancelled } of deals)
             if (cancelled) attempt(() => world.call(world.requester, MARKET, market("cancel"), [dealid]));
@@ -139,8 +152,7 @@ t.test("money is conserved to the wei whatever workers do, and every lot comes t
         if (i % 10 === 0) check();
       }
       check();
-      // What was not drawn is cancelled, what is left over can be claimed by anyone; then nothing is locked but for
-      // tasks that nobody settled.
+      // What was not drawn is cancelled, what is left over can be claimed by anyone; then nothing is locked.
       for (const { dealid } of deals) attempt(() => world.call(world.requester, MARKET, market("cancel"), [dealid]));
       world.advance(110);
       for (const { dealid } of deals) {
@@ -161,6 +173,9 @@ t.test("money is conserved to the wei whatever workers do, and every lot comes t
       const { locked } = world.account(world.requester);
       const expected = deals.reduce((sum, { dealid }) => sum + bound(world, dealid), 0n);
       if (locked !== expected) throw new Error(`${locked} nRLC are locked, not ${expected}`);
+      const owed = deals.reduce((sum, { dealid, invalid }) => sum + owedToApp(world, dealid, invalid), 0n);
+      const app = world.account(world.developer).stake;
+      if (app !== owed) throw new Error(`the app got ${app} nRLC, not ${owed}`);
       for (const name of WORKERS)
         for (const { lot } of slotsOfWorker(world.state, addressBy(name), 100))
           if (BigInt(lot) !== 0n) throw new Error("a slot is still seated");

@@ -197,12 +197,13 @@ t.test("each condition of a job reverts with its reason", (t) => {
   t.throws(() => submit({ dataset: developer }), /0x30/);
   t.throws(() => submit({ params: "x".repeat(65_537) }), /params are at most/);
   t.throws(() => submit({ category: 3n, gasLimit: 240_000_000_000n, trust: 100n }), /more than half a slot/);
-  t.throws(() => submit({ value: (20_000_000n + 100n) * NRLC - 1n }), /does not cover/);
+  t.throws(() => submit({ value: (80_000_000n + 100n) * NRLC - 1n }), /does not cover/);
   const before = world.state.balance(requester);
   submit({ value: 50n * RLC });
-  t.equal(world.state.balance(requester), before - (20_000_000n + 100n) * NRLC, "what exceeds the cost goes back");
+  t.equal(world.state.balance(requester), before - (80_000_000n + 100n) * NRLC, "what exceeds the cost goes back");
   const quoted = call(requester, MARKET, market("quote"), [world.jobArgs({ volume: 3 })]).values;
-  t.strictSame(quoted, [20_000_000n, 100n, 0n, 3n * 20_000_100n * NRLC]);
+  // Three tasks are two lots, each of which buys 4 Ggas for two seats.
+  t.strictSame(quoted, [53_333_334n, 100n, 0n, 3n * 53_333_434n * NRLC]);
   call(developer, MARKET, market("offer"), [app, 100n, ZERO_HASH, false]);
   t.throws(() => submit(), /no open offer/);
   t.throws(() => call(requester, MARKET, market("offer"), [app, 1n, ZERO_HASH, true]), /not the entry's owner/);
@@ -212,11 +213,11 @@ t.test("each condition of a job reverts with its reason", (t) => {
   t.end();
 });
 
-t.test("a sponsor takes back lots that were not drawn; anyone can, long after the start", (t) => {
+t.test("a sponsor takes back lots that were not drawn, all at once or, long after the start, each", (t) => {
   const world = createWorld({ workers: [["w0", 2]] });
   const { call, requester, account } = world;
   const bag = world.submit({ volume: 3, gasLimit: 2_000_000_000n });
-  const each = 40_000_000n + 100n;
+  const each = 80_000_000n + 100n;
   world.advance(2);
   t.equal(account(requester).locked, 3n * each);
   t.throws(() => call(addressBy("other"), MARKET, market("cancel"), [bag]), /not the sponsor/);

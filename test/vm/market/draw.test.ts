@@ -16,8 +16,8 @@ import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts"
 import { candidateIndex, drawSeed } from "../../../vm/market/draw.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
-import { waitingDeals } from "../../../vm/market/ring.ts";
 import { slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
+import { waitingCount } from "../../../vm/market/waiting.ts";
 import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { addressBy, computeHonestly, createWorld, market, receiptFor } from "./world.ts";
 
@@ -97,7 +97,7 @@ t.test("what exceeds a block's draws waits for the next block", (t) => {
   const world = createWorld({ workers: [["w0", 40]], params: { drawsPerBlock: 4 } });
   const bag = world.submit({ volume: 8, gasLimit: 2_000_000_000n });
   world.advance(2);
-  const statuses = () => world.call(world.requester, MARKET, market("lotsOf"), [bag]).values[1] as bigint[];
+  const statuses = () => world.call(world.requester, MARKET, market("lotsOf"), [bag, 0n]).values[1] as bigint[];
   t.equal(statuses().filter((s) => s !== 0n).length, 2);
   world.advance(1);
   t.equal(statuses().filter((s) => s !== 0n).length, 4);
@@ -155,7 +155,7 @@ t.test("a worker finds what it is drawn for", (t) => {
   const id = world.lotIdOf(world.submit());
   world.advance(2);
   const seats = ["w0", "w1"].flatMap((name) => {
-    const [slots, lots] = world.call(world.requester, MARKET, market("seatsOf"), [addressBy(name)]).values as [
+    const [slots, lots] = world.call(world.requester, MARKET, market("seatsOf"), [addressBy(name), 0n]).values as [
       bigint[],
       Hash[],
     ];
@@ -185,7 +185,7 @@ t.test("a flood of deals in a pool without slots delays no deal of another pool"
   const honest = world.submit();
   world.advance(2);
   t.ok(lotOf(world.state, world.lotIdOf(honest)), "drawn as soon as it is ready");
-  t.equal(waitingDeals(empty).count(world.state), 600);
+  t.equal(waitingCount(world.state, empty), 600);
   t.end();
 });
 

@@ -10,7 +10,7 @@ import { digestOf } from "../../../vm/wasm/receipt.ts";
 import { createScene } from "./scene.ts";
 import { addressBy, computeHonestly, eventNames, hub, market, RLC, receiptFor } from "./world.ts";
 
-const PRICE = 40_000_000n;
+const PRICE = 80_000_000n;
 const GPU = word(1n << 8n);
 const SLOTS = [
   ["w0", 4],
@@ -46,7 +46,7 @@ t.test("a deal of signed orders with the genesis pool is drawn, computed, paid a
   }
   const end = scene.account(requester);
   t.equal(end.locked, 0n);
-  t.equal(end.stake - start.stake, PRICE, "half the gas of two tasks was not used");
+  t.equal(end.stake - start.stake, PRICE, "of two rounds one was bound");
   t.strictSame(scene.has("developer"), [100n, 0n]);
   t.strictSame(scene.account(KITTY), { stake: 0n, locked: 0n });
   for (const [name, [owed, has]] of Object.entries(scene.books([scene.scheduler]))) t.equal(owed, has, name);
@@ -122,7 +122,7 @@ t.test("a drawn pool takes workers and requesters of its groups alone", (t) => {
   const task = taskId(dealid, 0);
   t.equal(scene.lot(task).status, LOT_STATUS.computing);
   computeHonestly(scene.world, task, receiptFor(2_000_000_000));
-  const pay = 1_000n - 250n;
+  const pay = 500n - 125n;
   const each = (pay * 90n) / 100n / 2n;
   t.strictSame(scene.has("w0"), [1_000_000n + 2n * each, 0n]);
   t.strictSame(scene.has("scheduler"), [1_000_000n + pay - 2n * each, 0n], "its ratio of what is paid");

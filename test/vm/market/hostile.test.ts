@@ -19,7 +19,7 @@ t.test("who comes and goes once the seats can be foreseen changes no draw of its
     const dealid = world.submit({ volume: 3, gasLimit: 2_000_000_000n });
     if (rearrange) {
       const leaver = addressBy("w0");
-      const [ids] = world.call(leaver, MARKET, market("slotsOf"), [leaver]).values as [bigint[]];
+      const [ids] = world.call(leaver, MARKET, market("slotsOf"), [leaver, 0n]).values as [bigint[]];
       world.call(leaver, MARKET, market("leave"), [ids]);
       const validator = world.validators[0]!;
       world.call(world.staker, MARKET, market("join"), [world.pool, validator, 8n], 80n * RLC);

@@ -72,7 +72,7 @@ const wrongJobs = (scene: Scene): [field: number, value: AbiValue, reason: strin
   [8, 0n, "iExecV5-matchOrders-0x60"],
   [8, (1n << 32n) + 1n, "volume is at most 4294967296"],
   [8, MOST, "volume is at most 4294967296"],
-  [8, 100n, "the value does not cover the cost of 2000010000000000000 wei"],
+  [8, 100n, "the value does not cover the cost of 4000010000000000000 wei"],
   [9, word(1), "iExecV5-matchOrders-0x06"],
   [12, utf8("x"), "extensions of a job are not supported"],
 ];
@@ -137,8 +137,8 @@ export const MARKET_CASES: readonly Case[] = [
     return {
       ...{ from: scene.requester, args: [job], value: RLC },
       wrong: [
-        [VALUE, 0n, "the value does not cover the cost of 20000100000000000 wei"],
-        [VALUE, 20_000_100_000_000_000n - 1n, "the value does not cover the cost of 20000100000000000 wei"],
+        [VALUE, 0n, "the value does not cover the cost of 80000100000000000 wei"],
+        [VALUE, 80_000_100_000_000_000n - 1n, "the value does not cover the cost of 80000100000000000 wei"],
         ...wrongJobs(scene).map(([field, value, reason]) => [0, job.with(field, value), reason] as const),
       ],
     };
@@ -161,6 +161,27 @@ export const MARKET_CASES: readonly Case[] = [
       [0, Array<bigint>(257).fill(0n), "a leave takes at most 256 slots"],
     ],
   })),
+  at1006("pause", () => ({
+    ...{ from: addressBy("w0"), args: [0n, [1n]] },
+    wrong: [
+      [SENDER, stranger, "not your slot"],
+      [0, 2n, "no such slot"],
+      [1, [0n, MOST], "no such slot"],
+      [1, Array<bigint>(32).fill(0n), "a message names at most 32 slots"],
+    ],
+  })),
+  at1006("resume", (scene) => {
+    scene.call(addressBy("w0"), MARKET, market("pause"), [0n, []]);
+    return {
+      ...{ from: addressBy("w0"), args: [0n, [1n]] },
+      wrong: [
+        [SENDER, stranger, "not your slot"],
+        [0, MOST, "no such slot"],
+        [1, [2n], "no such slot"],
+        [1, Array<bigint>(32).fill(0n), "a message names at most 32 slots"],
+      ],
+    };
+  }),
   at1006("openPool", ({ scheduler, pool, genesisPool, app }) => ({
     ...{ from: scheduler, args: [pool, stranger, stranger] },
     wrong: [

@@ -355,7 +355,7 @@ t.test("a dataset fits a deal made without one, or the reason says why not", (t)
 t.test("the genesis pool stands by its price: the order is its own signature", (t) => {
   const scene = createScene();
   const { call, requester, view, genesis, advance } = scene;
-  const price = 40_000_000n; // 2 Ggas of category 0, two seats, at 10^7 nRLC a Ggas
+  const price = 80_000_000n; // two rounds of category 0, 2 Ggas each, two seats, at 10^7 nRLC a Ggas
   const standing = scene.standingOrder;
   const holds = (order: ReturnType<typeof standing>, sign = order.sign) => {
     const hash = orderHash(genesis.chainId, WORKERPOOL_ORDER, order);
@@ -366,7 +366,7 @@ t.test("the genesis pool stands by its price: the order is its own signature", (
   t.equal(holds(standing()), "0x1626ba7e");
   t.equal(holds(standing({ workerpoolprice: price - 1n })), "0xffffffff");
   t.equal(holds(standing({ trust: 5n })), "0xffffffff", "three seats cost more");
-  t.equal(holds(standing({ trust: 5n, workerpoolprice: 60_000_000n })), "0x1626ba7e");
+  t.equal(holds(standing({ trust: 5n, workerpoolprice: 120_000_000n })), "0x1626ba7e");
   t.equal(holds(standing({ trust: 101n, workerpoolprice: 10n ** 12n })), "0xffffffff");
   t.equal(holds(standing({ tag: word(1) })), "0xffffffff");
   t.equal(holds(standing({ requesterrestrict: requester })), "0xffffffff");

@@ -23,7 +23,7 @@ t.test("a join takes effect at the first block of the epoch after next", (t) => 
   t.equal(lengthOf(world), 1);
   world.advance(1); // slot 8, epoch 2
   t.equal(lengthOf(world), 4);
-  const slots = call(staker, MARKET, market("slotsOf"), [staker]).values[0] as bigint[];
+  const slots = call(staker, MARKET, market("slotsOf"), [staker, 0n]).values[0] as bigint[];
   t.equal(slots.length, 3);
   const view = call(staker, MARKET, market("viewSlot"), [slots[0]!]).values[0] as AbiValue[];
   t.equal(view[5], validators[1]);
@@ -87,7 +87,7 @@ t.test("a leave frees the stake two epochs later; a seated slot stays until its 
   world.finalize(id);
   t.equal(slotOf(state, seated), undefined);
   t.equal(state.balance(w0), STAKE);
-  const left = call(w0, MARKET, market("slotsOf"), [w0]).values[0] as bigint[];
+  const left = call(w0, MARKET, market("slotsOf"), [w0, 0n]).values[0] as bigint[];
   call(w0, MARKET, market("leave"), [left]);
   world.advance(12);
   t.equal(state.balance(w0), 2n * STAKE);

@@ -4,9 +4,10 @@ import { EMPTY, type Hash, type Hex, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { slotPayer } from "../../../vm/market/messages.ts";
+import { marketNatives } from "../../../vm/market/natives.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { HUB, MARKET } from "../../../vm/tables.ts";
-import { addressBy, createWorld, hub, keyOf, market, receiptFor, type World } from "./world.ts";
+import { addressBy, createWorld, hub, keyOf, market, RLC, receiptFor, type World } from "./world.ts";
 
 const GWEI = 10n ** 9n;
 
@@ -131,5 +132,46 @@ t.test("each round has its own messages", (t) => {
   world.advance(2);
   t.equal(world.lot(id).round, 1);
   t.ok(payer());
+  t.end();
+});
+
+t.test("a slot pays to pause and to be taken up again, once in a while, whatever comes of it", (t) => {
+  const world = createWorld({
+    workers: [
+      ["w0", 2],
+      ["w1", 2],
+    ],
+  });
+  const { state } = world;
+  const sign = (data: Uint8Array, gasLimit = 100_000, changes: Partial<TransactionFields> = {}) =>
+    signTransaction(
+      {
+        ...{ type: 2, chainId: world.genesis.chainId, nonce: 0, to: MARKET, value: 0n, data, accessList: [] },
+        ...{ maxPriorityFeePerGas: GWEI, maxFeePerGas: 3n * GWEI, gasLimit, ...changes },
+      },
+      keyOf("w0"),
+    );
+  const w0 = addressBy("w0");
+  const payer = (tx: ReturnType<typeof sign>, sender = w0) => slotPayer(state, world.block(), tx, sender);
+  const pause = market("pause").encode(0n, [1n]);
+  const resume = market("resume").encode(0n, [1n]);
+  t.equal(payer(sign(resume)), undefined, "nothing pauses yet");
+  t.equal(payer(sign(pause), addressBy("w1")), undefined, "another's slot");
+  t.equal(payer(sign(pause, 400_001)), undefined, "more gas than it can need");
+  t.equal(payer(sign(pause, 100_000, { to: HUB })), undefined, "elsewhere");
+  t.equal(payer(sign(market("pause").encode(2n ** 255n, []))), undefined, "no such slot");
+  t.ok(marketNatives[MARKET]!.gas(market("pause").encode(0n, Array<bigint>(31).fill(1n))) < 350_000);
+  payer(sign(pause))!.charge(GWEI);
+  t.equal(slotOf(state, 0)!.stake, 10n * RLC - GWEI);
+  t.equal(payer(sign(pause)), undefined, "the call is used up, though it may have reverted");
+  world.call(w0, MARKET, market("pause"), [0n, [1n]]);
+  t.equal(payer(sign(resume)), undefined, "nor the other one in the same epochs");
+  world.advance(8);
+  payer(sign(resume))!.charge(GWEI);
+  world.call(w0, MARKET, market("resume"), [0n, [1n]]);
+  world.advance(8);
+  t.ok(payer(sign(pause)));
+  const books = world.books([]);
+  t.equal(books.market[0], books.market[1]);
   t.end();
 });

@@ -112,7 +112,7 @@ export const createScene = (
   };
   /** An order that the genesis pool stands by: its own fields are its signature. */
   const standingOrder = (changes: Partial<WorkerpoolOrder> = {}): WorkerpoolOrder => {
-    const fields = { workerpool: world.pool, workerpoolprice: 40_000_000n, trust: 4n };
+    const fields = { workerpool: world.pool, workerpoolprice: 80_000_000n, trust: 4n };
     const order = workerpoolOrder({ ...fields, sign: utf8("-"), ...changes });
     return { ...order, sign: encodeAbi(WORKERPOOL_ORDER.signedTypes, WORKERPOOL_ORDER.values(order).slice(0, -1)) };
   };

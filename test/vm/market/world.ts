@@ -25,15 +25,16 @@ import { hubAccount, totalSupply } from "../../../vm/market/escrow.ts";
 import { marketGenesis } from "../../../vm/market/genesis.ts";
 import { KITTY } from "../../../vm/market/kitty.ts";
 import { type Lot, lotOf } from "../../../vm/market/lot.ts";
-import { waitingStakes } from "../../../vm/market/membership.ts";
+import { waitingStakes } from "../../../vm/market/membership-queue.ts";
 import { marketEntryAt, marketNatives } from "../../../vm/market/natives.ts";
 import { genesisPool, poolOf } from "../../../vm/market/pool.ts";
-import { slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
+import { allSlots, slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
 import { marketSystemStep } from "../../../vm/market/system-step.ts";
 import { type BlockContext, Revert } from "../../../vm/natives.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../../../vm/tables.ts";
 import { validatorsGenesis } from "../../../vm/validators.ts";
 import { encodeReceipt, type JobReceipt, lotReceiptOf } from "../../../vm/wasm/receipt.ts";
+import { STATUS } from "../../../vm/wasm/status.ts";
 import { FOUR_SLOTS } from "../../helpers/chain.ts";
 
 export const RLC = 10n ** 18n;
@@ -50,6 +51,7 @@ export const receiptFor = (gasUsed: number, changes: Partial<JobReceipt> = {}): 
     status: 0,
     code: 0,
     gasUsed,
+    gasExecuted: changes.status === STATUS.invalid ? 0 : gasUsed,
     outputRoot: keccak256(utf8("output")),
     stateRoot: ZERO_HASH,
     callbackData: EMPTY,
@@ -263,10 +265,11 @@ export const createWorld = (options: {
       const { length, drawable: counted } = poolOf(state, pool)!;
       for (let i = 0; i < length; i++) {
         const seated = slotOf(state, slotAtIndex(state, pool, i)!)!;
-        if (seated.index !== i) throw new Error(`slot ${seated.id} is at ${i}, not ${seated.index}`);
-        stakes += seated.stake;
+        if (seated.index !== i || !seated.isPlaced)
+          throw new Error(`slot ${seated.id} is at ${i}, not ${seated.index}`);
         if (seated.drawable) drawable += 1;
       }
+      for (const { stake } of allSlots(state)) stakes += stake;
       return {
         // What is locked stands in the hub's own stake, with what others gave it.
         hub: [(free + seized) * NRLC, state.balance(HUB)],

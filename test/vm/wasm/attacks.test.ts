@@ -2,6 +2,7 @@ import "../../helpers/plain-spawn.ts";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import t from "tap";
+import { outputBound } from "../../../vm/wasm/gas.ts";
 import { runTask, type TaskResult } from "../../../vm/wasm/host.ts";
 import { compileModule, runInstance } from "../../../vm/wasm/instance.ts";
 import { TASK_LIMITS } from "../../../vm/wasm/limits.ts";
@@ -156,14 +157,15 @@ t.test("arguments: as many as are allowed, and more", async (t) => {
 });
 
 t.test("output: floods of standard output, standard error and files, and sizes that no file has", async (t) => {
+  const PAID = { gasLimit: 1_000_000_000 };
   const flood = (fd: number) => withBuffers(program([["fd_write", fd, 65_536, 1, RESULT]], 0), 1, 0, 65_536);
   for (const fd of [1, 2]) {
-    const { status, files } = await run(flood(fd));
+    const { status, files } = await run(flood(fd), PAID);
     t.equal(status, STATUS.outputLimit);
     t.equal(files.get(fd === 1 ? "stdout" : "stderr")?.length, TASK_LIMITS.outputBytes);
   }
   const file = program([open("out/f", 1, WRITE), ["fd_write", 4, 65_536, 1, RESULT]], 1);
-  const written = await run(withBuffers(file, 1, 0, 65_536));
+  const written = await run(withBuffers(file, 1, 0, 65_536), PAID);
   t.equal(written.status, STATUS.outputLimit);
   t.equal(written.files.get("out/f")?.length, TASK_LIMITS.outputBytes - 65_536);
   const far = ["fd_seek", 4, 2n ** 53n - 2n, 0, RESULT] as const;
@@ -177,12 +179,15 @@ t.test("output: floods of standard output, standard error and files, and sizes t
     ["fd_allocate", 4, 0n, 9n * 1024n * 1024n],
     ["path_link", 3, 0, "out/f", 3, "out/g"],
   ]);
-  t.equal(await ending(linked), OUTPUT_LIMIT);
+  t.equal(await ending(linked, PAID), OUTPUT_LIMIT);
+  const short = await run(flood(1));
+  t.equal(short.status, STATUS.outOfGas, "what is kept is paid for: the limit of gas bounds it too");
+  t.ok(short.files.get("stdout")!.length < outputBound(TASK.gasLimit));
 });
 
 t.test("vectors: many buffers that overlap cost what they move, and pointers outside answer EFAULT", async (t) => {
   const all = program([["fd_write", 1, 65_536, 1_024, RESULT]], 0);
-  const full = await run(withBuffers(all, 1_024, 0, 16_384));
+  const full = await run(withBuffers(all, 1_024, 0, 16_384), { gasLimit: 1_000_000_000 });
   t.equal(full.status, STATUS.outputLimit);
   t.equal(full.files.get("stdout")?.length, TASK_LIMITS.outputBytes);
   t.equal(await ending(withBuffers(all, 1_024, 0, 1_048_576)), OUT_OF_GAS);

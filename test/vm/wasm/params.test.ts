@@ -27,7 +27,11 @@ t.test("data is named by content", async (t) => {
     sha256: `0x${HASH}`,
     name: "b.csv",
   });
+  t.match(parseReference(`https://exa_mple.org:99999/x/%C3%A4.csv#sha256=${HASH}`), { kind: "url", name: "ä.csv" });
   for (const bad of [
+    `https:///a.csv#sha256=${HASH}`,
+    `https://example.org?a.csv#sha256=${HASH}`,
+    `https://example.org/a\\b.csv#sha256=${HASH}`,
     "https://example.org/a.csv",
     `ftp://example.org/a#sha256=${HASH}`,
     "/ipfs/nothing",

@@ -16,6 +16,7 @@ import {
   merkleRoot,
   merkleVerify,
 } from "../../../vm/wasm/receipt.ts";
+import { STATUS } from "../../../vm/wasm/status.ts";
 
 const text = (value: string): Uint8Array => Uint8Array.from(Buffer.from(value));
 const EMPTY = new Uint8Array(0);
@@ -44,14 +45,18 @@ t.test("output roots are those of the specification", async (t) => {
 
 t.test("receipts survive encoding, and only what was encoded is decoded", async (t) => {
   const hash = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => keccak256(bytes));
-  const receipts = fc.record({
+  const gas = fc.tuple(fc.maxSafeNat(), fc.maxSafeNat()).map(([a, b]) => ({
+    gasUsed: Math.max(a, b),
+    gasExecuted: Math.min(a, b),
+  }));
+  const rest = fc.record({
     status: fc.nat(5),
     code: fc.nat(0xffff_ffff),
-    gasUsed: fc.maxSafeNat(),
     outputRoot: hash,
     stateRoot: hash,
     callbackData: fc.uint8Array({ maxLength: 100 }),
   });
+  const receipts = fc.tuple(gas, rest).map(([each, more]) => ({ ...each, ...more }));
   fc.assert(
     fc.property(receipts, fc.nat(), fc.nat(255), (receipt, place, value) => {
       const bytes = encodeReceipt(receipt);
@@ -69,26 +74,35 @@ t.test("receipts survive encoding, and only what was encoded is decoded", async 
   );
   t.equal(decodeReceipt(EMPTY), undefined);
   t.equal(decodeReceipt(new Uint8Array(256)), undefined, "version 0");
-  t.equal(encodeReceipt(fc.sample(receipts, 1)[0]!).length % 32, 0);
+  const sample = fc.sample(receipts, 1)[0]!;
+  t.equal(encodeReceipt(sample).length % 32, 0);
+  t.equal(decodeReceipt(encodeReceipt({ ...sample, gasUsed: 1, gasExecuted: 2 })), undefined, "more than was used");
 });
 
-t.test("a lot of one task has the task's receipt, a larger lot the sum of gas and the root", async (t) => {
-  const one: JobReceipt = {
-    status: 0,
-    code: 0,
-    gasUsed: 5,
-    outputRoot: keccak256(text("a")),
-    stateRoot: keccak256(text("b")),
-    callbackData: EMPTY,
-  };
-  const receipts = [one, { ...one, gasUsed: 7 }, { ...one, gasUsed: 8 }].map(encodeReceipt);
-  t.same(lotReceiptOf(receipts.slice(0, 1)), receipts[0]);
-  const lot = lotReceiptOf(receipts);
-  t.same(decodeLotReceipt(lot), { gasUsed: 20, root: merkleRoot(receipts.map(digestOf)) });
-  t.same(encodeLotReceipt(decodeLotReceipt(lot)!), lot);
-  t.equal(decodeLotReceipt(receipts[0]!), undefined);
-  t.equal(decodeReceipt(lot), undefined);
-});
+t.test(
+  "a lot of one task has the task's receipt, a larger lot the sums of gas, how many are valid, and the root",
+  async (t) => {
+    const one: JobReceipt = {
+      status: 0,
+      code: 0,
+      gasUsed: 5,
+      gasExecuted: 4,
+      outputRoot: keccak256(text("a")),
+      stateRoot: keccak256(text("b")),
+      callbackData: EMPTY,
+    };
+    const refused = { ...one, status: STATUS.invalid, gasUsed: 8, gasExecuted: 0 };
+    const receipts = [one, { ...one, gasUsed: 7 }, refused].map(encodeReceipt);
+    t.same(lotReceiptOf(receipts.slice(0, 1)), receipts[0]);
+    const lot = lotReceiptOf(receipts);
+    const root = merkleRoot(receipts.map(digestOf));
+    t.same(decodeLotReceipt(lot), { gasUsed: 20, gasExecuted: 8, valid: 2, root });
+    t.equal(decodeLotReceipt(encodeLotReceipt({ gasUsed: 1, gasExecuted: 2, valid: 0, root })), undefined);
+    t.same(encodeLotReceipt(decodeLotReceipt(lot)!), lot);
+    t.equal(decodeLotReceipt(receipts[0]!), undefined);
+    t.equal(decodeReceipt(lot), undefined);
+  },
+);
 
 t.test("each leaf of a tree of any size has a proof, which proves no other leaf", async (t) => {
   for (let count = 1; count <= 40; count++) {

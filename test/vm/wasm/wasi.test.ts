@@ -1,7 +1,9 @@
 import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { createFileTree } from "../../../vm/wasm/file-tree.ts";
+import { GAS, outputBound } from "../../../vm/wasm/gas.ts";
 import { compileModule, type Outcome, runInstance } from "../../../vm/wasm/instance.ts";
+import { TASK_LIMITS } from "../../../vm/wasm/limits.ts";
 import { STATUS } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
 import { ERRNO, WASI_SIGNATURES } from "../../../vm/wasm/wasi-abi.ts";
@@ -117,6 +119,36 @@ t.test("open files and entries of the output are bounded", async (t) => {
   const full = run(openFiles(true));
   t.equal(full.status, STATUS.outputLimit);
   t.equal([...full.files.keys()].filter((name) => name.startsWith("out/")).length, 4_096);
+});
+
+t.test("the most that the output has held is paid for, once, before it grows", async (t) => {
+  const tree = createFileTree([]);
+  let [paid, means] = [0, Number.POSITIVE_INFINITY];
+  tree.meter((gas) => {
+    if (paid + gas > means) throw new Error("not enough");
+    paid += gas;
+  });
+  const out = tree.child(tree.root, "out")!;
+  if (out.kind !== "directory") throw new Error("out is a directory");
+  const entry = 64 * GAS.outputByte + GAS.outputEntry;
+  const file = tree.createFile(out, "f");
+  tree.write(file, 0, new Uint8Array(1_000));
+  t.equal(paid, entry + 1_000 * GAS.outputByte);
+  tree.write(file, 0, new Uint8Array(1_000));
+  tree.removeFile(out, "f");
+  tree.write(tree.createFile(out, "g"), 0, new Uint8Array(900));
+  t.equal(paid, entry + 1_000 * GAS.outputByte, "what takes the place of something else is paid");
+  means = paid;
+  t.throws(() => tree.resize(tree.stdout, 101), { message: "not enough" });
+  t.equal(tree.stdout.size, 0);
+  for (const name of ["f", "g"]) tree.child(out, name) && tree.removeFile(out, name);
+  means = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 4_096; i++) tree.createFile(out, `${i}`);
+  tree.resize(tree.stdout, TASK_LIMITS.outputBytes - 4_096 * 64);
+  t.ok(
+    outputBound(GAS.job + paid) === outputBound(Number.MAX_SAFE_INTEGER),
+    "the largest output pays for the most room",
+  );
 });
 
 t.test("the tree counts what it holds, gives back what is removed, and bounds depth and directories", async (t) => {

@@ -26,6 +26,8 @@ else {
     const files = inputs.map(({ name, text }: { name: string; text: string }) => ({ name, bytes: Buffer.from(text) }));
     const outcome = runInstance(compileModule(module), { ...task, inputs: files });
     const output = Array.from(outcome.files, ([name, bytes]) => `${name}=${keccak256(bytes)}`).join(" ");
-    console.log(`${file} ${outcome.status} ${outcome.code} ${outcome.gasUsed} ${outcome.stateRoot} ${output}`);
+    console.log(
+      `${file} ${outcome.status} ${outcome.code} ${outcome.gasUsed} ${outcome.gasExecuted} ${outcome.stateRoot} ${output}`,
+    );
   }
 }

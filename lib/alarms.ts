@@ -1,5 +1,4 @@
-import type { Log } from "../lib/log.ts";
-import { span } from "../lib/span.ts";
+import { span } from "./span.ts";
 
 /** A state that should not last. */
 export interface Condition {
@@ -9,6 +8,12 @@ export interface Condition {
   readonly afterMs: number;
   /** What is told when it is over. */
   readonly over: string;
+}
+
+/** Who is told: a log, or whatever prints lines. */
+export interface Teller {
+  warn(fields: object, line: string): void;
+  info(line: string): void;
 }
 
 /** Tells what is wrong: once when it has lasted its time, then every ten minutes, and once when it is over. */
@@ -30,7 +35,7 @@ interface Lasting {
 }
 
 /** Makes the alarms of a program; `now` in ms. */
-export const createAlarms = ({ log, now }: { log: Log; now: () => number }): Alarms => {
+export const createAlarms = ({ log, now }: { log: Teller; now: () => number }): Alarms => {
   const all = new Map<string, Lasting>();
   return {
     check: ({ key, afterMs, over }, say, fields = {}) => {

@@ -1,0 +1,120 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { TASK_LIMITS } from "../vm/wasm/limits.ts";
+import { parseReference } from "../vm/wasm/params.ts";
+import { isFileName } from "../vm/wasm/task.ts";
+import { statData, uploadFile } from "./data-client.ts";
+import { addPath } from "./data-files.ts";
+import { streamUrl } from "./worker/web.ts";
+
+/** A file for a job's `/in`, and what gives the text that names it in the job's parameters. */
+interface Planned {
+  readonly name: string;
+  readonly source: string;
+  reference(): Promise<string>;
+}
+
+export interface JobInputOptions {
+  /** Leaves URLs as they are, for each worker to fetch; without, they are fetched here, once, and kept at the node. */
+  readonly keepUrls?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+const byCid = (cid: string, name: string): string => `/ipfs/${cid}?filename=${encodeURIComponent(name)}`;
+
+const planFile = (node: string, path: string): Planned => ({
+  name: basename(resolve(path)),
+  source: path,
+  reference: async () => byCid(await addPath(node, path), basename(resolve(path))),
+});
+
+/** Plans the files of a folder, each by its name: `/in` has no folders. */
+const planFolder = (node: string, folder: string): Planned[] => {
+  const files = readdirSync(folder).sort();
+  if (files.length === 0) throw new Error(`${folder} is empty`);
+  return files.map((name) => {
+    const path = join(folder, name);
+    if (!statSync(path).isFile())
+      throw new Error(`${path} is no file: a job's /in holds files alone, name each of them`);
+    return planFile(node, path);
+  });
+};
+
+/** Plans what is named by content: a file as it is, a directory's files each by its name. */
+const planContent = async (node: string, text: string): Promise<Planned[]> => {
+  const reference = parseReference(text);
+  if (reference.kind !== "ipfs") throw new Error(`${text} is no CID`);
+  const { cid, name } = reference;
+  const found = await statData(node, cid);
+  if (found.kind === "file") return [{ name, source: text, reference: async () => byCid(cid, name) }];
+  return found.entries.map((entry) => {
+    if (entry.kind === "directory")
+      throw new Error(`${entry.path} in ${cid} is a folder: a job's /in holds files alone, name each of them`);
+    return { name: entry.path, source: text, reference: async () => byCid(entry.cid, entry.path) };
+  });
+};
+
+/** Plans a URL. What it gives is checked against `#sha256=` where that is given. */
+const planUrl = (node: string, text: string, { keepUrls = false, signal }: JobInputOptions): Planned => {
+  const [url = "", given] = text.split("#sha256=");
+  const { name } = parseReference(`${url}#sha256=${given ?? "0".repeat(64)}`);
+  const hash = createHash("sha256");
+  let size = 0;
+  const pieces = async function* () {
+    // It is the buyer's own choice what this machine is asked for.
+    for await (const piece of streamUrl(url, { signal: signal ?? new AbortController().signal, allowPrivate: true })) {
+      size += piece.length;
+      if (size > TASK_LIMITS.inputBytes) throw new Error(`${url} has more than ${TASK_LIMITS.inputBytes} bytes`);
+      hash.update(piece);
+      yield piece;
+    }
+  };
+  return {
+    name,
+    source: text,
+    reference: async () => {
+      if (keepUrls && given !== undefined) return text;
+      let cid = "";
+      if (keepUrls) for await (const _ of pieces());
+      else cid = await uploadFile(node, pieces());
+      const digest = hash.digest("hex");
+      if (given !== undefined && digest !== given.replace(/^0x/, "").toLowerCase())
+        throw new Error(`${url} gives a file with the checksum ${digest}, not ${given}`);
+      return keepUrls ? `${url}#sha256=${digest}` : byCid(cid, name);
+    },
+  };
+};
+
+/**
+ * Makes the names of a job's inputs from what a buyer gives: files, folders, CIDs and URLs. What is not content-addressed is
+ * put into the node's store first: a server may give each worker something else, and then no two of them agree. Throws before
+ * anything is stored where the names do not fit into one `/in`.
+ */
+export const jobInputs = async (
+  node: string,
+  given: readonly string[],
+  options: JobInputOptions = {},
+): Promise<string[]> => {
+  const planned: Planned[] = [];
+  for (const each of given) {
+    if (/^https?:\/\//.test(each)) planned.push(planUrl(node, each, options));
+    else if (/^(ipfs:\/\/|\/ipfs\/)/.test(each)) planned.push(...(await planContent(node, each)));
+    else if (!existsSync(each)) throw new Error(`${each} does not exist`);
+    else planned.push(...(statSync(each).isDirectory() ? planFolder(node, each) : [planFile(node, each)]));
+  }
+  if (planned.length > TASK_LIMITS.inputFiles)
+    throw new Error(
+      `${planned.length} input files, a job has at most ${TASK_LIMITS.inputFiles}: give one archive of them`,
+    );
+  const sources = new Map<string, string>();
+  for (const { name, source } of planned) {
+    if (!isFileName(name)) throw new Error(`${source} has a name that no file in /in can have`);
+    const other = sources.get(name);
+    if (other !== undefined) throw new Error(`${other} and ${source} would both be /in/${name}`);
+    sources.set(name, source);
+  }
+  const references: string[] = [];
+  for (const each of planned) references.push(await each.reference());
+  return references;
+};

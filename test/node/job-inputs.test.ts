@@ -1,0 +1,97 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import t from "tap";
+import { memoryDb } from "../../chain/db.ts";
+import { utf8 } from "../../lib/bytes.ts";
+import { dataPort } from "../../node/data-port.ts";
+import { jobInputs } from "../../node/job-inputs.ts";
+import { openDataStore } from "../../p2p/data/store.ts";
+import { dataRoute } from "../../rpc/data.ts";
+import { parseParams } from "../../vm/wasm/params.ts";
+import { startRpc } from "../helpers/rpc.ts";
+
+const book = utf8("bought,1\n");
+const sha = createHash("sha256").update(book).digest("hex");
+let asked = 0;
+const web = createServer((_, response) => {
+  asked += 1;
+  response.end(book);
+});
+await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+const url = `http://127.0.0.1:${(web.address() as AddressInfo).port}/a/book.csv?x=1`;
+const store = await openDataStore(memoryDb());
+const node = await startRpc([], { routes: [dataRoute(dataPort(store, undefined))] });
+const root = mkdtempSync(join(tmpdir(), "rolec-job-inputs-"));
+t.teardown(async () => {
+  web.closeAllConnections();
+  web.close();
+  await node.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+const folder = join(root, "my data");
+mkdirSync(folder);
+for (const name of ["b.csv", "a #1.csv"]) writeFileSync(join(folder, name), name);
+const nested = join(root, "nested");
+mkdirSync(join(nested, "below"), { recursive: true });
+const make = (given: string[], keepUrls = false) => jobInputs(node.url, given, { keepUrls });
+/** What workers make of the names. */
+const read = async (references: string[]) =>
+  Promise.all(
+    parseParams(JSON.stringify({ iexec_input_files: references })).inputs.map(async (input) =>
+      input.kind === "ipfs" ? [input.name, new TextDecoder().decode(await store.readFile(input.cid))] : input.url,
+    ),
+  );
+
+t.test("files and folders are put into the node's store, each file under its name", async (t) => {
+  const single = join(root, "c.csv");
+  writeFileSync(single, "c");
+  t.same(await read(await make([single, folder])), [
+    ["c.csv", "c"],
+    ["a #1.csv", "a #1.csv"],
+    ["b.csv", "b.csv"],
+  ]);
+  await t.rejects(make([nested]), /below is no file: a job's \/in holds files alone/);
+  await t.rejects(make([join(root, "none")]), /does not exist/);
+  rmSync(join(nested, "below"), { recursive: true });
+  await t.rejects(make([nested]), /is empty/);
+});
+
+t.test("a URL is fetched once by the buyer, and named by its content", async (t) => {
+  const before = asked;
+  t.same(await read(await make([url])), [["book.csv", "bought,1\n"]]);
+  t.same(await read(await make([`${url}#sha256=${sha.toUpperCase()}`])), [["book.csv", "bought,1\n"]]);
+  await t.rejects(make([`${url}#sha256=${"ab".repeat(32)}`]), /gives a file with the checksum/);
+  t.equal(asked, before + 3);
+  t.same(await make([url], true), [`${url}#sha256=${sha}`], "kept, it gets the checksum that it needs");
+  t.same(await make([`${url}#sha256=${sha}`], true), [`${url}#sha256=${sha}`]);
+  t.equal(asked, before + 4);
+});
+
+t.test("what a node has is named by its CID, the files of a directory too", async (t) => {
+  const { cid } = await store.importFile(utf8("x"));
+  t.same(await make([`/ipfs/${cid}?filename=x.txt`]), [`/ipfs/${cid}?filename=x.txt`]);
+  const tree = await store.importTree([
+    { path: "p", bytes: utf8("1") },
+    { path: "q", bytes: utf8("2") },
+  ]);
+  t.same(await read(await make([`ipfs://${tree.cid}`])), [
+    ["p", "1"],
+    ["q", "2"],
+  ]);
+  const deep = await store.importTree([{ path: "d/p", bytes: utf8("1") }]);
+  await t.rejects(make([`/ipfs/${deep.cid}`]), /is a folder/);
+});
+
+t.test("names that do not fit into one folder are refused before anything is stored", async (t) => {
+  const many = join(root, "many");
+  mkdirSync(many);
+  for (let i = 0; i < 257; i++) writeFileSync(join(many, `${i}`), "");
+  const before = store.blocks.stats().blocks;
+  await t.rejects(make([many]), /257 input files, a job has at most 256/);
+  await t.rejects(make([folder, join(folder, "b.csv")]), /would both be \/in\/b\.csv/);
+  t.equal(store.blocks.stats().blocks, before);
+});
