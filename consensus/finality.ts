@@ -59,7 +59,7 @@ export const electorateOf = (state: State, checkpoint: Pick<Checkpoint, "set" | 
     voters: votersWithKeys(state, checkpoint),
     isQuorum: (bitmap) => {
       const now = weighSet(members, bitmap);
-      // A set in which nobody has a vote decides nothing, and as the set before it asks for nothing (docs/adr/0011).
+      // A set in which nobody has a vote decides nothing, and as the set before it asks for nothing (docs/adr/0014).
       return now.total > 0n && isTwoThirds(now) && isTwoThirds(weighSet(before, bitmap));
     },
     weigh: (bitmap) => weighSet(members, bitmap),

@@ -15,8 +15,8 @@ import { addressBy, createWorld, eventNames, hub, market, receiptFor, type World
 const GAS = 1_000_000_000;
 const RESULT = receiptFor(GAS);
 const STAKE = 10n * 10n ** 18n;
-/** A seat's part of the price of a job of so much gas with trust 4, in wei. */
-const SEAT_PRICE = 10_000_000n * NRLC;
+/** What a round of a seat's time costs in lots of the shortest clock, 2 Ggas, in wei. */
+const ROUND_PRICE = 20_000_000n * NRLC;
 
 const seatOf = (world: World, id: Hash, worker: Address) => world.lot(id).seats.find((seat) => seat.worker === worker)!;
 /** Lets all but one worker answer, that one from the second round on, and reveal until the lot has ended. */
@@ -45,7 +45,8 @@ t.test("a short absence costs less than a seat earns; the slot keeps its place a
   const { slot } = seatOf(world, id, absent);
   others(world, id, absent);
   const paid = STAKE - slotOf(state, slot)!.stake;
-  t.equal(paid, SEAT_PRICE / 4n, "the burned share of a seat's price, where silence cost 0.1 RLC and the slot");
+  // Of the four seats' rounds a quarter is burned, and half of that is its part.
+  t.equal(paid, (4n * ROUND_PRICE) / 4n / 2n, "a part of what was burned, where silence cost 0.1 RLC and the slot");
   t.match(slotOf(state, slot), { pause: PAUSE.paused, absences: 1, lot: `0x${"00".repeat(32)}`, drawable: false });
   t.equal(seatOf(world, id, absent).status, SEAT.silent);
   world.advance(8);
@@ -78,7 +79,7 @@ t.test("who is absent again and again pays twice as much each time, rests longer
     const has = slotOf(state, 0)!.stake;
     others(world, id, away);
     if (seatOf(world, id, away)?.status !== SEAT.silent) continue;
-    costs.push((has - slotOf(state, 0)!.stake) / (SEAT_PRICE / 4n));
+    costs.push((has - slotOf(state, 0)!.stake) / (ROUND_PRICE / 2n));
     const since = world.block().timestamp;
     for (; ; world.advance(1))
       try {
@@ -114,8 +115,8 @@ t.test("a lot whose seats were silent burns what a declined one burns, and nobod
   t.equal(world.lot(id).status, LOT_STATUS.failed, "two who say nothing are as two who decline");
   for (const { slot } of world.lot(id).seats) t.match(slotOf(state, slot), { stake: STAKE, pause: PAUSE.paused });
   t.ok(eventNames(world.call(requester, HUB, hub("claim"), [id]).logs).includes("TaskClaimed"));
-  t.equal(burnedTotal(state) - burned, (2n * SEAT_PRICE) / 4n);
-  t.equal(before - world.account(requester).stake, 5_000_000n);
+  t.equal(burnedTotal(state) - burned, 2n * ROUND_PRICE, "a round of two seats");
+  t.equal(before - world.account(requester).stake, (2n * ROUND_PRICE) / NRLC);
   t.equal(world.account(requester).locked, 0n);
   balanced(t, world);
   t.end();
@@ -138,7 +139,7 @@ t.test(
       world.finalize(id);
       t.equal(seatOf(world, id, away).status, copies ? SEAT.rejected : SEAT.silent);
       if (copies) t.equal(slotOf(state, slot), undefined);
-      else t.match(slotOf(state, slot), { stake: STAKE - SEAT_PRICE / 4n, pause: PAUSE.paused, absences: 1 });
+      else t.match(slotOf(state, slot), { stake: STAKE - ROUND_PRICE / 4n, pause: PAUSE.paused, absences: 1 });
       t.equal(world.account(away).stake, 0n, "nor is it paid");
       balanced(t, world);
     }

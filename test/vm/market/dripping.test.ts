@@ -7,7 +7,7 @@ const LOTS = 40;
 t.test("a dealer whose inputs drip pays for each lot, as one who lets others decline", (t) => {
   const sums = dripping("always", 0.1, 2n, LOTS, 1);
   t.match(sums, { lots: LOTS, failed: 38, unserved: 38, othersSilent: 77 });
-  t.equal(-(sums.requester + sums.colluders).toFixed(6), LOTS * BURN, "a quarter of each price");
+  t.ok(-(sums.requester + sums.colluders) >= LOTS, "all of what a lot pays that is served");
   t.ok(-sums.others <= -(sums.requester + sums.colluders), "which is more than the honest lose");
   t.ok(sums.price > 12.7, `${sums.price}: no less than who withholds by choice`);
   t.end();

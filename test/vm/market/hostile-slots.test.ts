@@ -214,8 +214,8 @@ t.test("who asked to leave answers for its seat all the same", (t) => {
     for (const worker of others(SEAT.committed)) world.reveal(worker, id, RECEIPT);
     world.finalize(id);
     t.equal(slotOf(state, slot), undefined, "it has left");
-    // The burned share of a seat's price: 10^6 gas at 0.01 RLC a Ggas.
-    const left = lies ? 0n : STAKE - 2_500n * GWEI;
+    // Its part of the burned share of four seats' rounds, of 2 Ggas at 0.01 RLC.
+    const left = lies ? 0n : STAKE - 10_000_000n * GWEI;
     t.equal(state.balance(hostile), left, lies ? "a liar with nothing" : "the silent with its stake, less the price");
     balanced(t, world);
   }
