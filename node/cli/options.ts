@@ -29,8 +29,9 @@ export const diskOption = (command: Command): Command =>
     DEFAULT_RESERVE_MIB,
   );
 
-/** Ends the program where a disk could not keep what the option asks for if it held nothing else. */
+/** Ends the program where a disk could not keep what the option asks for if it held nothing else; left out, it asks for what there is. */
 export const checkReserve = (folder: string, reserveMib: number): void => {
+  if (reserveMib === DEFAULT_RESERVE_MIB) return;
   let at = folder;
   while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
   const mib = Math.floor(sizeOfDisk(at) / 1024 / 1024);
