@@ -20,7 +20,10 @@ t.test("who is silent on purpose, or agrees and hides, loses more than the reque
   ] as const) {
     const sums = play(0.2, 2n, LOTS, 1);
     t.equal(sums.failed, failed, "lots that failed");
-    t.ok(-sums.colluders + LOTS * 0.2 * (1 - BURN) > sums.unserved, "the silent lose more, with the pay that they forgo");
+    t.ok(
+      -sums.colluders + LOTS * 0.2 * (1 - BURN) > sums.unserved,
+      "the silent lose more, with the pay that they forgo",
+    );
   }
   t.end();
 });
