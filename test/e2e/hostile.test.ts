@@ -3,7 +3,7 @@ import { failuresOf } from "../hostile/judge.ts";
 import { attackAll } from "../hostile/run.ts";
 
 /** Machines that test for others stand still at times: what is asserted here is what no hiccup explains. */
-const BOUNDS = { missedSlots: 3, turnMs: 500, grewMiB: 400 };
+const BOUNDS = { missedSlots: 3, turnMs: 500, gcMs: 500, grewMiB: 400 };
 const SECONDS = 8;
 
 /** The attacks that were cheapest for what they did, all from one peer and one client at once. */

@@ -5,11 +5,13 @@ import type { Window } from "./run.ts";
 export interface Bounds {
   /** Slots without a block, more than in the control. */
   readonly missedSlots: number;
-  /** CPU in ms of the target's main thread in one go, the running of blocks apart; the control's where that is more. */
+  /** CPU in ms of the target's main thread in one go, the running of blocks and garbage collection apart; the control's where that is more. */
   readonly turnMs: number;
+  /** CPU in ms that garbage collection takes of its main thread in one go: the engine's own, of a heap that is bounded. */
+  readonly gcMs: number;
   readonly grewMiB: number;
 }
-export const BOUNDS: Bounds = { missedSlots: 1, turnMs: 20, grewMiB: 300 };
+export const BOUNDS: Bounds = { missedSlots: 1, turnMs: 20, gcMs: 150, grewMiB: 300 };
 
 /** Says what an attack did that it must not have been able to do. */
 export const failuresOf = (window: Window, control: Window, bounds: Bounds = BOUNDS): string[] => {
@@ -27,6 +29,8 @@ export const failuresOf = (window: Window, control: Window, bounds: Bounds = BOU
   const longest = window.target?.longest[0]?.ms ?? 0;
   const usual = Math.max(bounds.turnMs, control.target?.longest[0]?.ms ?? 0);
   check(longest <= usual, `the target computed ${longest} ms in one go, at most ${usual}`);
+  const gcMs = window.target?.longestGcMs ?? 0;
+  check(gcMs <= bounds.gcMs, `garbage collection took ${gcMs} ms in one go, at most ${bounds.gcMs}`);
   const { transfers } = window;
   check(transfers.refused <= control.transfers.refused, `${transfers.refused} of ${transfers.sent} transfers refused`);
   check(

@@ -26,7 +26,7 @@ const tell = (window: Window, failures: readonly string[]): void => {
       `${report.steps} steps`,
       `missed ${window.missedSlots}/${window.seconds}`,
       `final +${window.finalized}${window.finalizesAfter ? "" : " THEN NONE"}`,
-      `longest ${longest?.ms ?? "?"} ms (all ${longest?.allMs ?? "?"})`,
+      `longest ${longest?.ms ?? "?"} ms (all ${longest?.allMs ?? "?"}, garbage ${target?.longestGcMs ?? "?"})`,
       `cpu ${target ? Math.round((target.cpuMs / target.seconds) * 10) / 10 : "?"} ms/s`,
       `RSS ${window.idleMiB} -> ${window.peakMiB}, others +${window.othersGrewMiB} MiB`,
       `asked ${window.asked} unanswered ${window.unanswered} slowest ${window.slowestMs} ms`,

@@ -5,19 +5,22 @@ export interface Seen {
   readonly seconds: number;
   /** CPU of the main thread, in ms. */
   readonly cpuMs: number;
-  /** Turns of the event loop by their CPU in ms, without the running of blocks: how many were at least so long. */
+  /** Turns of the event loop by their CPU in ms, without the running of blocks and garbage collection: how many were at least so long. */
   readonly turns: Readonly<Record<string, number>>;
   /** The longest turns, longest first. */
   readonly longest: readonly Turn[];
+  /** The most that garbage collection took of one turn, in ms. */
+  readonly longestGcMs: number;
   /** Samples within the running of blocks: none means that the probe does not know it by its name any more. */
   readonly transitionSamples: number;
   /** The main thread's time by the program's functions, in samples of the whole window, most first. */
   readonly busiest: readonly string[];
 }
 
-/** One turn: CPU in ms, without the running of blocks and in all, and what it was in. */
+/** One turn: CPU in ms, without the running of blocks and garbage collection, of the latter, and in all; and what it was in. */
 export interface Turn {
   readonly ms: number;
+  readonly gcMs: number;
   readonly allMs: number;
   readonly inside: readonly string[];
 }
@@ -46,6 +49,7 @@ export const readRaw = ({ profile, turns, seconds, cpuMs }: Raw): Seen => {
     const within = stack.filter((each) => each.endsWith("/transition.ts"));
     return within.length > 0 && !within.some((each) => CHECKS.includes(each.split(" ")[0]!));
   };
+  const isGc = (stack: readonly string[]): boolean => stack[0]!.startsWith("(garbage collector)");
   const isIdle = (stack: readonly string[]): boolean => /^\((?:idle|root)\) /.test(stack[0]!);
   /** The innermost frames that are no library's, else the innermost of all. */
   const ownFrames = (stack: readonly string[]): string =>
@@ -77,9 +81,11 @@ export const readRaw = ({ profile, turns, seconds, cpuMs }: Raw): Seen => {
     const from = next;
     while (next < samples.length && samples[next]!.us <= toUs) next++;
     const within = samples.slice(from, next).filter((each) => !isIdle(each.stack));
-    const others = within.filter((each) => !isTransition(each.stack));
-    const share = within.length === 0 ? 1 : others.length / within.length;
-    return { ms: Math.round(ms * share * 10) / 10, allMs: Math.round(ms * 10) / 10, inside: top(others, 4) };
+    const others = within.filter((each) => !isTransition(each.stack) && !isGc(each.stack));
+    const partOf = (count: number): number => Math.round((ms * count * 10) / Math.max(1, within.length)) / 10;
+    const gcMs = partOf(within.filter((each) => isGc(each.stack)).length);
+    const allMs = Math.round(ms * 10) / 10;
+    return { ms: within.length === 0 ? allMs : partOf(others.length), gcMs, allMs, inside: top(others, 4) };
   });
   const busy = samples.filter(({ stack }) => !isIdle(stack));
   return {
@@ -87,6 +93,7 @@ export const readRaw = ({ profile, turns, seconds, cpuMs }: Raw): Seen => {
     cpuMs,
     turns: Object.fromEntries(STEPS_MS.map((step) => [step, told.filter(({ ms }) => ms >= step).length])),
     longest: told.sort((a, b) => b.ms - a.ms).slice(0, 5),
+    longestGcMs: Math.max(0, ...told.map(({ gcMs }) => gcMs)),
     transitionSamples: busy.filter(({ stack }) => isTransition(stack)).length,
     busiest: top(busy, 6),
   };
