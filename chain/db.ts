@@ -36,6 +36,11 @@ export interface Database {
   iterate(prefix: Uint8Array): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]>;
   /** Gives the room of deleted entries that start with `prefix` back to the disk, which else comes by and by: a rewrite. */
   compact?(prefix: Uint8Array): Promise<void>;
+  /**
+   * Bytes of what came last that take their room twice for a while, since they are written out of a buffer and merged with older
+   * ones before those go; left out: none.
+   */
+  readonly rewrittenBytes?: number;
   close(): Promise<void>;
 }
 
@@ -62,6 +67,8 @@ export const memoryDb = (): Database => {
   };
 };
 
+const BUFFER_BYTES = 16 * 1024 * 1024;
+
 /** The first key after all that start with a prefix; undefined where there is none. */
 const afterPrefix = (prefix: Uint8Array): Uint8Array | undefined => {
   const last = prefix.findLastIndex((byte) => byte < 0xff);
@@ -82,7 +89,7 @@ export const openDb = async (path: string, onFailure: (error: Error) => void = (
     // Most of what is kept is hashes, which do not compress; larger buffers mean fewer rewrites of the same keys.
     compression: false,
     cacheSize: 32 * 1024 * 1024,
-    writeBufferSize: 16 * 1024 * 1024,
+    writeBufferSize: BUFFER_BYTES,
   });
   try {
     await level.open();
@@ -130,6 +137,8 @@ export const openDb = async (path: string, onFailure: (error: Error) => void = (
       last = last.then(() => write(batch, ops, names, sync));
       return last;
     },
+    // Two buffers, and as much of the files that they are merged with.
+    rewrittenBytes: 4 * BUFFER_BYTES,
     iterate: async function* (prefix) {
       await last;
       const end = afterPrefix(prefix);

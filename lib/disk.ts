@@ -35,6 +35,16 @@ export const freeBytesOf =
     }
   };
 
+/** Tells the bytes of the disk that a folder is on, full or not: without an end, where the system does not say. */
+export const sizeOfDisk = (folder: string): number => {
+  try {
+    const { blocks, bsize } = statfsSync(folder);
+    return blocks * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+};
+
 /** Watches a disk. `free` tells its free bytes, asked each time: some us. */
 export const createDisk = (free: () => number, reserveMib: number = DEFAULT_RESERVE_MIB): Disk => {
   const reserve = reserveMib * MIB;
@@ -44,7 +54,9 @@ export const createDisk = (free: () => number, reserveMib: number = DEFAULT_RESE
     left: () => free() - reserve,
     check: (bytes) => {
       const now = free();
-      if (now - bytes < reserve) fail("disk-reserve", words(now));
+      if (now - bytes >= reserve) return;
+      const more = now < reserve ? "" : `: no room for the ${Math.ceil(bytes / MIB)} MiB that are on their way`;
+      fail("disk-reserve", `${words(now)}${more}`);
     },
     shortage: () => {
       const now = free();

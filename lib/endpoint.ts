@@ -15,3 +15,9 @@ export const isLoopbackHost = (host: string): boolean =>
 
 /** Writes an IP address and a TCP port as a multiaddr. */
 export const tcpMultiaddr = (address: string, port: number): string => `/ip${isIP(address)}/${address}/tcp/${port}`;
+
+/** Reads the IP address and the TCP port of a multiaddr that tcpMultiaddr wrote. */
+export const placeOfMultiaddr = (address: string): { readonly host: string; readonly port: number } => {
+  const [, , host = "", , port] = address.split("/");
+  return { host, port: Number(port) };
+};

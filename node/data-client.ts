@@ -75,6 +75,8 @@ const ask = (url: string, { method = "GET", headers = {}, body, signal }: Exchan
 
 const jsonOf = async (response: IncomingMessage): Promise<unknown> =>
   parseJson(await gather(response, MAX_TEXT_BYTES), JSON_OF_ANY_LENGTH);
+const entriesOf = async (response: IncomingMessage): Promise<ListedData[]> =>
+  ((await jsonOf(response)) as { entries: ListedData[] }).entries;
 const textOf = async (response: IncomingMessage): Promise<string> =>
   new TextDecoder().decode(await gather(response, MAX_TEXT_BYTES));
 
@@ -178,19 +180,9 @@ export const statData = async (
 ): Promise<
   { readonly kind: "file"; readonly size: number } | { readonly kind: "directory"; entries: ListedData[] }
 > => {
-  const url = urlOf(node, cid, path);
-  const head = await ask(url, { method: "HEAD", headers: { accept: "application/json" } });
-  head.resume();
-  if (head.headers["accept-ranges"] === "bytes") return { kind: "file", size: Number(head.headers["content-length"]) };
-  return { kind: "directory", entries: await listData(node, cid, path) };
-};
-
-/** Lists the files and folders of a directory. */
-export const listData = async (node: string, cid: string, path = ""): Promise<ListedData[]> => {
+  // Not HEAD: a refusal would not say why.
   const response = await ask(urlOf(node, cid, path), { headers: { accept: "application/json" } });
-  if (response.headers["accept-ranges"] === "bytes") {
-    response.destroy();
-    throw new Error(`${cid} is a file`);
-  }
-  return ((await jsonOf(response)) as { entries: ListedData[] }).entries;
+  if (response.headers["accept-ranges"] !== "bytes") return { kind: "directory", entries: await entriesOf(response) };
+  response.destroy();
+  return { kind: "file", size: Number(response.headers["content-length"]) };
 };

@@ -5,7 +5,7 @@ import { createEngine } from "../consensus/engine.ts";
 import { createProducer } from "../consensus/producer.ts";
 import type { Address } from "../lib/bytes.ts";
 import { createDisk, diskFault, freeBytesOf } from "../lib/disk.ts";
-import { httpUrl } from "../lib/endpoint.ts";
+import { httpUrl, placeOfMultiaddr } from "../lib/endpoint.ts";
 import type { Log } from "../lib/log.ts";
 import { openDataStore } from "../p2p/data/store.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
@@ -24,6 +24,7 @@ import { watchForDoubles } from "./doppelganger.ts";
 import { writeNote } from "./folder.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { openGenesis } from "./genesis-file.ts";
+import { checkPlace, listening, type Place } from "./ports.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 import { createStatus } from "./status.ts";
 import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
@@ -79,10 +80,16 @@ export interface RunningNode {
 }
 
 const EXPIRY_MS = 60_000;
-/** How often a disk without room is spoken of. */
-const SHORTAGE_MS = 3_600_000;
 const DOUBLE =
   "another program signs with the keys of this node's validator: this node does not, until it is started again. Stop the other, and bring over what it signed (rolec validator protection export)";
+
+const STRATUM_OPTIONS = { hostOption: "--stratum-host", portOption: "--stratum" };
+const p2pPlaces = ({ p2p }: NodeOptions): Place[] =>
+  (p2p?.listen ?? []).map((address) => ({
+    ...placeOfMultiaddr(address),
+    hostOption: "--p2p-host",
+    portOption: "--p2p-port",
+  }));
 
 /** Starts a node: the composition root of every program that runs one. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
@@ -148,24 +155,21 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     routes: [dataRoute(ownData)],
     methods: { ...lotMethods(lots), ...pinMethods(ownData), ...orderMethods(orders), ...desk.methods },
   });
-  let warnAt = 0;
   const tidy = async (): Promise<void> => {
     const seconds = Math.floor(Date.now() / 1000);
     await data.expire(seconds);
     await lots.expire(seconds);
-    const shortage = disk.shortage();
-    if (shortage === undefined || Date.now() < warnAt) return;
-    warnAt = Date.now() + SHORTAGE_MS;
-    log.warn({ datadir, shortage }, "no data, receipts and orders are taken until there is room");
   };
   const expiry = setInterval(() => {
     tidy().catch((error: Error) => log.warn({ error: error.message }, "what has run out is not dropped"));
   }, EXPIRY_MS);
-  const { port } = await rpc.start();
+  const { port } = await listening({ ...options.rpc, hostOption: "--host", portOption: "--port" }, rpc.start);
   // The network before the producer: what is produced must be able to leave.
+  for (const place of p2pPlaces(options)) await checkPlace(place);
   await network?.start();
-  const stratum = options.stratum ? createStratum({ engine, desk, ...options.stratum, log }) : undefined;
-  const stratumPort = await stratum?.start();
+  const miners = options.stratum;
+  const stratum = miners && createStratum({ engine, desk, ...miners, log });
+  const stratumPort = stratum && (await listening({ ...miners, ...STRATUM_OPTIONS }, stratum.start));
   const protection = source
     ? await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash, onFailure)
     : undefined;

@@ -194,7 +194,12 @@ export const createStatus = (options: StatusOptions): NodeStatus => {
 
   const lookAtDisk = (): void => {
     const shortage = disk.shortage();
-    alarms.check(DISK, shortage === undefined ? undefined : () => `${shortage}; a full one stops this node`);
+    alarms.check(
+      DISK,
+      shortage === undefined
+        ? undefined
+        : () => `${shortage}: it takes no data, receipts and orders of others, and a full disk stops it`,
+    );
   };
 
   const tick = (): void => {

@@ -149,8 +149,10 @@ const startIn = async (options: TestnetOptions, lock: FolderLock, signal?: Abort
     const privateKey = devKey("account", i);
     return { address: addressOf(privateKey), privateKey, balance: ACCOUNT_BALANCE };
   });
-  const ports = await freePorts(options.validators, options.rpcPort, rpcHost);
-  const p2pPorts = await freePorts(options.validators, options.p2pPort, p2pHost);
+  const rpcPlace = { host: rpcHost, port: options.rpcPort, hostOption: "--host", portOption: "--port" };
+  const p2pPlace = { host: p2pHost, port: options.p2pPort, hostOption: "--p2p-host", portOption: "--p2p-port" };
+  const ports = await freePorts(options.validators, rpcPlace);
+  const p2pPorts = await freePorts(options.validators, p2pPlace);
 
   const first = join(datadir, "validator-1", "genesis.json");
   const genesis =

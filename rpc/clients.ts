@@ -3,6 +3,7 @@ import { createBudget } from "../lib/budget.ts";
 import { type Account, createSpending } from "../lib/spending.ts";
 import { isLoopback, peerOf } from "./connections.ts";
 import type { RpcAllowances, RpcLimits } from "./limits.ts";
+import type { Tenant } from "./room.ts";
 
 /** Memory that one request takes, until all of it is given back. */
 export interface Holding {
@@ -14,9 +15,12 @@ export interface Holding {
   free(): void;
 }
 
+/** What a client has spent, which also stands for it where something is shared. */
+export type ClientAccount = Account & Tenant;
+
 /** Who asks: an address of the network, or a connection from this machine. */
 export interface Client {
-  readonly account: Account;
+  readonly account: ClientAccount;
   hold(): Holding;
 }
 
@@ -25,29 +29,30 @@ export const createClients = (limits: RpcLimits, allowances: RpcAllowances) => {
   const spending = createSpending({ ...allowances, nowMs: () => performance.now() });
   const all = createBudget(limits.maxBytesInFlight);
   const reserve = limits.maxBytesInFlight / 4;
+  /** Of all programs of this machine together: the rest is for those who come over the network. */
+  const local = createBudget(limits.maxBytesInFlight - reserve);
   const bySocket = new WeakMap<Socket, Client>();
   const byAddress = new Map<string, { readonly client: Client; connections: number }>();
 
-  const open = (account: Account): Client => {
+  const open = (account: ClientAccount): Client => {
     const own = createBudget(limits.maxBytesOfClient);
+    const budgets = account.isLocal ? [own, local, all] : [own, all];
+    /** What is large leaves this much of all: of this machine's programs it leaves a part to others' large ones, too. */
+    const left = account.isLocal ? 2 * reserve : reserve;
     return {
       account,
       hold: () => {
         let held = 0;
         const give = (bytes: number): void => {
-          own.give(bytes);
-          all.give(bytes);
+          for (const budget of budgets) budget.give(bytes);
           held -= bytes;
         };
         return {
           take: (bytes) => {
             const isSmall = held + bytes <= limits.smallBytes;
-            if (!isSmall && all.left - bytes < reserve) return false;
-            if (!own.take(bytes)) return false;
-            if (!all.take(bytes)) {
-              own.give(bytes);
-              return false;
-            }
+            if (!isSmall && all.left - bytes < left) return false;
+            if (budgets.some((budget) => budget.left < bytes)) return false;
+            for (const budget of budgets) budget.take(bytes);
             held += bytes;
             return true;
           },
@@ -78,7 +83,7 @@ export const createClients = (limits: RpcLimits, allowances: RpcAllowances) => {
       if (!client) {
         const { remoteAddress } = socket;
         client = isLoopback(remoteAddress)
-          ? open(spending.account(undefined, allowances.local))
+          ? open({ ...spending.account(undefined, allowances.local), isLocal: true })
           : ofAddress(peerOf(remoteAddress), socket);
         bySocket.set(socket, client);
       }

@@ -4,7 +4,7 @@ import { readTar, TarError } from "../lib/tar.ts";
 import { type DataPin, type DataPort, isHolder } from "./data-port.ts";
 import { type Search, serveGateway } from "./gateway.ts";
 import { HttpError, isTooSlow, respond } from "./http.ts";
-import { createRoom, type Room } from "./room.ts";
+import { createRoom, type Room, type Tenant } from "./room.ts";
 import type { Route } from "./server.ts";
 
 /** Types that no page can send to another origin without asking first. */
@@ -68,11 +68,11 @@ export const dataRoute = (data: DataPort): Route => {
   const uploads = createRoom("uploads at a time", MAX_UPLOADS);
   const downloads = createRoom("downloads at a time", MAX_DOWNLOADS);
   const searches = createRoom("searches at a time", MAX_SEARCHES);
-  const enter = (room: Room, client: object): void => {
+  const enter = (room: Room, client: Tenant): void => {
     const full = room.take(client);
     if (full !== undefined) throw new HttpError(503, full);
   };
-  const counted = async (room: Room, client: object, work: () => Promise<void>): Promise<void> => {
+  const counted = async (room: Room, client: Tenant, work: () => Promise<void>): Promise<void> => {
     enter(room, client);
     try {
       await work();
@@ -81,7 +81,7 @@ export const dataRoute = (data: DataPort): Route => {
     }
   };
   /** Serves a download, whose place is free again for others while it is searched for. */
-  const download = async (client: object, serve: (search: Search) => Promise<void>): Promise<void> => {
+  const download = async (client: Tenant, serve: (search: Search) => Promise<void>): Promise<void> => {
     enter(downloads, client);
     let isIn = true;
     try {

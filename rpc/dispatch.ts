@@ -3,6 +3,7 @@ import { checkJson, JsonError, parseChecked } from "../lib/json.ts";
 import type { Log } from "../lib/log.ts";
 import type { Account } from "../lib/spending.ts";
 import type { Turns } from "../lib/turns.ts";
+import type { ClientAccount } from "./clients.ts";
 import {
   INTERNAL,
   INVALID_REQUEST,
@@ -16,6 +17,7 @@ import {
   toRpcError,
 } from "./errors.ts";
 import { createMeter, type Meter } from "./meter.ts";
+import type { Tenant } from "./room.ts";
 import type { Parser } from "./values.ts";
 import { writeJson } from "./write-json.ts";
 
@@ -31,7 +33,7 @@ export interface Connection {
 export interface Caller {
   readonly connection?: Connection | undefined;
   /** Pays for what its calls compute. */
-  readonly account: Account;
+  readonly account: ClientAccount;
   /** Takes memory for an answer until it is sent; false where so much is not left. */
   readonly hold: (bytes: number) => boolean;
   /** May have the node keep something for it. */
@@ -42,7 +44,7 @@ export interface Caller {
 export interface Call {
   readonly connection: Connection | undefined;
   /** Who calls; the same object for all calls of one client. */
-  readonly client: object;
+  readonly client: Tenant;
   /** Waits for this call's turn of the thread, as Turns has it: to be asked about every millisecond of work. */
   readonly turn: () => Promise<void>;
   /** Takes memory for so many bytes until the call is answered: for what it keeps between turns. Throws RpcError -32003. */

@@ -6,7 +6,7 @@ import { invalidParams, REFUSED, RpcError } from "./errors.ts";
 import type { Feed } from "./feed.ts";
 import type { LogJson } from "./format.ts";
 import { findLogs, type LogMatcher, logMatcher, MAX_LOGS, matchingLogs } from "./logs.ts";
-import { createRoom, type Room } from "./room.ts";
+import { createRoom, type Room, type Tenant } from "./room.ts";
 import { hexNumber, type LogFilter, logFilter, sizeOfFilter, text } from "./values.ts";
 
 /** A filter that nobody asks goes after five minutes, as geth's does. */
@@ -37,7 +37,7 @@ const createTrail = <T>(max: number) => {
 };
 
 interface Filter {
-  readonly client: object;
+  readonly client: Tenant;
   readonly kind: "logs" | "blocks" | "transactions";
   /** Of logs alone. */
   readonly logs?: { readonly filter: LogFilter; readonly matcher: LogMatcher };
@@ -76,7 +76,7 @@ export const createFilters = (view: ChainView, feed: Feed, now: () => number, va
       remove(id);
     }
   };
-  const add = (client: object, kind: Filter["kind"], wanted?: LogFilter): string => {
+  const add = (client: Tenant, kind: Filter["kind"], wanted?: LogFilter): string => {
     expire();
     const full = places.take(client);
     if (full !== undefined) throw new RpcError(REFUSED, full);

@@ -17,7 +17,7 @@ import { REQUEST_COST_MS, RPC_ALLOWANCES, RPC_LIMITS, type RpcAllowances, type R
 import { type NetworkPort, netMethods } from "./net.ts";
 import { createOrigins, isEmbedded, isExtension } from "./origins.ts";
 import { rolecMethods } from "./rolec.ts";
-import { createRoom } from "./room.ts";
+import { createRoom, type Tenant } from "./room.ts";
 import { subscribeMethods } from "./subscribe.ts";
 import { serveWebSockets } from "./web-socket.ts";
 
@@ -27,7 +27,7 @@ export type Route = (
   response: ServerResponse,
   path: string,
   /** Who asks; the same object for all requests of one client. */
-  client: object,
+  client: Tenant,
 ) => Promise<boolean>;
 
 export interface RpcServerOptions {

@@ -10,7 +10,7 @@ import { LOCAL_ORIGINS } from "../../rpc/origins.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
 import { started, stopSignal } from "../stop.ts";
-import { type AccessFlags, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
+import { type AccessFlags, checkReserve, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 import { serve } from "./serve.ts";
 
@@ -40,6 +40,7 @@ export const devCommand = (): Command =>
     .action(async (flags: DevFlags) => {
       const stopped = stopSignal();
       const datadir = flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-dev-"));
+      checkReserve(datadir, flags.diskReserve);
       const keys = validatorKeys(devKey("validator", 0));
       const accounts = Array.from({ length: flags.accounts }, (_, i) => ({
         address: addressOf(devKey("account", i)),

@@ -11,11 +11,8 @@ if (major < 24)
 /** Says what to do where the words of the system, or of a library, do not. */
 const explain = (error: Error): string => {
   const { message } = error;
-  const [, address, port] = /EADDRINUSE: address already in use (\S+):(\d+)/.exec(message) ?? [];
   if (isDiskFull(error) && !message.includes("is full")) return `${message}: the disk is full, make room on it`;
-  return port === undefined
-    ? message
-    : `port ${port} of ${address} is taken by another program; --port (and --p2p-port, for other nodes) choose one`;
+  return message;
 };
 
 // A reader like `head` that has enough is no error.

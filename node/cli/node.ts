@@ -12,6 +12,7 @@ import {
   type AccessFlags,
   address,
   addressesToListen,
+  checkReserve,
   diskOption,
   host,
   multiaddrs,
@@ -69,16 +70,16 @@ export const nodeCommand = (): Command =>
     .addOption(rpcHostName())
     .addOption(rpcOrigin())
     .option(
-      "--p2p-host <address>",
+      "--p2p-host <address...>",
       "address that p2p listens on, like 0.0.0.0; :: is of IPv6 alone (several may be given; default: 127.0.0.1)",
       addressesToListen,
     )
     .option("--p2p-port <port>", "p2p port; 0 lets the system choose", port, 30303)
-    .option("--bootstrap <multiaddr>", "a node to connect to (several may be given)", multiaddrs)
+    .option("--bootstrap <multiaddr...>", "a node to connect to (several may be given)", multiaddrs)
     .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
     .option("--stratum-host <host>", "address that Stratum listens on", host, "127.0.0.1")
     .option("--beneficiary <address>", "validator that miners work for (default: this node's own)", address)
-    .option("--announce <multiaddr>", "an address at which others reach this node, e.g. a router's", multiaddrs)
+    .option("--announce <multiaddr...>", "an address at which others reach this node, e.g. a router's", multiaddrs)
     .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
     .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
     .option("--data-outputs <MiB>", "of that, results of tasks; three quarters when left out", whole(0, 2 ** 30))
@@ -99,6 +100,7 @@ export const nodeCommand = (): Command =>
       const genesis = join(datadir, "genesis.json");
       if (flags.genesis) adoptGenesis(datadir, flags.genesis);
       if (!existsSync(genesis)) fail(`${genesis} does not exist; give --genesis <file> for a new folder`);
+      checkReserve(datadir, flags.diskReserve);
       const node = await started(
         startNode({
           datadir,

@@ -1,11 +1,14 @@
+import { existsSync } from "node:fs";
 import { isIP } from "node:net";
+import { dirname } from "node:path";
 import { multiaddr } from "@multiformats/multiaddr";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
 import { isHex } from "../../lib/bytes.ts";
-import { DEFAULT_RESERVE_MIB } from "../../lib/disk.ts";
+import { DEFAULT_RESERVE_MIB, sizeOfDisk } from "../../lib/disk.ts";
 import { isHostOption } from "../../rpc/http.ts";
 import { isOriginOption } from "../../rpc/origins.ts";
+import { fail } from "./output.ts";
 
 /** Parses a whole number within bounds, for commander. */
 export const whole =
@@ -25,6 +28,14 @@ export const diskOption = (command: Command): Command =>
     whole(0, 2 ** 30),
     DEFAULT_RESERVE_MIB,
   );
+
+/** Ends the program where a disk could not keep what the option asks for if it held nothing else. */
+export const checkReserve = (folder: string, reserveMib: number): void => {
+  let at = folder;
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
+  const mib = Math.floor(sizeOfDisk(at) / 1024 / 1024);
+  if (reserveMib >= mib) fail(`--disk-reserve ${reserveMib}: the disk of ${folder} has ${mib} MiB in all`);
+};
 
 /** Parses a TCP port; 0 lets the system choose. */
 export const port = whole(0, 65535);

@@ -13,6 +13,7 @@ import { withOrder } from "../orders.ts";
 import { createPool, signPoolOrder } from "../pool/owner.ts";
 import { createScheduler, NO_ENCLAVE, type SchedulerStatus } from "../pool/scheduler.ts";
 import { createPoolServer } from "../pool/server.ts";
+import { listening } from "../ports.ts";
 import { stopSignal } from "../stop.ts";
 import { address, amount, DEFAULT_NODE, host, port, privateKey, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, table } from "./output.ts";
@@ -93,7 +94,7 @@ const start = (command: Command): Command =>
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .option("--host <host>", "address that workers ask", host, "127.0.0.1")
     .option("--port <port>", "port; 0 lets the system choose", port, 9545)
-    .option("--worker <address>", "let in this worker alone (several may be given)", addresses)
+    .option("--worker <address...>", "let in this worker alone (several may be given)", addresses)
     .option("--no-enclave", "do tasks that ask for an enclave without one: the workers' keys sign in its place")
     .action(async (pool: Address, flags: StartFlags) => {
       const stopped = stopSignal();
@@ -117,7 +118,10 @@ const start = (command: Command): Command =>
         log,
       });
       const server = createPoolServer({ scheduler, host: flags.host, port: flags.port, log });
-      const { port } = await server.start();
+      const { port } = await listening(
+        { host: flags.host, port: flags.port, hostOption: "--host", portOption: "--port" },
+        server.start,
+      );
       scheduler.start();
       print(`schedules pool ${pool} at ${httpUrl(flags.host, port)}${flags.enclave ? "" : ` (${NO_ENCLAVE})`}`);
       await stopped;

@@ -5,6 +5,7 @@ import { httpUrl, isLoopbackHost } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { lockFolder } from "../folder-lock.ts";
 import { adoptGenesis, openGenesis } from "../genesis-file.ts";
+import { listening } from "../ports.ts";
 import { createGuard } from "../signer/guard.ts";
 import { createSignerServer } from "../signer/server.ts";
 import { openSlashingProtection } from "../slashing-protection.ts";
@@ -64,7 +65,10 @@ export const signerCommand = (): Command =>
         port: flags.port,
         log,
       });
-      const { port } = await server.start();
+      const { port } = await listening(
+        { host: flags.host, port: flags.port, hostOption: "--host", portOption: "--port" },
+        server.start,
+      );
       print(`signs for ${keys.length} validators at ${httpUrl(flags.host, port)}`);
       await stopped;
       await server.stop();

@@ -4,7 +4,17 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { stopping, stopSignal } from "../stop.ts";
 import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
-import { type AccessFlags, addressToListen, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
+import {
+  type AccessFlags,
+  addressToListen,
+  checkReserve,
+  diskOption,
+  host,
+  port,
+  rpcHostName,
+  rpcOrigin,
+  whole,
+} from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
 
 /** Adds the options of a local network to a command. */
@@ -38,21 +48,25 @@ export interface TestnetFlags extends AccessFlags {
   diskReserve: number;
 }
 
-export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => ({
-  datadir: flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-testnet-")),
-  validators: flags.validators,
-  workers: flags.workers,
-  slotsPerWorker: flags.slots,
-  miners: flags.miners,
-  accounts: flags.accounts,
-  rpcHost: flags.host,
-  rpcPort: flags.port,
-  hostNames: flags.rpcHostName,
-  origins: flags.rpcOrigin,
-  p2pHost: flags.p2pHost,
-  p2pPort: flags.p2pPort,
-  diskReserveMib: flags.diskReserve,
-});
+export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => {
+  const datadir = flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-testnet-"));
+  checkReserve(datadir, flags.diskReserve);
+  return {
+    datadir,
+    validators: flags.validators,
+    workers: flags.workers,
+    slotsPerWorker: flags.slots,
+    miners: flags.miners,
+    accounts: flags.accounts,
+    rpcHost: flags.host,
+    rpcPort: flags.port,
+    hostNames: flags.rpcHostName,
+    origins: flags.rpcOrigin,
+    p2pHost: flags.p2pHost,
+    p2pPort: flags.p2pPort,
+    diskReserveMib: flags.diskReserve,
+  };
+};
 
 /** Prints the network as one table, with its accounts and the warning that goes with them. */
 export const printTestnet = (testnet: Testnet): void => {

@@ -17,7 +17,7 @@ import { readEarnings } from "../worker/earnings.ts";
 import { lossWords } from "../worker/losses.ts";
 import { launchdService, systemdService } from "../worker/service.ts";
 import { createWorker } from "../worker/worker.ts";
-import { address, DEFAULT_NODE, diskOption, url, whole } from "./options.ts";
+import { address, checkReserve, DEFAULT_NODE, diskOption, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
 import { type PolicyFlags, policyOf, policyOptions, readOrMakeWorkerKey, workerKey } from "./worker-options.ts";
 import { readStatus, statusPage } from "./worker-status.ts";
@@ -47,6 +47,7 @@ const start = (command: Command): Command =>
       const stopped = stopSignal();
       const datadir = resolve(flags.datadir);
       const policy = policyOf(flags, datadir);
+      checkReserve(datadir, flags.diskReserve);
       const lock = await lockFolder(datadir, "worker start");
       const { privateKey } = readOrMakeWorkerKey(datadir);
       const pool = flags.pool === undefined ? undefined : { url: flags.pool, noEnclave: !flags.enclave };

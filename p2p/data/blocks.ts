@@ -2,6 +2,7 @@ import { CID } from "multiformats/cid";
 import type { Database, Op } from "../../chain/db.ts";
 import { concat, utf8 } from "../../lib/bytes.ts";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
+import { createBucket } from "../bucket.ts";
 import { CID_BYTES, cidFromBytes, isBlockOf } from "./cid.ts";
 import { ENTRY_BYTES, MAX_BLOCK_BYTES } from "./limits.ts";
 import { createOutputShare } from "./outputs.ts";
@@ -14,6 +15,8 @@ const MAX_HOLDERS = 256;
 const PIN_BYTES = 4_096;
 /** The database is not rewritten more often to make room. */
 const CLEAR_AGAIN_MS = 300_000;
+/** Bytes a second that a database no longer keeps twice, at least. */
+const REWRITTEN_PER_SECOND = 8 * 1024 * 1024;
 const BLOCK = Uint8Array.of(1);
 const META = Uint8Array.of(2);
 const PIN = Uint8Array.of(3);
@@ -183,16 +186,20 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
     await db.compact?.(BLOCK);
   };
   let writing = 0;
+  const rewrittenBytes = db.rewrittenBytes ?? 0;
+  const rewritten = createBucket(rewrittenBytes, REWRITTEN_PER_SECOND);
+  const toBeRewritten = (): number => Math.min(rewrittenBytes, rewrittenBytes - rewritten.level);
   /** Does what writes so many bytes, once the disk has room beside what is on its way; the cache gives way first. */
   const withRoom = async (bytes: number, write: () => Promise<void>): Promise<void> => {
-    if (disk.left() < bytes + writing && (clearing || (cachedBytes > 0 && Date.now() >= clearAt))) {
+    if (disk.left() < bytes + writing + toBeRewritten() && (clearing || (cachedBytes > 0 && Date.now() >= clearAt))) {
       clearing ??= clear().finally(() => {
         clearing = undefined;
       });
       await clearing;
     }
-    disk.check(bytes + writing);
+    disk.check(bytes + writing + toBeRewritten());
     writing += bytes;
+    rewritten.spend(bytes);
     try {
       await write();
     } finally {
@@ -327,7 +334,7 @@ export const openBlocks = async (db: Database, options: BlocksOptions = {}): Pro
           const blocks = [...new Map((await blocksOf()).map((cid) => [cid.toString(), cid])).values()];
           let [bytes, count, own] = [pinnedBytes, pinnedBlocks, 0];
           for (const cid of blocks) {
-            const entry = index.get(cid.toString()) ?? failData("data-missing", cid.toString());
+            const entry = index.get(cid.toString()) ?? failData("data-missing", `${cid} is not here`);
             own += cost(entry.size);
             if (entry.pins > 0) continue;
             bytes += cost(entry.size);

@@ -30,7 +30,7 @@ export const parseCid = (text: string | CID): CID => {
     if (bare.length > MAX_CHARS) throw new RangeError("no CID is so long");
     cid = CID.parse(bare);
   } catch {
-    return failData("data-cid", text.slice(0, 80));
+    return failData("data-cid", `${JSON.stringify(text.slice(0, 80))} is no CID`);
   }
   return checked(cid);
 };

@@ -330,7 +330,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     if (wanted.size > 0) await drain(Number.POSITIVE_INFINITY);
     signal.throwIfAborted();
     const [missing] = wanted.keys();
-    if (missing) failData("data-missing", `${missing} of ${root}`);
+    if (missing) failData("data-missing", `nobody who was asked has ${missing}, which is of ${root}`);
   };
 
   /** Fetches a tree for one turn. Tells whether it is here then; else it waits for another. */

@@ -163,7 +163,7 @@ export const openDataStore = async (
     const read = reader(signal);
     const cid = path === "" ? root : await read.resolve(root, path);
     for await (const node of read.walk(cid)) return node;
-    return failData("data-missing", cid.toString());
+    return failData("data-missing", `${cid} is not here`);
   };
   /** Always a copy: the store's own bytes must not be changed. */
   const whole = async (pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> => {

@@ -81,7 +81,7 @@ export const createReader = ({ get, has, limits, turns, signal }: WalkOptions) =
     budget.spend("reads", 1);
     await turns.turn();
     signal?.throwIfAborted();
-    const bytes = get(cid) ?? failData("data-missing", cid.toString());
+    const bytes = get(cid) ?? failData("data-missing", `${cid} is not here`);
     budget.spend("readBytes", bytes.length);
     return decodeNode(cid, bytes);
   };
@@ -173,7 +173,7 @@ export const createReader = ({ get, has, limits, turns, signal }: WalkOptions) =
           next = entry.cid;
           break;
         }
-        cid = next ?? failData("data-missing", `${JSON.stringify(name)} in ${cid}`);
+        cid = next ?? failData("data-missing", `${cid} holds no ${JSON.stringify(name)}`);
       }
       return cid;
     },
@@ -186,7 +186,8 @@ export const createReader = ({ get, has, limits, turns, signal }: WalkOptions) =
         await turns.turn();
         signal?.throwIfAborted();
         if (cid.code === RAW && has(cid)) continue;
-        for (const each of await survey(cid, get(cid) ?? failData("data-missing", cid.toString()))) found.push(each);
+        for (const each of await survey(cid, get(cid) ?? failData("data-missing", `${cid} is not here`)))
+          found.push(each);
       }
       return found;
     },

@@ -89,7 +89,12 @@ const post = async (url: string, body: unknown): Promise<{ error?: { message: st
 
 const run = async (start: (folder: string, port: number) => Promise<Node>): Promise<Result> => {
   const folder = mkdtempSync(join(tmpdir(), "rolec-bench-"));
-  const [port] = await freePorts(1, 23_545);
+  const [port] = await freePorts(1, {
+    host: "127.0.0.1",
+    port: 23_545,
+    hostOption: "--host",
+    portOption: "--port",
+  });
   const started = Date.now();
   const { child, rpcUrl, keys } = await start(folder, port!);
   try {

@@ -168,9 +168,22 @@ t.test("another account may pay and own a validator's bond", async (t) => {
   await refused(["validator", "register", "--keys", PACKAGE, "--bond", "1500", ...at], /package\.json holds no keys/);
 });
 
+t.test("a reserve that no disk can keep is refused before anything starts", async () => {
+  const reserve = ["--disk-reserve", String(2 ** 30)];
+  const words = /--disk-reserve 1073741824: the disk of \S+ has \d+ MiB in all/;
+  for (const command of ["dev", "testnet"]) await refused([command, "--port", "0", ...reserve], words);
+  await refused(["worker", "start", "--datadir", join(folder, "idle"), ...at, ...reserve], words);
+  const own = join(folder, "reserve");
+  await rolec("genesis", "new", "--out", own, "--validators", "1");
+  await refused(["node", "--datadir", join(own, "validator-1"), "--port", "0", ...reserve], words);
+});
+
 t.test("a folder or a port that is in use is said to be", async () => {
   const port = new URL(rpcUrl).port;
-  await refused(["dev", "--port", port], /port \d+ of 127\.0\.0\.1 is taken by another program; --port/);
+  await refused(
+    ["dev", "--port", port],
+    /--port \d+: this port of 127\.0\.0\.1 is taken by another program; --port chooses one/,
+  );
   await refused(
     ["dev", "--port", "0", "--datadir", datadir],
     /is in use by process \d+ \(rolec node\): one folder is for one program/,
@@ -178,7 +191,21 @@ t.test("a folder or a port that is in use is said to be", async () => {
   const own = join(folder, "p2p");
   await rolec("genesis", "new", "--out", own, "--validators", "1");
   const node = ["node", "--datadir", join(own, "validator-1"), "--port", "0"];
-  await refused([...node, "--p2p-port", port], /port \d+ of 127\.0\.0\.1 is taken by another program.*--p2p-port/);
+  const nowhere = "192.0.2.1";
+  await refused([...node, "--host", nowhere], /--host 192\.0\.2\.1: this machine has no such address/);
+  await refused([...node, "--host", "nosuch.invalid"], /--host nosuch\.invalid: /);
+  const p2p = ["--p2p-port", "0", "--p2p-host", "127.0.0.1", nowhere];
+  await refused([...node, ...p2p], /--p2p-host 192\.0\.2\.1: this machine has no such address/);
+  const miners = [...node, "--p2p-port", "0", "--stratum", port];
+  await refused(miners, /--stratum \d+: this port of 127\.0\.0\.1 is taken by another program; --stratum chooses/);
+  await refused([...miners, "--stratum-host", nowhere], /--stratum-host 192\.0\.2\.1: this machine has no such/);
+  await refused(["dev", "--host", nowhere], /--host 192\.0\.2\.1: this machine has no such address/);
+  await refused(["testnet", "--host", nowhere], /--host 192\.0\.2\.1: this machine has no such address/);
+  await refused([...node, "--bootstrap", "/ip4/127.0.0.1/tcp/1", "here"], /'here' is invalid.*an address of a node/);
+  await refused(
+    [...node, "--p2p-port", port],
+    /--p2p-port \d+: this port of 127\.0\.0\.1 is taken by another program; --p2p-port chooses one/,
+  );
 });
 
 t.test("a genesis document is kept once it is known to be good, and never exchanged", async (t) => {

@@ -72,7 +72,10 @@ t.test("a link is not followed, and what the node refuses is said", async (t) =>
   rmSync(join(source, "link"));
   writeFileSync(join(folder, "large"), new Uint8Array(5_000_000));
   await t.rejects(addPath(node.url, join(folder, "large")), /413|EPIPE|ECONNRESET/);
-  await t.rejects(getPath(node.url, "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", "", folder), /404/);
+  const unknown = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
+  await t.rejects(getPath(node.url, unknown, "", folder), new RegExp(`404 data-missing: ${unknown} is not here`));
+  await t.rejects(getPath(node.url, "nonsense", "", folder), /400 data-cid: "nonsense" is no CID/);
+  await t.rejects(statData(node.url, unknown), /404 data-missing/);
   t.notOk(readdirSync(folder).some((name) => name.endsWith(".part")));
 });
 

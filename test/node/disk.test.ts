@@ -1,17 +1,19 @@
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import "../helpers/plain-spawn.ts";
 import { pino } from "pino";
-import { type Database, memoryDb } from "../../chain/db.ts";
+import { type Database, memoryDb, openDb } from "../../chain/db.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { createEngine } from "../../consensus/engine.ts";
 import { createProducer, localSigner } from "../../consensus/producer.ts";
-import { isDiskFull } from "../../lib/disk.ts";
+import { createDisk, freeBytesOf, isDiskFull } from "../../lib/disk.ts";
 import { validatorKeys } from "../../node/folder.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createWorker, type WorkerStatus } from "../../node/worker/worker.ts";
+import { openDataStore } from "../../p2p/data/store.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 import { startWatched } from "../helpers/memory.ts";
@@ -96,6 +98,29 @@ t.test("below the reserve a node takes no data, and its chain goes on", { skip }
   const { status } = await upload();
   t.equal(status, 200, "and there is room again");
   await node.stop();
+});
+
+t.test("an upload under way ends above the reserve, whatever the database writes meanwhile", { skip }, async (t) => {
+  const own = smallDisk(224)!;
+  const free = freeBytesOf(own.folder);
+  const db = await openDb(join(own.folder, "data"));
+  const reserveMib = 64;
+  const store = await openDataStore(db, { disk: createDisk(free, reserveMib) });
+  let least = free();
+  const timer = setInterval(() => {
+    least = Math.min(least, free());
+  }, 1);
+  let pieces = 0;
+  const endless = async function* () {
+    for (; ; pieces++) yield randomBytes(1024 * 1024);
+  };
+  await t.rejects(store.importFile(endless(), { holder: "test" }), { code: "disk-reserve" });
+  await sleep(1_000);
+  clearInterval(timer);
+  t.ok(pieces > 30, `${pieces} MiB were taken`);
+  t.ok(least >= reserveMib * 1024 * 1024, `${Math.floor(least / 1024 / 1024)} MiB were always left`);
+  await db.close();
+  own.remove();
 });
 
 t.test(

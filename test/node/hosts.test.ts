@@ -81,15 +81,16 @@ t.test("a node listens, is asked and is found at addresses of IPv6", needsIpv6, 
   t.match(work, { seal: /^0x/ });
 });
 
+const placeOf = (host: string, port: number) => ({ host, port, hostOption: "--host", portOption: "--port" });
 t.test("free ports are looked for at the host that will have them", needsIpv6, async (t) => {
   const server = createServer();
-  const [port] = await freePorts(1, 23_600, "::1");
+  const [port] = await freePorts(1, placeOf("::1", 23_600));
   await new Promise<void>((resolve) => server.listen(port, "::1", resolve));
   t.teardown(() => server.close());
-  t.equal((await freePorts(1, port!, "127.0.0.1"))[0]! >= port!, true);
-  const [next] = await freePorts(1, port!, "::1");
+  t.equal((await freePorts(1, placeOf("127.0.0.1", port!)))[0]! >= port!, true);
+  const [next] = await freePorts(1, placeOf("::1", port!));
   t.ok(next! > port!);
-  await t.rejects(freePorts(2, 65_535, "::1"), /no 2 free ports of ::1 from 65535 on/);
+  await t.rejects(freePorts(2, placeOf("::1", 65_535)), /no 2 free ports of ::1 from 65535 on/);
 });
 
 t.test("addresses are written as URLs and multiaddrs want them", (t) => {

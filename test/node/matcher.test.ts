@@ -229,13 +229,14 @@ t.test("money that does not cover all of a request fills a part of it in the pub
       .catch((error) => t.equal(error, REACHED));
     return tried;
   };
-  t.same(await taken(20n), [{ workerpool: publicPool, volume: 5n }], "all of it");
-  t.same(await taken(15n), [{ workerpool: publicPool, volume: 3n }], "as many tasks as it covers");
-  t.same(await taken(3n), [], "none");
+  t.same(await taken(40n), [{ workerpool: publicPool, volume: 5n }], "all of it");
+  t.same(await taken(31n), [{ workerpool: publicPool, volume: 3n }], "as many tasks as it covers");
+  t.same(await taken(7n), [], "none");
   const cheap = pool("honest", 1n);
   t.same(await taken(7n, {}, [cheap]), [{ workerpool: cheap.workerpool, volume: 9n }], "who is cheaper takes all");
-  t.same(await taken(4n, {}, [cheap]), [{ workerpool: publicPool, volume: 1n }], "what others signed is filled whole");
-  t.same(await taken(15n, { workerpool: HONEST.workerpool }, []), [], "a request for another pool");
+  const dearer = pool("honest", 2n);
+  t.same(await taken(9n, {}, [dearer]), [{ workerpool: publicPool, volume: 1n }], "what others signed is filled whole");
+  t.same(await taken(31n, { workerpool: HONEST.workerpool }, []), [], "a request for another pool");
 });
 
 t.test("requests that never cross do not keep others waiting", async (t) => {

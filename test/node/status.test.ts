@@ -212,7 +212,7 @@ t.test("a disk below its reserve is told with what is left", async (t) => {
   world.free = 255 * MIB;
   await pass(120);
   t.match(told("warn"), [
-    /^the disk has 255 MiB left, and keeps 256 MiB for what cannot wait; a full one stops this node$/,
+    /^the disk has 255 MiB left, and keeps 256 MiB for what cannot wait: it takes no data, receipts and orders of others, and a full disk stops it$/,
   ]);
   told("info");
   world.free = 300 * MIB;

@@ -262,14 +262,14 @@ t.test("searches for what nobody has keep nobody from what is here", async (t) =
   t.teardown(() => other.stop());
   const slow = new RuleError("data-slow", { verdict: "retry", section: "12" }, "no block in time");
   const search = (i: number) => fetch(`${other.url}/ipfs/${leaf(utf8(`nobody ${i}`)).cid}`);
-  const held = Array.from({ length: 64 }, (_, i) => search(i));
-  while (searching < 64) await new Promise((resolve) => setTimeout(resolve, 10));
-  for (let i = 64; i < 80; i++) {
+  const held = Array.from({ length: 48 }, (_, i) => search(i));
+  while (searching < 48) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let i = 48; i < 80; i++) {
     const refused = await search(i);
     await refused.arrayBuffer();
     if (refused.status !== 503 || refused.headers.get("retry-after") !== "5") t.fail(`${refused.status}`);
   }
-  t.equal(searching, 64);
+  t.equal(searching, 48, "three quarters of all, since all come from this machine");
   t.equal((await fetch(`${other.url}/ipfs/${cid}/stdout`)).status, 200, "what is here comes");
   stop.abort(slow);
   for (const answer of await Promise.all(held)) t.match([answer.status, answer.headers.get("retry-after")], [504, "5"]);

@@ -193,6 +193,29 @@ t.test("one client takes a quarter of what all share, and is told how much that 
   t.end();
 });
 
+t.test("all programs of this machine together leave a quarter of what all share to others", (t) => {
+  const room = createRoom("things", 8);
+  const [first, second, third, fourth] = Array.from({ length: 4 }, () => ({ isLocal: true }));
+  for (const client of [first!, second!, third!])
+    t.same([room.take(client), room.take(client)], [undefined, undefined]);
+  t.equal(room.take(fourth!), "too many things: at most 6 of all programs on this machine");
+  const remote = {};
+  t.same([room.take(remote), room.take(remote)], [undefined, undefined]);
+  room.give(first!);
+  t.equal(room.take(fourth!), undefined);
+
+  const limits = { ...RPC_LIMITS, maxBytesInFlight: 1_000, maxBytesOfClient: 400, smallBytes: 100 };
+  const clients = createClients(limits, RPC_ALLOWANCES);
+  const hold = (remoteAddress: string) => clients.of({ remoteAddress, once: () => undefined } as never).hold();
+  t.ok(hold("127.0.0.1").take(400));
+  t.notOk(hold("127.0.0.1").take(150), "what is large leaves a half of all");
+  t.ok(hold("192.0.2.1").take(150), "others' does not have to");
+  for (let i = 0; i < 3; i++) t.ok(hold("::1").take(100));
+  t.notOk(hold("127.0.0.1").take(100), "and what is small leaves a quarter");
+  t.ok(hold("192.0.2.1").take(100));
+  t.end();
+});
+
 t.test("filters and subscriptions of one client leave room for others", async (t) => {
   const node = await start(t);
   const filters = (count: number) =>

@@ -77,7 +77,7 @@ export interface Lot {
   readonly gasUsed: number;
   /** When it failed; 0 else. */
   readonly failTime: number;
-  /** It failed, and seats of it had declined: the time that it bound is due. */
+  /** It failed with many of its seats absent: the time that it bound is due. */
   readonly isUnserved: boolean;
   /** Rounds whose draw was logged. */
   readonly loggedRounds: number;
@@ -146,6 +146,12 @@ export const finalDeadline = (lot: Lot): number =>
  */
 export const absencesOf = ({ seats }: Pick<Lot, "seats">): number =>
   seats.filter(({ status }) => status === SEAT.declined || status === SEAT.silent).length;
+
+/**
+ * Tells whether so many seats of a lot say that there is no result, more than a quarter, that its inputs may have been kept from them.
+ * A few are what workers' absences are, and no fault of who pays.
+ */
+export const isWithheld = (lot: Lot): boolean => 4 * absencesOf(lot) > lot.seats.length;
 
 /** Tells whether a seat has shown the result agreed on: the lot is to be paid for, whatever comes then. */
 export const isShown = ({ seats }: Lot): boolean => seats.some(({ status }) => status === SEAT.proved);

@@ -6,7 +6,17 @@ import { roundSeconds } from "./clock.ts";
 import { declinedCommittee, isAgreed, seatsToSettle } from "./committee.ts";
 import { jobOf, setJob } from "./deal.ts";
 import type { Env } from "./env.ts";
-import { absencesOf, isShown, LAST_ROUND_RATIO, LOT_STATUS, type Lot, REVEAL_RATIO, SEAT, type Seat } from "./lot.ts";
+import {
+  absencesOf,
+  isShown,
+  isWithheld,
+  LAST_ROUND_RATIO,
+  LOT_STATUS,
+  type Lot,
+  REVEAL_RATIO,
+  SEAT,
+  type Seat,
+} from "./lot.ts";
 import { noteAbsence, releaseSlot } from "./pause.ts";
 import { slotOf } from "./slot.ts";
 import { MARKET_TABLE, single, tableOf } from "./tables.ts";
@@ -39,17 +49,16 @@ export const shiftEscalation = (state: State): Hash => {
   return lot;
 };
 
-/** Tells whether a lot's time for another round is over; where seats declined, at most one takes its whole time after a whole one. */
+/** Tells whether a lot's time for another round is over; where many are absent, at most one takes its whole time after a whole one. */
 export const isTooLate = (env: Env, lot: Lot): boolean => {
-  const seconds =
-    absencesOf(lot) > 0 ? Math.floor((3 * roundSeconds(lot.timeref)) / 2) : LAST_ROUND_RATIO * lot.timeref;
+  const seconds = isWithheld(lot) ? Math.floor((3 * roundSeconds(lot.timeref)) / 2) : LAST_ROUND_RATIO * lot.timeref;
   return env.block.timestamp > lot.drawTime + seconds;
 };
 
 /** Computes how many seats a lot may have: who keeps inputs from some binds no more of others than its price buys. */
 const mostSeats = (env: Env, lot: Lot): number => {
   const { maxCommittee } = env.block.params;
-  return absencesOf(lot) > 0 ? Math.min(maxCommittee, declinedCommittee(lot.trust)) : maxCommittee;
+  return isWithheld(lot) ? Math.min(maxCommittee, declinedCommittee(lot.trust)) : maxCommittee;
 };
 
 /** Counts a lot as ended in its deal's job. */
@@ -79,7 +88,7 @@ export const failLot = (env: Env, id: Hash, before: Lot): Lot => {
     if (slot?.lot === id) releaseSlot(env, slot);
   }
   countEnd(env.state, lot, "failed");
-  const isUnserved = absencesOf(lot) > 0 && !isShown(lot);
+  const isUnserved = isWithheld(lot) && !isShown(lot);
   return { ...lot, status: LOT_STATUS.failed, failTime: env.block.timestamp, isUnserved };
 };
 
