@@ -22,6 +22,8 @@ export interface Outputs {
   lack(gasLimit: number, count: number): Promise<string | undefined>;
   /** Notes that tasks begin, whose results will come. */
   begin(id: Hash, gasLimit: number, count: number): void;
+  /** Takes up what an earlier life of the worker has begun: what became of it is to be looked at. */
+  resume(ids: readonly Hash[]): void;
   /** Notes one result: the others of a deal are seldom more than twice the largest. */
   wrote(id: Hash, result: Pick<TaskResult, "blocks">): void;
   /** Moves the end of a lease, where that makes it longer. */
@@ -41,6 +43,8 @@ interface Lease {
   readonly until: number;
 }
 
+const NOTHING_TO_COME: Lease = { bound: 0, tasks: 0, largest: 0, until: 0 };
+
 /** Makes the book of a worker's results at its node. */
 export const createOutputs = (client: RpcClient): Outputs => {
   const leases = new Map<Hash, Lease>();
@@ -58,6 +62,9 @@ export const createOutputs = (client: RpcClient): Outputs => {
       const bound = outputBound(gasLimit);
       leases.set(id, { bound, tasks: count, largest: bound, until: 0 });
     },
+    resume: (ids) => {
+      for (const id of ids) leases.set(id, NOTHING_TO_COME);
+    },
     wrote: (id, { blocks }) => {
       const lease = leases.get(id);
       if (!lease) return;
@@ -66,7 +73,7 @@ export const createOutputs = (client: RpcClient): Outputs => {
       leases.set(id, { ...lease, tasks: lease.tasks - 1, largest });
     },
     keep: async (id, until) => {
-      const lease = leases.get(id) ?? { bound: 0, tasks: 0, largest: 0, until: 0 };
+      const lease = leases.get(id) ?? NOTHING_TO_COME;
       if (lease.until >= until) return;
       await client.call("rolec_keepPins", [outputHolder(id), until]);
       leases.set(id, { ...lease, until });

@@ -22,6 +22,8 @@ const pausable = ({ pause }: SlotView): boolean => pause === PAUSE.none || pause
 export interface Presence {
   /** Pauses the slots while there has been a reason for long, takes them up again once there is none. Asks now and then. */
   follow(reason: string | undefined, block: number): Promise<void>;
+  /** Slots are on their way back: who has no seat now may have one soon. */
+  readonly isComing: boolean;
   /** What slots have paid for since the start, the newest of it, in words. */
   readonly losses: readonly string[];
   /** Pauses all slots. */
@@ -37,6 +39,7 @@ const MAX_SHOWN = 5;
 export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence => {
   const worker: Address = addressOf(key);
   let lookAt = 0;
+  let isComing = false;
   let reasonSince: number | undefined;
   const absences = new Map<bigint, number>();
   const losses: string[] = [];
@@ -75,6 +78,9 @@ export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence 
   };
   return {
     losses,
+    get isComing() {
+      return isComing;
+    },
     follow: async (reason, block) => {
       const now = Date.now();
       reasonSince = reason === undefined ? undefined : (reasonSince ?? now);
@@ -84,6 +90,7 @@ export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence 
       noteAbsences(slots);
       await noteLosses(block);
       const isAway = reasonSince !== undefined && now - reasonSince >= PATIENCE_MS;
+      isComing = reasonSince === undefined && slots.some(({ isLeaving, pause }) => !isLeaving && pause !== PAUSE.none);
       if (reasonSince !== undefined && !isAway) return;
       const due = slots.filter(
         (slot) =>

@@ -4,7 +4,8 @@ import { createDisk, freeBytesOf } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
-import { rpcClient } from "../../rpc/client.ts";
+import { RpcCallError, rpcClient } from "../../rpc/client.ts";
+import { REVERTED } from "../../rpc/errors.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { MARKET } from "../../vm/tables.ts";
@@ -98,6 +99,8 @@ const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
 /** Processes that wait for a lot; each holds some 100 MB. */
 const MAX_WARM = 4;
+/** Lots of an earlier life that are taken up again in one tick. */
+const RESUMED = 16;
 /** Slots that one message may give back. */
 const MAX_LEAVE = 256;
 /** The worker's account may have nothing yet to pay for that. */
@@ -141,6 +144,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const revealedSince = new Map<Hash, number>();
   /** Lots of several tasks that this worker has committed to, until their receipts are given away. */
   const unpublished = new Set<Hash>(journal.unpublished());
+  /** What an earlier life of this worker computed: a few at a time are looked at, what became of them. */
+  const earlier = journal.ids();
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
@@ -289,12 +294,22 @@ export const createWorker = (options: WorkerOptions): Worker => {
       await message(lot, "finalize", block, marketFunction("finalize").encode(lot.id));
   };
 
-  /** Settles what becomes of the results of a lot that this worker has no seat in any more. */
-  const settleOutputs = async (id: Hash): Promise<void> => {
-    const { status, seats } = await viewLotById(client, id);
-    const has = (state: number): boolean => seats.some((seat) => seat.worker === address && seat.status === state);
-    if (has(SEAT.proved) && status === LOT_STATUS.completed) outputs.served(id);
-    else if (status >= LOT_STATUS.completed || !(has(SEAT.committed) || has(SEAT.proved))) await outputs.release(id);
+  /**
+   * Follows a lot in which this worker holds no slot any more to its end. Who has proved a result is free at once, and still has it to
+   * finalize; then the results are served, or unpinned where nobody is promised them.
+   */
+  const follow = async (id: Hash, block: number): Promise<void> => {
+    const lot = await viewLotById(client, id).catch((error: Error) => {
+      if (!(error instanceof RpcCallError && error.code === REVERTED)) throw error;
+      return undefined;
+    });
+    // Of another chain, or of one that was turned over.
+    if (!lot) return outputs.served(id);
+    const has = (state: number): boolean => lot.seats.some((seat) => seat.worker === address && seat.status === state);
+    const isProved = has(SEAT.proved);
+    if (isProved && lot.status === LOT_STATUS.revealing) await settle(lot, block);
+    else if (isProved && lot.status === LOT_STATUS.completed) outputs.served(lot.id);
+    else if (lot.status >= LOT_STATUS.completed || !(isProved || has(SEAT.committed))) await outputs.release(lot.id);
   };
 
   const step = async (lot: LotView, block: number): Promise<void> => {
@@ -316,7 +331,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   /** Gives the slots back where the policy says so, and ends an idle program once none is left: a silent seat is fined. */
   const leaveOrEnd = async (seated: number): Promise<void> => {
-    if (seated > 0 || running() > 0 || unpublished.size > 0) idleSince = Date.now();
+    if (seated > 0 || running() > 0 || unpublished.size > 0 || presence.isComing) idleSince = Date.now();
     const { maxLots, leaveAfterDeclines, exitWhenIdleSeconds } = policy;
     const isIdle = exitWhenIdleSeconds > 0 && Date.now() - idleSince >= exitWhenIdleSeconds * 1000;
     const isDone = maxLots > 0 && computed >= maxLots;
@@ -356,13 +371,12 @@ export const createWorker = (options: WorkerOptions): Worker => {
     // Seats change with blocks alone, and a worker of thousands of slots has pages of them.
     if (seats.block !== block) seats = { block, lots: await lotsOfWorker(client, address) };
     const { lots } = seats;
+    outputs.resume(earlier.splice(0, RESUMED));
+    const followed = outputs.leased().filter((id) => !lots.includes(id) && !computing.has(id) && !scheduled?.has(id));
     const steps = [
       ...(await viewLotsById(client, lots)).map((lot) => [lot.id, () => step(lot, block)] as const),
+      ...followed.map((id) => [id, () => follow(id, block)] as const),
       ...[...unpublished].map((id) => [id, () => publish(id)] as const),
-      ...outputs
-        .leased()
-        .filter((id) => !lots.includes(id) && !computing.has(id) && !scheduled?.has(id))
-        .map((id) => [id, () => settleOutputs(id)] as const),
     ];
     let failures = 0;
     for (const [id, run] of steps) {
@@ -387,12 +401,12 @@ export const createWorker = (options: WorkerOptions): Worker => {
       () => troubles.works(PRESENCE),
       (error: Error) => troubles.fails(PRESENCE, error),
     );
-    await leaveOrEnd(lots.length).then(
+    await leaveOrEnd(lots.length + followed.length).then(
       () => troubles.works(LEAVING),
       (error: Error) => troubles.fails(LEAVING, error),
     );
     troubles.works(NODE);
-    tidy(lots);
+    tidy([...lots, ...followed]);
     const status: WorkerStatus = {
       pid: process.pid,
       address,

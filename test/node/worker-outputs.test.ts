@@ -43,8 +43,11 @@ t.test("results are leased: moved to the lot's end, then to what is promised, or
   outputs.served(lot(1));
   t.same(outputs.leased(), []);
   t.same(pins(), [[`worker:${lot(1)}`, 90_000]], "what is promised stays");
-  await createOutputs(node.client).release(lot(1));
-  t.same(pins(), [], "another life of the worker may end it");
+  const later = createOutputs(node.client);
+  later.resume([lot(1)]);
+  t.same(later.leased(), [lot(1)], "another life of the worker looks at what became of it");
+  await later.release(lot(1));
+  t.same([later.leased(), pins()], [[], []]);
 });
 
 t.test("no lot begins without room for all that its gas can write, and what writes little always begins", async (t) => {
