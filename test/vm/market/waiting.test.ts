@@ -128,6 +128,24 @@ t.test("a waiting lot is given up by its sponsor, and by others only where its p
   t.end();
 });
 
+t.test("full lots are not given up before a last one of fewer tasks, whose time they pay for", (t) => {
+  const world = createWorld({ workers: [["w0", 40]] });
+  const [small] = [openPool(world, "small")] as [Address];
+  join(world, small, "w1", 2);
+  world.advance(12);
+  const cheap = 30_000_000n;
+  const bag = world.submit({ pool: small, trust: 100n, volume: 2 * 66 + 1, gasLimit: cheap });
+  const giveUp = (...lots: bigint[]) =>
+    world.call(world.requester, HUB, hub("initializeAndClaimArray"), [lots.map(() => bag), lots.map((i) => 66n * i)]);
+  world.advance(100);
+  t.throws(() => giveUp(0n, 1n), /the last lot has fewer tasks/);
+  t.throws(() => giveUp(1n), /the last lot has fewer tasks/);
+  giveUp(2n, 1n, 0n);
+  t.match(jobOf(world.state, bag), { next: 3, lots: 3, failed: 3 });
+  t.equal(world.account(world.requester).locked, 0n);
+  t.end();
+});
+
 t.test(
   "a seat that has proved its result is free, though another does not reveal, and its slot pays to finalize",
   (t) => {
