@@ -38,6 +38,7 @@ export const MAX_ASK_BYTES = 64 * 1024;
 /** Entries of a list in an ask. */
 export const MAX_LISTED = 16;
 const MAX_RECEIPT_CHARS = 2 + 2 * 2_048;
+const MAX_NOTE_CHARS = 300;
 
 const askHash = (body: Uint8Array): Hash => keccak256(concat(utf8("rolec pool ask\n"), body));
 /** Signs the body of an ask. */
@@ -71,6 +72,19 @@ export const readAsk = (body: Uint8Array, signature: string): Ask => {
   if (!isList(results) || !results.every(isResult)) return fail("results");
   if (!isHex(signature, 65) || recoverCompact(askHash(body), signature) !== worker) return fail("signature");
   return json as Ask;
+};
+
+/** Reads what a scheduler answers. Throws an Error where it is none: a worker chooses its scheduler, and does not trust it. */
+export const readAssignments = (answer: unknown): Assignments => {
+  const { tasks, note } = (answer ?? {}) as Partial<Record<keyof Assignments, unknown>>;
+  const isTask = (each: unknown): boolean => {
+    const { taskid, enclaveChallenge, authorization } = (each ?? {}) as Partial<Record<keyof Assignment, unknown>>;
+    return isHex(taskid, 32) && isHex(enclaveChallenge, 20) && isHex(authorization, 65);
+  };
+  const isNote = note === null || (typeof note === "string" && note.length <= MAX_NOTE_CHARS);
+  if (!Array.isArray(tasks) || tasks.length > MAX_LISTED || !tasks.every(isTask) || !isNote)
+    throw new Error("what the scheduler says is no answer");
+  return answer as Assignments;
 };
 
 /** Signs as PoCo's contracts check it (EIP-191 over keccak256 of the parts): 65 bytes with v 27 or 28. */

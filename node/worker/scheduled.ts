@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type Condition, createAlarms } from "../../lib/alarms.ts";
 import { gather } from "../../lib/byte-source.ts";
 import { type Address, fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { Disk } from "../../lib/disk.ts";
@@ -26,6 +28,7 @@ import {
   type Assignment,
   type Assignments,
   MAX_LISTED,
+  readAssignments,
   SIGNATURE_HEADER,
   signAsk,
   signMessage,
@@ -65,16 +68,22 @@ export interface Scheduled {
   readonly note: string | null;
   /** Tells whether a task is one of these: computed now, or not yet over. */
   has(id: Hash): boolean;
-  /** Asks the scheduler and does what is due; `places` more tasks may be computed, results are kept `serveSeconds`. */
-  tick(block: number, places: number, serveSeconds: number): Promise<void>;
+  /**
+   * Asks the scheduler and does what is due; `places` more tasks may be computed, results are kept `serveSeconds`. Tells whether
+   * the scheduler has answered: who is slow is heard in a later tick, since nothing else of the worker waits for it.
+   */
+  tick(block: number, places: number, serveSeconds: number): Promise<boolean>;
 }
 
 const ASK_TIMEOUT_MS = 5_000;
+/** How long a tick waits for an answer. */
+const TICK_WAIT_MS = 200;
 const MAX_ANSWER_BYTES = 64 * 1024;
 const RESEND_BLOCKS = 4;
 const PERCENT = 100n;
 const TIDY_MS = 600_000;
 const MAX_DECLINED = 10_000;
+const NOTE: Condition = { key: "note", afterMs: 0, over: "the scheduler has nothing against this worker any more" };
 
 /** Makes what a worker does for the scheduler of a pool: computes what it is asked for, contributes, reveals, brings receipts. */
 export const createScheduled = (options: ScheduledOptions): Scheduled => {
@@ -83,7 +92,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const address = addressOf(privateKey);
   const journal = openJournal(join(options.datadir, "tasks"), { log });
   const computing = new Map<Hash, Promise<void>>();
+  /** Tasks that are not this worker's, and those of them that the scheduler is still to be told of. */
   const declined = new Set<Hash>();
+  const unsaid = new Set<Hash>();
+  const alarms = createAlarms({ log, now: Date.now });
   const sent = new Map<string, number>();
   /** Computed tasks that are not over. */
   const following = new Set<Hash>();
@@ -96,7 +108,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       ...init,
       // What a scheduler says is its own: it sends nobody elsewhere.
       redirect: "error",
-      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
+      signal: AbortSignal.any([AbortSignal.timeout(ASK_TIMEOUT_MS), means.signal]),
     }).catch((error: Error) => {
       throw new Error(`no answer from ${access.url}: ${(error.cause as Error | undefined)?.message ?? error.message}`);
     });
@@ -109,12 +121,28 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   };
   const ask = async (free: number, results: Ask["results"]): Promise<Assignments> => {
     pool ??= (await request("/pool", {})) as { pool: Address; owner: Address };
-    const said = [...declined].slice(0, MAX_LISTED);
+    const said = [...unsaid].slice(0, MAX_LISTED);
     const ask: Ask = { pool: pool.pool, worker: address, time: Date.now(), free, declined: said, results };
     const body = JSON.stringify(ask);
     const headers = { "content-type": "application/json", [SIGNATURE_HEADER]: signAsk(utf8(body), privateKey) };
-    const answer = (await request("/ask", { method: "POST", body, headers })) as Assignments;
-    for (const id of said) declined.delete(id);
+    const answer = readAssignments(await request("/ask", { method: "POST", body, headers }));
+    for (const id of said) unsaid.delete(id);
+    return answer;
+  };
+  let asking: Promise<void> | undefined;
+  let heard: Assignments | Error | undefined;
+  /** Asks, or goes on waiting; gives what was answered since the last call. Throws where that is none. */
+  const hear = async (free: number, results: Ask["results"]): Promise<Assignments | undefined> => {
+    asking ??= ask(free, results)
+      .catch((error: Error) => error)
+      .then((answer) => {
+        heard = answer;
+        asking = undefined;
+      });
+    await Promise.race([asking, sleep(TICK_WAIT_MS)]);
+    const answer = heard;
+    heard = undefined;
+    if (answer instanceof Error) throw answer;
     return answer;
   };
   const message = async (id: Hash, kind: string, block: number, data: Uint8Array): Promise<void> => {
@@ -127,6 +155,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const decline = (id: Hash, reason: string): void => {
     log.info({ task: id, reason }, "declined");
     declined.add(id);
+    unsaid.add(id);
   };
 
   const receiptOf = ({ receipts }: Computed): Uint8Array => options.tamper?.(receipts[0]!) ?? receipts[0]!;
@@ -242,7 +271,8 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     return results;
   };
 
-  const take = async (given: Assignment, block: number): Promise<void> => {
+  /** Contributes what is computed; begins what is not where there is a place for it. */
+  const take = async (given: Assignment, block: number, hasPlace: boolean): Promise<void> => {
     const { taskid } = given;
     if (computing.has(taskid) || declined.has(taskid)) return;
     const [view] = await viewTasks(client, [taskid]);
@@ -251,6 +281,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     const deal = await viewDeal(client, view!.dealid);
     const found = journal.get(taskid);
     if (found) return contribute(given, view!, deal, found, block);
+    if (!hasPlace) return;
     const gasLimit = view!.timeref * CAP_GAS_PER_SECOND;
     const reason =
       refusal(given, view!, deal) ??
@@ -274,16 +305,19 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       const isPaused =
         options.disk.shortage() !== undefined || pauseOf(policy, machine, new Date(), computing.size) !== undefined;
       const isDone = policy.maxLots > 0 && computed + computing.size >= policy.maxLots;
-      const answer = await ask(isPaused || isDone ? 0 : Math.max(0, places), results);
-      if (answer.note !== note && answer.note !== null) log.warn({ note: answer.note }, "the scheduler says");
+      const answer = await hear(isPaused || isDone ? 0 : Math.max(0, places), results);
+      if (!answer) return false;
       ({ note } = answer);
-      for (const given of answer.tasks) await take(given, block);
+      alarms.check(NOTE, note === null ? undefined : () => `the scheduler says: ${note}`);
+      const running = computing.size;
+      for (const given of answer.tasks) await take(given, block, computing.size - running < places);
       if (sent.size > 10_000) sent.clear();
-      if (declined.size > MAX_DECLINED) declined.clear();
-      if (Date.now() < tidyAt) return;
+      for (const ids of [declined, unsaid]) if (ids.size > MAX_DECLINED) ids.clear();
+      if (Date.now() < tidyAt) return true;
       tidyAt = Date.now() + TIDY_MS;
       const asked = new Set(answer.tasks.map(({ taskid }) => taskid));
       journal.prune((id) => asked.has(id) || following.has(id));
+      return true;
     },
   };
 };

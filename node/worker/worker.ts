@@ -391,8 +391,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
     if (scheduled) {
       try {
         figures ??= await readFigures(client);
-        await scheduled.tick(block, Math.min(gate.places - places.wanted, gate.most - running()), figures.serveSeconds);
-        troubles.works(POOL);
+        const free = Math.min(gate.places - places.wanted, gate.most - running());
+        if (await scheduled.tick(block, free, figures.serveSeconds)) troubles.works(POOL);
       } catch (error) {
         troubles.fails(POOL, error as Error);
       }
