@@ -27,6 +27,7 @@ import { send, transact } from "../wallet.ts";
 import { type Computed, compute } from "./compute.ts";
 import { type Deadlines, deadlinesOf } from "./deadline.ts";
 import { createDealRooms } from "./deals.ts";
+import { finalizeAfter, winnersOf } from "./finalizing.ts";
 import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
@@ -92,8 +93,6 @@ export interface Worker {
 const TICK_MS = 500;
 /** A message that has had no effect after so many blocks is sent again. */
 const RESEND_BLOCKS = 4;
-/** Blocks that the others leave the first proved seat to finalize. */
-const FINALIZE_GRACE_BLOCKS = 4;
 /** How often inputs are asked for, while there is time, before a worker says that they cannot be had; and the first wait. */
 const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
@@ -270,10 +269,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   };
 
   const settle = async (lot: LotView, block: number): Promise<void> => {
-    const winners = lot.seats.filter(
-      (seat) => seat.resultHash === lot.consensus && (seat.status === SEAT.committed || seat.status === SEAT.proved),
-    );
-    if (winners.some((seat) => seat.worker === address && seat.status === SEAT.committed)) {
+    if (winnersOf(lot).some((seat) => seat.worker === address && seat.status === SEAT.committed)) {
       const found = journal.get(lot.id);
       if (found) {
         // Seats that are proved serve results until then (spec section 10).
@@ -285,13 +281,11 @@ export const createWorker = (options: WorkerOptions): Worker => {
       // The journal lost what this worker has committed to: to be silent now costs the slot.
       return start({ ...lot, roundEnd: lot.revealDeadline });
     }
-    const proved = winners.filter((seat) => seat.status === SEAT.proved);
-    const due = proved.length === winners.length || Date.now() / 1000 >= lot.revealDeadline;
-    if (!due || !proved.some((seat) => seat.worker === address)) return;
+    const after = finalizeAfter(lot, address, Date.now() / 1000);
+    if (after === undefined) return;
     const since = revealedSince.get(lot.id) ?? block;
     revealedSince.set(lot.id, since);
-    if (proved[0]!.worker === address || block >= since + FINALIZE_GRACE_BLOCKS)
-      await message(lot, "finalize", block, marketFunction("finalize").encode(lot.id));
+    if (block >= since + after) await message(lot, "finalize", block, marketFunction("finalize").encode(lot.id));
   };
 
   /**

@@ -28,7 +28,7 @@ import { endWaiting, poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
 import { failLot } from "./round.ts";
 import { anyBytes, HUB_TABLE, tableOf } from "./tables.ts";
-import { isRevealOver } from "./window.ts";
+import { isRevealOver, isRoundOver } from "./window.ts";
 
 /** A task of a lot of several, once it was settled. */
 const tasks = tableOf(HUB, HUB_TABLE.task, record({ lot: hash, idx: uint, receipt: anyBytes }));
@@ -40,8 +40,10 @@ export const settledTask = (state: State, id: Hash): SettledTask | undefined => 
 export const claim = (env: Env, id: Hash): void => {
   const { state, block } = env;
   const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
-  // Who may still reveal, because blocks were few, does not lose by the claim; what was shown is paid for.
-  const isOpen = found.status === LOT_STATUS.revealing && (isShown(found) || !isRevealOver(env, found));
+  // Who may still answer or reveal, because blocks were few, does not lose by the claim; what was shown is paid for.
+  const isOpen =
+    (found.status === LOT_STATUS.computing && !isRoundOver(env, found)) ||
+    (found.status === LOT_STATUS.revealing && (isShown(found) || !isRevealOver(env, found)));
   const isOver =
     found.status === LOT_STATUS.failed || (isLive(found) && !isOpen && block.timestamp >= finalDeadline(found));
   if (!isOver) revert("the lot cannot be claimed now");

@@ -2,6 +2,7 @@ import t from "tap";
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
 import { burnedTotal } from "../../../vm/market/burned.ts";
+import { claim } from "../../../vm/market/claim.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
@@ -180,6 +181,7 @@ t.test("a network that stood still makes nobody silent: a round has ten blocks a
       world.lot(id).seats.every(({ status }) => status === SEAT.drawn),
       `block ${blocks}`,
     );
+    t.throws(() => claim({ state, block: at(blocks), log: () => {} }, id), /cannot be claimed now/, "long after 10t");
   }
   marketSystemStep(state, at(WINDOW_BLOCKS));
   t.ok(world.lot(id).seats.every(({ status }) => status === SEAT.silent));
