@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseLockedError, openDb } from "../chain/db.ts";
 import { diskFault } from "../lib/disk.ts";
@@ -26,6 +27,21 @@ const holderOf = (path: string): string => {
     return `process ${pid} (rolec ${program})`;
   } catch {
     return "another process";
+  }
+};
+
+/**
+ * Tells whether a program has a folder; undefined where that is not known. A process id alone does not say: the system gives it
+ * to others.
+ */
+export const isFolderInUse = async (folder: string): Promise<boolean | undefined> => {
+  const lock = join(folder, "lock");
+  if (!existsSync(lock)) return undefined;
+  try {
+    await (await openDb(lock)).close();
+    return false;
+  } catch (error) {
+    return error instanceof DatabaseLockedError ? true : undefined;
   }
 };
 

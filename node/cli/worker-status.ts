@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { rpcClient } from "../../rpc/client.ts";
 import { PAUSE } from "../../vm/market/slot.ts";
 import { readJson } from "../folder.ts";
+import { isFolderInUse } from "../folder-lock.ts";
 import { slotsOfWorker } from "../market-client.ts";
 import { pendingWords, readPending } from "../worker/pending.ts";
 import { placesOf, type WorkerPolicy } from "../worker/policy.ts";
 import type { WorkerStatus } from "../worker/worker.ts";
 import { fail, rlc, short, table } from "./output.ts";
 
-/** A worker that has said nothing for so long does not run, whoever has its process id now. */
+/** A worker that runs and has said nothing for so long hangs. */
 const SILENT_MS = 30_000;
 
 const isAlive = (pid: number): boolean => {
@@ -32,7 +33,7 @@ export const readStatus = async (datadir: string) => {
   const stakeWei = (slots ?? []).reduce((sum, slot) => sum + slot.stakeWei, 0n);
   return {
     ...status,
-    running: isAlive(status.pid),
+    running: isAlive(status.pid) && (await isFolderInUse(datadir)) !== false,
     silent: Date.now() - Date.parse(status.writtenAt) > SILENT_MS,
     nodeAnswers: slots !== undefined,
     slots: slots?.length ?? 0,

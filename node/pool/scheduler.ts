@@ -343,6 +343,10 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     if (stopped) return;
     timer = setTimeout(() => {
       running = tick()
+        .catch((error: Error) => {
+          troubles.fails(NODE, error);
+          writeStatus();
+        })
         .catch((error: Error) => void troubles.fails(NODE, error))
         .then(schedule);
     }, TICK_MS);

@@ -401,15 +401,20 @@ export const createWorker = (options: WorkerOptions): Worker => {
     );
     troubles.works(NODE);
     tidy([...lots, ...followed]);
+  };
+
+  /** Writes what the worker does, whether or not its node answers. */
+  const writeStatus = async (): Promise<void> => {
+    if (Date.now() < statusAt) return;
     const status: WorkerStatus = {
       pid: process.pid,
       address,
       node,
       startedAt,
       writtenAt: new Date().toISOString(),
-      seenBlock: block,
+      seenBlock: Math.max(0, seats.block),
       computing: [...computing.keys(), ...(scheduled?.computing.keys() ?? [])],
-      seated: lots,
+      seated: seats.lots,
       computed: computed + (scheduled?.computed ?? 0),
       declined,
       pool: access ? { ...access, note: scheduled?.note ?? null } : null,
@@ -420,7 +425,6 @@ export const createWorker = (options: WorkerOptions): Worker => {
       lastError: troubles.now(),
       isolation: [...BARRIERS, ...(await findSandbox()).barriers],
     };
-    if (Date.now() < statusAt) return;
     try {
       writeNote(join(datadir, "status.json"), `${JSON.stringify(status, null, 2)}\n`);
       troubles.folderWorks();
@@ -440,6 +444,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
       isAwaited = false;
       ticking = tick()
         .catch((error: Error) => void troubles.fails(NODE, error))
+        .then(writeStatus)
+        .catch((error: Error) => void troubles.fails(STATUS, error))
         .then(() => {
           isTicking = false;
           schedule(isAwaited ? 0 : TICK_MS);

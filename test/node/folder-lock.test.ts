@@ -6,10 +6,12 @@ import { fileURLToPath } from "node:url";
 import t from "tap";
 import "../helpers/plain-spawn.ts";
 import { createProgram } from "../../node/cli/program.ts";
-import { lockFolder } from "../../node/folder-lock.ts";
+import { readStatus } from "../../node/cli/worker-status.ts";
+import { isFolderInUse, lockFolder } from "../../node/folder-lock.ts";
 import { testKey } from "../helpers/chain.ts";
 
 t.setTimeout(120_000);
+const ADDRESS = `0x${"11".repeat(20)}`;
 const MAIN = fileURLToPath(new URL("../../node/cli/main.ts", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "rolec-lock-"));
 const started: ChildProcess[] = [];
@@ -54,8 +56,26 @@ t.test("a process id that somebody else has by now holds no folder", async (t) =
     name: "FolderInUseError",
     message: `process ${process.pid} (rolec node)`,
   });
+  t.equal(await isFolderInUse(datadir), true);
   await lock.release();
+  t.equal(await isFolderInUse(datadir), false);
   await (await lockFolder(datadir, "node")).release();
+  t.equal(await isFolderInUse(join(folder, "none")), undefined);
+});
+
+t.test("a worker whose process id somebody else has by now does not run", async (t) => {
+  const datadir = join(folder, "gone");
+  const lock = await lockFolder(datadir, "worker start");
+  const status = {
+    pid: process.pid,
+    node: "http://127.0.0.1:1",
+    address: ADDRESS,
+    writtenAt: new Date().toISOString(),
+  };
+  writeFileSync(join(datadir, "status.json"), JSON.stringify(status));
+  t.equal((await readStatus(datadir)).running, true);
+  await lock.release();
+  t.equal((await readStatus(datadir)).running, false);
 });
 
 t.test(

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -70,6 +70,8 @@ for (const name of ["worker", "scheduler"] as const)
       lines.map(({ msg }) => msg.replace(/:.*/, "")),
       ["the node does not answer"],
     );
+    const status = JSON.parse(readFileSync(join(datadir, "status.json"), "utf8")) as { lastError?: string };
+    t.type(status.lastError, "string", "its status says so too");
     gate.isUp = true;
     await until(() => lines.length > 1);
     t.match(lines[1]!.msg, /^the node answers again, after/);
