@@ -4,6 +4,7 @@ import { roundSeconds } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
 import { jobOf, lotId, lotTasks, setJob } from "./deal.ts";
 import type { Env } from "./env.ts";
+import type { Line } from "./line.ts";
 import { LOT_STATUS, type Lot, lotOf, newLot, newSeat, setLot } from "./lot.ts";
 import { endWaiting, poolOf } from "./pool.ts";
 import { escalationCount, failLot, isTooLate, pushEscalation, shiftEscalation } from "./round.ts";
@@ -118,19 +119,29 @@ const drawFirst = (env: Env, dealid: Hash, budget: Budget): boolean => {
   return true;
 };
 
-/**
- * Draws first rounds, one lot of each pool that can draw in turn, until the block's work is done or none can. What the block has no
- * room for is first in the next.
- */
-export const drawLots = (env: Env, budget: Budget): void => {
+/** Draws first rounds, one lot of each pool of a line in turn, until so much of the block's work is left. */
+const drawLine = (env: Env, line: Line, budget: Budget, rest: Readonly<Budget>): void => {
   const { state } = env;
-  while (budget.seats > 0 && budget.candidates > 0) {
-    const first = waitingPools.first(state);
+  while (budget.seats > rest.seats && budget.candidates > rest.candidates) {
+    const first = line.first(state);
     if (first === undefined) return;
     const pool: Address = `0x${first.slice(26)}`;
     if (!drawFirst(env, nextWaiting(state, pool, poolOf(state, pool)!)!, budget)) return;
-    if (!waitingPools.has(state, first)) continue;
-    waitingPools.remove(state, first);
-    waitingPools.push(state, first);
+    if (!line.has(state, first)) continue;
+    line.remove(state, first);
+    line.push(state, first);
   }
+};
+
+const NOTHING: Readonly<Budget> = { seats: 0, candidates: 0 };
+
+/**
+ * Draws first rounds: half of the block's work is for the pools that genesis names, the rest for all others, and what these leave for the
+ * first again. Anybody makes pools, and deals in them for nothing. What the block has no room for is first in the next.
+ */
+export const drawLots = (env: Env, budget: Budget): void => {
+  const half = { seats: budget.seats >> 1, candidates: budget.candidates >> 1 };
+  drawLine(env, waitingPools.genesis, budget, half);
+  drawLine(env, waitingPools.others, budget, NOTHING);
+  drawLine(env, waitingPools.genesis, budget, NOTHING);
 };

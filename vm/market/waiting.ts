@@ -31,8 +31,11 @@ const withDeals = (all: readonly Class[], seats: number, change: number): Class[
     ? all.map((each) => (each.seats === seats ? { ...each, deals: each.deals + change } : each))
     : [...all, { seats, deals: change, at: 0 }];
 
-/** Pools in which a lot could be drawn now. One that can draw nothing has no turns, and costs the others nothing. */
-export const waitingPools = lineOf(ZERO_HASH);
+/**
+ * Pools in which a lot could be drawn now, those that genesis names and all others. One that can draw nothing has no turns, and costs the
+ * others nothing.
+ */
+export const waitingPools = { genesis: lineOf(numberId(1)), others: lineOf(ZERO_HASH) };
 /** A pool's deals with lots to draw whose first rounds have so many seats. */
 export const waitingDeals = (pool: Address, seats: number): Line => lineOf(pairId(pool, numberId(seats)));
 /** Gives how many deals of a pool wait. */
@@ -43,6 +46,7 @@ export const waitingCount = (state: State, pool: Address): number =>
 interface Counts {
   readonly length: number;
   readonly drawable: number;
+  readonly isGenesis: boolean;
 }
 /** While most slots are busy, lots wait: whoever keeps others busy would else be drawn more often itself. */
 const isOpen = ({ length, drawable }: Counts): boolean => length > 0 && 2 * drawable >= length;
@@ -54,9 +58,10 @@ export const followPool = (state: State, pool: Address, counts: Counts): void =>
   const all = classesOf(state, pool);
   const isAble = ableOf(all, counts).length > 0;
   const id = addressId(pool);
-  if (isAble === waitingPools.has(state, id)) return;
-  if (isAble) waitingPools.push(state, id);
-  else waitingPools.remove(state, id);
+  const line = counts.isGenesis ? waitingPools.genesis : waitingPools.others;
+  if (isAble === line.has(state, id)) return;
+  if (isAble) line.push(state, id);
+  else line.remove(state, id);
 };
 
 /** Lets a deal's lots be drawn. */

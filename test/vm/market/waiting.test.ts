@@ -54,6 +54,18 @@ t.test("the cheapest wide lots of the longest category bind half of a pool for s
   t.end();
 });
 
+t.test("wide lots of somebody's own pool leave half of a block's draws to the public pool", (t) => {
+  const world = createWorld({ workers: [["h", 60]], params: { maxTrust: "10000", drawsPerBlock: 32 } });
+  const { state } = world;
+  const own = openPool(world, "own");
+  join(world, own, "member", 28);
+  world.submit({ pool: own, trust: 10_000n, volume: 100, gasLimit: 2_000_000_000n, value: 500n * RLC });
+  const bag = world.submit({ trust: 2n, volume: 20, gasLimit: 2_000_000_000n, value: 500n * RLC });
+  for (let i = 0; i < 4 && jobOf(state, bag)!.next === 0; i++) world.advance(1);
+  t.equal(jobOf(state, bag)!.next, 9, "16 seats, and what a lot of 14 leaves of the others'");
+  t.end();
+});
+
 t.test("pools that can draw nothing have no turns, and get them once they can", (t) => {
   const world = createWorld({ workers: [["w0", 8]] });
   const empty = openPool(world, "empty");
@@ -61,7 +73,8 @@ t.test("pools that can draw nothing have no turns, and get them once they can", 
   const honest = world.submit();
   world.advance(2);
   t.ok(isDrawn(world, honest));
-  t.equal(waitingPools.first(world.state), undefined, "no pool has a turn");
+  for (const line of [waitingPools.genesis, waitingPools.others])
+    t.equal(line.first(world.state), undefined, "no pool has a turn");
   t.equal(waitingCount(world.state, empty), 1);
   join(world, empty, "w1", 4);
   t.ok(isDrawn(world, stuck), "drawn when slots have come");
