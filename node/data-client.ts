@@ -65,12 +65,27 @@ const ask = (url: string, { method = "GET", headers = {}, body, signal }: Exchan
         reject,
       );
     });
+    /** What gives the body fails on its own account. */
+    let source: Error | undefined;
     // A node that refuses says why while it is still being sent to.
     const fail = (error: Error): void =>
-      void setTimeout(() => reject(new Error(`${url}: ${error.message}`)), REFUSAL_MS);
+      void setTimeout(() => reject(source ?? new Error(`${url}: ${error.message}`)), REFUSAL_MS);
+    const given = async function* () {
+      let isSent = false;
+      try {
+        for await (const piece of body ?? []) {
+          isSent = true;
+          yield piece;
+          isSent = false;
+        }
+      } catch (error) {
+        if (!isSent) source = error as Error;
+        throw error;
+      }
+    };
     // The pipeline tells of what is sent alone: a node that ends before it answers is an error of the request.
     sent.on("error", fail);
-    pipeline(Readable.from(body ?? [], { highWaterMark: 1 }), sent).catch(fail);
+    pipeline(Readable.from(given(), { highWaterMark: 1 }), sent).catch(fail);
   });
 
 const jsonOf = async (response: IncomingMessage): Promise<unknown> =>

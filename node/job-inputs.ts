@@ -35,7 +35,7 @@ const planFolder = (node: string, folder: string): Planned[] => {
   if (files.length === 0) throw new Error(`${folder} is empty`);
   return files.map((name) => {
     const path = join(folder, name);
-    if (!statSync(path).isFile())
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile())
       throw new Error(`${path} is no file: a job's /in holds files alone, name each of them`);
     return planFile(node, path);
   });
@@ -54,6 +54,16 @@ const planContent = async (node: string, text: string): Promise<Planned[]> => {
     return { name: entry.path, source: text, reference: async () => byCid(entry.cid, entry.path) };
   });
 };
+
+/** What a URL gives; an error of its connection names it. */
+async function* named(url: string, pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* pieces;
+  } catch (error) {
+    const { message } = error as Error;
+    throw message.includes(url) ? error : new Error(`${url} is not fetched: ${message}`);
+  }
+}
 
 /** Plans a URL. What it gives is checked against `#sha256=` where that is given. */
 const planUrl = (node: string, text: string, { keepUrls = false, signal }: JobInputOptions): Planned => {
@@ -76,8 +86,8 @@ const planUrl = (node: string, text: string, { keepUrls = false, signal }: JobIn
     reference: async () => {
       if (keepUrls && given !== undefined) return text;
       let cid = "";
-      if (keepUrls) for await (const _ of pieces());
-      else cid = await uploadFile(node, pieces());
+      if (keepUrls) for await (const _ of named(url, pieces()));
+      else cid = await uploadFile(node, named(url, pieces()));
       const digest = hash.digest("hex");
       if (given !== undefined && digest !== given.replace(/^0x/, "").toLowerCase())
         throw new Error(`${url} gives a file with the checksum ${digest}, not ${given}`);

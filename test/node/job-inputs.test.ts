@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -57,6 +57,9 @@ t.test("files and folders are put into the node's store, each file under its nam
   await t.rejects(make([nested]), /below is no file: a job's \/in holds files alone/);
   await t.rejects(make([join(root, "none")]), /does not exist/);
   rmSync(join(nested, "below"), { recursive: true });
+  symlinkSync(join(root, "none"), join(nested, "dangling"));
+  await t.rejects(make([nested]), /dangling is no file/);
+  rmSync(join(nested, "dangling"));
   await t.rejects(make([nested]), /is empty/);
 });
 
@@ -65,10 +68,16 @@ t.test("a URL is fetched once by the buyer, and named by its content", async (t)
   t.same(await read(await make([url])), [["book.csv", "bought,1\n"]]);
   t.same(await read(await make([`${url}#sha256=${sha.toUpperCase()}`])), [["book.csv", "bought,1\n"]]);
   await t.rejects(make([`${url}#sha256=${"ab".repeat(32)}`]), /gives a file with the checksum/);
-  t.equal(asked, before + 3);
+  const away = "http://127.0.0.1:1/away.csv";
+  for (const keepUrls of [false, true])
+    await t.rejects(make([away], keepUrls), {
+      message: /^http:\/\/127\.0\.0\.1:1\/away\.csv is not fetched: connect ECONNREFUSED/,
+    });
+  await t.rejects(jobInputs("http://127.0.0.1:1", [url]), { message: /^http:\/\/127\.0\.0\.1:1\/data/ });
+  t.equal(asked, before + 4);
   t.same(await make([url], true), [`${url}#sha256=${sha}`], "kept, it gets the checksum that it needs");
   t.same(await make([`${url}#sha256=${sha}`], true), [`${url}#sha256=${sha}`]);
-  t.equal(asked, before + 4);
+  t.equal(asked, before + 5);
 });
 
 t.test("what a node has is named by its CID, the files of a directory too", async (t) => {
