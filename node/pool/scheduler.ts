@@ -127,7 +127,13 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     const key = `${id} ${kind}`;
     if (seenBlock < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
     sent.set(key, seenBlock);
-    await send(client, privateKey, { to: HUB, data });
+    try {
+      await send(client, privateKey, { to: HUB, data });
+    } catch (error) {
+      // What was not sent is tried again in the next block: its time may be short.
+      sent.set(key, seenBlock - RESEND_BLOCKS + 1);
+      throw error;
+    }
     log.info({ task: id, kind }, "sent");
   };
 

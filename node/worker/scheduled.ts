@@ -149,7 +149,13 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     const key = `${id} ${kind}`;
     if (block < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
     sent.set(key, block);
-    await send(client, privateKey, { to: HUB, data });
+    try {
+      await send(client, privateKey, { to: HUB, data });
+    } catch (error) {
+      // What was not sent is tried again in the next block: its time may be short.
+      sent.set(key, block - RESEND_BLOCKS + 1);
+      throw error;
+    }
     log.info({ task: id, kind }, "sent");
   };
   const decline = (id: Hash, reason: string): void => {

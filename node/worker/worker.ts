@@ -165,7 +165,13 @@ export const createWorker = (options: WorkerOptions): Worker => {
     const key = `${lot.id} ${kind} ${lot.round}`;
     if (block < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
     sent.set(key, block);
-    await send(client, privateKey, { to: MARKET, data });
+    try {
+      await send(client, privateKey, { to: MARKET, data });
+    } catch (error) {
+      // What was not sent is tried again in the next block: its time may be short.
+      sent.set(key, block - RESEND_BLOCKS + 1);
+      throw error;
+    }
     log.info({ lot: lot.id, kind }, "sent");
   };
 
