@@ -5,7 +5,7 @@ import type { Window } from "./run.ts";
 export interface Bounds {
   /** Slots without a block, more than in the control. */
   readonly missedSlots: number;
-  /** CPU in ms of the target's main thread in one go, the running of blocks and garbage collection apart; the control's where that is more. */
+  /** CPU in ms of the target's main thread in one go, the running of blocks apart; the control's where that is more. */
   readonly turnMs: number;
   /** CPU in ms that garbage collection takes of its main thread in one go: the engine's own, of a heap that is bounded. */
   readonly gcMs: number;

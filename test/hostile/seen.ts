@@ -5,7 +5,7 @@ export interface Seen {
   readonly seconds: number;
   /** CPU of the main thread, in ms. */
   readonly cpuMs: number;
-  /** Turns of the event loop by their CPU in ms, without the running of blocks and garbage collection: how many were at least so long. */
+  /** Turns of the event loop by their CPU in ms, without the running of blocks: how many were at least so long. */
   readonly turns: Readonly<Record<string, number>>;
   /** The longest turns, longest first. */
   readonly longest: readonly Turn[];
@@ -17,7 +17,7 @@ export interface Seen {
   readonly busiest: readonly string[];
 }
 
-/** One turn: CPU in ms, without the running of blocks and garbage collection, of the latter, and in all; and what it was in. */
+/** One turn: CPU in ms, without the running of blocks, of garbage collection within it, and in all; and what it was in. */
 export interface Turn {
   readonly ms: number;
   readonly gcMs: number;
@@ -81,7 +81,7 @@ export const readRaw = ({ profile, turns, seconds, cpuMs }: Raw): Seen => {
     const from = next;
     while (next < samples.length && samples[next]!.us <= toUs) next++;
     const within = samples.slice(from, next).filter((each) => !isIdle(each.stack));
-    const others = within.filter((each) => !isTransition(each.stack) && !isGc(each.stack));
+    const others = within.filter((each) => !isTransition(each.stack));
     const partOf = (count: number): number => Math.round((ms * count * 10) / Math.max(1, within.length)) / 10;
     const gcMs = partOf(within.filter((each) => isGc(each.stack)).length);
     const allMs = Math.round(ms * 10) / 10;
