@@ -15,7 +15,7 @@ import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
 import { writeNote } from "../folder.ts";
 import { type LotView, lotsOfWorker, marketFunction, viewJob, viewLotById, viewLotsById } from "../market-client.ts";
-import { send } from "../wallet.ts";
+import { createResends } from "../resends.ts";
 import { type Computed, compute } from "./compute.ts";
 import { type Deadlines, deadlinesOf } from "./deadline.ts";
 import { createDealRooms } from "./deals.ts";
@@ -84,8 +84,6 @@ export interface Worker {
 }
 
 const TICK_MS = 500;
-/** A message that has had no effect after so many blocks is sent again. */
-const RESEND_BLOCKS = 4;
 /** How often inputs are asked for, while there is time, before a worker says that they cannot be had; and the first wait. */
 const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
@@ -128,8 +126,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const cannot = new Map<Hash, string>();
   /** Lots whose inputs did not come: how often, when they are asked for again, and until when. */
   const retries = new Map<Hash, { tries: number; at: number; deadlines: Deadlines }>();
-  /** Messages under way: by lot, kind and round, the block at which they were sent. */
-  const sent = new Map<string, number>();
+  /** Messages by lot, kind and round. */
+  const sent = createResends(client, privateKey, log);
   const revealedSince = new Map<Hash, number>();
   /** Lots of several tasks that this worker has committed to, until their receipts are given away. */
   const unpublished = new Set<Hash>(journal.unpublished());
@@ -151,19 +149,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   const troubles = createTroubles({ log, folder: datadir });
 
-  const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
-    const key = `${lot.id} ${kind} ${lot.round}`;
-    if (block < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
-    sent.set(key, block);
-    try {
-      await send(client, privateKey, { to: MARKET, data });
-    } catch (error) {
-      // What was not sent is tried again in the next block: its time may be short.
-      sent.set(key, block - RESEND_BLOCKS + 1);
-      throw error;
-    }
-    log.info({ lot: lot.id, kind }, "sent");
-  };
+  const message = (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> =>
+    sent.send(`${lot.id} ${kind} ${lot.round}`, block, { to: MARKET, data }, { lot: lot.id, kind });
 
   /** The receipt that this worker stands for. */
   const receiptOf = (found: Computed): Uint8Array => {
@@ -314,7 +301,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
     const seated = new Set(lots);
     for (const map of [cannot, retries, revealedSince])
       for (const id of map.keys()) if (!seated.has(id)) map.delete(id);
-    for (const key of sent.keys()) if (!seated.has(key.slice(0, 66) as Hash)) sent.delete(key);
+    sent.keep((name) => seated.has(name.slice(0, 66) as Hash));
     if (Date.now() < tidyAt) return;
     tidyAt = Date.now() + TIDY_MS;
     for (const id of journal.prune((lot) => seated.has(lot))) unpublished.delete(id);
