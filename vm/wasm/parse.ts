@@ -135,7 +135,7 @@ export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS)
       if (params.length + results.length > 0) reader.refuse("the start function has parameters or results", at);
     },
     element: () => {
-      elements = readElements(reader, limits, functionTypes.length, table, imported.globals);
+      elements = readElements(reader, limits, functionTypes.length, table, globals);
     },
     "data count": () => {
       dataCount = reader.u32();
@@ -144,7 +144,7 @@ export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS)
       bodies = readBodies(reader, limits, importedFunctions, functionTypes.length - importedFunctions);
     },
     data: () => {
-      data = readData(reader, limits, memory, imported.globals);
+      data = readData(reader, limits, memory, globals);
     },
   };
 
