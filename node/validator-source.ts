@@ -4,6 +4,7 @@ import { type Hash, isHex } from "../lib/bytes.ts";
 import { mustBePrivate } from "../lib/private-file.ts";
 import { addressOf } from "../lib/secp256k1.ts";
 import { readJson, type ValidatorKeys } from "./folder.ts";
+import { REMEDIES } from "./remedies.ts";
 import { askValidators, connectSigner, type SignerClientOptions } from "./signer/client.ts";
 import type { NamedValidator } from "./slashing-interchange.ts";
 import { listKeystores, named, openKeystores, readSecretFile } from "./validator-keystores.ts";
@@ -30,7 +31,7 @@ export const readPlainKeys = (json: unknown, path: string): ValidatorKeys => {
  */
 export const readValidatorSource = (datadir: string): ValidatorSource | undefined => {
   const path = join(datadir, "validator.json");
-  const json = readJson<Partial<Record<string, unknown>>>(path);
+  const json = readJson<Partial<Record<string, unknown>>>(path, REMEDIES.validator);
   if (json === undefined) return undefined;
   const { keystores, passwordFile, remoteSigner, tokenFile } = json;
   if (typeof keystores === "string" && typeof passwordFile === "string")
@@ -42,7 +43,7 @@ export const readValidatorSource = (datadir: string): ValidatorSource | undefine
 
 const clientOf = (source: Extract<ValidatorSource, { kind: "remote" }>): SignerClientOptions => ({
   url: source.url,
-  token: readSecretFile(source.tokenFile),
+  token: readSecretFile(source.tokenFile, REMEDIES.token),
 });
 
 /** Opens the keys of a source that holds any. Takes about two seconds a validator. Throws where there are none. */

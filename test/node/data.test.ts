@@ -5,6 +5,7 @@ import { join } from "node:path";
 import t from "tap";
 import "../helpers/plain-spawn.ts";
 import { memoryDb } from "../../chain/db.ts";
+import { isPart } from "../../lib/whole-file.ts";
 import { downloadFile, statData, uploadData } from "../../node/data-client.ts";
 import { addPath, getPath } from "../../node/data-files.ts";
 import { dataPort } from "../../node/data-port.ts";
@@ -76,7 +77,7 @@ t.test("a link is not followed, and what the node refuses is said", async (t) =>
   await t.rejects(getPath(node.url, unknown, "", folder), new RegExp(`404 data-missing: ${unknown} is not here`));
   await t.rejects(getPath(node.url, "nonsense", "", folder), /400 data-cid: "nonsense" is no CID/);
   await t.rejects(statData(node.url, unknown), /404 data-missing/);
-  t.notOk(readdirSync(folder).some((name) => name.endsWith(".part")));
+  t.notOk(readdirSync(folder).some(isPart));
 });
 
 t.test("the commands show what is kept, keep it for others too, and let go of it", async (t) => {
