@@ -55,6 +55,29 @@ t.test("a folder comes back as it was, and its CID does not depend on how it was
   await t.rejects(downloadFile(node.url, cid), /is a directory/);
 });
 
+t.test("names as long as a disk takes them come back as they were", async (t) => {
+  const names = ["a".repeat(254), "b".repeat(255), `${"ä".repeat(127)}`];
+  // Where a job's results lie, too.
+  const from = join(folder, "long", "out");
+  mkdirSync(from, { recursive: true });
+  for (const name of names) writeFileSync(join(from, name), name);
+  const cid = await addPath(node.url, join(folder, "long"));
+  const out = join(folder, "long-again");
+  t.equal((await getPath(node.url, cid, "", out)).length, names.length);
+  t.same(readdirSync(join(out, "out")).sort(), [...names].sort());
+  for (const name of names) {
+    t.equal(readFileSync(join(out, "out", name), "utf8"), name);
+    const one = await addPath(node.url, join(from, name));
+    const alone = join(folder, name);
+    t.same(await getPath(node.url, one, "", alone), [alone]);
+    t.equal(readFileSync(alone, "utf8"), name);
+    t.same(await getPath(node.url, cid, `out/${name}`, alone), [alone]);
+  }
+  writeFileSync(join(folder, "x.part"), "another's");
+  await getPath(node.url, cid, `out/${names[0]}`, join(folder, "x"));
+  t.equal(readFileSync(join(folder, "x.part"), "utf8"), "another's", "what lies beside is left alone");
+});
+
 t.test("a node that ends before it answers is an error, and nothing waits for it", async (t) => {
   const server = createServer((socket) => socket.once("data", () => socket.destroy()));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
