@@ -29,7 +29,7 @@ import { checkPlace, listening, type Place } from "./ports.ts";
 import { REMEDIES } from "./remedies.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 import { createStatus } from "./status.ts";
-import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
+import { awaitSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
 export interface NodeOptions {
   /** Folder with genesis.json and, where the node validates, validator.json. */
@@ -127,7 +127,7 @@ const start = async (options: NodeOptions, databases: Closable[]): Promise<Runni
   const settled = settledConflicts(datadir);
   const source = options.validators ?? readValidatorSource(datadir);
   // Keys before anything that would have to be stopped again: a wrong password is the likeliest reason not to start.
-  const signers = source ? await openSigners(source, genesisHash) : [];
+  const signers = source ? await awaitSigners(source, genesisHash, log) : [];
   if (options.p2p) await peerKey(datadir);
   const db = opened(await openDb(join(datadir, "chain"), { remedy: REMEDIES.chain }));
   const engine = await createEngine({ db, genesis, now: Date.now, log, settled });
