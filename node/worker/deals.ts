@@ -3,6 +3,7 @@ import { createSharedWork } from "../../lib/shared-work.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { openSession, type Session } from "../../vm/wasm/host.ts";
 import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
+import { rulesOf } from "../../vm/wasm/versions.ts";
 import { type Furniture, furnish, type Loaded } from "./furnish.ts";
 import type { Inputs, Patience } from "./inputs.ts";
 
@@ -111,7 +112,8 @@ export const createDealRooms = (options: {
         rooms.get(dealid) ??
         (await furnishing.join(
           dealid,
-          async (left) => open(dealid, vmVersion, await furnish(options, dealid, { signal: left, until })),
+          async (left) =>
+            open(dealid, vmVersion, await furnish(options, dealid, rulesOf(vmVersion), { signal: left, until })),
           signal,
         ));
       rooms.delete(dealid);

@@ -1,6 +1,5 @@
 import type { Hash } from "../../lib/bytes.ts";
 import type { Outcome } from "./instance.ts";
-import { TASK_LIMITS } from "./limits.ts";
 import { createPacker, type Tier } from "./messages.ts";
 import { type Block, outputRoot } from "./output.ts";
 import { ComputeFault, type JobProcess, startProcess } from "./process.ts";
@@ -8,9 +7,7 @@ import type { ProcessPool } from "./process-pool.ts";
 import { digestOf, encodeReceipt, invalidReceipt, type JobReceipt, unstartedRoots } from "./receipt.ts";
 import { WasmRefused } from "./refusal.ts";
 import { checkTask, type Task } from "./task.ts";
-
-/** The version of these rules, which a deal's snapshot names (spec section 10). */
-export const VM_VERSION = 1;
+import { rulesOf, type VmRules } from "./versions.ts";
 
 /** What a process is opened for: a module, and the files that its tasks may have. */
 export interface SessionOptions {
@@ -77,16 +74,21 @@ const resultOf = (taskid: Hash, receipt: JobReceipt, more: Partial<TaskResult>):
 };
 
 /** Gives what a callback receives: `/out/callback`, or nothing where it is larger than a callback may be. */
-const callbackOf = (task: Task, files: ReadonlyMap<string, Uint8Array>): Uint8Array => {
+const callbackOf = (task: Task, files: ReadonlyMap<string, Uint8Array>, { taskLimits }: VmRules): Uint8Array => {
   const data = task.hasCallback ? files.get("out/callback") : undefined;
-  return data && data.length <= TASK_LIMITS.callbackBytes ? data : new Uint8Array(0);
+  return data && data.length <= taskLimits.callbackBytes ? data : new Uint8Array(0);
 };
 
-const completed = async (task: Task, outcome: Outcome, unstarted: (taskid: Hash) => Hash): Promise<TaskResult> => {
+const completed = async (
+  task: Task,
+  outcome: Outcome,
+  unstarted: (taskid: Hash) => Hash,
+  rules: VmRules,
+): Promise<TaskResult> => {
   const { status, code, gasUsed, gasExecuted, files } = outcome;
   const stateRoot = outcome.stateRoot ?? unstarted(task.taskid);
   const { root, cid, blocks } = await outputRoot(files);
-  const callbackData = callbackOf(task, files);
+  const callbackData = callbackOf(task, files, rules);
   return resultOf(
     task.taskid,
     { status, code, gasUsed, gasExecuted, outputRoot: root, stateRoot, callbackData },
@@ -94,9 +96,9 @@ const completed = async (task: Task, outcome: Outcome, unstarted: (taskid: Hash)
   );
 };
 
-const refusalOf = (task: Task): string | undefined => {
+const refusalOf = (task: Task, rules: VmRules): string | undefined => {
   try {
-    checkTask(task);
+    checkTask(task, rules);
     return undefined;
   } catch (error) {
     if (error instanceof WasmRefused) return error.message;
@@ -104,10 +106,18 @@ const refusalOf = (task: Task): string | undefined => {
   }
 };
 
+const knownRules = (vmVersion: number): VmRules => {
+  try {
+    return rulesOf(vmVersion);
+  } catch (error) {
+    throw new ComputeFault((error as Error).message);
+  }
+};
+
 /** Opens a session. No process is taken before there is a task that needs one. */
 export const openSession = (options: SessionOptions): Session => {
   const { vmVersion, module, pool, tier = "optimizing" } = options;
-  if (vmVersion !== VM_VERSION) throw new ComputeFault(`unknown vmVersion ${vmVersion}, known: ${VM_VERSION}`);
+  const rules = knownRules(vmVersion);
   const packer = createPacker();
   let job: JobProcess | undefined;
   /** Why the module is refused; "" where it is taken. */
@@ -115,18 +125,18 @@ export const openSession = (options: SessionOptions): Session => {
   let isOpen = true;
   let roots: ((taskid: Hash) => Hash) | undefined;
   const unstarted = (taskid: Hash): Hash => {
-    roots ??= unstartedRoots(module);
+    roots ??= unstartedRoots(module, rules);
     return roots(taskid);
   };
   const invalid = ({ taskid, gasLimit }: Task, reason: string): TaskResult =>
-    resultOf(taskid, invalidReceipt(module.length, gasLimit, unstarted(taskid)), { reason });
+    resultOf(taskid, invalidReceipt(module.length, gasLimit, unstarted(taskid), rules), { reason });
   const close = (reason: unknown = new ComputeFault("closed")): void => {
     isOpen = false;
     job?.end(reason);
   };
 
   async function* run(tasks: readonly Task[], { timeoutMs, signal }: Patience) {
-    const refusals = tasks.map(refusalOf);
+    const refusals = tasks.map((task) => refusalOf(task, rules));
     if (refusals.every((reason) => reason !== undefined)) {
       for (const [i, task] of tasks.entries()) yield invalid(task, refusals[i]!);
       return;
@@ -145,7 +155,7 @@ export const openSession = (options: SessionOptions): Session => {
     try {
       const { files, sent } = packer.pack(tasks.filter((_, i) => refusals[i] === undefined));
       if (refused === undefined) {
-        const started = await job.ask({ kind: "start", module, files, tier });
+        const started = await job.ask({ kind: "start", vmVersion, module, files, tier });
         refused = started.kind === "refused" ? started.reason : "";
       } else if (files.length > 0) throw new TypeError("the tasks of a session share their files");
       let next = 0;
@@ -157,7 +167,7 @@ export const openSession = (options: SessionOptions): Session => {
         }
         const answer = await job.ask({ kind: "task", task: sent[next++]! });
         if (answer.kind !== "outcome") throw new ComputeFault(`unexpected answer ${answer.kind}`);
-        yield await completed(task, answer.outcome, unstarted);
+        yield await completed(task, answer.outcome, unstarted, rules);
       }
       isDone = true;
     } finally {

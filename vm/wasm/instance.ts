@@ -8,6 +8,7 @@ import { STOP } from "./meter.ts";
 import { EXPORTS, IMPORTS, type Prepared, prepareModule } from "./rewrite.ts";
 import { STATUS, TRAP } from "./status.ts";
 import { environmentOf, filesOf, PROGRAM, type Task } from "./task.ts";
+import type { VmRules } from "./versions.ts";
 import { createWasi, type World } from "./wasi.ts";
 import { createHost, Halt } from "./wasi-host.ts";
 
@@ -36,8 +37,8 @@ export interface Compiled {
 }
 
 /** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
-export const compileModule = (bytes: Uint8Array): Compiled => {
-  const prepared = prepareModule(bytes);
+export const compileModule = (bytes: Uint8Array, rules: VmRules): Compiled => {
+  const prepared = prepareModule(bytes, rules);
   try {
     return { prepared, module: new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>) };
   } catch (error) {
@@ -86,7 +87,8 @@ const endOf = (error: unknown, stop: number): Ended => {
  */
 export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: number, inputBytes: number): Outcome => {
   const { tree } = world;
-  const left = gasLimit - startGas(prepared.originalBytes, prepared.compileGas, inputBytes, prepared.initialPages);
+  const { rules, originalBytes, compileGas, initialPages } = prepared;
+  const left = gasLimit - startGas(originalBytes, compileGas, inputBytes, initialPages, rules.gas);
   if (left < 0)
     return {
       status: STATUS.outOfGas,
@@ -101,7 +103,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
   const memory = (): WebAssembly.Memory | undefined => exports?.[EXPORTS.memory] as WebAssembly.Memory | undefined;
   const gas = (): WebAssembly.Global<"i64"> => exports![EXPORTS.gas] as WebAssembly.Global<"i64">;
   const host = createHost(memory, gas, gasLimit);
-  const wasi = createWasi(host, world);
+  const wasi = createWasi(host, world, rules);
   const fault = (): never => {
     throw new LocalFault("this machine has not enough memory for the task");
   };
@@ -143,7 +145,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
 /** Runs one task in a fresh instance, in this thread. Throws LocalFault. The task must have passed checkTask. */
 export const runInstance = (compiled: Compiled, task: Task): Outcome => {
   const inputs = filesOf(task);
-  const tree = createFileTree(inputs);
+  const tree = createFileTree(inputs, compiled.prepared.rules);
   const world = {
     taskid: task.taskid,
     args: [PROGRAM, ...task.args],

@@ -16,7 +16,13 @@ interface SentFile {
 
 /** What the host sends to the process of a lot: the module and all files first, then tasks one by one. */
 export type ToChild =
-  | { readonly kind: "start"; readonly module: Uint8Array; readonly files: readonly Uint8Array[]; readonly tier: Tier }
+  | {
+      readonly kind: "start";
+      readonly vmVersion: number;
+      readonly module: Uint8Array;
+      readonly files: readonly Uint8Array[];
+      readonly tier: Tier;
+    }
   | { readonly kind: "task"; readonly task: SentTask };
 
 /** What comes back: `warm` when the process takes a module, then one for each message. A fault is of this machine, never a result. */

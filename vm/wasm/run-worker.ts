@@ -4,6 +4,7 @@ import { parentPort } from "node:worker_threads";
 import { type Compiled, compileModule, runInstance } from "./instance.ts";
 import { type FromChild, type Tier, type ToChild, unpackTask } from "./messages.ts";
 import { WasmRefused } from "./refusal.ts";
+import { rulesOf } from "./versions.ts";
 import { warmUp } from "./warm-up.ts";
 
 /** Flags of V8: without --no-liftoff, a hot loop in a function that is entered once stays in baseline code for ever. */
@@ -18,7 +19,7 @@ const answerTo = (message: ToChild): FromChild => {
     // Only now: Node's own WebAssembly (it strips types) was compiled by the fast compiler before.
     setFlagsFromString(TIER_FLAGS[message.tier]);
     files = message.files;
-    compiled = compileModule(message.module);
+    compiled = compileModule(message.module, rulesOf(message.vmVersion));
     return { kind: "ready" };
   }
   if (!compiled) return { kind: "fault", reason: "a task came before the module" };
