@@ -14,9 +14,11 @@ export class ComputeFault extends Error {
   }
 }
 
-/** A process for the lots of one deal. It answers each message; whatever ends it early rejects what is waited for. */
+/** A process for one module's tasks. It answers each message; whatever ends it early rejects what is waited for. */
 export interface JobProcess {
   readonly pid: number | undefined;
+  /** Whose module of which rules it holds, or began to take; undefined while it is as it was started. */
+  purpose: string | undefined;
   /** Resolves when it takes a module, or has ended. */
   readonly ready: Promise<void>;
   /** Resolves when it has ended. */
@@ -28,6 +30,9 @@ export interface JobProcess {
   end(reason: unknown): void;
   /** Tells whether this program may end while the process is there. */
   hold(isNeeded: boolean): void;
+  /** Has it stand still: nothing in it runs until it goes on. Only where it dies with this program even so; else it idles. */
+  freeze(): void;
+  thaw(): void;
 }
 
 const LOWEST_PRIORITY = 19;
@@ -37,7 +42,7 @@ const RUN_FILE = fileURLToPath(new URL(`./run${extname(fileURLToPath(import.meta
 
 /** Barriers that every system has: those around the process are findSandbox's. */
 export const BARRIERS = [
-  "a process a deal",
+  "a process for each app of a requester",
   "Node's permission model",
   "empty environment",
   "lowest priority",
@@ -74,6 +79,7 @@ export const nodeFlags = (): string[] => [
 export const startProcess = async (): Promise<JobProcess> => {
   const { prefix } = await findSandbox();
   const [program, ...args] = [...prefix, NODE];
+  const diesAlong = prefix.includes("--pdeathsig");
   const child = fork(RUN_FILE, [], {
     execPath: program!,
     execArgv: [...args, ...nodeFlags()],
@@ -114,6 +120,8 @@ export const startProcess = async (): Promise<JobProcess> => {
     if (message.kind === "ready") lowerPriority(child.pid!);
     const reply = waiting;
     waiting = undefined;
+    // A process that speaks unasked is no longer the one that was started.
+    if (!reply) end(new ComputeFault(`the process of the job said ${message.kind} unasked`));
     if (message.kind === "fault") reply?.reject(new ComputeFault(message.reason));
     else reply?.resolve(message);
   });
@@ -136,6 +144,13 @@ export const startProcess = async (): Promise<JobProcess> => {
         });
       }),
     end,
+    purpose: undefined,
+    freeze() {
+      if (diesAlong) child.kill("SIGSTOP");
+    },
+    thaw() {
+      if (diesAlong) child.kill("SIGCONT");
+    },
     hold(isNeeded) {
       for (const handle of [child, child.channel, child.stderr as unknown as { ref(): void; unref(): void }])
         if (isNeeded) handle?.ref();
