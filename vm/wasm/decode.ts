@@ -55,7 +55,7 @@ const zeroByte = (reader: Reader, what: string): void => {
 
 /** Decodes the operations in a range of a module into `code`. Throws WasmRefused. Cost: linear in the bytes. */
 export const decodeBody = (module: WasmModule, { from, to }: Range, functionIndex: number, code: Code): void => {
-  const { limits } = module;
+  const { limits } = module.rules;
   const reader = new Reader(module.bytes, from, to);
   reader.section = "code";
   reader.functionIndex = functionIndex;

@@ -42,6 +42,7 @@ export const GAS = {
   /** A file or directory beside its bytes: a block of its own, and a name of up to 255 bytes. */
   outputEntry: 40_000,
 } as const;
+export type GasPrices = Readonly<Record<keyof typeof GAS, number>>;
 
 /** Bytes of a tree without output: four blocks, each with a kibibyte for its entry in the store. */
 const LEAST_OUTPUT = 8_192;
@@ -112,8 +113,14 @@ export const compileGas = ({ count, op, immediate }: Code, locals: number, facts
 };
 
 /** Computes what a job pays before its first operation; `compiling` is the sum of compileGas. */
-export const startGas = (moduleBytes: number, compiling: number, inputBytes: number, initialPages: number): number =>
-  GAS.job + GAS.moduleByte * moduleBytes + compiling + GAS.inputByte * inputBytes + GAS.initialPage * initialPages;
+export const startGas = (
+  moduleBytes: number,
+  compiling: number,
+  inputBytes: number,
+  initialPages: number,
+  gas: GasPrices = GAS,
+): number =>
+  gas.job + gas.moduleByte * moduleBytes + compiling + gas.inputByte * inputBytes + gas.initialPage * initialPages;
 
 /** Bytes that the results of one task may take where they are kept, whatever they are: what its gas pays for. */
 export const outputBound = (gasLimit: number): number =>

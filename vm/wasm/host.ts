@@ -1,17 +1,14 @@
 import type { Address, Hash } from "../../lib/bytes.ts";
 import type { Outcome } from "./instance.ts";
-import { TASK_LIMITS } from "./limits.ts";
 import { createPacker, type Tier } from "./messages.ts";
 import { type Block, outputRoot } from "./output.ts";
-import { type PreparedStore, preparedName } from "./prepared-store.ts";
 import { ComputeFault, type JobProcess, startProcess } from "./process.ts";
 import type { ProcessPool } from "./process-pool.ts";
 import { digestOf, encodeReceipt, invalidReceipt, type JobReceipt, unstartedRoots } from "./receipt.ts";
 import { WasmRefused } from "./refusal.ts";
+import { moduleName, type RewrittenStore } from "./rewritten-store.ts";
 import { checkTask, type Task } from "./task.ts";
-
-/** The version of these rules, which a deal's snapshot names (spec section 10). */
-export const VM_VERSION = 1;
+import { rulesOf, type VmRules } from "./versions.ts";
 
 /** What a process is opened for: a module, and the files that its tasks may have. */
 export interface SessionOptions {
@@ -23,7 +20,7 @@ export interface SessionOptions {
   /** Whose tasks these are: the pool keeps the process for the next of theirs. Without, it ends with the session. */
   readonly requester?: Address;
   /** Where modules lie that were rewritten before. */
-  readonly store?: PreparedStore;
+  readonly store?: RewrittenStore;
 }
 /** How long tasks may take. */
 export interface Patience {
@@ -83,16 +80,21 @@ const resultOf = (taskid: Hash, receipt: JobReceipt, more: Partial<TaskResult>):
 };
 
 /** Gives what a callback receives: `/out/callback`, or nothing where it is larger than a callback may be. */
-const callbackOf = (task: Task, files: ReadonlyMap<string, Uint8Array>): Uint8Array => {
+const callbackOf = (task: Task, files: ReadonlyMap<string, Uint8Array>, { taskLimits }: VmRules): Uint8Array => {
   const data = task.hasCallback ? files.get("out/callback") : undefined;
-  return data && data.length <= TASK_LIMITS.callbackBytes ? data : new Uint8Array(0);
+  return data && data.length <= taskLimits.callbackBytes ? data : new Uint8Array(0);
 };
 
-const completed = async (task: Task, outcome: Outcome, unstarted: (taskid: Hash) => Hash): Promise<TaskResult> => {
+const completed = async (
+  task: Task,
+  outcome: Outcome,
+  unstarted: (taskid: Hash) => Hash,
+  rules: VmRules,
+): Promise<TaskResult> => {
   const { status, code, gasUsed, gasExecuted, files } = outcome;
   const stateRoot = outcome.stateRoot ?? unstarted(task.taskid);
   const { root, cid, blocks } = await outputRoot(files);
-  const callbackData = callbackOf(task, files);
+  const callbackData = callbackOf(task, files, rules);
   return resultOf(
     task.taskid,
     { status, code, gasUsed, gasExecuted, outputRoot: root, stateRoot, callbackData },
@@ -100,9 +102,9 @@ const completed = async (task: Task, outcome: Outcome, unstarted: (taskid: Hash)
   );
 };
 
-const refusalOf = (task: Task): string | undefined => {
+const refusalOf = (task: Task, rules: VmRules): string | undefined => {
   try {
-    checkTask(task);
+    checkTask(task, rules);
     return undefined;
   } catch (error) {
     if (error instanceof WasmRefused) return error.message;
@@ -112,23 +114,31 @@ const refusalOf = (task: Task): string | undefined => {
 
 /** Gives a process the module: rewritten before, or to be rewritten now. Gives why it is refused; "" where it is not. */
 const start = async (job: JobProcess, name: string, options: SessionOptions): Promise<string> => {
-  const { module, store, tier = "optimizing" } = options;
-  const prepared = await store?.get(name);
-  if (!prepared) {
+  const { vmVersion, module, store, tier = "optimizing" } = options;
+  const rewritten = await store?.get(name);
+  if (!rewritten) {
     // It has seen no other module, and no engine this one: what it gives is the rewriter's word.
-    const answer = await job.ask({ kind: "prepare", module, isWanted: store !== undefined });
+    const answer = await job.ask({ kind: "prepare", vmVersion, module, isWanted: store !== undefined });
     if (answer.kind === "refused") return answer.reason;
-    if (answer.kind === "prepared" && answer.prepared) await store?.put(name, answer.prepared);
+    if (answer.kind === "prepared" && answer.rewritten) await store?.put(name, answer.rewritten);
   }
-  const answer = await job.ask({ kind: "compile", prepared, tier });
+  const answer = await job.ask({ kind: "compile", vmVersion, rewritten, tier });
   if (answer.kind !== "ready") throw new ComputeFault(`unexpected answer ${answer.kind}`);
   return "";
+};
+
+const knownRules = (vmVersion: number): VmRules => {
+  try {
+    return rulesOf(vmVersion);
+  } catch (error) {
+    throw new ComputeFault((error as Error).message);
+  }
 };
 
 /** Opens a session. No process is taken before there is a task that needs one. */
 export const openSession = (options: SessionOptions): Session => {
   const { vmVersion, module, pool, requester, tier = "optimizing" } = options;
-  if (vmVersion !== VM_VERSION) throw new ComputeFault(`unknown vmVersion ${vmVersion}, known: ${VM_VERSION}`);
+  const rules = knownRules(vmVersion);
   const packer = createPacker();
   let job: JobProcess | undefined;
   /** Why the module is refused; "" where it is taken. */
@@ -137,12 +147,15 @@ export const openSession = (options: SessionOptions): Session => {
   let isRunning = false;
   let roots: ((taskid: Hash) => Hash) | undefined;
   const unstarted = (taskid: Hash): Hash => {
-    roots ??= unstartedRoots(module);
+    roots ??= unstartedRoots(module, rules);
     return roots(taskid);
   };
   const invalid = ({ taskid, gasLimit }: Task, reason: string): TaskResult =>
-    resultOf(taskid, invalidReceipt(module.length, gasLimit, unstarted(taskid)), { reason });
+    resultOf(taskid, invalidReceipt(module.length, gasLimit, unstarted(taskid), rules), { reason });
+  /** Why it is over, as soon as it is. */
+  let why: unknown;
   const end = (reason: unknown): void => {
+    why ??= reason;
     isOpen = false;
     job?.end(reason);
   };
@@ -155,10 +168,10 @@ export const openSession = (options: SessionOptions): Session => {
   };
   /** Gives the process, with the module where it is not refused. */
   const begin = async (): Promise<JobProcess> => {
-    const name = preparedName(module, vmVersion);
+    const name = moduleName(module, vmVersion);
     const purpose = requester && `${requester} ${name} ${tier}`;
     job = await (pool?.take(purpose) ?? startProcess());
-    if (!isOpen) job.end(new ComputeFault("closed"));
+    if (!isOpen) job.end(why);
     if (job.purpose !== undefined) {
       if (job.purpose !== purpose) throw new ComputeFault("a process has one purpose");
       refused = "";
@@ -170,7 +183,7 @@ export const openSession = (options: SessionOptions): Session => {
   };
 
   async function* run(tasks: readonly Task[], { timeoutMs, signal }: Patience) {
-    const refusals = tasks.map(refusalOf);
+    const refusals = tasks.map((task) => refusalOf(task, rules));
     if (refusals.every((reason) => reason !== undefined)) {
       for (const [i, task] of tasks.entries()) yield invalid(task, refusals[i]!);
       return;
@@ -200,7 +213,7 @@ export const openSession = (options: SessionOptions): Session => {
         }
         const answer = await job.ask({ kind: "task", task: sent[next++]! });
         if (answer.kind !== "outcome") throw new ComputeFault(`unexpected answer ${answer.kind}`);
-        yield await completed(task, answer.outcome, unstarted);
+        yield await completed(task, answer.outcome, unstarted, rules);
       }
       isDone = true;
     } finally {

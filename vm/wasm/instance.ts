@@ -8,6 +8,7 @@ import { STOP } from "./meter.ts";
 import { EXPORTS, IMPORTS, type Prepared, prepareModule } from "./rewrite.ts";
 import { STATUS, TRAP } from "./status.ts";
 import { environmentOf, filesOf, PROGRAM, type Task } from "./task.ts";
+import type { VmRules } from "./versions.ts";
 import { createWasi, type World } from "./wasi.ts";
 import { createHost, Halt } from "./wasi-host.ts";
 
@@ -45,7 +46,8 @@ export const compilePrepared = ({ bytes, ...prepared }: Prepared): Compiled => {
 };
 
 /** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
-export const compileModule = (bytes: Uint8Array): Compiled => compilePrepared(prepareModule(bytes));
+export const compileModule = (bytes: Uint8Array, rules: VmRules): Compiled =>
+  compilePrepared(prepareModule(bytes, rules));
 
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 
@@ -88,7 +90,8 @@ const endOf = (error: unknown, stop: number): Ended => {
  */
 export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: number, inputBytes: number): Outcome => {
   const { tree } = world;
-  const left = gasLimit - startGas(prepared.originalBytes, prepared.compileGas, inputBytes, prepared.initialPages);
+  const { rules, originalBytes, compileGas, initialPages } = prepared;
+  const left = gasLimit - startGas(originalBytes, compileGas, inputBytes, initialPages, rules.gas);
   if (left < 0)
     return {
       status: STATUS.outOfGas,
@@ -103,7 +106,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
   const memory = (): WebAssembly.Memory | undefined => exports?.[EXPORTS.memory] as WebAssembly.Memory | undefined;
   const gas = (): WebAssembly.Global<"i64"> => exports![EXPORTS.gas] as WebAssembly.Global<"i64">;
   const host = createHost(memory, gas, gasLimit);
-  const wasi = createWasi(host, world);
+  const wasi = createWasi(host, world, rules);
   const fault = (): never => {
     throw new LocalFault("this machine has not enough memory for the task");
   };
@@ -145,7 +148,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
 /** Runs one task in a fresh instance, in this thread. Throws LocalFault. The task must have passed checkTask. */
 export const runInstance = (compiled: Compiled, task: Task): Outcome => {
   const inputs = filesOf(task);
-  const tree = createFileTree(inputs);
+  const tree = createFileTree(inputs, compiled.prepared.rules);
   const world = {
     taskid: task.taskid,
     args: [PROGRAM, ...task.args],

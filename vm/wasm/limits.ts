@@ -57,5 +57,6 @@ export const TASK_LIMITS = {
   subscriptions: 4_096,
   callbackBytes: 1_024,
 } as const;
+export type TaskLimits = Readonly<Record<keyof typeof TASK_LIMITS, number>>;
 
 export const PAGE_BYTES = 65_536;

@@ -1,5 +1,5 @@
 import type { Outcome } from "./instance.ts";
-import type { Prepared } from "./rewrite.ts";
+import type { Rewritten } from "./rewritten-store.ts";
 import type { InputFile, Task } from "./task.ts";
 
 /** Which of V8's compilers runs the job; results are the same, "baseline" exists to prove it. */
@@ -20,8 +20,13 @@ interface SentFile {
  * tasks one by one; `rest` when no task comes for now.
  */
 export type ToChild =
-  | { readonly kind: "prepare"; readonly module: Uint8Array; readonly isWanted: boolean }
-  | { readonly kind: "compile"; readonly prepared: Prepared | undefined; readonly tier: Tier }
+  | { readonly kind: "prepare"; readonly vmVersion: number; readonly module: Uint8Array; readonly isWanted: boolean }
+  | {
+      readonly kind: "compile";
+      readonly vmVersion: number;
+      readonly rewritten: Rewritten | undefined;
+      readonly tier: Tier;
+    }
   | { readonly kind: "files"; readonly files: readonly Uint8Array[] }
   | { readonly kind: "task"; readonly task: SentTask }
   | { readonly kind: "rest" };
@@ -33,7 +38,7 @@ export type ToChild =
  */
 export type FromChild =
   | { readonly kind: "warm" }
-  | { readonly kind: "prepared"; readonly prepared: Prepared | undefined }
+  | { readonly kind: "prepared"; readonly rewritten: Rewritten | undefined }
   | { readonly kind: "ready" }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "outcome"; readonly outcome: Outcome }

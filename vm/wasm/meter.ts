@@ -311,8 +311,8 @@ export const writeFunction = (
   }
   out.local(OP.localGet, gas);
   out.byte(OP.end);
-  if (out.length > LIMITS.rewrittenBodyBytes)
-    throw new WasmRefused(`rewritten body of ${out.length} bytes, at most ${LIMITS.rewrittenBodyBytes}`, {
+  if (out.length > module.rules.limits.rewrittenBodyBytes)
+    throw new WasmRefused(`rewritten body of ${out.length} bytes, at most ${module.rules.limits.rewrittenBodyBytes}`, {
       section: "code",
       functionIndex,
     });

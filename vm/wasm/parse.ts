@@ -1,4 +1,4 @@
-import { WASM_LIMITS, type WasmLimits } from "./limits.ts";
+import type { WasmLimits } from "./limits.ts";
 import {
   type DataSegment,
   type ElementSegment,
@@ -24,6 +24,7 @@ import {
   readTypes,
   single,
 } from "./sections.ts";
+import type { VmRules } from "./versions.ts";
 
 const SECTIONS = [
   "custom",
@@ -74,10 +75,11 @@ const readBodies = (reader: Reader, limits: WasmLimits, imported: number, declar
 };
 
 /**
- * Parses a module by the rules of WebAssembly 2.0, without the features that are not allowed, and checks everything
+ * Parses a module by the rules of WebAssembly 2.0 and of a version of the VM, without the features that are not allowed, and checks everything
  * but its code. Throws WasmRefused with the place and the rule. Cost: linear in the bytes.
  */
-export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS): WasmModule => {
+export const parseModule = (bytes: Uint8Array, rules: VmRules): WasmModule => {
+  const { limits } = rules;
   const reader = new Reader(bytes);
   if (bytes.length > limits.moduleBytes)
     reader.refuse(`module of ${bytes.length} bytes, at most ${limits.moduleBytes}`);
@@ -182,7 +184,7 @@ export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS)
     reader.refuse(`data count ${dataCount}, but ${data.length} segments`);
   return {
     bytes,
-    limits,
+    rules,
     types,
     imports: imported.imports,
     importedFunctions,

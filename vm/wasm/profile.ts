@@ -32,7 +32,7 @@ const checkImports = ({ imports, types }: WasmModule): void => {
   }
 };
 
-const checkTable = ({ table, elements, limits }: WasmModule): void => {
+const checkTable = ({ table, elements, rules: { limits } }: WasmModule): void => {
   if (!table) return;
   if (table.min > limits.tableEntries)
     throw new WasmRefused(`table of ${table.min} entries, at most ${limits.tableEntries}`, {
@@ -44,7 +44,7 @@ const checkTable = ({ table, elements, limits }: WasmModule): void => {
       throw new WasmRefused("element segment does not fit the table", { section: "element", offset: at });
 };
 
-const memoryPages = ({ memory, data, limits }: WasmModule): { initialPages: number; maxPages: number } => {
+const memoryPages = ({ memory, data, rules: { limits } }: WasmModule): { initialPages: number; maxPages: number } => {
   if (!memory) return { initialPages: 0, maxPages: 0 };
   const { min, max, at } = memory;
   const maxPages = max === undefined ? limits.memoryPagesUndeclared : Math.min(max, limits.memoryPages);

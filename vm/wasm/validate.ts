@@ -63,7 +63,8 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     height++;
     if (height <= maxHeight) return;
     maxHeight = height;
-    if (height > module.limits.operands) refuse(`more than ${module.limits.operands} operands on the stack`);
+    if (height > module.rules.limits.operands)
+      refuse(`more than ${module.rules.limits.operands} operands on the stack`);
   };
   /** Type and origin of the operand that pop took last. */
   let origin: Origin = 0;
@@ -114,8 +115,8 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
   const label = (depth: number): Uint8Array => {
     const frame = frames[frames.length - 1 - depth];
     if (!frame) return refuse(`unknown label ${depth}`);
-    if (++frame.branches > module.limits.labelBranches)
-      refuse(`more than ${module.limits.labelBranches} branches to one label`);
+    if (++frame.branches > module.rules.limits.labelBranches)
+      refuse(`more than ${module.rules.limits.labelBranches} branches to one label`);
     return frame.op === OP.loop ? frame.params : frame.results;
   };
   const blockType = (immediate: number): { params: Uint8Array; results: Uint8Array } => {

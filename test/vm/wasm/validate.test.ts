@@ -3,6 +3,7 @@ import fc from "fast-check";
 import t from "tap";
 import { WasmRefused } from "../../../vm/wasm/refusal.ts";
 import { prepareModule } from "../../../vm/wasm/rewrite.ts";
+import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
 import {
   build,
   f32,
@@ -22,7 +23,7 @@ const plain = (source: readonly number[] | ModuleSource): Uint8Array =>
 
 const refused = (source: readonly number[] | ModuleSource): string => {
   try {
-    prepareModule(plain(source));
+    prepareModule(plain(source), NEWEST_RULES);
   } catch (error) {
     if (error instanceof WasmRefused) return error.message;
     throw error;
@@ -188,7 +189,7 @@ t.test("what is accepted is valid for the engine too, before and after rewriting
   const check = (bytes: Uint8Array): void => {
     let prepared: Uint8Array;
     try {
-      prepared = prepareModule(bytes).bytes;
+      prepared = prepareModule(bytes, NEWEST_RULES).bytes;
     } catch (error) {
       if (!(error instanceof WasmRefused)) throw error;
       return;
@@ -273,6 +274,6 @@ t.test(
 t.test("rewriting is deterministic and strips custom sections", async (t) => {
   const bare = build(RICH);
   const custom = Uint8Array.from([...bare, ...section(0, [4, 110, 97, 109, 101, 1, 2, 3])]);
-  t.same(prepareModule(bare).bytes, prepareModule(bare).bytes);
-  t.same(prepareModule(custom).bytes, prepareModule(bare).bytes);
+  t.same(prepareModule(bare, NEWEST_RULES).bytes, prepareModule(bare, NEWEST_RULES).bytes);
+  t.same(prepareModule(custom, NEWEST_RULES).bytes, prepareModule(bare, NEWEST_RULES).bytes);
 });

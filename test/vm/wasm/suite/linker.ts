@@ -1,13 +1,16 @@
 /** Runs modules of the specification suite as the rewriter leaves them, and calls them without losing a bit. */
-import { WASM_LIMITS, type WasmLimits } from "../../../../vm/wasm/limits.ts";
 import { STOP } from "../../../../vm/wasm/meter.ts";
 import { KIND, type WasmModule } from "../../../../vm/wasm/module.ts";
 import { parseModule } from "../../../../vm/wasm/parse.ts";
 import { EXPORTS, IMPORTS, rewriteModule } from "../../../../vm/wasm/rewrite.ts";
+import { NEWEST_RULES, type VmRules } from "../../../../vm/wasm/versions.ts";
 import type { Assembler, Value } from "./assembler.ts";
 
 /** What the suite asks beyond a job's limits. */
-const LIMITS: WasmLimits = { ...WASM_LIMITS, branchTargets: 65_520, parameters: 1_000 };
+const RULES: VmRules = {
+  ...NEWEST_RULES,
+  limits: { ...NEWEST_RULES.limits, branchTargets: 65_520, parameters: 1_000 },
+};
 const MOST_PAGES = 65_536;
 const PLENTY = 2n ** 53n - 1n;
 
@@ -19,7 +22,7 @@ export interface Accepted {
 
 /** Parses, validates and rewrites. Throws WasmRefused. */
 export const acceptModule = (bytes: Uint8Array): Accepted => {
-  const module = parseModule(bytes, LIMITS);
+  const module = parseModule(bytes, RULES);
   const rewritten = (maxPages: number): Uint8Array =>
     rewriteModule(module, { exports: module.exports, maxPages, gas: Number(PLENTY) }).bytes;
   const first = rewritten(module.memory?.max ?? MOST_PAGES);
