@@ -3,12 +3,19 @@ import { runInNewContext } from "node:vm";
 
 let collect: (() => void) | undefined;
 
-/** Frees what this thread does not hold any more, memories of jobs above all, and gives the bytes that its process has then. */
-export const collectGarbage = (): number => {
+/**
+ * Frees what this thread does not hold any more, memories of jobs above all. Gives the bytes that its process has then; undefined
+ * where it may not see them.
+ */
+export const collectGarbage = (): number | undefined => {
   if (!collect) {
     setFlagsFromString("--expose-gc");
     collect = runInNewContext("gc") as () => void;
   }
   collect();
-  return process.memoryUsage.rss();
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return undefined;
+  }
 };

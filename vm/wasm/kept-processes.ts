@@ -18,7 +18,7 @@ export interface KeptProcesses {
   keep(job: JobProcess): void;
   /** Gives the last used one of a purpose, once it has rested. It is the caller's then. */
   take(purpose: string): Promise<JobProcess | undefined>;
-  /** Ends the longest unused until the rest is within the limits. */
+  /** Ends the longest unused until the rest is within the limits; done every few seconds too. */
   trim(): void;
   close(): void;
 }
@@ -27,6 +27,7 @@ const MIB = 1024 * 1024;
 /** One that holds more, or takes longer to rest, is not kept. A large program (CPython) holds some 350 MiB. */
 const MAX_BYTES = 768 * MIB;
 const REST_MS = 20_000;
+const TRIM_MS = 5_000;
 /** Kept processes make way before a machine has less. */
 const MIN_FREE_BYTES = 1024 * MIB;
 
@@ -42,18 +43,20 @@ export const createKeptProcesses = (limits: Partial<KeepLimits> = {}): KeptProce
   const { processes, bytes: maxBytes, idleMs, free } = { ...KEEP_LIMITS, ...limits };
   interface Kept {
     readonly rested: Promise<void>;
+    readonly since: number;
     bytes: number;
-    timer: NodeJS.Timeout | undefined;
   }
   /** The longest unused first. */
   const kept = new Map<JobProcess, Kept>();
 
   const drop = (job: JobProcess, reason: string): void => {
-    clearTimeout(kept.get(job)?.timer);
     if (kept.delete(job)) job.end(new ComputeFault(reason));
   };
   const trim = (): void => {
-    for (const job of kept.keys()) if (job.isOver) drop(job, "it ended");
+    for (const [job, { since }] of kept) {
+      if (job.isOver) drop(job, "it ended");
+      else if (Date.now() - since >= idleMs) drop(job, "nobody needs it");
+    }
     let held = [...kept.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     // What was just ended is not free yet: each is counted as if it were.
     let missing = MIN_FREE_BYTES - free();
@@ -64,15 +67,20 @@ export const createKeptProcesses = (limits: Partial<KeepLimits> = {}): KeptProce
       drop(job, "another needs its place");
     }
   };
+  // Programs of the machine's owner want memory too, whenever they do.
+  const timer = setInterval(trim, Math.min(TRIM_MS, idleMs)).unref();
   /** Has it drop the files of its last deal, and what its tasks left to the collector; then nothing in it runs. */
   const rest = async (job: JobProcess): Promise<number> => {
     const late = setTimeout(() => job.end(new ComputeFault("it does not come to rest")), REST_MS);
     try {
       const answer = await job.ask({ kind: "rest" });
-      if (answer.kind !== "rested" || !(answer.bytes <= MAX_BYTES)) throw new ComputeFault("it holds too much");
+      if (answer.kind !== "rested") throw new ComputeFault(`unexpected answer ${answer.kind}`);
+      // What the system says, before what it says itself.
+      const bytes = job.memory() ?? answer.bytes ?? Number.POSITIVE_INFINITY;
+      if (bytes > MAX_BYTES) throw new ComputeFault(`it keeps ${bytes} bytes`);
       job.hold(false);
       job.freeze();
-      return answer.bytes;
+      return bytes;
     } finally {
       clearTimeout(late);
     }
@@ -89,15 +97,13 @@ export const createKeptProcesses = (limits: Partial<KeepLimits> = {}): KeptProce
           drop(job, error.message);
         },
       );
-      const entry: Kept = { rested, bytes: 0, timer: undefined };
-      entry.timer = setTimeout(() => drop(job, "nobody needs it"), idleMs).unref();
+      const entry: Kept = { rested, since: Date.now(), bytes: 0 };
       kept.set(job, entry);
       trim();
     },
     take: async (purpose) => {
-      for (const [job, { rested, timer }] of [...kept].reverse()) {
+      for (const [job, { rested }] of [...kept].reverse()) {
         if (job.purpose !== purpose || !kept.has(job)) continue;
-        clearTimeout(timer);
         kept.delete(job);
         await rested;
         if (job.isOver) continue;
@@ -109,6 +115,7 @@ export const createKeptProcesses = (limits: Partial<KeepLimits> = {}): KeptProce
     },
     trim,
     close: () => {
+      clearInterval(timer);
       for (const job of [...kept.keys()]) drop(job, "closed");
     },
   };

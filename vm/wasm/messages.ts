@@ -33,8 +33,8 @@ export type ToChild =
 
 /**
  * What comes back: `warm` when the process takes a module, then one for each message. `prepared` brings the rewritten module where
- * it is wanted, before the engine has seen it; `rested` the bytes of memory that the process holds with no file of a deal left in
- * it. A fault is of this machine, never a result.
+ * it is wanted, before the engine has seen it; `rested` the bytes of memory that the process has with no file of a deal left in
+ * it, where it knows them. A fault is of this machine, never a result.
  */
 export type FromChild =
   | { readonly kind: "warm" }
@@ -42,7 +42,7 @@ export type FromChild =
   | { readonly kind: "ready" }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "outcome"; readonly outcome: Outcome }
-  | { readonly kind: "rested"; readonly bytes: number }
+  | { readonly kind: "rested"; readonly bytes: number | undefined }
   | { readonly kind: "fault"; readonly reason: string };
 
 /** Splits tasks from their files, each of which is sent once, however many tasks have it. */

@@ -1,5 +1,5 @@
 import { fork } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,6 +26,8 @@ export interface JobProcess {
   /** True once it has ended, or was told to. */
   readonly isOver: boolean;
   ask(message: ToChild): Promise<FromChild>;
+  /** Bytes of memory that it has, as the system tells; undefined where that does not. */
+  memory(): number | undefined;
   /** Kills it. What is waited for, and all that is asked later, is rejected with the reason. */
   end(reason: unknown): void;
   /** Tells whether this program may end while the process is there. */
@@ -62,6 +64,15 @@ const lowerPriority = (pid: number): void => {
     } catch {
       // The thread is gone, or the system has no priorities.
     }
+};
+
+/** Reads what Linux says of a process's memory. */
+const memoryOf = (pid: number | undefined): number | undefined => {
+  try {
+    return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024 || undefined;
+  } catch {
+    return undefined;
+  }
 };
 
 /** Gives the flags under which Node runs a job: it may read its own program, start threads, and nothing else. */
@@ -143,6 +154,7 @@ export const startProcess = async (): Promise<JobProcess> => {
           if (error) end(new ComputeFault(`the process of the job does not answer: ${error.message}`));
         });
       }),
+    memory: () => memoryOf(child.pid),
     end,
     purpose: undefined,
     freeze() {

@@ -139,12 +139,12 @@ t.test("a closed pool leaves no process behind, and one that dies is a fault", a
   t.notOk(isAlive(other.pid!));
 });
 
-t.test("jobs and waiting processes die with the program that started them, even if it is killed", async (t) => {
+t.test("jobs, waiting and kept processes die with the program that started them, even if it is killed", async (t) => {
   const helper = fileURLToPath(new URL("../../helpers/pool-parent.ts", import.meta.url));
   const parent = spawn(process.execPath, [helper], { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = (await once(parent.stdout, "data")) as [Buffer];
   const pids = line.toString().trim().split(" ").map(Number);
-  t.equal(pids.length, 2);
+  t.equal(pids.length, 3);
   for (const pid of pids) t.ok(isAlive(pid));
   parent.kill("SIGKILL");
   await Promise.all(pids.map(gone));
