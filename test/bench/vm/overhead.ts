@@ -56,7 +56,9 @@ for (let i = 0; i < ROUNDS; i++) {
   const pool = createProcessPool(1);
   const waiting = await pool.take();
   await waiting.ready;
-  warm.push(await timed(() => runTask({ ...LOT, pool: { take: async () => waiting, close() {} } }, task)));
+  warm.push(
+    await timed(() => runTask({ ...LOT, pool: { take: async () => waiting, give: () => {}, close: () => {} } }, task)),
+  );
   pool.close();
 }
 console.log(`start of a process        ${median(start)}, ${median(cpu)} of processors`);
