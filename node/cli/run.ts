@@ -3,10 +3,11 @@ import { basename, dirname, join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type Hash, isHex, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { readRegular } from "../../lib/whole-file.ts";
-import { runTask, type TaskResult, VM_VERSION } from "../../vm/wasm/host.ts";
+import { runTask, type TaskResult } from "../../vm/wasm/host.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
 import { STATUS, STATUS_NAMES, TRAP } from "../../vm/wasm/status.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
+import { VM_VERSION } from "../../vm/wasm/versions.ts";
 import { several, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
 

@@ -19,6 +19,7 @@ import { RAW } from "../../p2p/data/cid.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { dataRoute } from "../../rpc/data.ts";
 import { createProcessPool } from "../../vm/wasm/process-pool.ts";
+import { NEWEST_RULES } from "../../vm/wasm/versions.ts";
 import { type DealWords, dealClient } from "../helpers/deal-client.ts";
 import { startRpc } from "../helpers/rpc.ts";
 
@@ -57,7 +58,7 @@ const { cid: app } = await store.importFile(utf8("a module"));
 const params = (...files: string[]) => JSON.stringify({ iexec_input_files: files });
 const get = async (words: Partial<DealWords>, inputs = source()) => {
   const client = dealClient({ app: `/ipfs/${app}`, ...words });
-  const { load, ...rest } = await furnish({ client, inputs }, ZERO_HASH, patience());
+  const { load, ...rest } = await furnish({ client, inputs }, ZERO_HASH, NEWEST_RULES, patience());
   return { ...rest, ...(await load()) };
 };
 

@@ -30,7 +30,7 @@ export interface Deal {
   readonly workerStake: bigint;
   readonly schedulerRewardRatio: bigint;
   readonly sponsor: Address;
-  /** Gas of a task at most. This and what follows is zero in deals of owner-scheduled pools. */
+  /** Gas of a task at most. This and what follows but `vmVersion` is zero in deals of owner-scheduled pools. */
   readonly gasLimit: number;
   /** Gas of a lot at most. */
   readonly cap: number;

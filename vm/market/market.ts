@@ -19,7 +19,18 @@ import { finalize } from "./reward.ts";
 import { workerOf } from "./slot.ts";
 import { isStandingOrder } from "./standing-order.ts";
 import { cancel, dealFor, jobCount, offerOf, setOffer, submit } from "./submit.ts";
-import { lotsOf, seatsOf, slotsOf, viewJob, viewLot, viewLotById, viewPool, viewSlot, viewSlotAt } from "./views.ts";
+import {
+  lotsOf,
+  seatsOf,
+  slotsOf,
+  viewJob,
+  viewLot,
+  viewLotById,
+  viewPool,
+  viewSlot,
+  viewSlotAt,
+  vmVersionOf,
+} from "./views.ts";
 
 /** What ERC-1271 answers to a signature that holds, and to one that does not. */
 const ERC1271 = "0x1626ba7e";
@@ -108,6 +119,7 @@ export const marketNative: NativeContract = nativeContract(
     viewLot: listing((ctx, [dealid, lot]) => [viewLot(ctx.state, dealid as Hash, lot as bigint)], MARKET_GAS.view),
     viewLotById: listing((ctx, [lot]) => [viewLotById(ctx.state, lot as Hash)], MARKET_GAS.view),
     lotsOf: listing((ctx, [dealid, from]) => lotsOf(ctx.state, dealid as Hash, from as bigint), MARKET_GAS.list),
+    vmVersionOf: listing((ctx, [dealid]) => [vmVersionOf(ctx.state, dealid as Hash)], NATIVE_GAS.view),
     jobCount: listing((ctx) => [BigInt(jobCount(ctx.state))], NATIVE_GAS.view),
     burnedOfEra: listing((ctx, [era]) => {
       const number = era as bigint;

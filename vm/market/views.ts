@@ -248,6 +248,10 @@ export const lotsOf = (state: State, dealid: Hash, from: bigint): [ids: Hash[], 
   return [ids, ids.map((id) => big(lotOf(state, id)?.status ?? LOT_STATUS.waiting)), next];
 };
 
+/** Shows by which rules of the compute VM a deal's tasks run, in drawn pools and in those that their owners schedule. */
+export const vmVersionOf = (state: State, dealid: Hash): bigint =>
+  big((dealOf(state, dealid) ?? revert("no such deal")).vmVersion);
+
 /** Shows how far a one-call job is. */
 export const viewJob = (state: State, dealid: Hash): AbiValue => {
   const job = knownJob(state, dealid);

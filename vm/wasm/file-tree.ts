@@ -7,8 +7,7 @@ import {
   type Node,
   OutputLimit,
 } from "./file-nodes.ts";
-import { GAS } from "./gas.ts";
-import { TASK_LIMITS as LIMITS } from "./limits.ts";
+import type { VmRules } from "./versions.ts";
 import { ERRNO } from "./wasi-abi.ts";
 
 /** Greatest bytes of a link in a dag-pb block beside its name: CID, sizes and tags. */
@@ -45,18 +44,21 @@ export const entriesBelow = (node: Node): number =>
 /** How often the contents stand in the results: once for each name, once for what is open and has none. */
 const copiesOf = (node: FileNode | LinkNode): number => (node.links === 0 && node.open > 0 ? 1 : node.links);
 
-const reserve = (node: FileNode, size: number): void => {
-  const larger = new Uint8Array(Math.max(size, Math.min(2 * node.data.length, LIMITS.outputBytes), 256));
+const reserve = (node: FileNode, size: number, most: number): void => {
+  const larger = new Uint8Array(Math.max(size, Math.min(2 * node.data.length, most), 256));
   larger.set(node.data.subarray(0, node.size));
   node.data = larger;
 };
 
 /**
  * The in-memory files of one task: `/in` read only, `/out` writable and bounded, names in the order of their bytes.
- * Every change is counted against the limits of TASK_LIMITS before it is made; a file of two names counts twice, since
+ * Every change is counted against the limits of a task before it is made; a file of two names counts twice, since
  * the results hold it twice. Calls throw FileError, and OutputLimit where there is no room.
  */
-export const createFileTree = (inputs: readonly { readonly name: string; readonly bytes: Uint8Array }[]) => {
+export const createFileTree = (
+  inputs: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+  { taskLimits: limits, gas }: VmRules,
+) => {
   let inodes = 0n;
   let outputBytes = 0;
   let outputEntries = 0;
@@ -112,9 +114,9 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
 
   /** Counts growth of the output, negative for what is given back. */
   const count = (bytes: number, entries: number): void => {
-    const total = outputBytes + bytes + entries * LIMITS.outputEntryBytes;
-    if (total > LIMITS.outputBytes || outputEntries + entries > LIMITS.outputEntries) throw new OutputLimit();
-    const price = total * GAS.outputByte + (outputEntries + entries) * GAS.outputEntry;
+    const total = outputBytes + bytes + entries * limits.outputEntryBytes;
+    if (total > limits.outputBytes || outputEntries + entries > limits.outputEntries) throw new OutputLimit();
+    const price = total * gas.outputByte + (outputEntries + entries) * gas.outputEntry;
     if (price > paid) {
       pay(price - paid);
       paid = price;
@@ -125,8 +127,8 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
   const mayHold = (parent: DirectoryNode, name: string): void => {
     if (!parent.writable) fail(ERRNO.rofs);
     if (parent.removed) fail(ERRNO.noent);
-    if (depthOf(parent) > LIMITS.outputDepth) throw new OutputLimit();
-    if (parent.blockBytes + LINK_BYTES + Buffer.byteLength(name) > LIMITS.directoryBytes) throw new OutputLimit();
+    if (depthOf(parent) > limits.outputDepth) throw new OutputLimit();
+    if (parent.blockBytes + LINK_BYTES + Buffer.byteLength(name) > limits.directoryBytes) throw new OutputLimit();
   };
   const child = (parent: DirectoryNode, name: string): Node | undefined => {
     const { at, found } = find(parent, Buffer.from(name, "utf8"));
@@ -226,7 +228,7 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
         if (target.entries.length > 0) fail(ERRNO.notempty);
       } else if (target && node.kind === "directory") fail(ERRNO.notdir);
       if (!target) mayHold(to, newName);
-      if (depthOf(to) + heightOf(node) > LIMITS.outputDepth) throw new OutputLimit();
+      if (depthOf(to) + heightOf(node) > limits.outputDepth) throw new OutputLimit();
       if (target) {
         take(to, newName);
         if (target.kind !== "directory") unlink(target);
@@ -242,7 +244,7 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
     /** Sets a file's size; what is added is zero. */
     resize(node: FileNode, size: number): void {
       count((size - node.size) * copiesOf(node), 0);
-      if (size > node.data.length) reserve(node, size);
+      if (size > node.data.length) reserve(node, size, limits.outputBytes);
       else if (size < node.size) node.data.fill(0, size, node.size);
       node.size = size;
     },
@@ -252,7 +254,7 @@ export const createFileTree = (inputs: readonly { readonly name: string; readonl
       if (bytes.length === 0) return;
       if (end > node.size) {
         count((end - node.size) * copiesOf(node), 0);
-        if (end > node.data.length) reserve(node, end);
+        if (end > node.data.length) reserve(node, end, limits.outputBytes);
         node.size = end;
       }
       node.data.set(bytes, offset);

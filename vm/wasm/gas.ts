@@ -42,6 +42,7 @@ export const GAS = {
   /** A file or directory beside its bytes: a block of its own, and a name of up to 255 bytes. */
   outputEntry: 40_000,
 } as const;
+export type GasPrices = Readonly<Record<keyof typeof GAS, number>>;
 
 /** Bytes of a tree without output: four blocks, each with a kibibyte for its entry in the store. */
 const LEAST_OUTPUT = 8_192;
@@ -49,8 +50,10 @@ const LEAST_OUTPUT = 8_192;
 const MOST_OUTPUT =
   LEAST_OUTPUT + TASK_LIMITS.outputBytes + (TASK_LIMITS.outputEntries * GAS.outputEntry) / GAS.outputByte;
 
+/** Numbers of operations are below this (opcodes.ts). */
+const OPERATIONS = 0x400;
 /** Weight of each operation, by its number (opcodes.ts). Structure costs nothing: what branches to it pays. */
-export const WEIGHTS: Uint16Array = new Uint16Array(0x110).fill(1);
+export const WEIGHTS: Uint16Array = new Uint16Array(OPERATIONS).fill(1);
 const weigh = (weight: number, ...ops: readonly (number | readonly [number, number])[]): void => {
   for (const op of ops)
     if (typeof op === "number") WEIGHTS[op] = weight;
@@ -85,7 +88,7 @@ weigh(2, 0xb6, 0xbb); // demote promote
 weigh(20, OP.memorySize, OP.memoryGrow, OP.dataDrop);
 weigh(GAS.bulkBase, OP.memoryInit, OP.memoryCopy, OP.memoryFill);
 
-const COMPILE: Uint16Array = new Uint16Array(0x110);
+const COMPILE: Uint16Array = new Uint16Array(OPERATIONS);
 COMPILE[OP.loop] = GAS.compileLoop;
 COMPILE[OP.if] = GAS.compileIf;
 for (const op of [OP.else, OP.br, OP.brIf, OP.brTable, OP.return]) COMPILE[op] = GAS.compileBranch;
@@ -112,8 +115,14 @@ export const compileGas = ({ count, op, immediate }: Code, locals: number, facts
 };
 
 /** Computes what a job pays before its first operation; `compiling` is the sum of compileGas. */
-export const startGas = (moduleBytes: number, compiling: number, inputBytes: number, initialPages: number): number =>
-  GAS.job + GAS.moduleByte * moduleBytes + compiling + GAS.inputByte * inputBytes + GAS.initialPage * initialPages;
+export const startGas = (
+  moduleBytes: number,
+  compiling: number,
+  inputBytes: number,
+  initialPages: number,
+  gas: GasPrices = GAS,
+): number =>
+  gas.job + gas.moduleByte * moduleBytes + compiling + gas.inputByte * inputBytes + gas.initialPage * initialPages;
 
 /** Bytes that the results of one task may take where they are kept, whatever they are: what its gas pays for. */
 export const outputBound = (gasLimit: number): number =>

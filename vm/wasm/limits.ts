@@ -29,6 +29,8 @@ export const WASM_LIMITS = {
   /** Metered bytes of stack, and the least that a frame takes. */
   stackBytes: 8 * 1024 * 1024,
   frameBytes: 128,
+  /** The longest store: one that leaves the memory may have written what of it is inside, on some machines. */
+  storeBytes: 16,
 } as const;
 export type WasmLimits = Readonly<Record<keyof typeof WASM_LIMITS, number>>;
 
@@ -57,5 +59,6 @@ export const TASK_LIMITS = {
   subscriptions: 4_096,
   callbackBytes: 1_024,
 } as const;
+export type TaskLimits = Readonly<Record<keyof typeof TASK_LIMITS, number>>;
 
 export const PAGE_BYTES = 65_536;

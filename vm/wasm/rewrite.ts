@@ -8,11 +8,14 @@ import { parseModule } from "./parse.ts";
 import { checkCommand, WASI_MODULE } from "./profile.ts";
 import { WasmRefused } from "./refusal.ts";
 import { validateBody } from "./validate.ts";
-import { Writer } from "./writer.ts";
+import type { VmRules } from "./versions.ts";
+import { unsignedBytes, Writer } from "./writer.ts";
 
 /** A module that is ready to run: validated, with meters in its code and nothing of its own exported but its start. */
 export interface Prepared {
   readonly bytes: Uint8Array;
+  /** What it was prepared by, and runs by. */
+  readonly rules: VmRules;
   /** Bytes of the module before rewriting, which is what its gas counts. */
   readonly originalBytes: number;
   /** Gas of compiling its functions. */
@@ -277,15 +280,16 @@ const writeCode = (
   code.sized(body);
   const decoded = createCode();
   let gas = 0;
+  let counted = code.length;
   for (const [i, place] of module.bodies.entries()) {
     const functionIndex = imported + i;
     const locals = readLocals(module, place, functionIndex);
     decodeBody(module, { from: locals.codeFrom, to: place.to }, functionIndex, decoded);
     const facts = validateBody(module, functionIndex, locals.types, decoded);
     const compiling = compileGas(decoded, locals.types.length, facts);
-    if (compiling > module.limits.compileGas)
+    if (compiling > module.rules.limits.compileGas)
       throw new WasmRefused(
-        `a function too complex: ${compiling} gas to compile, at most ${module.limits.compileGas}`,
+        `a function too complex: ${compiling} gas to compile, at most ${module.rules.limits.compileGas}`,
         {
           section: "code",
           functionIndex,
@@ -294,10 +298,13 @@ const writeCode = (
       );
     gas += compiling;
     body.clear();
-    writeFunction(body, module, functionIndex, locals, decoded, facts, layout);
+    const bytes = writeFunction(body, module, functionIndex, locals, decoded, facts, layout);
     code.sized(body);
-    if (code.length > LIMITS.rewrittenCodeBytes)
-      throw new WasmRefused(`rewritten code of more than ${LIMITS.rewrittenCodeBytes} bytes`, { section: "code" });
+    counted += unsignedBytes(bytes) + bytes;
+    if (counted > module.rules.limits.rewrittenCodeBytes)
+      throw new WasmRefused(`rewritten code of more than ${module.rules.limits.rewrittenCodeBytes} bytes`, {
+        section: "code",
+      });
   }
   for (const index of doors) {
     body.clear();
@@ -369,14 +376,15 @@ export const rewriteModule = (module: WasmModule, shape: Shape): { bytes: Uint8A
 };
 
 /** Makes a job's module ready to run: parsed, checked, rewritten once. Throws WasmRefused. */
-export const prepareModule = (bytes: Uint8Array): Prepared => {
-  const module = parseModule(bytes);
+export const prepareModule = (bytes: Uint8Array, rules: VmRules): Prepared => {
+  const module = parseModule(bytes, rules);
   const { entry, initialPages, maxPages } = checkCommand(module);
   const exports: Shape["exports"][number][] = [{ name: EXPORTS.entry, kind: KIND.function, index: entry }];
   const hasMemory = module.memory !== undefined;
   if (hasMemory) exports.push({ name: EXPORTS.memory, kind: KIND.memory, index: 0 });
   return {
     ...rewriteModule(module, { exports, maxPages, gas: 0 }),
+    rules,
     originalBytes: bytes.length,
     initialPages,
     hasMemory,

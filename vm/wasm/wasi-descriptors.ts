@@ -1,6 +1,6 @@
 import { type DirectoryNode, type Entry, type FileNode, fail, type Node } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
-import { TASK_LIMITS as LIMITS } from "./limits.ts";
+import type { VmRules } from "./versions.ts";
 import { CHANGING_RIGHTS, DIRECTORY_RIGHTS, ERRNO, FDFLAG, FILE_RIGHTS, FILETYPE, RIGHT } from "./wasi-abi.ts";
 
 /** What a descriptor number stands for. */
@@ -32,7 +32,7 @@ export const filetypeOf = (node: Node | undefined, standard: boolean): number =>
 };
 
 /** Makes the descriptors of a task: standard streams as 0, 1, 2, and the directory `root`, if there is one, as 3. */
-export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefined) => {
+export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefined, { taskLimits: limits }: VmRules) => {
   const standard = (node: FileNode | undefined): Descriptor => {
     if (node) tree.open(node);
     return {
@@ -85,7 +85,7 @@ export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefine
     free(): number {
       const at = table.indexOf(undefined);
       const fd = at < 0 ? table.length : at;
-      return fd < LIMITS.openFiles ? fd : fail(ERRNO.mfile);
+      return fd < limits.openFiles ? fd : fail(ERRNO.mfile);
     },
     open(fd: number, node: FileNode | DirectoryNode, rights: bigint, inheriting: bigint, flags: number): void {
       if (node.kind === "file") tree.open(node);

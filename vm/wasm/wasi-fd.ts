@@ -1,7 +1,6 @@
 import { type FileNode, fail, type Node, OutputLimit } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
-import { GAS } from "./gas.ts";
-import { TASK_LIMITS as LIMITS } from "./limits.ts";
+import type { VmRules } from "./versions.ts";
 import { ERRNO, FDFLAG, FDFLAGS, FSTFLAG, RIGHT } from "./wasi-abi.ts";
 import { type Descriptors, filetypeOf } from "./wasi-descriptors.ts";
 import type { Host } from "./wasi-host.ts";
@@ -48,12 +47,13 @@ export const createFdCalls = (
   host: Host,
   tree: FileTree,
   descriptors: Descriptors,
+  { gas, taskLimits: limits }: VmRules,
   startNs: bigint,
   now: () => bigint,
 ) => {
   /** Reads the buffers of a vectored call and charges for them. */
   const buffers = (at: number, count: number): Uint8Array[] => {
-    if (count >>> 0 > LIMITS.buffers) return fail(ERRNO.inval);
+    if (count >>> 0 > limits.buffers) return fail(ERRNO.inval);
     host.charge(count * BUFFER);
     const out: Uint8Array[] = [];
     for (let i = 0; i < count; i++) {
@@ -66,7 +66,7 @@ export const createFdCalls = (
     let at = offset;
     for (const buffer of into) {
       const count = node ? Math.max(0, Math.min(buffer.length, node.size - at)) : 0;
-      host.charge(count * GAS.hostByte);
+      host.charge(count * gas.hostByte);
       if (count > 0) buffer.set(node!.data.subarray(at, at + count));
       at += count;
       if (count < buffer.length) break;
@@ -77,8 +77,8 @@ export const createFdCalls = (
   const write = (node: FileNode, offset: number, from: readonly Uint8Array[]): number => {
     let total = 0;
     for (const buffer of from) total += buffer.length;
-    host.charge(total * GAS.hostByte);
-    if (total > LIMITS.outputBytes) throw new OutputLimit();
+    host.charge(total * gas.hostByte);
+    if (total > limits.outputBytes) throw new OutputLimit();
     tree.write(node, offset, from.length === 1 ? from[0]! : Buffer.concat(from));
     return total;
   };
@@ -233,7 +233,7 @@ export const createFdCalls = (
         view.setUint8(20, filetypeOf(entry.node, false));
         record.set(entry.bytes, DIRENT_BYTES);
         const count = Math.min(record.length, buffer.length - used);
-        host.charge(count * GAS.hostByte + LISTING_ENTRY);
+        host.charge(count * gas.hostByte + LISTING_ENTRY);
         buffer.set(record.subarray(0, count), used);
         used += count;
       }

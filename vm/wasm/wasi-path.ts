@@ -1,6 +1,6 @@
 import { fail } from "./file-nodes.ts";
 import { entriesBelow, type FileTree } from "./file-tree.ts";
-import { GAS } from "./gas.ts";
+import type { VmRules } from "./versions.ts";
 import { CHANGING_RIGHTS, DIRECTORY_RIGHTS, ERRNO, FDFLAGS, FILE_RIGHTS, LOOKUP, OFLAG, RIGHT } from "./wasi-abi.ts";
 import type { Descriptors } from "./wasi-descriptors.ts";
 import { setTimes, writeStat } from "./wasi-fd.ts";
@@ -15,6 +15,7 @@ export const createPathCalls = (
   host: Host,
   tree: FileTree,
   descriptors: Descriptors,
+  { gas }: VmRules,
   startNs: bigint,
   now: () => bigint,
 ) => {
@@ -145,7 +146,7 @@ export const createPathCalls = (
       const buffer = host.slice(at, size);
       host.slice(usedAt, 4);
       const target = Buffer.from(node.target).subarray(0, buffer.length);
-      host.charge(target.length * GAS.hostByte);
+      host.charge(target.length * gas.hostByte);
       buffer.set(target);
       host.u32(usedAt, target.length);
       return ERRNO.success;

@@ -1,5 +1,5 @@
 import { FileError, fail } from "./file-nodes.ts";
-import { TASK_LIMITS as LIMITS } from "./limits.ts";
+import type { VmRules } from "./versions.ts";
 import { ERRNO, RIGHT } from "./wasi-abi.ts";
 import type { Descriptors } from "./wasi-descriptors.ts";
 import { Halt, type Host } from "./wasi-host.ts";
@@ -26,7 +26,12 @@ interface Subscription {
 }
 
 /** Makes poll_oneoff: it sleeps until the first deadline, which costs its nanoseconds as gas. */
-export const createPoll = (host: Host, descriptors: Descriptors, now: () => bigint) => {
+export const createPoll = (
+  host: Host,
+  descriptors: Descriptors,
+  { taskLimits: limits }: VmRules,
+  now: () => bigint,
+) => {
   const fileSubscription = (userdata: bigint, tag: number, fd: number): Subscription => {
     try {
       const { node, offset } = descriptors.having(fd, RIGHT.pollFdReadwrite);
@@ -50,7 +55,7 @@ export const createPoll = (host: Host, descriptors: Descriptors, now: () => bigi
   };
 
   return (inAt: number, outAt: number, count: number, eventsAt: number): number => {
-    if (count === 0 || count >>> 0 > LIMITS.subscriptions) return ERRNO.inval;
+    if (count === 0 || count >>> 0 > limits.subscriptions) return ERRNO.inval;
     host.charge(count * SUBSCRIPTION);
     const subscriptions = Array.from({ length: count }, (_, i) => subscription((inAt >>> 0) + SUBSCRIPTION_BYTES * i));
     host.slice(eventsAt, 4);

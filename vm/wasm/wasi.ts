@@ -2,7 +2,7 @@ import { fromHex, type Hash, uint64, utf8 } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
 import { type DirectoryNode, FileError, OutputLimit } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
-import { GAS } from "./gas.ts";
+import type { VmRules } from "./versions.ts";
 import { ERRNO, WASI_SIGNATURES } from "./wasi-abi.ts";
 import { createDescriptors } from "./wasi-descriptors.ts";
 import { createFdCalls } from "./wasi-fd.ts";
@@ -72,7 +72,7 @@ type Call = (...args: never[]) => number;
  * nanosecond for each gas used; sleeping uses gas; randomness follows from the task's id. There are no
  * sockets (ENOTSOCK) and no signals (ENOSYS). A call outside the memory answers EFAULT.
  */
-export const createWasi = (host: Host, world: World): Record<string, Call> => {
+export const createWasi = (host: Host, world: World, rules: VmRules): Record<string, Call> => {
   const startNs = BigInt(world.startTime) * 1_000_000_000n;
   const now = (): bigint => startNs + BigInt(host.used());
   const random = createRandom(world.taskid);
@@ -80,7 +80,7 @@ export const createWasi = (host: Host, world: World): Record<string, Call> => {
   const environment = createStringCalls(host, world.environment);
 
   world.tree.meter(host.charge);
-  const descriptors = createDescriptors(world.tree, world.root);
+  const descriptors = createDescriptors(world.tree, world.root, rules);
   /** There are no sockets, so no descriptor is one. */
   const socketCall = (fd: number): number => {
     descriptors.get(fd);
@@ -88,8 +88,8 @@ export const createWasi = (host: Host, world: World): Record<string, Call> => {
   };
 
   const calls: Record<string, Call> = {
-    ...createFdCalls(host, world.tree, descriptors, startNs, now),
-    ...createPathCalls(host, world.tree, descriptors, startNs, now),
+    ...createFdCalls(host, world.tree, descriptors, rules, startNs, now),
+    ...createPathCalls(host, world.tree, descriptors, rules, startNs, now),
     args_sizes_get: args.sizes,
     args_get: args.get,
     environ_sizes_get: environment.sizes,
@@ -106,11 +106,11 @@ export const createWasi = (host: Host, world: World): Record<string, Call> => {
     },
     random_get: (at: number, length: number) => {
       const out = host.slice(at, length);
-      host.charge(out.length * GAS.randomByte);
+      host.charge(out.length * rules.gas.randomByte);
       random(out);
       return ERRNO.success;
     },
-    poll_oneoff: createPoll(host, descriptors, now),
+    poll_oneoff: createPoll(host, descriptors, rules, now),
     sched_yield: () => ERRNO.success,
     sock_accept: socketCall,
     sock_recv: socketCall,

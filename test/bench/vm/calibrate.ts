@@ -12,6 +12,7 @@ import { parseModule } from "../../../vm/wasm/parse.ts";
 import { checkCommand } from "../../../vm/wasm/profile.ts";
 import { WasmRefused } from "../../../vm/wasm/refusal.ts";
 import { EXPORTS, IMPORTS, prepareModule, rewriteModule } from "../../../vm/wasm/rewrite.ts";
+import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
 import { createWasi } from "../../../vm/wasm/wasi.ts";
 import { createHost } from "../../../vm/wasm/wasi-host.ts";
 import { COMPILED } from "./compiled.ts";
@@ -38,7 +39,7 @@ const report = (name: string, seconds: number, gas: number, units: number, unit:
 };
 
 const measureProgram = (bytes: Uint8Array, { name, units, unit, setup, paidPages }: Program): void => {
-  const module = parseModule(bytes);
+  const module = parseModule(bytes, NEWEST_RULES);
   checkCommand(module);
   const { bytes: rewritten } = rewriteModule(module, {
     exports: module.exports,
@@ -52,15 +53,19 @@ const measureProgram = (bytes: Uint8Array, { name, units, unit, setup, paidPages
     let exports: WebAssembly.Exports = {};
     const memory = (): WebAssembly.Memory => exports[EXPORTS.memory] as WebAssembly.Memory;
     const gas = (): WebAssembly.Global<"i64"> => exports[EXPORTS.gas] as WebAssembly.Global<"i64">;
-    const tree = createFileTree([]);
-    const wasi = createWasi(createHost(memory, gas, GAS), {
-      taskid: `0x${"11".repeat(32)}`,
-      args: ["app"],
-      environment: [],
-      startTime: 1_700_000_000,
-      tree,
-      root: tree.root,
-    });
+    const tree = createFileTree([], NEWEST_RULES);
+    const wasi = createWasi(
+      createHost(memory, gas, GAS),
+      {
+        taskid: `0x${"11".repeat(32)}`,
+        args: ["app"],
+        environment: [],
+        startTime: 1_700_000_000,
+        tree,
+        root: tree.root,
+      },
+      NEWEST_RULES,
+    );
     exports = new WebAssembly.Instance(compiled, {
       [IMPORTS.wasi]: wasi as WebAssembly.ModuleImports,
       [IMPORTS.own]: { [IMPORTS.fault]: () => undefined },
@@ -80,7 +85,7 @@ const measureProgram = (bytes: Uint8Array, { name, units, unit, setup, paidPages
 const measureCompiled = (name: string, bytes: Uint8Array): void => {
   let gas = 0;
   const seconds = cpuSeconds(() => {
-    const prepared = prepareModule(bytes);
+    const prepared = prepareModule(bytes, NEWEST_RULES);
     const module = new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>);
     const { exports } = new WebAssembly.Instance(module, { [IMPORTS.own]: { [IMPORTS.fault]: () => undefined } });
     const left = exports[EXPORTS.gas] as WebAssembly.Global<"i64">;

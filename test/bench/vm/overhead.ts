@@ -6,6 +6,7 @@ import { startProcess } from "../../../vm/wasm/process.ts";
 import { createProcessPool } from "../../../vm/wasm/process-pool.ts";
 import { findSandbox } from "../../../vm/wasm/sandbox.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
+import { VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { build } from "../../helpers/wasm-builder.ts";
 
 const ROUNDS = Number(process.argv[2] ?? 15);
@@ -18,7 +19,7 @@ const task: Task = {
   startTime: 0,
   hasCallback: false,
 };
-const LOT = { vmVersion: 1, module, timeoutMs: 60_000 };
+const LOT = { vmVersion: VM_VERSION, module, timeoutMs: 60_000 };
 
 const timed = async (work: () => Promise<unknown>): Promise<number> => {
   const start = performance.now();
@@ -55,7 +56,9 @@ for (let i = 0; i < ROUNDS; i++) {
   const pool = createProcessPool(1);
   const waiting = await pool.take();
   await waiting.ready;
-  warm.push(await timed(() => runTask({ ...LOT, pool: { take: async () => waiting, close() {} } }, task)));
+  warm.push(
+    await timed(() => runTask({ ...LOT, pool: { take: async () => waiting, give: () => {}, close: () => {} } }, task)),
+  );
   pool.close();
 }
 console.log(`start of a process        ${median(start)}, ${median(cpu)} of processors`);

@@ -9,6 +9,7 @@ import { TASK_LIMITS } from "../../../vm/wasm/limits.ts";
 import { createProcessPool } from "../../../vm/wasm/process-pool.ts";
 import { STATUS, STATUS_NAMES, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
+import { NEWEST_RULES, VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { ERRNO, WASI_SIGNATURES } from "../../../vm/wasm/wasi-abi.ts";
 import { build, HEADER, i32, leb, type ModuleSource, op, section } from "../../helpers/wasm-builder.ts";
 
@@ -26,7 +27,7 @@ const TASK: Task = {
 };
 const run = (source: ModuleSource | Uint8Array, task: Partial<Task> = {}): Promise<TaskResult> => {
   const module = source instanceof Uint8Array ? source : build(source);
-  return runTask({ vmVersion: 1, module, timeoutMs: 240_000, pool }, { ...TASK, ...task });
+  return runTask({ vmVersion: VM_VERSION, module, timeoutMs: 240_000, pool }, { ...TASK, ...task });
 };
 const ending = async (source: ModuleSource | Uint8Array, task: Partial<Task> = {}): Promise<string> => {
   const { status, code } = await run(source, task);
@@ -34,7 +35,7 @@ const ending = async (source: ModuleSource | Uint8Array, task: Partial<Task> = {
 };
 /** As `ending`, in this process: for what can do no harm but give a wrong answer. */
 const answer = (source: ModuleSource): string => {
-  const { status, code } = runInstance(compileModule(build(source)), TASK);
+  const { status, code } = runInstance(compileModule(build(source), NEWEST_RULES), TASK);
   return `${STATUS_NAMES[status]} ${code}`;
 };
 const exit = (errno: number): string => (errno === 0 ? "OK 0" : `EXIT ${errno}`);
@@ -125,7 +126,12 @@ t.test(
       memory: [1, 65_536],
       functions: [{ code: [op.i32(4_095), grow, drop, op.i32(0), op.i32(1), op.i32(2 ** 28), op.fill as never] }],
     });
-    const lot = { vmVersion: 1, module, timeoutMs: 240_000, pool: { take: async () => job, close() {} } };
+    const lot = {
+      vmVersion: VM_VERSION,
+      module,
+      timeoutMs: 240_000,
+      pool: { take: async () => job, give() {}, close() {} },
+    };
     await t.rejects(runTask(lot, { ...TASK, gasLimit: 1_000_000_000 }), { name: "ComputeFault" });
   },
 );

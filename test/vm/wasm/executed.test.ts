@@ -7,6 +7,7 @@ import { unstartedRoots } from "../../../vm/wasm/receipt.ts";
 import { prepareModule } from "../../../vm/wasm/rewrite.ts";
 import { STATUS, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
+import { NEWEST_RULES, VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { build, i32, type ModuleSource, op } from "../../helpers/wasm-builder.ts";
 
 t.setTimeout(120_000);
@@ -22,11 +23,11 @@ const processes = createProcessPool(1);
 t.teardown(() => processes.close());
 const run = (source: ModuleSource | Uint8Array, task: Partial<Task> = {}): Promise<TaskResult> => {
   const module = source instanceof Uint8Array ? source : build(source);
-  return runTask({ vmVersion: 1, module, timeoutMs: 60_000, pool: processes }, { ...TASK, ...task });
+  return runTask({ vmVersion: VM_VERSION, module, timeoutMs: 60_000, pool: processes }, { ...TASK, ...task });
 };
 const startOf = (source: ModuleSource, pages = 1): number => {
   const module = build(source);
-  return startGas(module.length, prepareModule(module).compileGas, 0, pages);
+  return startGas(module.length, prepareModule(module, NEWEST_RULES).compileGas, 0, pages);
 };
 const drop = op.drop as unknown as number[];
 const fill = op.fill as unknown as number[];
@@ -123,7 +124,7 @@ t.test("a trap costs the limit and has executed what was known at its last host 
     const result = await run(source);
     t.match(result, { status: STATUS.trap, code: TRAP.other, gasUsed: TASK.gasLimit, gasExecuted: executed });
     const module = build(source);
-    const baseline = await runTask({ vmVersion: 1, module, timeoutMs: 60_000, tier: "baseline" }, TASK);
+    const baseline = await runTask({ vmVersion: VM_VERSION, module, timeoutMs: 60_000, tier: "baseline" }, TASK);
     t.equal(baseline.digest, result.digest);
   }
 });
@@ -151,7 +152,7 @@ t.test(
     for (const source of sources) {
       const module = build(source);
       for (const taskid of [TASK.taskid, `0x${"22".repeat(32)}` as const])
-        t.equal((await run(source, { taskid })).stateRoot, unstartedRoots(module)(taskid));
+        t.equal((await run(source, { taskid })).stateRoot, unstartedRoots(module, NEWEST_RULES)(taskid));
     }
   },
 );

@@ -2,10 +2,11 @@ import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { GAS } from "../../../vm/wasm/gas.ts";
 import { prepareModule } from "../../../vm/wasm/rewrite.ts";
+import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
 import { build, f64, i32, op } from "../../helpers/wasm-builder.ts";
 
 const compiling = (...code: number[][]): number =>
-  prepareModule(build({ functions: [{ locals: [i32, f64], code }] })).compileGas;
+  prepareModule(build({ functions: [{ locals: [i32, f64], code }] }), NEWEST_RULES).compileGas;
 
 t.test("compiling pays for functions, loops, branches, calls and canonical NaNs", async (t) => {
   const base = compiling();

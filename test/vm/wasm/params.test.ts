@@ -2,6 +2,7 @@ import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { parseParams, parseReference, splitArgs } from "../../../vm/wasm/params.ts";
 import { environmentOf, type Task } from "../../../vm/wasm/task.ts";
+import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
 
 const HASH = "ab".repeat(32);
 const CID = "bafybeigroawwmgibzntuqeclonl7syqsvcbez3i77qhqw6tusrrzosewby";
@@ -44,8 +45,8 @@ t.test("data is named by content", async (t) => {
 });
 
 t.test("parameters are JSON with iExec's names", async (t) => {
-  t.same(parseParams(""), { args: [], inputs: [] });
-  t.same(parseParams("{}"), { args: [], inputs: [] });
+  t.same(parseParams("", NEWEST_RULES), { args: [], inputs: [] });
+  t.same(parseParams("{}", NEWEST_RULES), { args: [], inputs: [] });
   const params = parseParams(
     JSON.stringify({
       iexec_args: "a 'b c'",
@@ -54,10 +55,14 @@ t.test("parameters are JSON with iExec's names", async (t) => {
       iexec_result_encryption: false,
       iexec_secrets: {},
     }),
+    NEWEST_RULES,
   );
   t.same(params.args, ["a", "b c"]);
-  t.doesNotThrow(() => parseParams(`{"iexec_developer_logger":${"[".repeat(63)}${"]".repeat(63)}}`));
-  t.doesNotThrow(() => parseParams(`{"iexec_developer_logger":[${"0,".repeat(32_000)}0]}`), "long is not deep");
+  t.doesNotThrow(() => parseParams(`{"iexec_developer_logger":${"[".repeat(63)}${"]".repeat(63)}}`, NEWEST_RULES));
+  t.doesNotThrow(
+    () => parseParams(`{"iexec_developer_logger":[${"0,".repeat(32_000)}0]}`, NEWEST_RULES),
+    "long is not deep",
+  );
   t.equal(params.inputs[0]!.name, "x");
   const file = `/ipfs/${CID}`;
   for (const [bad, reason] of [
@@ -78,7 +83,7 @@ t.test("parameters are JSON with iExec's names", async (t) => {
     [JSON.stringify({ iexec_args: "x ".repeat(40_000) }), /65536 bytes/],
     [JSON.stringify({ iexec_args: "x ".repeat(2_000) }), /1024 arguments/],
   ] as const)
-    t.throws(() => parseParams(bad), reason);
+    t.throws(() => parseParams(bad, NEWEST_RULES), reason);
 });
 
 t.test("the environment has iExec's names in a fixed order, which a task cannot replace", async (t) => {
