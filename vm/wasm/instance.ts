@@ -65,9 +65,6 @@ export const stateRootOf = (memory: Uint8Array): Hash | undefined => {
 /** `exact`: the counter and the whole memory are what they are on every machine. */
 type Ended = { status: number; code: number; exact: boolean };
 
-/** Bytes of the longest store: one that leaves the memory may have written what of it is inside, on some machines. */
-const STORE_BYTES = 8;
-
 /** Tells how a task ended from what its code threw. Throws LocalFault for what is no result. */
 const endOf = (error: unknown, stop: number): Ended => {
   if (error instanceof Halt) {
@@ -133,7 +130,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
   if (ended.exact && remaining < 0) ended = { status: STATUS.outOfGas, code: 0, exact: true };
   const takesAll = ended.status === STATUS.outOfGas || !ended.exact;
   const bytes = new Uint8Array(memory()?.buffer ?? new ArrayBuffer(0));
-  if (!ended.exact) bytes.fill(0, Math.max(0, bytes.length - STORE_BYTES));
+  if (!ended.exact) bytes.fill(0, Math.max(0, bytes.length - rules.limits.storeBytes));
   return {
     status: ended.status,
     code: ended.code,
