@@ -29,6 +29,8 @@ export const WASM_LIMITS = {
   /** Metered bytes of stack, and the least that a frame takes. */
   stackBytes: 8 * 1024 * 1024,
   frameBytes: 128,
+  /** The longest store: one that leaves the memory may have written what of it is inside, on some machines. */
+  storeBytes: 16,
 } as const;
 export type WasmLimits = Readonly<Record<keyof typeof WASM_LIMITS, number>>;
 

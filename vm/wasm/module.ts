@@ -102,7 +102,7 @@ export interface WasmModule {
 /** Reads the declarations of locals of one body. Throws WasmRefused. */
 export const readLocals = (module: WasmModule, body: Range, functionIndex: number): Locals => {
   const { bytes, rules } = module;
-  const { limits } = rules;
+  const { limits, features } = rules;
   const { params } = module.types[module.functionTypes[functionIndex]!]!;
   const reader = new Reader(bytes, body.from, body.to);
   reader.section = "code";
@@ -116,7 +116,7 @@ export const readLocals = (module: WasmModule, body: Range, functionIndex: numbe
     const count = reader.u32();
     total += count;
     if (total > limits.locals + params.length) reader.refuse(`more than ${limits.locals} locals`, at);
-    counts.push([count, readValueType(reader)]);
+    counts.push([count, readValueType(reader, features)]);
   }
   const types = new Uint8Array(total);
   types.set(params);

@@ -1,23 +1,40 @@
 import { GAS, type GasPrices } from "./gas.ts";
 import { TASK_LIMITS, type TaskLimits, WASM_LIMITS, type WasmLimits } from "./limits.ts";
 
+/** Parts of WebAssembly that are allowed beside those that always were. */
+export interface Features {
+  /** Vectors of 128 bits, without the relaxed operations. */
+  readonly simd: boolean;
+  /** Atomic operations, on the one thread and the unshared memory of a job. */
+  readonly atomics: boolean;
+}
+
 /**
  * The rules of the compute VM that a receipt depends on. A deal's snapshot names their version (spec section 10), so that a task has
  * the same receipt for as long as anybody may compute it, whatever later versions say.
  */
 export interface VmRules {
   readonly version: number;
+  readonly features: Features;
   readonly limits: WasmLimits;
   readonly taskLimits: TaskLimits;
   readonly gas: GasPrices;
 }
 
 /** What the tools use, and the genesis profiles give new deals. */
-export const NEWEST_RULES: VmRules = { version: 2, limits: WASM_LIMITS, taskLimits: TASK_LIMITS, gas: GAS };
+export const NEWEST_RULES: VmRules = {
+  version: 2,
+  features: { simd: true, atomics: true },
+  limits: WASM_LIMITS,
+  taskLimits: TASK_LIMITS,
+  gas: GAS,
+};
 
 const VERSION_1: VmRules = {
   ...NEWEST_RULES,
   version: 1,
+  features: { simd: false, atomics: false },
+  limits: { ...WASM_LIMITS, storeBytes: 8 },
   taskLimits: { ...TASK_LIMITS, scratchBytes: 0, scratchEntries: 0, scratchDepth: 0 },
   gas: {
     ...GAS,
