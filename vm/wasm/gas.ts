@@ -27,18 +27,38 @@ export const GAS = {
   compileJoin: 2,
   /** The square of how many `br` go to one label. */
   compileSquare: 2,
-  inputByte: 1,
-  /** A page of 64 KiB of the initial memory. */
-  initialPage: 8_192,
+  /** A byte of input: it is fetched, hashed and copied. */
+  inputByte: 4,
+  /** A page of 64 KiB of the initial memory: it is touched, and hashed at the end. */
+  initialPage: 65_536,
   /** V8 takes up to 0.6 ms to grow a memory, whatever the amount. */
   growBase: 1_500_000,
-  growPage: 8_192,
+  growPage: 65_536,
   /** A bulk operation adds this to each byte's 1. */
   bulkBase: 20,
   hostCall: 2_000,
   hostByte: 1,
-  /** A byte of randomness: Keccak-256 makes about 32 in a microsecond. */
-  randomByte: 32,
+  /** A byte that the file tree allocates, zeroes, copies or gives back. */
+  treeByte: 1,
+  /** A byte of randomness: Keccak-256 makes 12 to 32 in a microsecond. */
+  randomByte: 128,
+  /** A byte of a path: it is decoded, split and compared. */
+  pathByte: 8,
+  /** A name on a path: it is looked for in a directory. */
+  pathPart: 1_000,
+  /** A buffer of a vectored call. */
+  buffer: 512,
+  /** A subscription of a poll. */
+  subscription: 2_048,
+  /** An argument or a variable of the environment, beside its bytes. */
+  text: 256,
+  /** An entry of a directory that is opened for listing; one that is listed, beside its bytes. */
+  heldEntry: 64,
+  listedEntry: 1_024,
+  /** An entry below a directory that is renamed: its depth is looked at. */
+  renamedEntry: 256,
+  /** An entry of a directory in which one is made, removed or renamed: those behind it move. */
+  movedEntry: 2,
   /** A byte of output, which each proved seat hashes, keeps and serves until nobody may ask for it (docs/gas.md). */
   outputByte: 32,
   /** A file or directory beside its bytes: a block of its own, and a name of up to 255 bytes. */
