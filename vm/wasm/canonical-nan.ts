@@ -27,15 +27,21 @@ export const observesOperands = (op: number): boolean =>
 
 const resultType = (op: number): number => ((op >= 0x8d && op <= 0x97) || op === 0xb6 ? F32 : F64);
 
-/** Follows values from operations through locals to observers in one body. */
-export const createTracker = (operations: number, locals: number) => {
-  const marked = new Uint8Array(operations);
-  const observed = new Uint8Array(locals);
+/**
+ * Follows values from operations through locals to observers, body after body. A body costs what it does, not what it declares: a
+ * few bytes can declare thousands of locals.
+ */
+export const createTracker = () => {
+  let marked = new Uint8Array(1024);
+  let observed = new Uint8Array(256);
   /** Lists of what was written to each local: `heads[local]` into `next` and `sources`. */
-  const heads = new Int32Array(locals).fill(-1);
+  let heads = new Int32Array(256).fill(-1);
   const next: number[] = [];
   const sources: Origin[] = [];
   const work: Origin[] = [];
+  /** Locals that are observed or were written to in this body. */
+  const touched: number[] = [];
+  let operations = 0;
 
   const observe = (origin: Origin): void => {
     if (origin === 0) return;
@@ -49,12 +55,27 @@ export const createTracker = (operations: number, locals: number) => {
       const local = -one - 1;
       if (observed[local] === 1) continue;
       observed[local] = 1;
+      touched.push(local);
       for (let edge = heads[local]!; edge >= 0; edge = next[edge]!) work.push(sources[edge]!);
     }
   };
 
   return {
     observe,
+    /** Begins with another body; the origins of the one before are no longer true. */
+    begin(count: number, locals: number): void {
+      operations = count;
+      if (count > marked.length) marked = new Uint8Array(2 * count);
+      else marked.fill(0, 0, count);
+      for (const local of touched) {
+        observed[local] = 0;
+        heads[local] = -1;
+      }
+      for (const list of [touched, next, sources]) list.length = 0;
+      if (locals <= heads.length) return;
+      observed = new Uint8Array(2 * locals);
+      heads = new Int32Array(2 * locals).fill(-1);
+    },
     /** Notes that a value was written to a local. */
     write(local: number, origin: Origin): void {
       if (origin === 0) return;
@@ -62,6 +83,7 @@ export const createTracker = (operations: number, locals: number) => {
         observe(origin);
         return;
       }
+      if (heads[local] === -1) touched.push(local);
       next.push(heads[local]!);
       sources.push(origin);
       heads[local] = sources.length - 1;

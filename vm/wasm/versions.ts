@@ -15,7 +15,22 @@ export interface VmRules {
 /** What the tools use, and the genesis profiles give new deals. */
 export const NEWEST_RULES: VmRules = { version: 2, limits: WASM_LIMITS, taskLimits: TASK_LIMITS, gas: GAS };
 
-const VERSIONS: readonly VmRules[] = [{ ...NEWEST_RULES, version: 1 }, NEWEST_RULES];
+/** What old deals keep: where a later version has another limit or price, the one that they were made under. */
+const FIRST_RULES: VmRules = {
+  version: 1,
+  limits: {
+    ...WASM_LIMITS,
+    moduleBytes: 32 * 1024 * 1024,
+    nesting: 1_024,
+    jumpsTogether: WASM_LIMITS.labelBranches,
+    segments: 65_536,
+    memoryPagesUndeclared: 1_024,
+  },
+  taskLimits: TASK_LIMITS,
+  gas: { ...GAS, compileLoopKib: 0 },
+};
+
+const VERSIONS: readonly VmRules[] = [FIRST_RULES, NEWEST_RULES];
 
 export const VM_VERSION: number = NEWEST_RULES.version;
 
