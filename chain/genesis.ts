@@ -67,7 +67,7 @@ const INTEGERS: Record<string, readonly [least: number, most: number]> = {
   closesPerBlock: [1, 65_536],
   drawsPerBlock: [2, 65_536],
   serveSeconds: [0, 31_536_000],
-  vmVersion: [1, 1],
+  vmVersion: [1, 2],
 };
 
 /** Fields that are decimal strings, with their least value. */

@@ -79,7 +79,7 @@ export const DEV_PARAMS = {
   drawsPerBlock: 256,
   serveSeconds: 600,
   poolStakeRatioPercent: "100",
-  vmVersion: 1,
+  vmVersion: 2,
 };
 
 /** The parameters of the testnet profile: phase 1, then over 90 days (15,187 eras) to phase 2, which has a tenth of work. */

@@ -22,6 +22,7 @@ import { APP_REGISTRY, HUB, MARKET } from "../vm/tables.ts";
 import { parseParams } from "../vm/wasm/params.ts";
 import { decodeReceipt, type JobReceipt, lotReceiptOf } from "../vm/wasm/receipt.ts";
 import { prepareModule } from "../vm/wasm/rewrite.ts";
+import { NEWEST_RULES } from "../vm/wasm/versions.ts";
 import { uploadData } from "./data-client.ts";
 import { getPath } from "./data-files.ts";
 import {
@@ -62,7 +63,7 @@ export const deployApp = async (
   name: string,
   priceNrlc = 0n,
 ): Promise<Deployed> => {
-  prepareModule(module);
+  prepareModule(module, NEWEST_RULES);
   const cid = await uploadData(node, module);
   const checksum: Hash = toHex(createHash("sha256").update(module).digest());
   const entry: AbiValue[] = [addressOf(key), name, "DOCKER", utf8(`/ipfs/${cid}`), checksum, new Uint8Array(0)];
@@ -116,7 +117,7 @@ export interface Submitted {
 /** Buys a bag of tasks in the public pool with one call. What is not used comes back to the sender's account in the hub. */
 export const submitJob = async (client: RpcClient, key: Hex, request: JobRequest): Promise<Submitted> => {
   // What workers would call INVALID is paid for: it is refused here, before.
-  parseParams(request.params);
+  parseParams(request.params, NEWEST_RULES);
   if (!(await isApp(client, request.app)))
     throw new Error(`${request.app} is no app of this chain; "rolec app deploy <file>" publishes one`);
   const [pool] = await view(client, MARKET, marketFunction("genesisPool"));

@@ -171,6 +171,12 @@ export interface JobView {
 export const viewJob = async (client: RpcClient, dealid: Hash): Promise<JobView> =>
   (await viewJobs(client, [dealid]))[0]!;
 
+/** The rules of the compute VM that a deal's tasks run by, drawn or scheduled. */
+export const viewVmVersion = async (client: RpcClient, dealid: Hash): Promise<number> => {
+  const [version] = await view(client, MARKET, marketFunction("vmVersionOf"), dealid);
+  return Number(version);
+};
+
 /** The figures of many jobs. */
 export const viewJobs = async (client: RpcClient, dealids: readonly Hash[]): Promise<JobView[]> => {
   const lists = dealids.map((dealid): AbiValue[] => [dealid]);

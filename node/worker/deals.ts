@@ -3,6 +3,8 @@ import { createSharedWork } from "../../lib/shared-work.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { openSession, type Session } from "../../vm/wasm/host.ts";
 import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
+import type { RewrittenStore } from "../../vm/wasm/rewritten-store.ts";
+import { rulesOf } from "../../vm/wasm/versions.ts";
 import { type Furniture, furnish, type Loaded } from "./furnish.ts";
 import type { HeldInputs, Inputs, Patience } from "./inputs.ts";
 
@@ -32,8 +34,9 @@ export const createDealRooms = (options: {
   readonly client: RpcClient;
   readonly pool: ProcessPool;
   readonly inputs: Inputs;
+  readonly store?: RewrittenStore;
 }): DealRooms => {
-  const { pool } = options;
+  const { pool, store } = options;
   interface Kept {
     readonly room: Omit<DealRoom, "leave">;
     readonly files: HeldInputs;
@@ -66,7 +69,7 @@ export const createDealRooms = (options: {
     }
   };
   const timer = setInterval(sweep, IDLE_MS / 4).unref();
-  /** A process of another deal that does nothing makes way. */
+  /** A process of another deal that does nothing makes way: its pool may keep it, without that deal's files. */
   const makeWay = (): void => {
     for (const { idle } of rooms.values()) idle.shift()?.close();
   };
@@ -100,7 +103,8 @@ export const createDealRooms = (options: {
           while (session && !session.isOpen) session = kept.idle.pop();
           if (!session) {
             makeWay();
-            session = openSession({ vmVersion, module, pool });
+            const { requester } = furniture.deal;
+            session = openSession({ vmVersion, module, pool, requester, ...(store && { store }) });
           }
           kept.taken += 1;
           return session;
@@ -118,7 +122,7 @@ export const createDealRooms = (options: {
   const furnished = async (dealid: Hash, vmVersion: number, patience: Patience): Promise<Kept> => {
     const files = options.inputs.hold();
     try {
-      const furniture = await furnish({ client: options.client, inputs: files }, dealid, patience);
+      const furniture = await furnish({ client: options.client, inputs: files }, dealid, rulesOf(vmVersion), patience);
       const kept = open(dealid, vmVersion, furniture, files);
       rooms.set(dealid, kept);
       return kept;

@@ -4,10 +4,10 @@ import { parseCid } from "../../p2p/data/cid.ts";
 import { MAX_BLOCK_BYTES } from "../../p2p/data/limits.ts";
 import { decodeNode } from "../../p2p/data/unixfs.ts";
 import type { RpcClient } from "../../rpc/client.ts";
-import { TASK_LIMITS, WASM_LIMITS } from "../../vm/wasm/limits.ts";
 import { type InputReference, type JobParams, parseParams } from "../../vm/wasm/params.ts";
 import { WasmRefused } from "../../vm/wasm/refusal.ts";
 import type { InputFile } from "../../vm/wasm/task.ts";
+import type { VmRules } from "../../vm/wasm/versions.ts";
 import { type DealView, viewApp, viewDataset, viewDeal } from "../market-client.ts";
 import type { Input, Inputs, Patience } from "./inputs.ts";
 import { referencesOf } from "./location.ts";
@@ -84,9 +84,9 @@ const fetchEntry = async (
 };
 
 /** Gives the parameters, or why every worker refuses them. */
-const paramsOf = (text: string): { params: JobParams; refused?: string } => {
+const paramsOf = (text: string, rules: VmRules): { params: JobParams; refused?: string } => {
   try {
-    return { params: parseParams(text) };
+    return { params: parseParams(text, rules) };
   } catch (error) {
     if (error instanceof WasmRefused) return { params: { args: [], inputs: [] }, refused: error.message };
     throw error;
@@ -126,23 +126,25 @@ const createReading = () => {
 export const furnish = async (
   { client, inputs: source }: FurnishOptions,
   dealid: Hash,
+  rules: VmRules,
   patience: Patience,
 ): Promise<Furniture> => {
+  const { limits, taskLimits } = rules;
   const deal = await viewDeal(client, dealid);
   const app = await viewApp(client, deal.app);
   const places = entryReferences(app.location);
   for (const place of places)
     if (place.kind !== "ipfs") throw new Unobtainable(`${place.url} is not content-addressed`);
   const code = await fetchEntry(source, places, patience);
-  const { params, refused } = paramsOf(deal.params);
+  const { params, refused } = paramsOf(deal.params, rules);
   let reason = refused;
-  if (code.bytes > WASM_LIMITS.moduleBytes) reason ??= `a module of more than ${WASM_LIMITS.moduleBytes} bytes`;
+  if (code.bytes > limits.moduleBytes) reason ??= `a module of more than ${limits.moduleBytes} bytes`;
   if (app.checksum !== ZERO_HASH && `0x${code.digest}` !== app.checksum) reason ??= "the module has another checksum";
 
   let total = 0;
   const count = ({ bytes }: Input): void => {
     total += bytes;
-    if (total > TASK_LIMITS.inputBytes) reason ??= `inputs of more than ${TASK_LIMITS.inputBytes} bytes`;
+    if (total > taskLimits.inputBytes) reason ??= `inputs of more than ${taskLimits.inputBytes} bytes`;
   };
   const found: { readonly name: string; readonly input: Input }[] = [];
   for (const each of params.inputs) {
@@ -162,7 +164,7 @@ export const furnish = async (
 
   const load = async (): Promise<Loaded> => {
     const { read, held } = createReading();
-    const module = await read(code, WASM_LIMITS.moduleBytes);
+    const module = await read(code, limits.moduleBytes);
     // What is refused pays for the module, and its receipt tells that it was there.
     if (reason !== undefined) return { module, inputs: [], dataset: undefined, held: held() };
     const inputs: InputFile[] = [];

@@ -12,7 +12,6 @@ import { CAP_GAS_PER_SECOND } from "../../vm/market/clock.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { CONTRIBUTION_STATUS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { HUB } from "../../vm/tables.ts";
-import { VM_VERSION } from "../../vm/wasm/host.ts";
 import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
 import {
   type DealView,
@@ -22,6 +21,7 @@ import {
   viewContributions,
   viewDeal,
   viewTasks,
+  viewVmVersion,
 } from "../market-client.ts";
 import {
   type Ask,
@@ -161,15 +161,19 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);
 
   const begin = (id: Hash, view: TaskView, deal: DealView): void => {
-    const work = compute(means, {
-      dealid: view.dealid,
-      first: view.index,
-      count: 1,
-      gasLimit: view.timeref * CAP_GAS_PER_SECOND,
-      vmVersion: VM_VERSION,
-      deadlines: deadlinesOf({ roundEnd: view.contributionDeadline }, Date.now()),
-      id,
-    })
+    const deadlines = deadlinesOf({ roundEnd: view.contributionDeadline }, Date.now());
+    const work = viewVmVersion(client, view.dealid)
+      .then((vmVersion) =>
+        compute(means, {
+          dealid: view.dealid,
+          first: view.index,
+          count: 1,
+          gasLimit: view.timeref * CAP_GAS_PER_SECOND,
+          vmVersion,
+          deadlines,
+          id,
+        }),
+      )
       .then((found) => {
         journal.put(id, found);
         computed += 1;

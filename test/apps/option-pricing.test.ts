@@ -4,6 +4,7 @@ import t from "tap";
 import { runTasks, type TaskResult } from "../../vm/wasm/host.ts";
 import { STATUS } from "../../vm/wasm/status.ts";
 import type { Task } from "../../vm/wasm/task.ts";
+import { VM_VERSION } from "../../vm/wasm/versions.ts";
 
 const FOLDER = new URL("../../apps/option-pricing/", import.meta.url);
 const MODULE = readFileSync(new URL("option-pricing.wasm", FOLDER));
@@ -23,7 +24,7 @@ const run = async (tasks: Partial<Task>[]): Promise<TaskResult[]> => {
     hasCallback: false,
     ...task,
   }));
-  for await (const result of runTasks({ vmVersion: 1, module: MODULE, tasks: lot, timeoutMs: 120_000 }))
+  for await (const result of runTasks({ vmVersion: VM_VERSION, module: MODULE, tasks: lot, timeoutMs: 120_000 }))
     all.push(result);
   return all;
 };
@@ -196,7 +197,7 @@ t.test("the same input gives the same bytes, the seed other ones, on both of V8'
   t.not(a!.outputRoot, other!.outputRoot);
   const task = { taskid: a!.taskid, args, inputs: ofBook(BOOK), gasLimit: 5e10, startTime: 1.7e9, hasCallback: false };
   for await (const slow of runTasks({
-    vmVersion: 1,
+    vmVersion: VM_VERSION,
     module: MODULE,
     tasks: [task],
     timeoutMs: 120_000,

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { crc32, inflateSync } from "node:zlib";
-import { runTasks, type TaskResult, VM_VERSION } from "../../vm/wasm/host.ts";
+import { runTasks, type TaskResult } from "../../vm/wasm/host.ts";
 import type { Tier } from "../../vm/wasm/messages.ts";
 import type { Task } from "../../vm/wasm/task.ts";
+import { VM_VERSION } from "../../vm/wasm/versions.ts";
 
 export const APPS = new URL("../../apps/", import.meta.url);
 

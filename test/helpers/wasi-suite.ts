@@ -5,6 +5,7 @@ import type { DirectoryNode } from "../../vm/wasm/file-nodes.ts";
 import { createFileTree, type FileTree } from "../../vm/wasm/file-tree.ts";
 import { compileModule, runIn } from "../../vm/wasm/instance.ts";
 import { STATUS, STATUS_NAMES } from "../../vm/wasm/status.ts";
+import { NEWEST_RULES } from "../../vm/wasm/versions.ts";
 
 export interface SuiteResult {
   /** As `rust/fd_readdir`. */
@@ -44,7 +45,7 @@ const runTest = (path: string): string | undefined => {
   const specification: Specification = existsSync(specificationPath)
     ? JSON.parse(readFileSync(specificationPath, "utf8"))
     : {};
-  const tree = createFileTree([]);
+  const tree = createFileTree([], NEWEST_RULES);
   // The suite mounts its folder as a writable `/`, which `/out` is to a job.
   const root = tree.child(tree.root, "out") as DirectoryNode;
   if (specification.root) copyFolder(tree, join(path, "..", specification.root), root);
@@ -56,7 +57,7 @@ const runTest = (path: string): string | undefined => {
     tree,
     root: specification.root ? root : undefined,
   };
-  const { status, code, files } = runIn(compileModule(readFileSync(path)), world, GAS_LIMIT, 0);
+  const { status, code, files } = runIn(compileModule(readFileSync(path), NEWEST_RULES), world, GAS_LIMIT, 0);
   const textOf = (stream: string): string => Buffer.from(files.get(stream) ?? []).toString();
   const exitCode = specification.exit_code ?? 0;
   if ((status !== STATUS.ok && status !== STATUS.exit) || code !== exitCode)

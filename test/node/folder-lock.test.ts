@@ -109,7 +109,7 @@ t.test(
     const lock = await lockFolder(datadir, "testnet");
     const refused = async (...args: string[]) =>
       t.rejects(
-        createProgram().parseAsync(args, { from: "user" }),
+        (await createProgram(args)).parseAsync(args, { from: "user" }),
         { name: "FolderInUseError", message: `${datadir} is in use by process ${process.pid} (rolec testnet)` },
         args.join(" "),
       );
@@ -129,7 +129,7 @@ t.test(
 
 t.test("a slip in a worker's folder makes no other worker, nor a folder", async (t) => {
   const missing = join(folder, "typo");
-  await createProgram().parseAsync(["worker", "install-service", "--datadir", missing], { from: "user" });
+  await (await createProgram()).parseAsync(["worker", "install-service", "--datadir", missing], { from: "user" });
   t.notOk(existsSync(missing));
   const args = [MAIN, "worker", "join", "--datadir", missing, "--validator", `0x${"11".repeat(20)}`];
   const child = spawn(process.execPath, [...args, "--node", "http://127.0.0.1:1"], {

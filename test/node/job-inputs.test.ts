@@ -13,6 +13,7 @@ import { streamUrl } from "../../node/worker/web.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { dataRoute } from "../../rpc/data.ts";
 import { parseParams } from "../../vm/wasm/params.ts";
+import { NEWEST_RULES } from "../../vm/wasm/versions.ts";
 import { startRpc } from "../helpers/rpc.ts";
 
 const book = utf8("bought,1\n");
@@ -42,7 +43,7 @@ const make = (given: string[], keepUrls = false) => jobInputs(node.url, given, {
 /** What workers make of the names. */
 const read = async (references: string[]) =>
   Promise.all(
-    parseParams(JSON.stringify({ iexec_input_files: references })).inputs.map(async (input) =>
+    parseParams(JSON.stringify({ iexec_input_files: references }), NEWEST_RULES).inputs.map(async (input) =>
       input.kind === "ipfs" ? [input.name, new TextDecoder().decode(await store.readFile(input.cid))] : input.url,
     ),
   );

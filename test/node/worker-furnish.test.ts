@@ -10,6 +10,7 @@ import { furnish } from "../../node/worker/furnish.ts";
 import { Unobtainable } from "../../node/worker/unobtainable.ts";
 import { RAW } from "../../p2p/data/cid.ts";
 import { createProcessPool } from "../../vm/wasm/process-pool.ts";
+import { NEWEST_RULES } from "../../vm/wasm/versions.ts";
 import { type DealWords, dealClient } from "../helpers/deal-client.ts";
 import { patience, startSources } from "../helpers/sources.ts";
 
@@ -35,7 +36,7 @@ const { cid: app } = await store.importFile(utf8("a module"));
 const params = (...files: string[]) => JSON.stringify({ iexec_input_files: files });
 const get = async (words: Partial<DealWords>, inputs = source()) => {
   const client = dealClient({ app: `/ipfs/${app}`, ...words });
-  const { load, ...rest } = await furnish({ client, inputs }, ZERO_HASH, patience());
+  const { load, ...rest } = await furnish({ client, inputs }, ZERO_HASH, NEWEST_RULES, patience());
   return { ...rest, ...(await load()) };
 };
 

@@ -18,6 +18,7 @@ import {
   stakeRefusalOf,
 } from "../../node/worker/policy.ts";
 import { launchdService, systemdService } from "../../node/worker/service.ts";
+import { VM_VERSION } from "../../vm/wasm/versions.ts";
 
 const defaults = defaultPolicy(4);
 const A = `0x${"0a".repeat(20)}` as const;
@@ -32,7 +33,7 @@ const job: JobView = {
   failed: 0,
   timeref: 10,
   committee: 2,
-  vmVersion: 1,
+  vmVersion: VM_VERSION,
   volume: 1,
 };
 const folder = (t: { teardown(work: () => void): void }): string => {

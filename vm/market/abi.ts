@@ -197,6 +197,7 @@ export const MARKET_ABI = [
   `function viewLot(bytes32 dealid, uint256 lot) view returns (${LOT})`,
   `function viewLotById(bytes32 lot) view returns (${LOT})`,
   "function lotsOf(bytes32 dealid, uint256 from) view returns (bytes32[] ids, uint8[] statuses, uint256 next)",
+  "function vmVersionOf(bytes32 dealid) view returns (uint256)",
   "function jobCount() view returns (uint256)",
   "function burnedOfEra(uint256 era) view returns (uint256)",
   "function burnedTotalWei() view returns (uint256)",

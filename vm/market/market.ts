@@ -19,7 +19,18 @@ import { finalize } from "./reward.ts";
 import { workerOf } from "./slot.ts";
 import { isStandingOrder } from "./standing-order.ts";
 import { cancel, dealFor, jobCount, offerOf, setOffer, submit } from "./submit.ts";
-import { lotsOf, seatsOf, slotsOf, viewJob, viewLot, viewLotById, viewPool, viewSlot, viewSlotAt } from "./views.ts";
+import {
+  lotsOf,
+  seatsOf,
+  slotsOf,
+  viewJob,
+  viewLot,
+  viewLotById,
+  viewPool,
+  viewSlot,
+  viewSlotAt,
+  vmVersionOf,
+} from "./views.ts";
 
 /** What ERC-1271 answers to a signature that holds, and to one that does not. */
 const ERC1271 = "0x1626ba7e";
@@ -43,7 +54,11 @@ export const marketNative: NativeContract = nativeContract(
       const [pool, worker, validator, count, signature] = args as [Address, Address, Address, bigint, Uint8Array];
       askToJoin(ctx, { pool, validator, count, worker, staker: ctx.sender }, ctx.value, signature);
     }),
-    leave: acting(MARKET_GAS.leave, (ctx, [slots]) => askToLeave(ctx, ctx.sender, slots as bigint[])),
+    leave: acting(
+      MARKET_GAS.leave,
+      (ctx, [slots]) => askToLeave(ctx, ctx.sender, slots as bigint[]),
+      MARKET_GAS.leavePerWord,
+    ),
     pause: acting(
       MARKET_GAS.pause,
       (ctx, [slot, more]) => askToPause(ctx, ctx.sender, [slot as bigint, ...(more as bigint[])]),
@@ -108,6 +123,7 @@ export const marketNative: NativeContract = nativeContract(
     viewLot: listing((ctx, [dealid, lot]) => [viewLot(ctx.state, dealid as Hash, lot as bigint)], MARKET_GAS.view),
     viewLotById: listing((ctx, [lot]) => [viewLotById(ctx.state, lot as Hash)], MARKET_GAS.view),
     lotsOf: listing((ctx, [dealid, from]) => lotsOf(ctx.state, dealid as Hash, from as bigint), MARKET_GAS.list),
+    vmVersionOf: listing((ctx, [dealid]) => [vmVersionOf(ctx.state, dealid as Hash)], NATIVE_GAS.view),
     jobCount: listing((ctx) => [BigInt(jobCount(ctx.state))], NATIVE_GAS.view),
     burnedOfEra: listing((ctx, [era]) => {
       const number = era as bigint;

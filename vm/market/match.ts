@@ -138,7 +138,7 @@ const openScheduledDeal = (env: Env, dealid: Hash, deal: Deal): void => {
 
 /** What a deal of an owner-scheduled pool has where the chain fixes more for drawn ones. */
 const scheduledTerms = (
-  { state }: Env,
+  { state, block }: Env,
   { workerpool, request }: Orders,
   owner: Address,
   first: bigint,
@@ -159,7 +159,7 @@ const scheduledTerms = (
     cap: 0,
     lotSize: 0,
     timeref: 0,
-    vmVersion: 0,
+    vmVersion: block.params.vmVersion,
   };
 };
 

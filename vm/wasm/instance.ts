@@ -8,6 +8,7 @@ import { STOP } from "./meter.ts";
 import { EXPORTS, IMPORTS, type Prepared, prepareModule } from "./rewrite.ts";
 import { STATUS, TRAP } from "./status.ts";
 import { environmentOf, filesOf, PROGRAM, type Task } from "./task.ts";
+import type { VmRules } from "./versions.ts";
 import { createWasi, type World } from "./wasi.ts";
 import { createHost, Halt } from "./wasi-host.ts";
 
@@ -31,19 +32,22 @@ export class LocalFault extends Error {
 }
 
 export interface Compiled {
-  readonly prepared: Prepared;
+  readonly prepared: Omit<Prepared, "bytes">;
   readonly module: WebAssembly.Module;
 }
 
-/** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
-export const compileModule = (bytes: Uint8Array): Compiled => {
-  const prepared = prepareModule(bytes);
+/** Compiles a rewritten module. Throws LocalFault where the engine fails. */
+export const compilePrepared = ({ bytes, ...prepared }: Prepared): Compiled => {
   try {
-    return { prepared, module: new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>) };
+    return { prepared, module: new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>) };
   } catch (error) {
     throw new LocalFault(`the engine refuses a valid module: ${error instanceof Error ? error.message : error}`);
   }
 };
+
+/** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
+export const compileModule = (bytes: Uint8Array, rules: VmRules): Compiled =>
+  compilePrepared(prepareModule(bytes, rules));
 
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 
@@ -60,9 +64,6 @@ export const stateRootOf = (memory: Uint8Array): Hash | undefined => {
 
 /** `exact`: the counter and the whole memory are what they are on every machine. */
 type Ended = { status: number; code: number; exact: boolean };
-
-/** Bytes of the longest store: one that leaves the memory may have written what of it is inside, on some machines. */
-const STORE_BYTES = 8;
 
 /** Tells how a task ended from what its code threw. Throws LocalFault for what is no result. */
 const endOf = (error: unknown, stop: number): Ended => {
@@ -86,7 +87,8 @@ const endOf = (error: unknown, stop: number): Ended => {
  */
 export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: number, inputBytes: number): Outcome => {
   const { tree } = world;
-  const left = gasLimit - startGas(prepared.originalBytes, prepared.compileGas, inputBytes, prepared.initialPages);
+  const { rules, originalBytes, compileGas, initialPages } = prepared;
+  const left = gasLimit - startGas(originalBytes, compileGas, inputBytes, initialPages, rules.gas);
   if (left < 0)
     return {
       status: STATUS.outOfGas,
@@ -101,7 +103,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
   const memory = (): WebAssembly.Memory | undefined => exports?.[EXPORTS.memory] as WebAssembly.Memory | undefined;
   const gas = (): WebAssembly.Global<"i64"> => exports![EXPORTS.gas] as WebAssembly.Global<"i64">;
   const host = createHost(memory, gas, gasLimit);
-  const wasi = createWasi(host, world);
+  const wasi = createWasi(host, world, rules);
   const fault = (): never => {
     throw new LocalFault("this machine has not enough memory for the task");
   };
@@ -128,7 +130,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
   if (ended.exact && remaining < 0) ended = { status: STATUS.outOfGas, code: 0, exact: true };
   const takesAll = ended.status === STATUS.outOfGas || !ended.exact;
   const bytes = new Uint8Array(memory()?.buffer ?? new ArrayBuffer(0));
-  if (!ended.exact) bytes.fill(0, Math.max(0, bytes.length - STORE_BYTES));
+  if (!ended.exact) bytes.fill(0, Math.max(0, bytes.length - rules.limits.storeBytes));
   return {
     status: ended.status,
     code: ended.code,
@@ -143,11 +145,11 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
 /** Runs one task in a fresh instance, in this thread. Throws LocalFault. The task must have passed checkTask. */
 export const runInstance = (compiled: Compiled, task: Task): Outcome => {
   const inputs = filesOf(task);
-  const tree = createFileTree(inputs);
+  const tree = createFileTree(inputs, compiled.prepared.rules);
   const world = {
     taskid: task.taskid,
     args: [PROGRAM, ...task.args],
-    environment: environmentOf(task),
+    environment: environmentOf(task, compiled.prepared.rules),
     startTime: task.startTime,
     tree,
     root: tree.root,

@@ -1,6 +1,6 @@
-import type { WasmLimits } from "./limits.ts";
 import { Reader } from "./reader.ts";
 import { readValueType } from "./value-types.ts";
+import type { VmRules } from "./versions.ts";
 
 export interface FunctionType {
   readonly params: Uint8Array;
@@ -79,7 +79,7 @@ export interface DataSegment extends Range {
 /** A module whose sections were parsed and checked; the code is not validated yet. */
 export interface WasmModule {
   readonly bytes: Uint8Array;
-  readonly limits: WasmLimits;
+  readonly rules: VmRules;
   readonly types: readonly FunctionType[];
   readonly imports: readonly Import[];
   readonly importedFunctions: number;
@@ -99,9 +99,14 @@ export interface WasmModule {
   readonly bodies: readonly Range[];
 }
 
-/** Reads the declarations of locals of one body. Throws WasmRefused. */
-export const readLocals = (module: WasmModule, body: Range, functionIndex: number): Locals => {
-  const { bytes, limits } = module;
+/** Makes room for the types of a body's locals, to be used again for the next body: a few bytes can declare thousands. */
+export const createLocalTypes = ({ rules: { limits } }: WasmModule): Uint8Array =>
+  new Uint8Array(limits.locals + limits.parameters);
+
+/** Reads the declarations of locals of one body into `room`. Throws WasmRefused. */
+export const readLocals = (module: WasmModule, body: Range, functionIndex: number, room: Uint8Array): Locals => {
+  const { bytes, rules } = module;
+  const { limits, features } = rules;
   const { params } = module.types[module.functionTypes[functionIndex]!]!;
   const reader = new Reader(bytes, body.from, body.to);
   reader.section = "code";
@@ -115,9 +120,9 @@ export const readLocals = (module: WasmModule, body: Range, functionIndex: numbe
     const count = reader.u32();
     total += count;
     if (total > limits.locals + params.length) reader.refuse(`more than ${limits.locals} locals`, at);
-    counts.push([count, readValueType(reader)]);
+    counts.push([count, readValueType(reader, features)]);
   }
-  const types = new Uint8Array(total);
+  const types = room.subarray(0, total);
   types.set(params);
   let filled = params.length;
   for (const [count, local] of counts) {

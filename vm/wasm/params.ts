@@ -1,8 +1,8 @@
 import { CID } from "multiformats/cid";
 import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
-import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
 import { isFileName } from "./task.ts";
+import type { VmRules } from "./versions.ts";
 
 /** Data that a deal's parameters name, checked against what names it. */
 export type InputReference =
@@ -99,7 +99,7 @@ const isAbsent = (value: unknown): boolean =>
  * Reads a deal's parameters: JSON with iExec's names, or nothing. Throws WasmRefused (status INVALID) for what is
  * malformed, unknown, too large, or cannot be done on a public chain: secrets, encrypted or other storage.
  */
-export const parseParams = (text: string): JobParams => {
+export const parseParams = (text: string, { taskLimits: limits }: VmRules): JobParams => {
   if (Buffer.byteLength(text) > MAX_BYTES) refuse(`parameters of more than ${MAX_BYTES} bytes`);
   if (text.trim() === "") return { args: [], inputs: [] };
   let document: unknown;
@@ -118,11 +118,11 @@ export const parseParams = (text: string): JobParams => {
       if (typeof value !== "string" || !value.isWellFormed() || value.includes("\0"))
         return refuse("iexec_args is not a text");
       args = splitArgs(value);
-      if (args.length > LIMITS.arguments) refuse(`more than ${LIMITS.arguments} arguments`);
+      if (args.length > limits.arguments) refuse(`more than ${limits.arguments} arguments`);
     } else if (key === "iexec_input_files") {
       if (!Array.isArray(value) || !value.every((file) => typeof file === "string"))
         return refuse("iexec_input_files is not a list of texts");
-      if (value.length > LIMITS.inputFiles) refuse(`more than ${LIMITS.inputFiles} input files`);
+      if (value.length > limits.inputFiles) refuse(`more than ${limits.inputFiles} input files`);
       inputs = value.map(parseReference);
       if (new Set(inputs.map(({ name }) => name)).size !== inputs.length) refuse("two input files have the same name");
     } else if (key === "iexec_result_storage_provider") {

@@ -1,4 +1,4 @@
-import { WASM_LIMITS, type WasmLimits } from "./limits.ts";
+import type { WasmLimits } from "./limits.ts";
 import {
   type DataSegment,
   type ElementSegment,
@@ -24,6 +24,7 @@ import {
   readTypes,
   single,
 } from "./sections.ts";
+import type { VmRules } from "./versions.ts";
 
 const SECTIONS = [
   "custom",
@@ -74,10 +75,11 @@ const readBodies = (reader: Reader, limits: WasmLimits, imported: number, declar
 };
 
 /**
- * Parses a module by the rules of WebAssembly 2.0, without the features that are not allowed, and checks everything
+ * Parses a module by the rules of WebAssembly 2.0 and of a version of the VM, without the features that are not allowed, and checks everything
  * but its code. Throws WasmRefused with the place and the rule. Cost: linear in the bytes.
  */
-export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS): WasmModule => {
+export const parseModule = (bytes: Uint8Array, rules: VmRules): WasmModule => {
+  const { limits } = rules;
   const reader = new Reader(bytes);
   if (bytes.length > limits.moduleBytes)
     reader.refuse(`module of ${bytes.length} bytes, at most ${limits.moduleBytes}`);
@@ -101,10 +103,10 @@ export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS)
 
   const read: Readonly<Record<Exclude<Section, "custom">, () => void>> = {
     type: () => {
-      types = readTypes(reader, limits);
+      types = readTypes(reader, rules);
     },
     import: () => {
-      imported = readImports(reader, limits, types);
+      imported = readImports(reader, rules, types);
       const functions = imported.imports.filter(({ kind }) => kind === KIND.function);
       importedFunctions = functions.length;
       functionTypes = Uint32Array.from(functions, ({ type }) => type);
@@ -122,7 +124,7 @@ export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS)
       memory = single(reader, [...imported.memories, ...readMemories(reader, limits)], "memories");
     },
     global: () => {
-      globals = readGlobals(reader, limits, imported.globals);
+      globals = readGlobals(reader, rules, imported.globals);
     },
     export: () => {
       exports = readExports(reader, limits, [functionTypes.length, table ? 1 : 0, memory ? 1 : 0, globals.length]);
@@ -135,7 +137,7 @@ export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS)
       if (params.length + results.length > 0) reader.refuse("the start function has parameters or results", at);
     },
     element: () => {
-      elements = readElements(reader, limits, functionTypes.length, table, imported.globals);
+      elements = readElements(reader, rules, functionTypes.length, table, globals);
     },
     "data count": () => {
       dataCount = reader.u32();
@@ -144,7 +146,7 @@ export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS)
       bodies = readBodies(reader, limits, importedFunctions, functionTypes.length - importedFunctions);
     },
     data: () => {
-      data = readData(reader, limits, memory, imported.globals);
+      data = readData(reader, rules, memory, globals);
     },
   };
 
@@ -182,7 +184,7 @@ export const parseModule = (bytes: Uint8Array, limits: WasmLimits = WASM_LIMITS)
     reader.refuse(`data count ${dataCount}, but ${data.length} segments`);
   return {
     bytes,
-    limits,
+    rules,
     types,
     imports: imported.imports,
     importedFunctions,

@@ -1,6 +1,6 @@
 import { PAGE_BYTES } from "./limits.ts";
 import { type FunctionType, KIND, KIND_NAMES, type WasmModule } from "./module.ts";
-import { F32, I32, I64 } from "./opcodes.ts";
+import { F32, F64, I32, I64 } from "./opcodes.ts";
 import { WasmRefused } from "./refusal.ts";
 import { WASI_SIGNATURES } from "./wasi-abi.ts";
 
@@ -15,7 +15,8 @@ export interface Command {
 export const WASI_MODULE = "wasi_snapshot_preview1";
 
 const signatureOf = ({ params, results }: FunctionType): string => {
-  const letter = (type: number): string => (type === I32 ? "i" : type === I64 ? "I" : type === F32 ? "f" : "d");
+  const letter = (type: number): string =>
+    type === I32 ? "i" : type === I64 ? "I" : type === F32 ? "f" : type === F64 ? "d" : "v";
   return `${Array.from(params, letter).join("")}>${Array.from(results, letter).join("")}`;
 };
 
@@ -32,7 +33,7 @@ const checkImports = ({ imports, types }: WasmModule): void => {
   }
 };
 
-const checkTable = ({ table, elements, limits }: WasmModule): void => {
+const checkTable = ({ table, elements, rules: { limits } }: WasmModule): void => {
   if (!table) return;
   if (table.min > limits.tableEntries)
     throw new WasmRefused(`table of ${table.min} entries, at most ${limits.tableEntries}`, {
@@ -44,7 +45,7 @@ const checkTable = ({ table, elements, limits }: WasmModule): void => {
       throw new WasmRefused("element segment does not fit the table", { section: "element", offset: at });
 };
 
-const memoryPages = ({ memory, data, limits }: WasmModule): { initialPages: number; maxPages: number } => {
+const memoryPages = ({ memory, data, rules: { limits } }: WasmModule): { initialPages: number; maxPages: number } => {
   if (!memory) return { initialPages: 0, maxPages: 0 };
   const { min, max, at } = memory;
   const maxPages = max === undefined ? limits.memoryPagesUndeclared : Math.min(max, limits.memoryPages);

@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import { concat, fromHex, type Hash, toHex, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { decodeAbi, encodeAbi } from "../abi.ts";
-import { GAS } from "./gas.ts";
-import { WASM_LIMITS } from "./limits.ts";
 import { STATUS, STATUS_NAMES } from "./status.ts";
+import type { VmRules } from "./versions.ts";
 
 /** What a task's computation is reduced to: the thing that workers agree on. */
 export interface JobReceipt {
@@ -162,8 +161,8 @@ export const itemsRootOf = (taskids: readonly Hash[], receipts: readonly Uint8Ar
  * Gives what stands in the place of a task's memory where the task was never started, or wrote nothing: SHA-256(module || taskid). Who
  * has not fetched the module cannot tell it. Reads the module once, at most as much of it as a module may have.
  */
-export const unstartedRoots = (module: Uint8Array): ((taskid: Hash) => Hash) => {
-  const read = createHash("sha256").update(module.subarray(0, WASM_LIMITS.moduleBytes));
+export const unstartedRoots = (module: Uint8Array, { limits }: VmRules): ((taskid: Hash) => Hash) => {
+  const read = createHash("sha256").update(module.subarray(0, limits.moduleBytes));
   return (taskid) => toHex(read.copy().update(fromHex(taskid)).digest());
 };
 
@@ -171,10 +170,15 @@ export const unstartedRoots = (module: Uint8Array): ((taskid: Hash) => Hash) => 
  * Makes the receipt of a task whose module, parameters or inputs are refused: status INVALID, no output. It pays for the
  * start and the module, both of which every worker knows alike; inputs may be what is wrong, so they are not counted.
  */
-export const invalidReceipt = (moduleBytes: number, gasLimit: number, stateRoot: Hash): JobReceipt => ({
+export const invalidReceipt = (
+  moduleBytes: number,
+  gasLimit: number,
+  stateRoot: Hash,
+  { gas, limits }: VmRules,
+): JobReceipt => ({
   status: STATUS.invalid,
   code: 0,
-  gasUsed: Math.min(gasLimit, GAS.job + GAS.moduleByte * Math.min(moduleBytes, WASM_LIMITS.moduleBytes)),
+  gasUsed: Math.min(gasLimit, gas.job + gas.moduleByte * Math.min(moduleBytes, limits.moduleBytes)),
   gasExecuted: 0,
   outputRoot: ZERO_HASH,
   stateRoot,

@@ -1,6 +1,7 @@
 import { type Address, type Hash, isHex } from "../../lib/bytes.ts";
-import { TASK_LIMITS as LIMITS } from "./limits.ts";
+import { TASK_LIMITS } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
+import type { VmRules } from "./versions.ts";
 
 /** A file given to a task. */
 export interface InputFile {
@@ -32,7 +33,7 @@ export const isFileName = (name: string): boolean =>
   name !== "" &&
   name !== "." &&
   name !== ".." &&
-  Buffer.byteLength(name) <= LIMITS.nameBytes &&
+  Buffer.byteLength(name) <= TASK_LIMITS.nameBytes &&
   name.isWellFormed() &&
   !/[/\\\0]/.test(name);
 
@@ -40,7 +41,7 @@ export const isFileName = (name: string): boolean =>
 export const PROGRAM = "app";
 
 /** Makes the environment of a task in iExec's names and order, then what `env` adds in the order of its names. */
-export const environmentOf = (task: Task): string[] => {
+export const environmentOf = (task: Task, { taskLimits }: VmRules): string[] => {
   const names = new Map<string, string>([
     ["IEXEC_TASK_ID", task.taskid],
     ["IEXEC_IN", "/in"],
@@ -56,6 +57,7 @@ export const environmentOf = (task: Task): string[] => {
   names.set("IEXEC_INPUT_FILES_NUMBER", String(task.inputs.length));
   names.set("IEXEC_INPUT_FILES_FOLDER", "/in");
   for (const [i, { name }] of task.inputs.entries()) names.set(`IEXEC_INPUT_FILE_NAME_${i + 1}`, name);
+  if (taskLimits.scratchEntries > 0) names.set("TMPDIR", "/tmp");
   for (const [name, value] of Object.entries(task.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
     if (!names.has(name)) names.set(name, value);
   return Array.from(names, ([name, value]) => `${name}=${value}`);
@@ -72,23 +74,24 @@ export const filesOf = (task: Task): readonly InputFile[] =>
   task.dataset ? [...task.inputs, task.dataset] : task.inputs;
 
 /** Checks what a task is given against the limits. Throws WasmRefused, and a TypeError for what a caller may not pass. */
-export const checkTask = (task: Task): void => {
+export const checkTask = (task: Task, rules: VmRules): void => {
+  const { taskLimits: limits } = rules;
   if (!isHex(task.taskid, 32)) throw new TypeError(`not a task id: ${task.taskid}`);
   if (!Number.isSafeInteger(task.gasLimit) || task.gasLimit < 0) throw new TypeError(`bad gas limit ${task.gasLimit}`);
   if (!Number.isSafeInteger(task.startTime) || task.startTime < 0 || task.startTime >= 2 ** 33)
     throw new TypeError(`bad start time ${task.startTime}`);
   if (task.refused !== undefined) refuse(task.refused);
-  if (task.args.length > LIMITS.arguments) refuse(`more than ${LIMITS.arguments} arguments`);
+  if (task.args.length > limits.arguments) refuse(`more than ${limits.arguments} arguments`);
   if (!task.args.every(isText)) refuse("malformed argument");
   const size = (texts: readonly string[]): number => texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 1, 0);
-  if (size(task.args) > LIMITS.argumentBytes) refuse(`arguments of more than ${LIMITS.argumentBytes} bytes`);
+  if (size(task.args) > limits.argumentBytes) refuse(`arguments of more than ${limits.argumentBytes} bytes`);
   const files = filesOf(task);
-  if (files.length > LIMITS.inputFiles + 1) refuse(`more than ${LIMITS.inputFiles} input files`);
+  if (files.length > limits.inputFiles + 1) refuse(`more than ${limits.inputFiles} input files`);
   if (!files.every(({ name }) => isFileName(name))) refuse("bad name of an input file");
   if (new Set(files.map(({ name }) => name)).size !== files.length) refuse("two input files have the same name");
-  if (files.reduce((sum, { bytes }) => sum + bytes.length, 0) > LIMITS.inputBytes)
-    refuse(`inputs of more than ${LIMITS.inputBytes} bytes`);
-  const environment = environmentOf(task);
+  if (files.reduce((sum, { bytes }) => sum + bytes.length, 0) > limits.inputBytes)
+    refuse(`inputs of more than ${limits.inputBytes} bytes`);
+  const environment = environmentOf(task, rules);
   if (!environment.every(isText)) refuse("malformed environment");
-  if (size(environment) > LIMITS.environmentBytes) refuse(`environment of more than ${LIMITS.environmentBytes} bytes`);
+  if (size(environment) > limits.environmentBytes) refuse(`environment of more than ${limits.environmentBytes} bytes`);
 };

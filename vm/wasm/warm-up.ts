@@ -1,5 +1,6 @@
 import { ZERO_HASH } from "../../lib/bytes.ts";
 import { compileModule, runInstance } from "./instance.ts";
+import { NEWEST_RULES } from "./versions.ts";
 
 /** A module of a loop, floats, a call through the table, and `hi` on standard output. */
 const MODULE =
@@ -9,7 +10,7 @@ const MODULE =
 
 /** Runs a job once, so that the code which runs jobs is compiled before the first that counts. */
 export const warmUp = (): void => {
-  runInstance(compileModule(Buffer.from(MODULE, "base64")), {
+  runInstance(compileModule(Buffer.from(MODULE, "base64"), NEWEST_RULES), {
     taskid: ZERO_HASH,
     args: [],
     inputs: [],

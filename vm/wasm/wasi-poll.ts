@@ -1,11 +1,9 @@
 import { FileError, fail } from "./file-nodes.ts";
-import { TASK_LIMITS as LIMITS } from "./limits.ts";
+import type { VmRules } from "./versions.ts";
 import { ERRNO, RIGHT } from "./wasi-abi.ts";
 import type { Descriptors } from "./wasi-descriptors.ts";
 import { Halt, type Host } from "./wasi-host.ts";
 
-/** Gas of a subscription. */
-const SUBSCRIPTION = 256;
 const SUBSCRIPTION_BYTES = 48;
 const EVENT_BYTES = 32;
 const TAG = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
@@ -26,7 +24,12 @@ interface Subscription {
 }
 
 /** Makes poll_oneoff: it sleeps until the first deadline, which costs its nanoseconds as gas. */
-export const createPoll = (host: Host, descriptors: Descriptors, now: () => bigint) => {
+export const createPoll = (
+  host: Host,
+  descriptors: Descriptors,
+  { taskLimits: limits, gas }: VmRules,
+  now: () => bigint,
+) => {
   const fileSubscription = (userdata: bigint, tag: number, fd: number): Subscription => {
     try {
       const { node, offset } = descriptors.having(fd, RIGHT.pollFdReadwrite);
@@ -50,8 +53,8 @@ export const createPoll = (host: Host, descriptors: Descriptors, now: () => bigi
   };
 
   return (inAt: number, outAt: number, count: number, eventsAt: number): number => {
-    if (count === 0 || count >>> 0 > LIMITS.subscriptions) return ERRNO.inval;
-    host.charge(count * SUBSCRIPTION);
+    if (count === 0 || count >>> 0 > limits.subscriptions) return ERRNO.inval;
+    host.charge(count * gas.subscription);
     const subscriptions = Array.from({ length: count }, (_, i) => subscription((inAt >>> 0) + SUBSCRIPTION_BYTES * i));
     host.slice(eventsAt, 4);
     host.slice(outAt, EVENT_BYTES * count);

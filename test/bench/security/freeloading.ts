@@ -15,6 +15,7 @@ import { GAS } from "../../../vm/wasm/gas.ts";
 import { runTask } from "../../../vm/wasm/host.ts";
 import { encodeReceipt, type JobReceipt } from "../../../vm/wasm/receipt.ts";
 import { STATUS } from "../../../vm/wasm/status.ts";
+import { VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { build, type ModuleSource, op } from "../../helpers/wasm-builder.ts";
 import { addressBy, createWorld, market, RLC } from "../../vm/market/world.ts";
 
@@ -72,7 +73,7 @@ export const receiptsOfJobs = async (): Promise<Readonly<Record<JobKind, Uint8Ar
   const entries: [string, Uint8Array][] = [];
   for (const [kind, source] of Object.entries(MODULES)) {
     const module = build(source);
-    entries.push([kind, (await runTask({ vmVersion: 1, module, timeoutMs: 60_000 }, task)).receipt]);
+    entries.push([kind, (await runTask({ vmVersion: VM_VERSION, module, timeoutMs: 60_000 }, task)).receipt]);
   }
   return Object.fromEntries(entries) as Record<JobKind, Uint8Array>;
 };

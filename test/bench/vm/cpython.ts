@@ -9,6 +9,7 @@ import { createFileTree } from "../../../vm/wasm/file-tree.ts";
 import { parseModule } from "../../../vm/wasm/parse.ts";
 import { checkCommand, WASI_MODULE } from "../../../vm/wasm/profile.ts";
 import { EXPORTS, IMPORTS, prepareModule } from "../../../vm/wasm/rewrite.ts";
+import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
 import { createWasi } from "../../../vm/wasm/wasi.ts";
 import { createHost, Halt } from "../../../vm/wasm/wasi-host.ts";
 
@@ -43,7 +44,7 @@ const runScript = (module: WebAssembly.Module): { output: string; ms: number; ga
   let exports: WebAssembly.Exports = {};
   const spare = new WebAssembly.Global({ value: "i64", mutable: true }, BigInt(GAS));
   const gas = (): WebAssembly.Global<"i64"> => (exports[EXPORTS.gas] ?? spare) as WebAssembly.Global<"i64">;
-  const tree = createFileTree([]);
+  const tree = createFileTree([], NEWEST_RULES);
   const host = createHost(() => exports[EXPORTS.memory] as WebAssembly.Memory, gas, GAS);
   const options = {
     taskid: `0x${"11".repeat(32)}`,
@@ -54,7 +55,7 @@ const runScript = (module: WebAssembly.Module): { output: string; ms: number; ga
     root: tree.root,
   } as const;
   const imports = {
-    [WASI_MODULE]: createWasi(host, options) as WebAssembly.ModuleImports,
+    [WASI_MODULE]: createWasi(host, options, NEWEST_RULES) as WebAssembly.ModuleImports,
     [IMPORTS.own]: { [IMPORTS.fault]: () => undefined },
   };
   exports = new WebAssembly.Instance(module, imports).exports;
@@ -87,10 +88,10 @@ if (isMainThread) {
   let rewritten: Uint8Array = bytes;
   const rewriting = Array.from({ length: 5 }, () =>
     cpuMs(() => {
-      rewritten = prepareModule(bytes).bytes;
+      rewritten = prepareModule(bytes, NEWEST_RULES).bytes;
     }),
   );
-  checkCommand(parseModule(bytes));
+  checkCommand(parseModule(bytes, NEWEST_RULES));
   say(
     `rewriting ${(bytes.length / 1e6).toFixed(1)} MB: first ${rewriting[0]!.toFixed(0)} ms, median ${median(rewriting).toFixed(0)} ms of processor time; ${(rewritten.length / 1e6).toFixed(1)} MB after`,
   );

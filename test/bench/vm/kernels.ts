@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { parseModule } from "../../../vm/wasm/parse.ts";
 import { EXPORTS, IMPORTS, rewriteModule } from "../../../vm/wasm/rewrite.ts";
+import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
 
 interface Kernel {
   readonly name: string;
@@ -68,7 +69,7 @@ for (const { name, kind, size } of KERNELS) {
   const native = join(folder, name);
   clang(...WASM, "-o", wasm, source(name));
   clang("-o", native, source(name), source("native"));
-  const module = parseModule(new Uint8Array(readFileSync(wasm)));
+  const module = parseModule(new Uint8Array(readFileSync(wasm)), NEWEST_RULES);
   const { bytes: rewritten } = rewriteModule(module, { exports: module.exports, maxPages: 1_024, gas: GAS });
   const instance = (bytes: Uint8Array): WebAssembly.Exports =>
     new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), {

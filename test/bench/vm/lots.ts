@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { runTasks } from "../../../vm/wasm/host.ts";
 import { startProcess } from "../../../vm/wasm/process.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
+import { VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { build, op } from "../../helpers/wasm-builder.ts";
 
 const TASKS = Number(process.argv[2] ?? 256);
@@ -33,8 +34,8 @@ const before = process.memoryUsage.rss();
 const highest = { here: 0, job: 0 };
 let bytes = 0;
 const start = performance.now();
-const pool = { take: async () => job, close() {} };
-for await (const result of runTasks({ vmVersion: 1, module, tasks, timeoutMs: 3_600_000, pool })) {
+const pool = { take: async () => job, give: () => {}, close: () => {} };
+for await (const result of runTasks({ vmVersion: VM_VERSION, module, tasks, timeoutMs: 3_600_000, pool })) {
   bytes += result.files.get("stdout")!.length;
   highest.here = Math.max(highest.here, process.memoryUsage.rss());
   if (process.platform !== "linux") continue;

@@ -2,6 +2,7 @@ import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { parseParams, parseReference, splitArgs } from "../../../vm/wasm/params.ts";
 import { environmentOf, type Task } from "../../../vm/wasm/task.ts";
+import { NEWEST_RULES, rulesOf } from "../../../vm/wasm/versions.ts";
 
 const HASH = "ab".repeat(32);
 const CID = "bafybeigroawwmgibzntuqeclonl7syqsvcbez3i77qhqw6tusrrzosewby";
@@ -44,8 +45,8 @@ t.test("data is named by content", async (t) => {
 });
 
 t.test("parameters are JSON with iExec's names", async (t) => {
-  t.same(parseParams(""), { args: [], inputs: [] });
-  t.same(parseParams("{}"), { args: [], inputs: [] });
+  t.same(parseParams("", NEWEST_RULES), { args: [], inputs: [] });
+  t.same(parseParams("{}", NEWEST_RULES), { args: [], inputs: [] });
   const params = parseParams(
     JSON.stringify({
       iexec_args: "a 'b c'",
@@ -54,10 +55,14 @@ t.test("parameters are JSON with iExec's names", async (t) => {
       iexec_result_encryption: false,
       iexec_secrets: {},
     }),
+    NEWEST_RULES,
   );
   t.same(params.args, ["a", "b c"]);
-  t.doesNotThrow(() => parseParams(`{"iexec_developer_logger":${"[".repeat(63)}${"]".repeat(63)}}`));
-  t.doesNotThrow(() => parseParams(`{"iexec_developer_logger":[${"0,".repeat(32_000)}0]}`), "long is not deep");
+  t.doesNotThrow(() => parseParams(`{"iexec_developer_logger":${"[".repeat(63)}${"]".repeat(63)}}`, NEWEST_RULES));
+  t.doesNotThrow(
+    () => parseParams(`{"iexec_developer_logger":[${"0,".repeat(32_000)}0]}`, NEWEST_RULES),
+    "long is not deep",
+  );
   t.equal(params.inputs[0]!.name, "x");
   const file = `/ipfs/${CID}`;
   for (const [bad, reason] of [
@@ -78,7 +83,7 @@ t.test("parameters are JSON with iExec's names", async (t) => {
     [JSON.stringify({ iexec_args: "x ".repeat(40_000) }), /65536 bytes/],
     [JSON.stringify({ iexec_args: "x ".repeat(2_000) }), /1024 arguments/],
   ] as const)
-    t.throws(() => parseParams(bad), reason);
+    t.throws(() => parseParams(bad, NEWEST_RULES), reason);
 });
 
 t.test("the environment has iExec's names in a fixed order, which a task cannot replace", async (t) => {
@@ -93,7 +98,11 @@ t.test("the environment has iExec's names in a fixed order, which a task cannot 
     hasCallback: false,
     bot: { size: 20, first: 0, index: 7 },
   };
-  t.same(environmentOf(task), [
+  t.notOk(
+    environmentOf(task, rulesOf(1)).some((variable) => variable.startsWith("TMPDIR")),
+    "which version 1 does not have",
+  );
+  t.same(environmentOf(task, NEWEST_RULES), [
     `IEXEC_TASK_ID=0x${HASH}`,
     "IEXEC_IN=/in",
     "IEXEC_OUT=/out",
@@ -105,6 +114,7 @@ t.test("the environment has iExec's names in a fixed order, which a task cannot 
     "IEXEC_INPUT_FILES_NUMBER=1",
     "IEXEC_INPUT_FILES_FOLDER=/in",
     "IEXEC_INPUT_FILE_NAME_1=book.csv",
+    "TMPDIR=/tmp",
     "A=1",
     "B=2",
   ]);

@@ -10,6 +10,7 @@ import { keccak256Bytes } from "../../../lib/keccak.ts";
 import { runTask, type TaskResult } from "../../../vm/wasm/host.ts";
 import { STATUS } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
+import { VM_VERSION } from "../../../vm/wasm/versions.ts";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "rolec-programs-"));
 t.teardown(() => rmSync(FOLDER, { recursive: true }));
@@ -43,7 +44,7 @@ const TASK: Task = {
   hasCallback: false,
 };
 const run = (module: Uint8Array, tier: "optimizing" | "baseline" = "optimizing"): Promise<TaskResult> =>
-  runTask({ vmVersion: 1, module, timeoutMs: 120_000, tier }, TASK);
+  runTask({ vmVersion: VM_VERSION, module, timeoutMs: 120_000, tier }, TASK);
 const text = (result: TaskResult, name: string): string => Buffer.from(result.files.get(name) ?? []).toString();
 
 t.test("a C program sees its files, environment, clock and randomness, and nothing else", unless(files), async (t) => {

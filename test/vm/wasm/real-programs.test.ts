@@ -20,7 +20,7 @@ const run = (module: Uint8Array, inputs: Readonly<Record<string, string>>, args:
     startTime: 1_700_000_000,
     hasCallback: false,
   };
-  return runTask({ vmVersion: 1, module, timeoutMs: 280_000 }, task);
+  return runTask({ vmVersion: VM_VERSION, module, timeoutMs: 280_000 }, task);
 };
 const text = (result: TaskResult, name: string): string => Buffer.from(result.files.get(name) ?? []).toString();
 
@@ -67,6 +67,9 @@ with open("/out/result/primes.json", "w") as out:
     json.dump({"count": len(primes), "sha256": hashlib.sha256(repr(primes).encode()).hexdigest()}, out)
 print(sorted(os.listdir("/in")), int(time.time()), hash("a") == hash("a"), len(set(random.random() for _ in range(9))))
 `;
+
+import { VM_VERSION } from "../../../vm/wasm/versions.ts";
+
 t.test("CPython runs the user's script from /in, with the same receipt each time", { skip: noPython }, async (t) => {
   const module = readFileSync(PYTHON);
   const result = await run(module, { "primes.py": SCRIPT }, ["/in/primes.py", "10000"]);

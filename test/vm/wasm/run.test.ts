@@ -7,6 +7,7 @@ import { decodeReceipt } from "../../../vm/wasm/receipt.ts";
 import { prepareModule } from "../../../vm/wasm/rewrite.ts";
 import { STATUS, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
+import { NEWEST_RULES, VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { build, f64, i32, i64, type ModuleSource, op, writeText } from "../../helpers/wasm-builder.ts";
 
 t.setTimeout(120_000);
@@ -18,12 +19,12 @@ const TASK: Task = {
   startTime: 1_700_000_000,
   hasCallback: false,
 };
-const lot = (module: Uint8Array): Omit<Lot, "tasks"> => ({ vmVersion: 1, module, timeoutMs: 120_000 });
+const lot = (module: Uint8Array): Omit<Lot, "tasks"> => ({ vmVersion: VM_VERSION, module, timeoutMs: 120_000 });
 const run = (source: ModuleSource | Uint8Array, task: Partial<Task> = {}): Promise<TaskResult> =>
   runTask(lot(source instanceof Uint8Array ? source : build(source)), { ...TASK, ...task });
 /** Gas of a module's start, with as many initial pages. */
 const startOf = (module: Uint8Array, pages: number): number =>
-  startGas(module.length, prepareModule(module).compileGas, 0, pages);
+  startGas(module.length, prepareModule(module, NEWEST_RULES).compileGas, 0, pages);
 const text = (result: TaskResult, name = "stdout"): string => Buffer.from(result.files.get(name) ?? []).toString();
 const drop = op.drop as unknown as number[];
 const unreachable = op.unreachable as unknown as number[];
@@ -44,8 +45,8 @@ t.test("a module that writes to standard output gives OK and a receipt that deco
   t.equal(receipt.gasUsed, result.gasUsed);
   t.equal(receipt.outputRoot, result.outputRoot);
   const start = startOf(build(HELLO), 1);
-  // 11 operations of weight 1, the call 5, the host 2,000, 64 for the vector, 3 for its bytes and 32 for each that is kept.
-  t.equal(result.gasUsed, start + 11 + 5 + 2_000 + 64 + 3 + 3 * 32);
+  // 11 operations of weight 1, the call 5, the host 2,000, 512 for the vector, 3 for its bytes, room for 256, and 33 for each that is kept.
+  t.equal(result.gasUsed, start + 11 + 5 + 2_000 + 512 + 3 + 256 + 3 * 33);
 });
 
 t.test("an empty run has the output root of the specification", async (t) => {
@@ -320,7 +321,7 @@ t.test("time-out and abort reject and kill, and are no results", async (t) => {
 
 t.test("a session runs lot after lot as if each had a process of its own", async (t) => {
   const module = build(HELLO);
-  const session = openSession({ vmVersion: 1, module });
+  const session = openSession({ vmVersion: VM_VERSION, module });
   const patience = { timeoutMs: 60_000 };
   const gather = async (tasks: Task[]): Promise<TaskResult[]> => {
     const found: TaskResult[] = [];
@@ -345,11 +346,11 @@ t.test("a session runs lot after lot as if each had a process of its own", async
   t.notOk(session.isOpen, "what fails ends it");
   await t.rejects(gather([first!]), { name: "ComputeFault" });
 
-  const endless = openSession({ vmVersion: 1, module: build({ functions: [{ code: [op.loop(op.br(0))] }] }) });
+  const endless = openSession({ vmVersion: VM_VERSION, module: build({ functions: [{ code: [op.loop(op.br(0))] }] }) });
   const late = endless.run([{ ...TASK, gasLimit: 2 ** 52 }], { timeoutMs: 300 });
   await t.rejects(late.next(), { name: "ComputeFault", message: /no result within/ });
   t.notOk(endless.isOpen);
-  const stopped = openSession({ vmVersion: 1, module });
+  const stopped = openSession({ vmVersion: VM_VERSION, module });
   for await (const _ of stopped.run(tasks, patience)) break;
   t.notOk(stopped.isOpen, "a caller that stops early ends it");
 });

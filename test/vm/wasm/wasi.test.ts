@@ -6,6 +6,7 @@ import { compileModule, type Outcome, runInstance } from "../../../vm/wasm/insta
 import { TASK_LIMITS } from "../../../vm/wasm/limits.ts";
 import { STATUS } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
+import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
 import { ERRNO, WASI_SIGNATURES } from "../../../vm/wasm/wasi-abi.ts";
 import { build, i32, type ModuleSource, op } from "../../helpers/wasm-builder.ts";
 
@@ -18,7 +19,7 @@ const TASK: Task = {
   hasCallback: false,
 };
 const run = (source: ModuleSource, task: Partial<Task> = {}): Outcome =>
-  runInstance(compileModule(build(source)), { ...TASK, ...task });
+  runInstance(compileModule(build(source), NEWEST_RULES), { ...TASK, ...task });
 
 /** Calls one function with constants and exits with what it answers. */
 const answer = (name: string, values: readonly number[]): number => {
@@ -122,7 +123,7 @@ t.test("open files and entries of the output are bounded", async (t) => {
 });
 
 t.test("the most that the output has held is paid for, once, before it grows", async (t) => {
-  const tree = createFileTree([]);
+  const tree = createFileTree([], { ...NEWEST_RULES, gas: { ...GAS, treeByte: 0, movedEntry: 0 } });
   let [paid, means] = [0, Number.POSITIVE_INFINITY];
   tree.meter((gas) => {
     if (paid + gas > means) throw new Error("not enough");
@@ -152,7 +153,7 @@ t.test("the most that the output has held is paid for, once, before it grows", a
 });
 
 t.test("the tree counts what it holds, gives back what is removed, and bounds depth and directories", async (t) => {
-  const tree = createFileTree([]);
+  const tree = createFileTree([], NEWEST_RULES);
   const out = tree.child(tree.root, "out")!;
   if (out.kind !== "directory") throw new Error("out is a directory");
   const file = tree.createFile(out, "f");

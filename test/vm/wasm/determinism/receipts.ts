@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { isMainThread, Worker, workerData } from "node:worker_threads";
 import { keccak256 } from "../../../../lib/keccak.ts";
 import { compileModule, runInstance } from "../../../../vm/wasm/instance.ts";
+import { NEWEST_RULES } from "../../../../vm/wasm/versions.ts";
 
 const STACK_MB = 64;
 
@@ -24,7 +25,7 @@ else {
     const module = new Uint8Array(readFileSync(join(folder, file)));
     const { inputs, ...task } = JSON.parse(readFileSync(join(folder, file.replace(/wasm$/, "json")), "utf8"));
     const files = inputs.map(({ name, text }: { name: string; text: string }) => ({ name, bytes: Buffer.from(text) }));
-    const outcome = runInstance(compileModule(module), { ...task, inputs: files });
+    const outcome = runInstance(compileModule(module, NEWEST_RULES), { ...task, inputs: files });
     const output = Array.from(outcome.files, ([name, bytes]) => `${name}=${keccak256(bytes)}`).join(" ");
     console.log(
       `${file} ${outcome.status} ${outcome.code} ${outcome.gasUsed} ${outcome.gasExecuted} ${outcome.stateRoot} ${output}`,

@@ -1,0 +1,77 @@
+import { GAS, type GasPrices } from "./gas.ts";
+import { TASK_LIMITS, type TaskLimits, WASM_LIMITS, type WasmLimits } from "./limits.ts";
+
+/** Parts of WebAssembly that are allowed beside those that always were. */
+export interface Features {
+  /** Vectors of 128 bits, without the relaxed operations. */
+  readonly simd: boolean;
+  /** Atomic operations, on the one thread and the unshared memory of a job. */
+  readonly atomics: boolean;
+}
+
+/**
+ * The rules of the compute VM that a receipt depends on. A deal's snapshot names their version (spec section 10), so that a task has
+ * the same receipt for as long as anybody may compute it, whatever later versions say.
+ */
+export interface VmRules {
+  readonly version: number;
+  readonly features: Features;
+  readonly limits: WasmLimits;
+  readonly taskLimits: TaskLimits;
+  readonly gas: GasPrices;
+}
+
+/** What the tools use, and the genesis profiles give new deals. */
+export const NEWEST_RULES: VmRules = {
+  version: 2,
+  features: { simd: true, atomics: true },
+  limits: WASM_LIMITS,
+  taskLimits: TASK_LIMITS,
+  gas: GAS,
+};
+
+/** What old deals keep: where a later version has another limit or price, the one that they were made under. */
+const VERSION_1: VmRules = {
+  ...NEWEST_RULES,
+  version: 1,
+  features: { simd: false, atomics: false },
+  limits: {
+    ...WASM_LIMITS,
+    moduleBytes: 32 * 1024 * 1024,
+    nesting: 1_024,
+    jumpsTogether: WASM_LIMITS.labelBranches,
+    segments: 65_536,
+    memoryPagesUndeclared: 1_024,
+    storeBytes: 8,
+  },
+  taskLimits: { ...TASK_LIMITS, scratchBytes: 0, scratchEntries: 0, scratchDepth: 0 },
+  gas: {
+    ...GAS,
+    compileLoopKib: 0,
+    treeByte: 0,
+    randomByte: 32,
+    pathByte: 8,
+    pathPart: 0,
+    buffer: 64,
+    subscription: 256,
+    text: 4,
+    heldEntry: 64,
+    listedEntry: 64,
+    renamedEntry: 16,
+    movedEntry: 0,
+    inputByte: 1,
+    initialPage: 8_192,
+    growPage: 8_192,
+  },
+};
+const VERSIONS: readonly VmRules[] = [VERSION_1, NEWEST_RULES];
+
+export const VM_VERSION: number = NEWEST_RULES.version;
+
+/** Gives the rules of a version. Throws a RangeError for one that is not known. */
+export const rulesOf = (version: number): VmRules => {
+  const rules = VERSIONS.find((one) => one.version === version);
+  if (!rules)
+    throw new RangeError(`unknown vmVersion ${version}, known: ${VERSIONS.map(({ version }) => version).join(", ")}`);
+  return rules;
+};
