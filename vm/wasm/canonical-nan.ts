@@ -85,31 +85,31 @@ export const createTracker = ({ op: ops, count }: Code, locals: number) => {
 };
 export type Tracker = ReturnType<typeof createTracker>;
 
-/** What makes a value of each type canonical: the NaN, the test of the value, the choice between both. */
+/** What makes a value of each type canonical: the NaN, comparison of the value with itself, choice between both. */
 interface Canonical {
   readonly nan: Uint8Array;
-  /** Of a scalar, from its bits; a vector is compared with itself. */
-  readonly isNumber: Uint8Array;
+  readonly equal: Uint8Array;
   readonly choose: Uint8Array;
+  /** Takes the value once and tests its bits: `(bits << 1) <= infinity << 1`, unsigned, is true of all but NaNs. */
+  readonly bits?: Uint8Array;
 }
 const SELECT = Uint8Array.of(0x1b);
 const BITSELECT = Uint8Array.of(0xfd, 0x52);
 const NAN_F32 = [0, 0, 0xc0, 0x7f];
 const NAN_F64 = [0, 0, 0, 0, 0, 0, 0xf8, 0x7f];
 const V128_CONST = [0xfd, 0x0c];
-/** `(bits << 1) <= infinity << 1`, unsigned: true of all but NaNs. */
-const IS_NUMBER_F32 = Uint8Array.of(0xbc, 0x41, 1, 0x74, 0x41, 0x80, 0x80, 0x80, 0x78, 0x4d);
-const IS_NUMBER_F64 = Uint8Array.of(0xbd, 0x42, 1, 0x86, 0x42, ...new Array<number>(7).fill(0x80), 0x70, 0x58);
+const BITS_F32 = Uint8Array.of(0xbc, 0x41, 1, 0x74, 0x41, 0x80, 0x80, 0x80, 0x78, 0x4d);
+const BITS_F64 = Uint8Array.of(0xbd, 0x42, 1, 0x86, 0x42, ...new Array<number>(7).fill(0x80), 0x70, 0x58);
 const SCALARS = new Map<number, Canonical>([
-  [F32, { nan: Uint8Array.of(0x43, ...NAN_F32), isNumber: IS_NUMBER_F32, choose: SELECT }],
-  [F64, { nan: Uint8Array.of(0x44, ...NAN_F64), isNumber: IS_NUMBER_F64, choose: SELECT }],
+  [F32, { nan: Uint8Array.of(0x43, ...NAN_F32), equal: Uint8Array.of(0x5b), choose: SELECT, bits: BITS_F32 }],
+  [F64, { nan: Uint8Array.of(0x44, ...NAN_F64), equal: Uint8Array.of(0x61), choose: SELECT, bits: BITS_F64 }],
 ]);
 const VECTORS = new Map<number, Canonical>([
   [
     NAN.f32,
     {
       nan: Uint8Array.of(...V128_CONST, ...NAN_F32, ...NAN_F32, ...NAN_F32, ...NAN_F32),
-      isNumber: Uint8Array.of(0xfd, 0x41),
+      equal: Uint8Array.of(0xfd, 0x41),
       choose: BITSELECT,
     },
   ],
@@ -117,7 +117,7 @@ const VECTORS = new Map<number, Canonical>([
     NAN.f64,
     {
       nan: Uint8Array.of(...V128_CONST, ...NAN_F64, ...NAN_F64),
-      isNumber: Uint8Array.of(0xfd, 0x47),
+      equal: Uint8Array.of(0xfd, 0x47),
       choose: BITSELECT,
     },
   ],
@@ -130,23 +130,26 @@ export interface Scratch {
   readonly vector: number;
 }
 
+/** Tells whether what uses the result of a scalar operation waits long for it: division, square root. */
+export const takesLong = (op: number): boolean => op === 0x91 || op === 0x95 || op === 0x9f || op === 0xa3;
+
 /**
- * Writes what makes the result of `op`, on top of the stack, canonical, with a local to hold it. A scalar's bits are tested as an
- * integer: comparing floats takes the units that compute, 1.5 times the time of a loop that stores much. Gives how many bytes
- * this is longer than what limits count, which is `x == x ? x : NaN`.
+ * Writes what makes the result of `op`, on top of the stack, canonical, with a local to hold it: `x == x ? x : NaN`. Where much waits
+ * for a division or a root, the bits of a scalar are tested: a comparison would wait in the processor's queue of float
+ * operations, which then is full (docs/vm.md). Gives how many bytes longer than the comparison that is: limits do not count them.
  */
-export const writeCanonical = (out: Writer, op: number, scratch: Scratch): number => {
+export const writeCanonical = (out: Writer, op: number, scratch: Scratch, waitsLong: boolean): number => {
   const type = resultType(op);
-  const isVector = type === V128;
   const local = type === F32 ? scratch.f32 : type === F64 ? scratch.f64 : scratch.vector;
-  const { nan, isNumber, choose } = isVector ? VECTORS.get(kindOf(op))! : SCALARS.get(type)!;
+  const { nan, equal, choose, bits } = type === V128 ? VECTORS.get(kindOf(op))! : SCALARS.get(type)!;
+  const test = waitsLong ? bits : undefined;
   const from = out.length;
   out.local(0x22, local);
   const use = out.length - from;
   out.bytes(nan);
   out.local(0x20, local);
-  if (isVector) out.local(0x20, local);
-  out.bytes(isNumber);
+  if (!test) out.local(0x20, local);
+  out.bytes(test ?? equal);
   out.bytes(choose);
-  return isVector ? 0 : isNumber.length - 1 - use;
+  return test ? test.length - use - equal.length : 0;
 };
