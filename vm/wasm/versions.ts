@@ -30,15 +30,31 @@ export const NEWEST_RULES: VmRules = {
   gas: GAS,
 };
 
-const VERSIONS: readonly VmRules[] = [
-  {
-    ...NEWEST_RULES,
-    version: 1,
-    features: { simd: false, atomics: false },
-    limits: { ...WASM_LIMITS, storeBytes: 8 },
+const VERSION_1: VmRules = {
+  ...NEWEST_RULES,
+  version: 1,
+  features: { simd: false, atomics: false },
+  limits: { ...WASM_LIMITS, storeBytes: 8 },
+  taskLimits: { ...TASK_LIMITS, scratchBytes: 0, scratchEntries: 0, scratchDepth: 0 },
+  gas: {
+    ...GAS,
+    treeByte: 0,
+    randomByte: 32,
+    pathByte: 8,
+    pathPart: 0,
+    buffer: 64,
+    subscription: 256,
+    text: 4,
+    heldEntry: 64,
+    listedEntry: 64,
+    renamedEntry: 16,
+    movedEntry: 0,
+    inputByte: 1,
+    initialPage: 8_192,
+    growPage: 8_192,
   },
-  NEWEST_RULES,
-];
+};
+const VERSIONS: readonly VmRules[] = [VERSION_1, NEWEST_RULES];
 
 export const VM_VERSION: number = NEWEST_RULES.version;
 

@@ -2,7 +2,7 @@ import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { parseParams, parseReference, splitArgs } from "../../../vm/wasm/params.ts";
 import { environmentOf, type Task } from "../../../vm/wasm/task.ts";
-import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
+import { NEWEST_RULES, rulesOf } from "../../../vm/wasm/versions.ts";
 
 const HASH = "ab".repeat(32);
 const CID = "bafybeigroawwmgibzntuqeclonl7syqsvcbez3i77qhqw6tusrrzosewby";
@@ -98,7 +98,11 @@ t.test("the environment has iExec's names in a fixed order, which a task cannot 
     hasCallback: false,
     bot: { size: 20, first: 0, index: 7 },
   };
-  t.same(environmentOf(task), [
+  t.notOk(
+    environmentOf(task, rulesOf(1)).some((variable) => variable.startsWith("TMPDIR")),
+    "which version 1 does not have",
+  );
+  t.same(environmentOf(task, NEWEST_RULES), [
     `IEXEC_TASK_ID=0x${HASH}`,
     "IEXEC_IN=/in",
     "IEXEC_OUT=/out",
@@ -110,6 +114,7 @@ t.test("the environment has iExec's names in a fixed order, which a task cannot 
     "IEXEC_INPUT_FILES_NUMBER=1",
     "IEXEC_INPUT_FILES_FOLDER=/in",
     "IEXEC_INPUT_FILE_NAME_1=book.csv",
+    "TMPDIR=/tmp",
     "A=1",
     "B=2",
   ]);

@@ -45,8 +45,8 @@ t.test("a module that writes to standard output gives OK and a receipt that deco
   t.equal(receipt.gasUsed, result.gasUsed);
   t.equal(receipt.outputRoot, result.outputRoot);
   const start = startOf(build(HELLO), 1);
-  // 11 operations of weight 1, the call 5, the host 2,000, 64 for the vector, 3 for its bytes and 32 for each that is kept.
-  t.equal(result.gasUsed, start + 11 + 5 + 2_000 + 64 + 3 + 3 * 32);
+  // 11 operations of weight 1, the call 5, the host 2,000, 512 for the vector, 3 for its bytes, room for 256, and 33 for each that is kept.
+  t.equal(result.gasUsed, start + 11 + 5 + 2_000 + 512 + 3 + 256 + 3 * 33);
 });
 
 t.test("an empty run has the output root of the specification", async (t) => {
