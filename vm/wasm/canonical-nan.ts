@@ -38,16 +38,23 @@ const resultType = (op: number): number =>
 /** The kind of NaN that an operation may make. */
 const kindOf = (op: number): number => prefixedOf(op)?.makes ?? (resultType(op) === F32 ? NAN.f32 : NAN.f64);
 
-/** Follows values from operations through locals to observers in one body. */
-export const createTracker = ({ op: ops, count }: Code, locals: number) => {
-  const marked = new Uint8Array(count);
+/**
+ * Follows values from operations through locals to observers, body after body. A body costs what it does, not what it declares: a
+ * few bytes can declare thousands of locals.
+ */
+export const createTracker = () => {
+  let ops: Code["op"] = new Uint16Array(0);
+  let marked = new Uint8Array(1024);
   /** The kinds of NaN that some read of each local shows. */
-  const observed = new Uint8Array(locals);
+  let observed = new Uint8Array(256);
   /** Lists of what was written to each local: `heads[local]` into `next` and `sources`. */
-  const heads = new Int32Array(locals).fill(-1);
+  let heads = new Int32Array(256).fill(-1);
   const next: number[] = [];
   const sources: Origin[] = [];
   const work: Origin[] = [];
+  /** Locals that are observed or were written to in this body. */
+  const touched: number[] = [];
+  let operations = 0;
 
   const observe = (origin: Origin, kinds: number = NAN.any): void => {
     if (origin === 0 || kinds === NAN.none) return;
@@ -61,17 +68,34 @@ export const createTracker = ({ op: ops, count }: Code, locals: number) => {
       const local = -one - 1;
       if ((observed[local]! & kinds) === kinds) continue;
       observed[local]! |= kinds;
+      touched.push(local);
       for (let edge = heads[local]!; edge >= 0; edge = next[edge]!) work.push(sources[edge]!);
     }
   };
 
   return {
     observe,
+    /** Begins with another body; the origins of the one before are no longer true. */
+    begin({ op, count }: Code, locals: number): void {
+      ops = op;
+      operations = count;
+      if (count > marked.length) marked = new Uint8Array(2 * count);
+      else marked.fill(0, 0, count);
+      for (const local of touched) {
+        observed[local] = 0;
+        heads[local] = -1;
+      }
+      for (const list of [touched, next, sources]) list.length = 0;
+      if (locals <= heads.length) return;
+      observed = new Uint8Array(2 * locals);
+      heads = new Int32Array(2 * locals).fill(-1);
+    },
     /** Notes that a value was written to a local. */
     write(local: number, origin: Origin): void {
       if (origin === 0) return;
       observe(origin, observed[local]!);
       if (observed[local] === NAN.any) return;
+      if (heads[local] === -1) touched.push(local);
       next.push(heads[local]!);
       sources.push(origin);
       heads[local] = sources.length - 1;
@@ -80,7 +104,7 @@ export const createTracker = ({ op: ops, count }: Code, locals: number) => {
     finish(): Origins {
       const types = new Set<number>();
       let vectors: number = NAN.none;
-      for (let i = 0; i < count; i++) {
+      for (let i = 0; i < operations; i++) {
         if (marked[i] === 0) continue;
         const type = resultType(ops[i]!);
         types.add(type);

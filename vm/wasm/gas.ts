@@ -25,8 +25,10 @@ export const GAS = {
   compileBranch: 300,
   /** A branch again, for each local that may differ where it joins others. */
   compileJoin: 2,
-  /** The square of how many `br` go to one label. */
+  /** The square of how many `br` meet at one label (limits.ts: jumpsTogether). */
   compileSquare: 2,
+  /** A KiB of what a loop holds: V8 looks at all of it for each of the loops that it is in. */
+  compileLoopKib: 512,
   /** A byte of input: it is fetched, hashed and copied. */
   inputByte: 4,
   /** A page of 64 KiB of the initial memory: it is touched, and hashed at the end. */
@@ -153,9 +155,15 @@ for (const [first, last] of TO_INTEGER) COMPILE.fill(GAS.compileLarge, first, la
  * Computes what compiling one function costs, beside its bytes; its `facts` tell which NaNs are made canonical,
  * and which branches meet. Linear in its operations.
  */
-export const compileGas = ({ count, op, immediate }: Code, locals: number, facts: Facts): number => {
+export const compileGas = (
+  { count, op, immediate }: Code,
+  locals: number,
+  facts: Facts,
+  { compileLoopKib }: GasPrices,
+): number => {
   const { marked } = facts.origins;
   let gas = GAS.compileFunction + GAS.compileSquare * facts.jumpSquares;
+  gas += Math.ceil((compileLoopKib * facts.loopBytes) / 1024);
   let joins = 0;
   for (let i = 0; i < count; i++) {
     const one = op[i]!;

@@ -4,6 +4,7 @@ import { WEIGHTS } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
 import type { Locals, WasmModule } from "./module.ts";
 import { I32, I64, OP } from "./opcodes.ts";
+import { Reader } from "./reader.ts";
 import { WasmRefused } from "./refusal.ts";
 import type { Facts } from "./validate.ts";
 import type { Writer } from "./writer.ts";
@@ -24,6 +25,43 @@ export interface Layout {
   /** Index of the type () -> results. */
   readonly blockType: (results: Uint8Array) => number;
 }
+
+/** A block, loop or if that is open. */
+interface Label {
+  /** Blocks that are written in its place. */
+  readonly own: number;
+  /** Blocks beyond one for each that is open, itself the last. */
+  readonly more: number;
+  jumps: number;
+}
+
+/**
+ * Numbers labels anew where several blocks stand in place of one, so that only so many `br` meet at each: the first of them go to the
+ * innermost. All of them end at one place.
+ */
+const createLabels = ({ blocks }: Facts, jumpsTogether: number) => {
+  const open: Label[] = [];
+  const more = (): number => open.at(-1)?.more ?? 0;
+  const to = (label: number): Label | undefined => open[open.length - 1 - label];
+  const of = (label: number): number => label + more() - (to(label)?.more ?? 0);
+  return {
+    /** Notes what operation `index` opens; gives how many are written. */
+    enter(index: number): number {
+      const own = blocks.get(index) ?? 1;
+      open.push({ own, more: more() + own - 1, jumps: 0 });
+      return own;
+    },
+    /** Gives how many ends are written in place of one. */
+    leave: (): number => open.pop()?.own ?? 1,
+    /** Gives the new number of a label. */
+    of,
+    /** Gives the new number of a label that a `br` goes to, which is not the function's own. */
+    jump(label: number): number {
+      const target = to(label)!;
+      return of(label) + Math.min(target.own - 1, Math.floor(target.jumps++ / jumpsTogether));
+    },
+  };
+};
 
 /** What a metered function takes after its own parameters: gas left, and bytes of stack left. */
 export const METER_PARAMS: readonly number[] = [I64, I32];
@@ -226,6 +264,8 @@ export const writeFunction = (
   else if (results.length === 1) out.byte(results[0]!);
   else out.signed(layout.blockType(results));
 
+  const asWritten = facts.blocks.size === 0;
+  const labels = createLabels(facts, module.rules.limits.jumpsTogether);
   let depth = 0;
   let uncounted = 0;
   /** Whether this basic block has divided or taken a root. */
@@ -245,30 +285,47 @@ export const writeFunction = (
         break;
       case OP.block:
         depth++;
-        out.range(bytes, from, to);
+        for (let left = labels.enter(i); left > 0; left--) out.range(bytes, from, to);
         break;
       case OP.loop:
         depth++;
+        labels.enter(i);
         out.range(bytes, from, to);
         charge(after[i]!, true);
         break;
       case OP.if:
         depth++;
+        labels.enter(i);
         out.range(bytes, from, to);
         charge(after[i]!, false);
         break;
       case OP.end:
-        out.byte(OP.end);
+        for (let left = labels.leave(); left > 0; left--) out.byte(OP.end);
         if (depth-- > 0) charge(after[i]!, false);
         break;
-      case OP.else:
       case OP.brIf:
+        if (asWritten) out.range(bytes, from, to);
+        else out.local(op, labels.of(immediate));
+        charge(after[i]!, false);
+        break;
+      case OP.brTable: {
+        if (asWritten) {
+          out.range(bytes, from, to);
+          break;
+        }
+        const reader = new Reader(bytes, from + 1, to);
+        out.local(op, reader.u32());
+        for (let left = immediate; left >= 0; left--) out.u32(labels.of(reader.u32()));
+        break;
+      }
+      case OP.else:
         out.range(bytes, from, to);
         charge(after[i]!, false);
         break;
       case OP.br:
-        if (immediate < depth) out.range(bytes, from, to);
-        else leave();
+        if (immediate >= depth) leave();
+        else if (asWritten) out.range(bytes, from, to);
+        else out.local(op, labels.jump(immediate));
         break;
       case OP.return:
         leave();
