@@ -32,19 +32,22 @@ export class LocalFault extends Error {
 }
 
 export interface Compiled {
-  readonly prepared: Prepared;
+  readonly prepared: Omit<Prepared, "bytes">;
   readonly module: WebAssembly.Module;
 }
 
-/** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
-export const compileModule = (bytes: Uint8Array, rules: VmRules): Compiled => {
-  const prepared = prepareModule(bytes, rules);
+/** Compiles a rewritten module. Throws LocalFault where the engine fails. */
+export const compilePrepared = ({ bytes, ...prepared }: Prepared): Compiled => {
   try {
-    return { prepared, module: new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>) };
+    return { prepared, module: new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>) };
   } catch (error) {
     throw new LocalFault(`the engine refuses a valid module: ${error instanceof Error ? error.message : error}`);
   }
 };
+
+/** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
+export const compileModule = (bytes: Uint8Array, rules: VmRules): Compiled =>
+  compilePrepared(prepareModule(bytes, rules));
 
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 

@@ -140,7 +140,8 @@ export const writeGasCheck = (out: Writer, gas: number, writeCost: () => void, l
  * parameters, and gives the gas back as one more result, so that both stay in registers. Each basic block is charged
  * as a whole at its start; a negative counter is noticed at the entry of functions that call, at loop headers, bulk
  * operations and before host calls, so that every cycle passes a check. A function that calls nothing takes no stack:
- * only one such frame exists at a time. Throws WasmRefused if the result is too large.
+ * only one such frame exists at a time. Gives the bytes that limits count, in which a module's verdict outlives the form of what is
+ * written. Throws WasmRefused if they are too many.
  */
 export const writeFunction = (
   out: Writer,
@@ -150,7 +151,7 @@ export const writeFunction = (
   code: Code,
   facts: Facts,
   layout: Layout,
-): void => {
+): number => {
   const { bytes } = module;
   const { params, results } = module.types[module.functionTypes[functionIndex]!]!;
   const { entry, after, dead, calls, indirect, bulk, small } = plan(code);
@@ -226,6 +227,7 @@ export const writeFunction = (
   else out.signed(layout.blockType(results));
 
   let depth = 0;
+  let uncounted = 0;
   for (let i = 0; i < code.count; i++) {
     if (dead[i] === 1) continue;
     const op = code.op[i]!;
@@ -306,14 +308,16 @@ export const writeFunction = (
         break;
       default:
         out.range(bytes, from, to);
-        if (marked[i] === 1) writeCanonical(out, op, canonical);
+        if (marked[i] === 1) uncounted += writeCanonical(out, op, canonical);
     }
   }
   out.local(OP.localGet, gas);
   out.byte(OP.end);
-  if (out.length > module.rules.limits.rewrittenBodyBytes)
-    throw new WasmRefused(`rewritten body of ${out.length} bytes, at most ${module.rules.limits.rewrittenBodyBytes}`, {
+  const counted = out.length - uncounted;
+  if (counted > module.rules.limits.rewrittenBodyBytes)
+    throw new WasmRefused(`rewritten body of ${counted} bytes, at most ${module.rules.limits.rewrittenBodyBytes}`, {
       section: "code",
       functionIndex,
     });
+  return counted;
 };

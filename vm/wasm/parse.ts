@@ -137,7 +137,7 @@ export const parseModule = (bytes: Uint8Array, rules: VmRules): WasmModule => {
       if (params.length + results.length > 0) reader.refuse("the start function has parameters or results", at);
     },
     element: () => {
-      elements = readElements(reader, rules, functionTypes.length, table, imported.globals);
+      elements = readElements(reader, rules, functionTypes.length, table, globals);
     },
     "data count": () => {
       dataCount = reader.u32();
@@ -146,7 +146,7 @@ export const parseModule = (bytes: Uint8Array, rules: VmRules): WasmModule => {
       bodies = readBodies(reader, limits, importedFunctions, functionTypes.length - importedFunctions);
     },
     data: () => {
-      data = readData(reader, rules, memory, imported.globals);
+      data = readData(reader, rules, memory, globals);
     },
   };
 

@@ -9,7 +9,7 @@ import { checkCommand, WASI_MODULE } from "./profile.ts";
 import { WasmRefused } from "./refusal.ts";
 import { validateBody } from "./validate.ts";
 import type { VmRules } from "./versions.ts";
-import { Writer } from "./writer.ts";
+import { unsignedBytes, Writer } from "./writer.ts";
 
 /** A module that is ready to run: validated, with meters in its code and nothing of its own exported but its start. */
 export interface Prepared {
@@ -280,6 +280,7 @@ const writeCode = (
   code.sized(body);
   const decoded = createCode();
   let gas = 0;
+  let counted = code.length;
   for (const [i, place] of module.bodies.entries()) {
     const functionIndex = imported + i;
     const locals = readLocals(module, place, functionIndex);
@@ -297,9 +298,10 @@ const writeCode = (
       );
     gas += compiling;
     body.clear();
-    writeFunction(body, module, functionIndex, locals, decoded, facts, layout);
+    const bytes = writeFunction(body, module, functionIndex, locals, decoded, facts, layout);
     code.sized(body);
-    if (code.length > module.rules.limits.rewrittenCodeBytes)
+    counted += unsignedBytes(bytes) + bytes;
+    if (counted > module.rules.limits.rewrittenCodeBytes)
       throw new WasmRefused(`rewritten code of more than ${module.rules.limits.rewrittenCodeBytes} bytes`, {
         section: "code",
       });

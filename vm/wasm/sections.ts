@@ -153,8 +153,10 @@ const readConstant = (reader: Reader, features: Features, type: number, globals:
   } else if (op === OP.globalGet) {
     const index = reader.u32();
     const global = globals[index];
-    if (!global || global.initial) return reader.refuse(`a constant cannot read global ${index}`, from);
+    if (!global) return reader.refuse(`a constant reads the unknown global ${index}`, from);
     if (global.mutable) reader.refuse(`a constant cannot read the mutable global ${index}`, from);
+    if (global.initial)
+      reader.refuse(`extended constant expressions are not allowed: global ${index} is of this module`, from);
     got = global.type;
   } else if (op === 0xd0 || op === 0xd2) return reader.refuse("reference values are not allowed", from);
   else if (op === 0xfd) return reader.refuse("SIMD is not allowed", from);
@@ -173,7 +175,7 @@ export const readGlobals = (
   const globals = [...imported];
   for (let left = reader.count(limits.globals, "globals"); left > 0; left--) {
     const type = readGlobalType(reader, features);
-    globals.push({ ...type, initial: readConstant(reader, features, type.type, imported) });
+    globals.push({ ...type, initial: readConstant(reader, features, type.type, globals) });
   }
   return globals;
 };

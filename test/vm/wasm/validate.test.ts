@@ -33,6 +33,12 @@ const refused = (source: readonly number[] | ModuleSource, rules = NEWEST_RULES)
 };
 const code = (...bytes: number[][]): ModuleSource => ({ functions: [{ code: bytes }] });
 
+/** Globals of i32: one that stays 1, one that may change, and one that begins as global 0 does. */
+const FIXED = [0x7f, 0, 0x41, 1, 0x0b];
+const MUTABLE = [0x7f, 1, 0x41, 1, 0x0b];
+const AT_0 = [0x23, 0, 0x0b];
+const FROM_0 = [0x7f, 0, ...AT_0];
+
 t.test("features outside the profile are refused by name, with section, function and offset", async (t) => {
   const cases: [string, ModuleSource | number[], RegExp][] = [
     ["relaxed SIMD", code([0xfd, 0x80, 0x02]), /^section code, function 0, offset \d+: relaxed SIMD is not allowed/],
@@ -64,7 +70,23 @@ t.test("features outside the profile are refused by name, with section, function
       [...HEADER, ...section(6, [1, 0x7f, 0, 0x41, 1, 0x41, 1, 0x6a, 0x0b])],
       /extended constant/,
     ],
-    ["a constant from a global", [...HEADER, ...section(6, [1, 0x7f, 0, 0x23, 0, 0x0b])], /a constant cannot read/],
+    ["a constant from itself", [...HEADER, ...section(6, [1, 0x7f, 0, 0x23, 0, 0x0b])], /the unknown global 0/],
+    ["a constant from a mutable global", [...HEADER, ...section(6, [2, ...MUTABLE, ...FROM_0])], /mutable global 0/],
+    [
+      "a constant from a global of the module",
+      [...HEADER, ...section(6, [2, ...FIXED, ...FROM_0])],
+      /extended constant/,
+    ],
+    [
+      "elements at a global of the module",
+      [...HEADER, ...section(4, [1, 0x70, 0, 1]), ...section(6, [1, ...FIXED]), ...section(9, [1, 0, ...AT_0, 0])],
+      /extended constant.* global 0 is of this module/,
+    ],
+    [
+      "data at a global of the module",
+      [...HEADER, ...section(5, [1, 0, 1]), ...section(6, [1, ...FIXED]), ...section(11, [1, 0, ...AT_0, 0])],
+      /extended constant.* global 0 is of this module/,
+    ],
     ["no _start", [...HEADER], /no _start/],
     ["a passive element segment", [...HEADER, ...section(4, [1, 0x70, 0, 1]), ...section(9, [1, 1, 0, 0])], /kind 1/],
     ["not WebAssembly", [1, 2, 3], /not a WebAssembly module/],
