@@ -17,6 +17,7 @@ const run = (vmVersion: number, source: ModuleSource): Promise<TaskResult> =>
       hasCallback: false,
     },
   );
+const drop: number[] = [...op.drop];
 const zeros = (count: number): number[] => new Array<number>(count).fill(0);
 
 t.test("a version's rules are the same for ever", async (t) => {
@@ -37,7 +38,7 @@ t.test("vectors and atomics are of version 2: a deal of version 1 keeps its INVA
     functions: [{ code: [op.i32(0), [0xfd, 0x0c, 1, ...zeros(15)], [0xfd, 0x0b, 4, 0]] }],
   };
   const addsAtomically: ModuleSource = {
-    functions: [{ code: [op.i32(0), op.i32(1), [0xfe, 0x1e, 2, 0], op.drop] }],
+    functions: [{ code: [op.i32(0), op.i32(1), [0xfe, 0x1e, 2, 0], drop] }],
   };
   for (const source of [storesVector, addsAtomically]) {
     t.equal((await run(1, source)).status, STATUS.invalid);
@@ -80,11 +81,11 @@ t.test("what a store that leaves the memory may have written is no result: 8 byt
 
 t.test("a wait traps, for nobody could wake it, and nobody waits to be told", async (t) => {
   const atomic = (number: number, alignment: number): number[] => [0xfe, number, alignment, 0];
-  const code = [op.i32(0), op.i32(0), op.i64(0n), atomic(1, 2), op.drop];
+  const code = [op.i32(0), op.i32(0), op.i64(0n), atomic(1, 2), drop];
   t.match(await run(2, { functions: [{ code }] }), { status: STATUS.trap, code: TRAP.other });
   const notify = [op.i32(0), op.i32(0), op.i32(9), atomic(0, 2), op.store32()];
   t.equal((await run(2, { functions: [{ code: notify }] })).status, STATUS.ok);
-  const unaligned = [op.i32(2), atomic(0x10, 2), op.drop];
+  const unaligned = [op.i32(2), atomic(0x10, 2), drop];
   t.match(await run(2, { functions: [{ code: unaligned }] }), { status: STATUS.trap, code: TRAP.other });
 });
 
@@ -93,7 +94,7 @@ t.test("vectors on the stack are metered as what they take", async (t) => {
     Array.from({ length: count }, (_, i) => [...op.i32(0), 0xfd, 0, 4, ...leb(i)]);
   const deep: ModuleSource = {
     functions: [
-      { code: [[0xfd, 0x0c, ...zeros(16)], op.call(1), op.drop] },
+      { code: [[0xfd, 0x0c, ...zeros(16)], op.call(1), drop] },
       {
         params: [v128],
         results: [v128],
@@ -108,7 +109,7 @@ t.test("vectors on the stack are metered as what they take", async (t) => {
     functions: [
       {
         locals: new Array<number>(8_192).fill(v128),
-        code: [...loads(16_383), op.call(1), ...Array.from({ length: 16_382 }, () => [0xfd, 0xae, 1]), op.drop],
+        code: [...loads(16_383), op.call(1), ...Array.from({ length: 16_382 }, () => [0xfd, 0xae, 1]), drop],
       },
       { code: [] },
     ],
