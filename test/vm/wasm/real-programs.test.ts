@@ -105,7 +105,7 @@ os.remove("/tmp/full")
 try: import sqlite3
 except ImportError: sqlite3 = None
 if sqlite3:
-    for mode in ("DELETE", "TRUNCATE", "PERSIST", "MEMORY"):
+    for mode in ("MEMORY", "TRUNCATE", "PERSIST", "DELETE"):
         base = sqlite3.connect("/tmp/base.db")
         base.execute("pragma journal_mode=" + mode)
         base.execute("create table if not exists t(x)")
