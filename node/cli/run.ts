@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type Hash, isHex, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { readRegular } from "../../lib/whole-file.ts";
 import { runTask, type TaskResult } from "../../vm/wasm/host.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
 import { STATUS, STATUS_NAMES, TRAP } from "../../vm/wasm/status.ts";
@@ -44,9 +45,9 @@ const taskId = (text: string): Hash => {
 
 const read = (path: string): Uint8Array => {
   try {
-    return readFileSync(path);
+    return readRegular(path);
   } catch (error) {
-    return fail(`${path} is not read: ${(error as Error).message}`);
+    return fail((error as Error).message);
   }
 };
 const readInput = (path: string): InputFile => ({ name: basename(path), bytes: read(path) });

@@ -1,6 +1,6 @@
 /** Limits of the compute VM (spec section 11). Each is far below the limits of V8, so that V8 never decides. */
 export const WASM_LIMITS = {
-  moduleBytes: 32 * 1024 * 1024,
+  moduleBytes: 64 * 1024 * 1024,
   types: 65_536,
   imports: 1_024,
   functions: 65_536,
@@ -11,10 +11,15 @@ export const WASM_LIMITS = {
   locals: 8_192,
   parameters: 64,
   results: 16,
-  nesting: 1_024,
+  nesting: 4_096,
   branchTargets: 16_384,
   /** Branches to one label, each target of a br_table counted: V8 dies of more than 65,535. */
   labelBranches: 20_000,
+  /**
+   * `br` that the rewriter lets meet at the label of one block, of which it makes several for more: V8 takes a square of time and memory,
+   * 1.1 GiB for 10,000 of them, as a large generated lexer has.
+   */
+  jumpsTogether: 256,
   /** Operands on the stack of a function: V8 runs no frame near its --stack-size of 984 KiB. */
   operands: 16_384,
   /** Gas of compiling one function (gas.ts): V8 has no memory for functions of several hundred thousand branches or calls. */
@@ -22,10 +27,11 @@ export const WASM_LIMITS = {
   globals: 4_096,
   exports: 65_536,
   tableEntries: 65_536,
-  segments: 65_536,
+  /** Of data, which is as many as V8 takes, and of elements, which the rewriter joins. */
+  segments: 100_000,
   /** Pages of 64 KiB: `min(declared maximum, memoryPages)`, or memoryPagesUndeclared. */
   memoryPages: 4_096,
-  memoryPagesUndeclared: 1_024,
+  memoryPagesUndeclared: 4_096,
   /** Metered bytes of stack, and the least that a frame takes. */
   stackBytes: 8 * 1024 * 1024,
   frameBytes: 128,

@@ -30,14 +30,24 @@ export const NEWEST_RULES: VmRules = {
   gas: GAS,
 };
 
+/** What old deals keep: where a later version has another limit or price, the one that they were made under. */
 const VERSION_1: VmRules = {
   ...NEWEST_RULES,
   version: 1,
   features: { simd: false, atomics: false },
-  limits: { ...WASM_LIMITS, storeBytes: 8 },
+  limits: {
+    ...WASM_LIMITS,
+    moduleBytes: 32 * 1024 * 1024,
+    nesting: 1_024,
+    jumpsTogether: WASM_LIMITS.labelBranches,
+    segments: 65_536,
+    memoryPagesUndeclared: 1_024,
+    storeBytes: 8,
+  },
   taskLimits: { ...TASK_LIMITS, scratchBytes: 0, scratchEntries: 0, scratchDepth: 0 },
   gas: {
     ...GAS,
+    compileLoopKib: 0,
     treeByte: 0,
     randomByte: 32,
     pathByte: 8,

@@ -23,6 +23,7 @@ import { createHost } from "../../../vm/wasm/wasi-host.ts";
 import { COMPILED } from "./compiled.ts";
 import { HOST_CALLS, WHOLE_TASKS, type WholeTask } from "./host-programs.ts";
 import { OPERATIONS, type Program } from "./programs.ts";
+import { VECTOR_COMPILED, VECTOR_OPERATIONS } from "./vectors.ts";
 
 /** Seconds that a Ggas may take at most. */
 const LIMIT = 40;
@@ -163,9 +164,14 @@ if (isMainThread) {
   Error.stackTraceLimit = 0;
   setFlagsFromString("--no-liftoff");
   say(`${"program".padEnd(44)}   s/Ggas`);
-  for (const program of [...OPERATIONS, ...HOST_CALLS]) {
+  for (const program of [...OPERATIONS, ...VECTOR_OPERATIONS, ...HOST_CALLS]) {
     if (!wanted(program.name)) continue;
-    const module = wabt.parseWat(program.name, program.text, { bulk_memory: true, sat_float_to_int: true });
+    const module = wabt.parseWat(program.name, program.text, {
+      bulk_memory: true,
+      sat_float_to_int: true,
+      simd: true,
+      threads: true,
+    });
     measureProgram(module.toBinary({}).buffer.slice(), program);
     module.destroy();
   }
@@ -175,7 +181,7 @@ if (isMainThread) {
     await measureTask(module.toBinary({}).buffer.slice(), task);
     module.destroy();
   }
-  for (const { name, build } of COMPILED) {
+  for (const { name, build } of [...COMPILED, ...VECTOR_COMPILED]) {
     if (!wanted(name)) continue;
     try {
       measureCompiled(name, build());

@@ -17,21 +17,22 @@ export interface Program {
   readonly setup?: (words: Uint32Array) => void;
 }
 
-const PAGES = WASM_LIMITS.memoryPages;
-const UNROLLED = 64;
+export const PAGES = WASM_LIMITS.memoryPages;
+export const UNROLLED = 64;
 
-/** A module whose `_start` repeats `body` in a loop that costs little; locals $i, $a, $b (i32), $x, $y (f64), $l (i64). */
-const looped = (times: number, body: string, more = "", pages = "1 1"): string => `(module ${more}
+/** A module whose `_start` repeats `body` in a loop that costs little; locals $i, $a, $b (i32), $x, $y (f64), $l (i64), $v, $w (v128). */
+export const looped = (times: number, body: string, more = "", pages = "1 1"): string => `(module ${more}
   (memory (export "memory") ${pages})
-  (func (export "_start") (local $i i32) (local $a i32) (local $b i32) (local $x f64) (local $y f64) (local $l i64) (local $f f32)
+  (func (export "_start") (local $i i32) (local $a i32) (local $b i32) (local $x f64) (local $y f64) (local $l i64) (local $f f32) (local $v v128) (local $w v128)
     (local.set $i (i32.const ${times})) (local.set $x (f64.const 1.1)) (local.set $y (f64.const 1.7)) (local.set $f (f32.const 1.3))
     (local.set $l (i64.const 0x7fffffffffffff13)) (local.set $a (i32.const 0x7ffffff1))
+    (local.set $v (v128.const f32x4 1.5 0.5 3 1.1)) (local.set $w (v128.const f32x4 1.7 0.7 1.3 1.9))
     (loop $next ${body}
       (br_if $next (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
     (i32.store (i32.const 0) (i32.add (local.get $a) (local.get $b))) (f64.store (i32.const 8) (local.get $x))
-    (i64.store (i32.const 16) (local.get $l)) (f32.store (i32.const 24) (local.get $f))))`;
+    (i64.store (i32.const 16) (local.get $l)) (f32.store (i32.const 24) (local.get $f)) (v128.store (i32.const 32) (local.get $v))))`;
 
-const operation = (name: string, body: string, times = 200_000): Program => ({
+export const operation = (name: string, body: string, times = 200_000): Program => ({
   name,
   text: looped(times, body.repeat(UNROLLED)),
   units: times * UNROLLED,
@@ -52,8 +53,8 @@ const scatter = (words: Uint32Array): void => {
   for (let i = 0; i < lines; i++) words[order[i]! * LINE] = order[(i + 1) % lines]! * LINE * 4;
 };
 
-const CHASE = 40_000;
-const MIX = "(local.set $a (i32.add (i32.mul (local.get $a) (i32.const 1664525)) (i32.const 1013904223)))";
+export const CHASE = 40_000;
+export const MIX = "(local.set $a (i32.add (i32.mul (local.get $a) (i32.const 1664525)) (i32.const 1013904223)))";
 const CASES = 64;
 
 export const OPERATIONS: readonly Program[] = [
