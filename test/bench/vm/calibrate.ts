@@ -30,7 +30,7 @@ const LIMIT = 40;
 const CALL_LIMIT = 50;
 const CHEAPEST = "sched_yield";
 const GAS = 2 ** 53 - 1;
-const ROUNDS = Number(process.env.ROUNDS ?? 5);
+const ROUNDS = 5;
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 const secondsSince = (from: NodeJS.CpuUsage): number => {
