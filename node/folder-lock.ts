@@ -47,7 +47,9 @@ export const isFolderInUse = async (folder: string): Promise<boolean | undefined
 
 /**
  * Takes a folder for one program, and makes a new one. Throws FolderInUseError, which names folder and process, where another program
- * has it. The lock is LevelDB's, which the system keeps: it ends with its process, and no other process id is taken for it.
+ * has it. The lock is LevelDB's, which the system keeps: it ends with its process, and no other process id is taken for it. Who asks in vain,
+ * here or by `isFolderInUse`, leaves a trace in LevelDB's own LOG and LOG.old alone, which nobody reads: the database holds nothing, and all
+ * others of the folder are opened by who has the lock.
  */
 export const lockFolder = async (folder: string, program: string): Promise<FolderLock> => {
   makeFolder(folder);

@@ -54,6 +54,15 @@ const paramAt = ({ genesisTime, params, upgrades }: GenesisJson, name: string, t
   return BigInt(String((changes.at(-1) ?? params)[name]));
 };
 
+/** Reads a parameter in force at the head. */
+export const paramNow = async (client: RpcClient, name: string): Promise<bigint> => {
+  const [genesis, head] = await Promise.all([
+    client.call("rolec_genesis", []) as Promise<GenesisJson>,
+    client.call("eth_getBlockByNumber", ["latest", false]) as Promise<{ timestamp: Hex }>,
+  ]);
+  return paramAt(genesis, name, Number(head.timestamp));
+};
+
 export interface PoolOrderOptions {
   readonly category: bigint;
   readonly trust: bigint;

@@ -19,7 +19,11 @@ export interface JobInputOptions {
   /** Leaves URLs as they are, for each worker to fetch; without, they are fetched here, once, and kept at the node. */
   readonly keepUrls?: boolean;
   readonly signal?: AbortSignal;
+  /** Milliseconds that a URL has to be read whole; an hour unless told. */
+  readonly urlMs?: number;
 }
+
+const URL_MS = 3_600_000;
 
 const byCid = (cid: string, name: string): string => `/ipfs/${cid}?filename=${encodeURIComponent(name)}`;
 
@@ -66,14 +70,27 @@ async function* named(url: string, pieces: AsyncIterable<Uint8Array>): AsyncGene
 }
 
 /** Plans a URL. What it gives is checked against `#sha256=` where that is given. */
-const planUrl = (node: string, text: string, { keepUrls = false, signal }: JobInputOptions): Planned => {
+const planUrl = (node: string, text: string, options: JobInputOptions): Planned => {
+  const { keepUrls = false, signal, urlMs = URL_MS } = options;
   const [url = "", given] = text.split("#sha256=");
   const { name } = parseReference(`${url}#sha256=${given ?? "0".repeat(64)}`);
   const hash = createHash("sha256");
   let size = 0;
   const pieces = async function* () {
-    // It is the buyer's own choice what this machine is asked for.
-    for await (const piece of streamUrl(url, { signal: signal ?? new AbortController().signal, allowPrivate: true })) {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(new Error(`${url} has not come in ${urlMs / 1000} s`)), urlMs);
+    const until = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+    try {
+      yield* counted(streamUrl(url, { signal: until, allowPrivate: true }));
+    } catch (error) {
+      throw late.signal.aborted ? late.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  // It is the buyer's own choice what this machine is asked for.
+  const counted = async function* (bytes: AsyncIterable<Uint8Array>) {
+    for await (const piece of bytes) {
       size += piece.length;
       if (size > TASK_LIMITS.inputBytes) throw new Error(`${url} has more than ${TASK_LIMITS.inputBytes} bytes`);
       hash.update(piece);

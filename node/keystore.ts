@@ -103,6 +103,9 @@ const blsPassword = (password: string): Uint8Array =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: the standard takes out exactly these
   utf8(password.normalize("NFKD").replace(/[\u0000-\u001f\u007f-\u009f]/g, ""));
 
+/** Some programs leave out the zeros that a key begins with, as numbers are written: the key is the number. */
+const keyOf = (bytes: Uint8Array): Hex => toHex(concat(new Uint8Array(KEY_BYTES - bytes.length), bytes));
+
 const check = (got: Uint8Array, expected: Uint8Array): void => {
   if (!timingSafeEqual(got, expected)) fail("wrong password, or the file is damaged");
 };
@@ -112,11 +115,11 @@ const openWeb3 = async (file: Fields, password: string): Promise<UnlockedKey> =>
   if (crypto.cipher !== CIPHER) fail(`cipher ${JSON.stringify(crypto.cipher)} is not supported`);
   const kdf = readKdf(crypto.kdf, fieldsOf(crypto.kdfparams, "kdfparams"));
   const iv = bytesOf(fieldsOf(crypto.cipherparams, "cipherparams").iv, "iv", 16, 16);
-  const ciphertext = bytesOf(crypto.ciphertext, "ciphertext", KEY_BYTES, KEY_BYTES);
+  const ciphertext = bytesOf(crypto.ciphertext, "ciphertext", 1, KEY_BYTES);
   const mac = bytesOf(crypto.mac, "mac", 32, 32);
   const derived = await derive(utf8(password), kdf);
   check(keccak256Bytes(derived.subarray(16), ciphertext), mac);
-  const secret = toHex(crypt(derived, iv, ciphertext));
+  const secret = keyOf(crypt(derived, iv, ciphertext));
   const address = keyOrFail(() => addressOf(secret));
   if (file.address !== undefined && toHex(bytesOf(file.address, "address", 20, 20)) !== address)
     fail(`the key is that of ${address}, not of ${file.address}`);
@@ -134,11 +137,11 @@ const openBls = async (file: Fields, password: string): Promise<UnlockedKey> => 
   if (cipher.function !== CIPHER) fail(`cipher ${JSON.stringify(cipher.function)} is not supported`);
   const kdf = readKdf(kdfModule.function, fieldsOf(kdfModule.params, "kdf.params"));
   const iv = bytesOf(fieldsOf(cipher.params, "cipher.params").iv, "iv", 16, 16);
-  const message = bytesOf(cipher.message, "cipher.message", KEY_BYTES, KEY_BYTES);
+  const message = bytesOf(cipher.message, "cipher.message", 1, KEY_BYTES);
   const expected = bytesOf(checksum.message, "checksum.message", 32, 32);
   const derived = await derive(blsPassword(password), kdf);
   check(createHash("sha256").update(derived.subarray(16)).update(message).digest(), expected);
-  const secret = toHex(crypt(derived, iv, message));
+  const secret = keyOf(crypt(derived, iv, message));
   const publicKey = keyOrFail(() => blsPublicKey(secret));
   if (file.pubkey !== undefined && toHex(bytesOf(file.pubkey, "pubkey", 48, 48)) !== publicKey)
     fail(`the key is that of ${publicKey}, not of ${file.pubkey}`);

@@ -1,32 +1,79 @@
 import { type Address, type Hash, word, ZERO_ADDRESS } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
-import type { AbiValue } from "../vm/abi.ts";
+import { AbiError, type AbiValue } from "../vm/abi.ts";
 import { functionsOf, GROUP_ABI } from "../vm/market/abi.ts";
 import { GROUPMEMBER_PURPOSE } from "../vm/market/group.ts";
 import { encodeOrder, type OrderName, type SignedOrderOf } from "../vm/market/signed-order.ts";
-import { MARKET } from "../vm/tables.ts";
-import { publicPool } from "./iexec-files.ts";
-import { hubStakeOf, marketFunction, view } from "./market-client.ts";
+import { HUB, MARKET } from "../vm/tables.ts";
+import { paramNow, publicPool } from "./iexec-files.ts";
+import { hubFunction, hubStakeOf, marketFunction, secondsOfCategory, view } from "./market-client.ts";
 import type { Offer, Restriction } from "./matching.ts";
-import { listAllOrders, type OrderQuery } from "./orders.ts";
+import { listAllOrders } from "./orders.ts";
 
 /** More than anybody has: the chain will judge. */
-const UNKNOWN = 1n << 255n;
+export const UNKNOWN = 1n << 255n;
 
-/** Every order of a query, each once: pages of a book that changes may show one twice. */
-export const offersOf = async <N extends OrderName>(client: RpcClient, query: OrderQuery & { readonly kind: N }) => {
+/** Every order of a kind, each once: pages of a book that changes may show one twice. */
+const offersOf = async <N extends OrderName>(client: RpcClient, kind: N) => {
   const offers = new Map<Hash, Offer<SignedOrderOf<N>["order"]>>();
-  for (const { signed, hash, signer, remaining } of await listAllOrders(client, query)) {
+  for (const { signed, hash, signer, remaining } of await listAllOrders(client, { kind })) {
     const key = keccak256(encodeOrder(signed));
     offers.set(key, { order: signed.order as SignedOrderOf<N>["order"], key, hash, signer, remaining });
   }
   return [...offers.values()];
 };
 
+const compare = (a: bigint, b: bigint): number => (a < b ? -1 : Number(a > b));
+/** The offers of each entry or category, the cheapest first. */
+const sorted = <T, K>(offers: readonly Offer<T>[], key: (order: T) => K, price: (order: T) => bigint) => {
+  const groups = Map.groupBy(
+    offers.toSorted((a, b) => compare(price(a.order), price(b.order))),
+    ({ order }) => key(order),
+  );
+  return (of: K): readonly Offer<T>[] => groups.get(of) ?? [];
+};
+
+/** Reads a node's book, whole: what a round costs does not grow with how many ask. */
+export const readBook = async (client: RpcClient) => {
+  const [app, dataset, workerpool, request] = [
+    await offersOf(client, "app"),
+    await offersOf(client, "dataset"),
+    await offersOf(client, "workerpool"),
+    await offersOf(client, "request"),
+  ];
+  return {
+    /** Who pays most first. */
+    requests: request.sort((a, b) => compare(b.order.workerpoolmaxprice, a.order.workerpoolmaxprice)),
+    apps: sorted(
+      app,
+      (order) => order.app,
+      (order) => order.appprice,
+    ),
+    datasets: sorted(
+      dataset,
+      (order) => order.dataset,
+      (order) => order.datasetprice,
+    ),
+    pools: sorted(
+      workerpool,
+      (order) => order.category,
+      (order) => order.workerpoolprice,
+    ),
+  };
+};
+export type Book = Awaited<ReturnType<typeof readBook>>;
+
+/** What the chain says of a pool that it draws. */
+export interface DrawnPool {
+  /** Whom it lets ask. */
+  readonly requesterRestrict: Address;
+  readonly slotStakeNrlc: bigint;
+}
+
 /**
- * What one round of a matcher has read of the chain and the book: each thing is asked once. What the chain does not say is left to
- * its own judgement.
+ * What one round of a matcher has read of the chain: each thing is asked once. What the chain does not say is left to its own
+ * judgement.
  */
 export const createFacts = (client: RpcClient) => {
   const known = new Map<string, Promise<unknown>>();
@@ -34,7 +81,8 @@ export const createFacts = (client: RpcClient) => {
     const answer =
       known.get(name) ??
       ask().catch((error: unknown) => {
-        if (error instanceof RpcCallError) return undefined;
+        // An account that has no code answers nothing.
+        if (error instanceof RpcCallError || error instanceof AbiError) return undefined;
         throw error;
       });
     known.set(name, answer);
@@ -58,15 +106,26 @@ export const createFacts = (client: RpcClient) => {
       for (const each of restrictions) if (!(await accepts(each))) return false;
       return true;
     },
-    /** Whom a pool that the chain draws lets ask; undefined for one whose owner schedules it. */
-    drawnFor: (pool: Address) =>
+    /** Undefined for a pool that its owner schedules. */
+    drawnPool: (pool: Address): Promise<DrawnPool | undefined> =>
       once(`pool ${pool}`, async () => {
         const [found] = await view(client, MARKET, marketFunction("viewPool"), pool);
-        const [isDrawn, , , , , requesterRestrict] = found as readonly AbiValue[];
-        return isDrawn === true ? (requesterRestrict as Address) : undefined;
+        const [isDrawn, , , , , requesterRestrict, slotStakeNrlc] = found as readonly AbiValue[];
+        return isDrawn === true
+          ? { requesterRestrict: requesterRestrict as Address, slotStakeNrlc: slotStakeNrlc as bigint }
+          : undefined;
       }),
-    orders: async <N extends OrderName>(query: OrderQuery & { readonly kind: N }) =>
-      (await once(`orders ${JSON.stringify(query)}`, () => offersOf(client, query))) ?? [],
+    /** Percent of a pool's price that its workers bind: whatever its owner says. */
+    workerStakeRatio: async (pool: Address): Promise<bigint> =>
+      (await once(`ratio ${pool}`, async () => {
+        const [found] = await view(client, HUB, hubFunction("viewWorkerpool"), pool);
+        return (found as readonly AbiValue[])[2] as bigint;
+      })) ?? 0n,
+    /** nRLC that all have in the hub together. */
+    hubSupply: async (): Promise<bigint> =>
+      (await once("supply", async () => (await view(client, HUB, hubFunction("totalSupply")))[0] as bigint)) ?? UNKNOWN,
+    secondsOf: (category: bigint) => once(`category ${category}`, () => secondsOfCategory(client, category)),
+    maxTrust: async (): Promise<bigint> => (await once("trust", () => paramNow(client, "maxTrust"))) ?? UNKNOWN,
   };
 };
 export type Facts = ReturnType<typeof createFacts>;

@@ -1,4 +1,5 @@
-import { type Address, fromHex, type Hash, toHex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
+import { type Budget, createBudget } from "../lib/budget.ts";
+import { type Address, fromHex, type Hash, toHex, ZERO_HASH } from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { REVERTED } from "../rpc/errors.ts";
@@ -8,34 +9,35 @@ import { orderValues } from "../vm/market/signed-order.ts";
 import { HUB, MARKET } from "../vm/tables.ts";
 import { publicPoolOrder } from "./iexec-files.ts";
 import { hubFunction } from "./market-client.ts";
-import { createFacts, type Facts, offersOf } from "./matcher-facts.ts";
-import {
-  boundByOwner,
-  coveredBy,
-  NO_DATASET,
-  type Offer,
-  type Offers,
-  pairCrosses,
-  priceOf,
-  priceOfPair,
-  restrictionsOfPair,
-  restrictionsOfPool,
-  termsCross,
-  volumeOf,
-} from "./matching.ts";
+import { candidatesOf, nameOf } from "./matcher-candidates.ts";
+import { type Book, createFacts, type Facts, readBook } from "./matcher-facts.ts";
+import { createJudge, type Judge } from "./matcher-judge.ts";
+import { type Offer, type Offers, priceOf } from "./matching.ts";
 import { freshSalt } from "./orders.ts";
 import { createRefusals } from "./refusals.ts";
 import { TransactionReverted, transact } from "./wallet.ts";
 
 /** Requests that a round looks at, those first that wait longest for a look. */
 const REQUESTS = 100;
-/** Pairs of app and dataset that are considered for a request. */
-const PAIRS = 64;
-/** Sets that a round asks the chain about in vain before it tries them. */
-const LOOKS = 256;
-/** Sets of orders that a round tries in vain for a request, and those of them of one pool's signer. */
-const TRIES = 8;
-const TRIES_OF_SIGNER = 2;
+/** Judgements of a round and of one of its requests: what goes beyond is looked at in the next. A try is worth so many. */
+const LOOKS = 4_096;
+const LOOKS_OF_REQUEST = 512;
+const LOOKS_OF_TRY = 8;
+/** Tries in vain of a round for a requester, one of each signer; the last of every four is for a signer that was drawn. */
+const TRIES = 32;
+const STRAY = 4;
+/** A node tries no call of more gas (rpc/eth.ts), and what was not tried may revert at the matcher's cost. */
+const MAX_GAS = 12_000_000;
+
+/** What the requests of a round share. */
+interface Round {
+  readonly facts: Facts;
+  readonly book: Book;
+  readonly judge: Judge;
+  readonly looks: Budget;
+  /** By requester, the signers whose sets were tried in vain. */
+  readonly vain: Map<Address, Set<Address>>;
+}
 
 /** A deal that the matcher made. */
 export interface Filled {
@@ -51,13 +53,6 @@ export interface Matcher {
   /** Fills what crosses in a node's book now: requests that pay most first, each by the cheapest offers. */
   round(): Promise<Filled[]>;
 }
-
-const compare = (a: bigint, b: bigint): number => (a < b ? -1 : Number(a > b));
-/** Names a set beyond doubt. */
-const nameOf = ({ app, dataset, workerpool, request }: Offers): string =>
-  [app, dataset, workerpool, request].map(({ key }) => key).join();
-/** The two that a refusal is between: what one requester asks in vain tells nothing of others' requests. */
-const sidesOf = ({ request, workerpool }: Offers): string => `${request.order.requester} ${workerpool.signer}`;
 
 const calldata = ({ app, dataset, workerpool, request }: Offers): Uint8Array =>
   hubFunction("matchOrders").encode(
@@ -88,47 +83,12 @@ export const createMatcher = (client: RpcClient, key: `0x${string}`, now: () => 
     }
   };
 
-  /** Sets that may make a deal, the cheapest first; those whose pool's signer was refused lately come last. */
-  const candidatesOf = async (facts: Facts, request: Offers["request"]): Promise<Offers[]> => {
-    const { app, dataset, requester, category } = request.order;
-    const takers = { app, requester, ...(dataset === ZERO_ADDRESS ? {} : { dataset }) };
-    const [apps, datasets, pools, own] = await Promise.all([
-      facts.orders({ ...takers, kind: "app" }),
-      dataset === ZERO_ADDRESS ? [NO_DATASET] : facts.orders({ ...takers, kind: "dataset" }),
-      facts.orders({ ...takers, kind: "workerpool", category: Number(category) }),
-      standing(facts, request, request.remaining),
-    ]);
-    const crossing = apps
-      .flatMap((app) => datasets.map((dataset) => ({ app, dataset, request })))
-      .filter(pairCrosses)
-      .sort((a, b) => compare(priceOfPair(a), priceOfPair(b)));
-    const pairs: typeof crossing = [];
-    for (const pair of crossing)
-      if (pairs.length < PAIRS && (await facts.pass(restrictionsOfPair(pair)))) pairs.push(pair);
-    return [...pools, ...(own ? [own] : [])]
-      .flatMap((workerpool) => pairs.map((pair): Offers => ({ ...pair, workerpool })))
-      .filter((offers) => termsCross(offers) && !refusals.has(nameOf(offers)))
-      .map((offers) => ({ offers, price: priceOf(offers), refused: refusals.of(sidesOf(offers)) }))
-      .sort((a, b) => a.refused - b.refused || compare(a.price, b.price))
-      .map(({ offers }) => offers);
-  };
-
-  /** Tells whether the chain would let a set pass, by what is known of its restrictions and of its pool's owner. */
-  const passes = async (facts: Facts, offers: Offers, volume: bigint): Promise<boolean> => {
-    const { workerpool, request } = offers;
-    if (!(await facts.pass(restrictionsOfPool(offers)))) return false;
-    const drawnFor = await facts.drawnFor(workerpool.order.workerpool);
-    if (drawnFor !== undefined) return facts.pass([[drawnFor, request.order.requester]]);
-    const bound = boundByOwner(workerpool.order);
-    if (bound === 0n || workerpool.signer === MARKET) return true;
-    return coveredBy(await facts.stakeOf(workerpool.signer), bound, volume) === volume;
-  };
-
   /** Makes a deal of orders; undefined where the chain does not let them pass. */
   const fill = async (orders: Offers): Promise<Filled | undefined> => {
     const data = calldata(orders);
     try {
       const gas = Number(await client.call("eth_estimateGas", [{ from, to: HUB, data: toHex(data) }]));
+      if (gas > MAX_GAS) return undefined;
       const { logs } = await transact(client, key, { to: HUB, data, gas });
       const event = HUB_EVENTS.OrdersMatched!;
       const log = logs.find(({ topics }) => topics[0] === event.topic)!;
@@ -146,49 +106,66 @@ export const createMatcher = (client: RpcClient, key: `0x${string}`, now: () => 
   };
 
   /** Fills a request as far as its money and the offers go. */
-  const fillRequest = async (facts: Facts, asked: Offers["request"]): Promise<Filled[]> => {
+  const fillRequest = async (round: Round, asked: Offers["request"]): Promise<Filled[]> => {
+    const { facts, judge, looks } = round;
+    const { requester } = asked.order;
     const filled: Filled[] = [];
     const used = new Map<Hash, bigint>();
     const left = <T>(offer: Offer<T>): Offer<T> =>
       offer.key === ZERO_HASH ? offer : { ...offer, remaining: offer.remaining - (used.get(offer.key) ?? 0n) };
-    const tries = new Map<Address, number>();
-    let [failures, looks] = [0, 0];
-    for (const each of await candidatesOf(facts, asked)) {
-      if (failures >= TRIES) break;
+    /** The signers whose sets were tried in vain. */
+    const vain = round.vain.get(requester) ?? new Set();
+    round.vain.set(requester, vain);
+    const most = createBudget(LOOKS_OF_REQUEST);
+    const own = await standing(facts, asked, asked.remaining);
+    const { best, strays } = candidatesOf({
+      ...round,
+      refusals,
+      request: asked,
+      own,
+      look: () => most.take(1) && looks.take(1),
+      isOut: (signer) => vain.has(signer),
+    });
+    const next = async (): Promise<Offers | undefined> => {
+      const stray = vain.size % STRAY === STRAY - 1 ? await strays.next() : undefined;
+      return stray?.value ?? (await best.next()).value;
+    };
+    for (let each = await next(); each && vain.size < TRIES; each = await next()) {
       const { signer } = each.workerpool;
-      if ((tries.get(signer) ?? 0) >= TRIES_OF_SIGNER) continue;
+      // What is for this much money: with more, or less, it is looked at again.
+      const name = `${nameOf(each)} ${await facts.stakeOf(requester)}`;
+      if (vain.has(signer) || refusals.has(requester, name)) continue;
       let offers: Offers = {
         app: left(each.app),
         dataset: left(each.dataset),
         workerpool: left(each.workerpool),
         request: left(asked),
       };
-      const volume = volumeOf(offers);
-      const covered = coveredBy(await facts.stakeOf(asked.order.requester), priceOf(offers), volume);
+      const funded = await judge.funds(offers);
       // Orders that others signed are filled whole; the public pool stands by any part. What a requester cannot pay is
       // nobody else's fault.
-      if (covered <= 0n || (covered < volume && signer !== MARKET)) continue;
-      if (covered < volume) {
-        const part = await standing(facts, asked, covered);
-        if (part) offers = { ...offers, workerpool: part };
-      }
-      if (!(await passes(facts, offers, covered))) {
-        refusals.add(nameOf(each));
-        if (++looks >= LOOKS) break;
+      const isPayable = funded !== undefined && funded.volume > 0n && (funded.isWhole || signer === MARKET);
+      if (!isPayable) {
+        refusals.add(requester, name);
         continue;
+      }
+      if (!looks.take(LOOKS_OF_TRY)) break;
+      if (!funded.isWhole) {
+        const part = await standing(facts, asked, funded.volume);
+        if (part) offers = { ...offers, workerpool: part };
       }
       const deal = await fill(offers);
       if (!deal) {
-        failures += 1;
-        tries.set(signer, (tries.get(signer) ?? 0) + 1);
-        refusals.add(nameOf(each), sidesOf(each));
+        vain.add(signer);
+        refusals.add(requester, nameOf(each));
+        refusals.blame(requester, signer);
         continue;
       }
-      refusals.passed(sidesOf(each));
+      refusals.passed(requester, signer);
       filled.push(deal);
       for (const { key } of Object.values<Offer<unknown>>({ ...offers }))
         used.set(key, (used.get(key) ?? 0n) + deal.volume);
-      for (const account of [asked.order.requester, signer]) facts.spent(account);
+      for (const account of [requester, signer]) facts.spent(account);
     }
     return filled;
   };
@@ -196,18 +173,17 @@ export const createMatcher = (client: RpcClient, key: `0x${string}`, now: () => 
   return {
     round: async () => {
       const facts = createFacts(client);
+      const book = await readBook(client);
+      const round: Round = { facts, book, judge: createJudge(facts), looks: createBudget(LOOKS), vain: new Map() };
       rounds += 1;
-      const requests = (await offersOf(client, { kind: "request" })).map((request, rank) => ({
-        request,
-        rank,
-        seen: lookedAt.get(request.key) ?? 0,
-      }));
+      refusals.keep(new Set(book.requests.map(({ order }) => order.requester)));
+      const requests = book.requests.map((request) => ({ request, seen: lookedAt.get(request.key) ?? 0 }));
       lookedAt = new Map(requests.map(({ request, seen }) => [request.key, seen]));
-      const due = requests.toSorted((a, b) => a.seen - b.seen || a.rank - b.rank).slice(0, REQUESTS);
       const filled: Filled[] = [];
-      for (const { request } of due.sort((a, b) => a.rank - b.rank)) {
+      for (const { request } of requests.sort((a, b) => a.seen - b.seen).slice(0, REQUESTS)) {
+        if (round.looks.left < LOOKS_OF_TRY) break;
         lookedAt.set(request.key, rounds);
-        filled.push(...(await fillRequest(facts, request)));
+        filled.push(...(await fillRequest(round, request)));
       }
       return filled;
     },

@@ -57,48 +57,62 @@ export const boundByOwner = ({ workerpoolprice }: WorkerpoolOrder): bigint =>
 const tagOf = ({ app, dataset, request }: Omit<Offers, "workerpool">): bigint =>
   BigInt(app.order.tag) | (BigInt(dataset.order.tag) & ~FRAMEWORK_BITS) | BigInt(request.order.tag);
 
-/** Tells whether app and dataset are those of a request, at its prices, and their tags fit together. */
-export const pairCrosses = (pair: Omit<Offers, "workerpool">): boolean => {
-  const [ofApp, ofDataset, asked] = [pair.app.order, pair.dataset.order, pair.request.order];
-  return (
-    asked.app === ofApp.app &&
-    asked.dataset === ofDataset.dataset &&
-    asked.appmaxprice >= ofApp.appprice &&
-    asked.datasetmaxprice >= ofDataset.datasetprice &&
-    ((tagOf(pair) ^ BigInt(ofApp.tag)) & TEE_BIT) === 0n
-  );
-};
+/** Tells whether an app's own terms are those of a request. */
+export const appCrosses = ({ app, request }: Pick<Offers, "app" | "request">): boolean =>
+  request.order.app === app.order.app && request.order.appmaxprice >= app.order.appprice;
 
-/** Tells whether a pool's terms cross the others: categories, trust, prices and tags, as the chain judges them (spec section 10.3). */
-export const termsCross = (offers: Offers): boolean => {
-  const [ofPool, asked] = [offers.workerpool.order, offers.request.order];
+/** Tells whether a dataset's own terms are those of a request. */
+export const datasetCrosses = ({ dataset, request }: Pick<Offers, "dataset" | "request">): boolean =>
+  request.order.dataset === dataset.order.dataset && request.order.datasetmaxprice >= dataset.order.datasetprice;
+
+/** Tells whether the tags of app, dataset and request fit together: an enclave is the app's to ask for. */
+export const pairCrosses = (pair: Omit<Offers, "workerpool">): boolean =>
+  ((tagOf(pair) ^ BigInt(pair.app.order.tag)) & TEE_BIT) === 0n;
+
+/** Tells whether a pool's own terms cross a request: category, trust, price, and the request's tag (spec section 10.3). */
+export const poolCrosses = ({ workerpool, request }: Pick<Offers, "workerpool" | "request">): boolean => {
+  const [ofPool, asked] = [workerpool.order, request.order];
   return (
     asked.category === ofPool.category &&
     asked.trust <= ofPool.trust &&
     asked.workerpoolmaxprice >= ofPool.workerpoolprice &&
-    (tagOf(offers) & ~BigInt(ofPool.tag)) === 0n
+    (BigInt(asked.tag) & ~BigInt(ofPool.tag)) === 0n
   );
 };
+
+/** Tells whether a pool serves all that the tags of the others ask for. */
+export const tagsCross = (offers: Offers): boolean => (tagOf(offers) & ~BigInt(offers.workerpool.order.tag)) === 0n;
+
+/** Tells whether a set asks for something by a tag, which no pool that the chain draws has. */
+export const isTagged = (offers: Offers): boolean => tagOf(offers) !== 0n;
 
 /** A restriction, and who has to be let pass by it. */
 export type Restriction = readonly [restriction: Address, account: Address];
 
-/** The restrictions between app, dataset and requester. */
-export const restrictionsOfPair = ({ app, dataset, request }: Omit<Offers, "workerpool">): Restriction[] => [
-  [app.order.datasetrestrict, dataset.order.dataset],
+/** What an app's order asks of the request. */
+export const restrictionsOfApp = ({ app, request }: Pick<Offers, "app" | "request">): Restriction[] => [
+  [app.order.datasetrestrict, request.order.dataset],
   [app.order.requesterrestrict, request.order.requester],
-  [dataset.order.apprestrict, app.order.app],
+];
+
+/** What a dataset's order asks of the request. */
+export const restrictionsOfDataset = ({ dataset, request }: Pick<Offers, "dataset" | "request">): Restriction[] => [
+  [dataset.order.apprestrict, request.order.app],
   [dataset.order.requesterrestrict, request.order.requester],
 ];
 
-/** The restrictions between a pool and the others. */
-export const restrictionsOfPool = ({ app, dataset, workerpool: { order }, request }: Offers): Restriction[] => [
-  [request.order.workerpool, order.workerpool],
-  [app.order.workerpoolrestrict, order.workerpool],
-  [dataset.order.workerpoolrestrict, order.workerpool],
-  [order.apprestrict, app.order.app],
-  [order.datasetrestrict, dataset.order.dataset],
-  [order.requesterrestrict, request.order.requester],
+/** What a pool's order and the request ask of each other. */
+export const restrictionsOfPool = ({ workerpool, request }: Pick<Offers, "workerpool" | "request">): Restriction[] => [
+  [request.order.workerpool, workerpool.order.workerpool],
+  [workerpool.order.apprestrict, request.order.app],
+  [workerpool.order.datasetrestrict, request.order.dataset],
+  [workerpool.order.requesterrestrict, request.order.requester],
+];
+
+/** What the orders of app and dataset ask of the pool. */
+export const restrictionsOfSet = ({ app, dataset, workerpool }: Omit<Offers, "request">): Restriction[] => [
+  [app.order.workerpoolrestrict, workerpool.order.workerpool],
+  [dataset.order.workerpoolrestrict, workerpool.order.workerpool],
 ];
 
 /** Computes how many tasks a set would make: what is left of the order that has least. */

@@ -1,5 +1,6 @@
 import type { PeerId } from "@libp2p/interface";
 import { type Clock, monotonic } from "./bucket.ts";
+import type { Host } from "./host.ts";
 
 /** Who gave what is false is not talked to for so long. */
 const BAN_MS = 10 * 60_000;
@@ -36,4 +37,10 @@ export const createBans = (now: Clock = monotonic): Bans => {
     addAddress: addresses.add,
     hasAddress: (subscriber) => subscriber !== undefined && addresses.has(subscriber),
   };
+};
+
+/** Ends the conversation with a peer that broke a rule which no honest one breaks, and talks to it no more for a while. */
+export const expel = (host: Host, peer: PeerId): void => {
+  host.services.bans.add(peer);
+  host.hangUp(peer).catch(() => undefined);
 };

@@ -3,6 +3,7 @@ import { Packr } from "msgpackr";
 import { concat } from "../lib/bytes.ts";
 import { monotonic } from "./bucket.ts";
 import { piecesOf } from "./frame-scan.ts";
+import { failPeer } from "./rules.ts";
 
 /** Envelopes travel as msgpackr, without its records, extensions and shared structures, which a peer could abuse. */
 const packr = new Packr({ useRecords: false, moreTypes: false, variableMapSize: true });
@@ -40,7 +41,7 @@ const createPatience = (stream: Stream) => {
 
 /** Reads frames from a stream, no faster than they are asked for. */
 export interface FrameReader {
-  /** Reads the next frame, of `most` bytes at most; undefined where the stream has ended. Throws where it cannot. */
+  /** Reads the next frame, of `most` bytes at most; undefined where the stream has ended. Throws RuleError "peer-frame", and an Error where the other side leaves off. */
   next(most: number): Promise<unknown>;
 }
 
@@ -87,9 +88,14 @@ export const readFrames = (stream: Stream): FrameReader => {
       const head = concat(...pieces);
       pieces = [head];
       const size = new DataView(head.buffer, head.byteOffset).getUint32(0);
-      if (size > most) throw new Error(`a frame of ${size} bytes, at most ${most}`);
+      if (size > most) failPeer("peer-frame", `${size} bytes, at most ${most}`);
       await fill(HEAD_BYTES + size);
-      return packr.unpack(take(HEAD_BYTES + size).subarray(HEAD_BYTES));
+      const body = take(HEAD_BYTES + size).subarray(HEAD_BYTES);
+      try {
+        return packr.unpack(body);
+      } catch (error) {
+        return failPeer("peer-frame", (error as Error).message);
+      }
     },
   };
 };

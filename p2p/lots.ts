@@ -6,6 +6,7 @@ import { boundlessDisk, type Disk } from "../lib/disk.ts";
 import { RuleError, thrower } from "../lib/rule-error.ts";
 import { finalDeadline, lotOf, receiptOf } from "../vm/market/lot.ts";
 import { lotReceiptOf } from "../vm/wasm/receipt.ts";
+import { expel } from "./bans.ts";
 import type { Host } from "./host.ts";
 import { ask, createLimiter, serve } from "./streams.ts";
 import { protocolOf } from "./topics.ts";
@@ -108,7 +109,8 @@ export const openLotReceipts = async (options: LotReceiptsOptions): Promise<LotR
         const answer = await ask(host!, peer, protocol, { lot }, MAX_BYTES);
         if (!(answer instanceof Uint8Array)) continue;
         receipts = decodeWith(receiptsCoder, answer, { maxBytes: MAX_BYTES });
-      } catch {
+      } catch (error) {
+        if (error instanceof RuleError && error.code === "peer-frame") expel(host!, peer);
         // Who has nothing, or something else, is as good as silent: the next is asked.
         continue;
       }

@@ -2,6 +2,8 @@ import { type Rule, thrower } from "../lib/rule-error.ts";
 
 /** Rules of what a peer answers when it is asked for its chain (spec section 12). */
 export const PEER_RULES = {
+  /** A frame larger than any honest answer, or no msgpack. */
+  "peer-frame": { verdict: "reject", section: "12" },
   /** Not the state of a chain, or that of another chain. */
   "peer-status": { verdict: "reject", section: "12" },
   /** Not the blocks that were asked for. */

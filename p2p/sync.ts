@@ -5,6 +5,7 @@ import type { Engine } from "../consensus/engine.ts";
 import { decodeVote } from "../consensus/votes.ts";
 import type { Log } from "../lib/log.ts";
 import { RuleError } from "../lib/rule-error.ts";
+import { expel } from "./bans.ts";
 import { monotonic } from "./bucket.ts";
 import {
   isStatus,
@@ -165,8 +166,7 @@ export const createSync = ({ host, engine, log, onStatus }: SyncOptions): Sync =
       log.debug({ peer: peer.toString(), claim, error: (error as Error).message }, "no synchronization with a peer");
       // Who serves what breaks a rule is not talked to for a while.
       if (!(error instanceof RuleError) || error.verdict !== "reject") return;
-      host.services.bans.add(peer);
-      await host.hangUp(peer).catch(() => undefined);
+      expel(host, peer);
     }
   };
   const want = (peer: PeerId, claim: Claim): void => {

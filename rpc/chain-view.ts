@@ -6,6 +6,7 @@ import type { BlockHead } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
 import { createTurns, type Turns } from "../lib/turns.ts";
 import type { BlockContext } from "../vm/natives.ts";
+import { type Blooms, createBlooms } from "./blooms.ts";
 import type { EnginePort } from "./engine-port.ts";
 import { invalidParams, NOT_FOUND, RpcError } from "./errors.ts";
 import type { BlockId } from "./values.ts";
@@ -15,6 +16,7 @@ export interface ChainView {
   readonly engine: EnginePort;
   /** Whoever computes for long asks for a turn now and then. */
   readonly turns: Turns;
+  readonly blooms: Blooms;
   head(): Block;
   /** What an id names, without its body: no block is decoded. */
   header(id: BlockId): BlockHead | undefined;
@@ -65,9 +67,11 @@ export const createChainView = (engine: EnginePort): ChainView => {
     if (found === undefined) throw new RpcError(NOT_FOUND, "header not found");
     return found;
   };
+  const turns = createTurns();
   const view: ChainView = {
     engine,
-    turns: createTurns(),
+    turns,
+    blooms: createBlooms(engine, turns),
     head: () => engine.head(),
     header: (id) => {
       const hash = hashOf(id);

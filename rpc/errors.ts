@@ -9,7 +9,11 @@ export class RpcError extends Error {
   readonly data: unknown;
 
   constructor(code: number, message: string, data?: unknown) {
+    // An answer, not a fault of this program: where it was made says nothing, and to find out takes longer than most calls.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message);
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.data = data;
   }

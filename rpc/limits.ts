@@ -18,7 +18,7 @@ export const RPC_LIMITS = {
   /** Requests of one connection that wait for their answers; hardly any client sends one before it has the last answer. */
   maxPipelined: 16,
   /** Requests that are read or run, and answers that are not taken yet, of all connections; beyond it the answer is 503. */
-  maxBytesInFlight: 192 * 1024 * 1024,
+  maxBytesInFlight: 128 * 1024 * 1024,
   /** Of one client: two of the largest answers. */
   maxBytesOfClient: 64 * 1024 * 1024,
   /** What a request takes beside its bytes, so that many small ones are bounded too. */

@@ -38,7 +38,7 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
   /** Makes room by ending the one that has left most unread, who need not be the one that is written to. */
   const endSlowest = (): void => end([...readers].reduce((a, b) => (b.unread > a.unread ? b : a)));
 
-  const attend = (client: WebSocket, { account, hold }: Client, mayStore: boolean): void => {
+  const attend = (client: WebSocket, socket: Duplex, { account, hold }: Client, mayStore: boolean): void => {
     const closers: (() => void)[] = [];
     const reader: Reader = { client, events: hold(), unread: 0 };
     readers.add(reader);
@@ -73,11 +73,13 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
           resolve();
         };
         client.once("close", done);
-        // One message, in as many frames as there are pieces.
+        // One message, in as many frames as there are pieces, which are given to the system in one go.
+        socket.cork();
         for (const [i, piece] of answer.entries()) {
           const fin = i === answer.length - 1;
           client.send(piece, { binary: false, fin }, fin ? done : undefined);
         }
+        socket.uncork();
       });
     const serve = async (body: Buffer): Promise<void> => {
       if (!isOpen()) return;
@@ -155,7 +157,9 @@ export const serveWebSockets = (options: WebSocketOptions): { stop(): void } => 
         localSockets -= 1;
       });
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => attend(webSocket, client, options.mayStore(request)));
+    sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      attend(webSocket, socket, client, options.mayStore(request)),
+    );
   });
   return {
     stop: () => {

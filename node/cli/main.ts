@@ -20,7 +20,8 @@ process.stdout.on("error", () => process.exit(0));
 
 const { createProgram } = await import("./program.ts");
 try {
-  await createProgram().parseAsync(process.argv);
+  const program = await createProgram(process.argv.slice(2));
+  await program.parseAsync(process.argv);
 } catch (error) {
   fail(explain(error as Error));
 }

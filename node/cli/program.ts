@@ -1,49 +1,40 @@
 import { Command } from "commander";
-import { accountCommand } from "./account.ts";
-import { appCommand } from "./app.ts";
-import { auditCommand } from "./audit.ts";
-import { dataCommand } from "./data.ts";
-import { demoCommand } from "./demo.ts";
-import { devCommand } from "./dev.ts";
-import { genesisCommand } from "./genesis.ts";
-import { iexecConfigCommand } from "./iexec-config.ts";
-import { jobCommand } from "./job.ts";
-import { minerCommand } from "./miner.ts";
-import { nodeCommand } from "./node.ts";
-import { orderCommand } from "./order.ts";
-import { poolCommand } from "./pool.ts";
-import { runCommand } from "./run.ts";
-import { signerCommand } from "./signer.ts";
-import { testnetCommand } from "./testnet.ts";
-import { validatorCommand } from "./validator.ts";
-import { workerCommand } from "./worker.ts";
 
-/** Builds the command line: one file a command. */
-export const createProgram = (): Command => {
+/** The commands by their names, each in a file of its own that is loaded when it is asked for: some take most of a second. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["demo", async () => (await import("./demo.ts")).demoCommand()],
+  ["testnet", async () => (await import("./testnet.ts")).testnetCommand()],
+  ["dev", async () => (await import("./dev.ts")).devCommand()],
+  ["node", async () => (await import("./node.ts")).nodeCommand()],
+  ["worker", async () => (await import("./worker.ts")).workerCommand()],
+  ["order", async () => (await import("./order.ts")).orderCommand()],
+  ["pool", async () => (await import("./pool.ts")).poolCommand()],
+  ["miner", async () => (await import("./miner.ts")).minerCommand()],
+  ["job", async () => (await import("./job.ts")).jobCommand()],
+  ["app", async () => (await import("./app.ts")).appCommand()],
+  ["data", async () => (await import("./data.ts")).dataCommand()],
+  ["run", async () => (await import("./run.ts")).runCommand()],
+  ["validator", async () => (await import("./validator.ts")).validatorCommand()],
+  ["signer", async () => (await import("./signer.ts")).signerCommand()],
+  ["account", async () => (await import("./account.ts")).accountCommand()],
+  ["audit", async () => (await import("./audit.ts")).auditCommand()],
+  ["genesis", async () => (await import("./genesis.ts")).genesisCommand()],
+  ["iexec-config", async () => (await import("./iexec-config.ts")).iexecConfigCommand()],
+]);
+
+/** The files that a command line needs: one command's, none for the version, all for help and for words that name none. */
+const loadersFor = ([first]: readonly string[]): Iterable<() => Promise<Command>> => {
+  const named = first === undefined ? undefined : COMMANDS.get(first);
+  if (named) return [named];
+  return first === "--version" || first === "-V" ? [] : COMMANDS.values();
+};
+
+/** Builds the command line, or as much of it as these arguments need. */
+export const createProgram = async (args: readonly string[] = []): Promise<Command> => {
   const program = new Command("rolec")
     .description("rolec: a blockchain whose power is earned by verified computation")
     .version("0.1.0")
     .showHelpAfterError("(add --help for the options)");
-  for (const command of [
-    demoCommand,
-    testnetCommand,
-    devCommand,
-    nodeCommand,
-    workerCommand,
-    orderCommand,
-    poolCommand,
-    minerCommand,
-    jobCommand,
-    appCommand,
-    dataCommand,
-    runCommand,
-    validatorCommand,
-    signerCommand,
-    accountCommand,
-    auditCommand,
-    genesisCommand,
-    iexecConfigCommand,
-  ])
-    program.addCommand(command());
+  for (const load of loadersFor(args)) program.addCommand(await load());
   return program;
 };

@@ -18,7 +18,7 @@ interface RunFlags {
   gas: number;
   bag: number;
   index: number;
-  time: number;
+  time?: number;
   task: Hash;
   callback?: boolean;
   timeout: number;
@@ -90,7 +90,13 @@ const statusText = ({ status, code, reason }: TaskResult, gasLimit: number): str
   return reason ? `${name}: ${reason}` : name;
 };
 
-const show = (result: TaskResult, flags: RunFlags, seconds: number, out: string | undefined): void => {
+const show = (
+  result: TaskResult,
+  flags: RunFlags,
+  startTime: number,
+  seconds: number,
+  out: string | undefined,
+): void => {
   const entries = [...result.files].filter(([path]) => path.startsWith("out/") && path !== "out/");
   const bytes = entries.reduce((sum, [, content]) => sum + content.length, 0);
   const where = out ? `in ${out}` : "not kept: --out <folder> writes it";
@@ -98,6 +104,7 @@ const show = (result: TaskResult, flags: RunFlags, seconds: number, out: string 
     ["status", statusText(result, flags.gas)],
     ["gas", `${result.gasUsed} of ${flags.gas}, ${result.gasExecuted} executed`],
     ["time", `${seconds.toFixed(2)} s, with the start of its process`],
+    ["clock", `from ${new Date(1000 * startTime).toISOString()}; the same run again: --time ${startTime}`],
     ["digest", `${result.digest}, which workers agree on`],
     ["receipt", toHex(result.receipt)],
   ];
@@ -118,7 +125,7 @@ export const runCommand = (): Command =>
     .option("--gas <n>", "gas limit", whole(0, Number.MAX_SAFE_INTEGER), 60_000_000_000)
     .option("--bag <n>", "size of the bag of tasks that it believes to be in", whole(1, 1_000_000), 1)
     .option("--index <n>", "its place in the bag", whole(0, 999_999), 0)
-    .option("--time <seconds>", "the time that its clock begins at", whole(0, 2 ** 33 - 1), 0)
+    .option("--time <seconds>", "what its clock begins at, Unix time (default: now)", whole(0, 2 ** 33 - 1))
     .option("--task <id>", "the task id, from which its random bytes follow", taskId, ZERO_HASH)
     .option("--callback", "as a deal with a callback: /out/callback is part of the receipt")
     .option("--timeout <seconds>", "give up after so long", whole(1, 86_400), 600)
@@ -127,13 +134,14 @@ export const runCommand = (): Command =>
       const folders = flags.dir.filter(({ name }) => name === "in");
       const out = flags.out ?? flags.dir.find(({ name }) => name === "out")?.path;
       if (flags.index >= flags.bag) fail(`--index ${flags.index} is not in a bag of ${flags.bag}`);
+      const startTime = flags.time ?? Math.floor(Date.now() / 1000);
       const task: Task = {
         taskid: flags.task,
         args,
         inputs: [...folders.flatMap(({ path }) => readFolder(path)), ...flags.input.map(readInput)],
         ...(flags.dataset ? { dataset: { ...readInput(flags.dataset), address: ZERO_ADDRESS } } : {}),
         gasLimit: flags.gas,
-        startTime: flags.time,
+        startTime,
         hasCallback: flags.callback ?? false,
         bot: { size: flags.bag, first: 0, index: flags.index },
       };
@@ -164,6 +172,7 @@ export const runCommand = (): Command =>
         const files = [...result.files].map(([path, bytes]) => ({ path, bytes: bytes.length }));
         const hex = { receipt: toHex(receipt), callbackData: toHex(callbackData) };
         printJson({
+          startTime,
           status: STATUS_NAMES[status],
           code,
           reason,
@@ -180,7 +189,7 @@ export const runCommand = (): Command =>
         process.stdout.write(result.files.get("stdout") ?? "");
         process.stderr.write(result.files.get("stderr") ?? "");
         print();
-        show(result, flags, seconds, out === undefined ? undefined : resolve(out));
+        show(result, flags, startTime, seconds, out === undefined ? undefined : resolve(out));
       }
       process.exitCode = result.status === STATUS.ok ? 0 : 1;
     });

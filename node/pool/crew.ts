@@ -39,7 +39,7 @@ export interface Crew {
   isAlive(address: Address): boolean;
   /** Tells whether anybody who has this stake would begin a task. */
   hasFree(stake: bigint): boolean;
-  /** Those who would begin a task. */
+  /** Those who would begin a task, and may be asked. */
   free(): CrewMember[];
   /** Those whose stake is to be asked for, who were never looked at first. */
   toCheck(most: number): CrewMember[];
@@ -57,15 +57,15 @@ export const drawn = <T>(list: readonly T[], count: number): T[] => {
   });
 };
 
-/** Makes an empty crew. `now` gives milliseconds. */
-export const createCrew = (now: () => number = Date.now): Crew => {
+/** Makes an empty crew. `now` gives milliseconds; `rests` tells who is not to be asked, though it is there. */
+export const createCrew = (now: () => number = Date.now, rests: (address: Address) => boolean = () => false): Crew => {
   const members = new Map<Address, CrewMember>();
   const strangers = new Map<Address, CrewMember>();
   /** Strangers without stake that had to make way, and until when they are not heard. */
   const turnedAway = new Map<Address, number>();
   const find = (address: Address): CrewMember | undefined => members.get(address) ?? strangers.get(address);
   const isAlive = (member: CrewMember | undefined): boolean => member !== undefined && now() - member.heard < ALIVE_MS;
-  const isFree = (member: CrewMember): boolean => isAlive(member) && member.credit > 0;
+  const isFree = (member: CrewMember): boolean => isAlive(member) && member.credit > 0 && !rests(member.address);
   const everybody = (): CrewMember[] => [...members.values(), ...strangers.values()];
   const dropSilent = (from: Map<Address, CrewMember>): void => {
     for (const [address, member] of from) if (!isAlive(member)) from.delete(address);

@@ -28,6 +28,7 @@ import {
 import { send } from "../wallet.ts";
 import { type CrewMember, createCrew, drawn } from "./crew.ts";
 import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
+import { createSilences } from "./silences.ts";
 import { type OpenTask, openPoolStore } from "./store.ts";
 import { isEnough } from "./trust.ts";
 
@@ -43,6 +44,8 @@ export interface SchedulerOptions {
   /** Tasks that ask for an enclave are done without one: the worker's own key signs in its place. */
   readonly noEnclave: boolean;
   readonly log: Log;
+  /** Milliseconds; this machine's clock where it is left out. */
+  readonly now?: () => number;
 }
 
 /** What `rolec pool status` shows. */
@@ -93,11 +96,13 @@ const noteOf = (needed: bigint, { stake }: CrewMember): string =>
 
 /** Makes the scheduler of an owner-scheduled pool: initializes its tasks, authorizes workers, finalizes, reopens and claims. */
 export const createScheduler = (options: SchedulerOptions): Scheduler => {
-  const { privateKey, pool, node, datadir, noEnclave, log } = options;
+  const { privateKey, pool, node, datadir, noEnclave, log, now = Date.now } = options;
   const owner = addressOf(privateKey);
   const client = rpcClient(node);
   const store = openPoolStore(datadir, pool);
-  const crew = createCrew();
+  const silences = createSilences(store.silences, now);
+  const crew = createCrew(now, (worker) => silences.restOf(worker) > 0);
+  const startedAt = now();
   const troubles = createTroubles({ log, folder: datadir });
   const deals = new Map<Hash, DealView>();
   const seconds = new Map<bigint, number>();
@@ -169,7 +174,8 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       const { botFirst, botSize } = await dealOf(dealid);
       while (open.next < botFirst + botSize && store.tasks.size < MAX_TASKS) {
         const index = open.next++;
-        store.tasks.set(taskId(dealid, index), { dealid, index, assigned: new Map(), refused: new Set() });
+        const [refused, counted] = [new Set<Address>(), new Set<Address>()];
+        store.tasks.set(taskId(dealid, index), { dealid, index, assigned: new Map(), refused, counted });
       }
       const isUnderWay = [...store.tasks.values()].some((task) => task.dealid === dealid);
       open.over = open.next === botFirst + botSize && !isUnderWay;
@@ -221,13 +227,29 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     return undefined;
   };
 
+  const patienceOf = ({ timeref }: TaskView): number => 1000 * Math.max(LEAST_PATIENCE_SECONDS, 2 * timeref);
+  /** Counts once for each who was asked whether it has contributed in time. Nobody is silent while the scheduler is not there. */
+  const count = (id: Hash, { assigned, counted }: OpenTask, view: TaskView): void => {
+    for (const [worker, since] of assigned) {
+      if (counted.has(worker)) continue;
+      const hasGiven = view.contributors.includes(worker);
+      const isLate = view.status === TASK_STATUS.active && since >= startedAt && now() - since >= patienceOf(view);
+      if (hasGiven) silences.answered(worker);
+      else if (isLate) {
+        silences.silent(worker);
+        log.info({ task: id, worker, restMs: silences.restOf(worker) }, "silent");
+      }
+      if (hasGiven || isLate) counted.add(worker);
+    }
+  };
+
   /** Asks workers until the result would have the deal's trust, should they all agree. */
   const assign = async (id: Hash, task: OpenTask, view: TaskView, deal: DealView): Promise<void> => {
-    const patience = 1000 * Math.max(LEAST_PATIENCE_SECONDS, 2 * view.timeref);
+    const patience = patienceOf(view);
     const given = new Set(view.contributors);
     active.set(id, given);
     const asked = [...task.assigned].filter(
-      ([worker, since]) => !given.has(worker) && crew.isAlive(worker) && Date.now() - since < patience,
+      ([worker, since]) => !given.has(worker) && crew.isAlive(worker) && now() - since < patience,
     );
     const workers = [...view.contributors, ...asked.map(([worker]) => worker)];
     const found = workers.length === 0 ? [] : await viewContributions(client, id, workers);
@@ -238,7 +260,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       if (!member) return;
       member.credit -= 1;
       member.note = null;
-      task.assigned.set(member.address, Date.now());
+      task.assigned.set(member.address, now());
       pending.push(await scoreOf(id, member.address));
       log.info({ task: id, worker: member.address }, "asked");
     }
@@ -269,6 +291,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   const step = async (id: Hash, task: OpenTask, view: TaskView, time: number): Promise<void> => {
     const deal = await dealOf(task.dealid);
     if (view.status !== TASK_STATUS.active) active.delete(id);
+    count(id, task, view);
     if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) {
       if (view.status === TASK_STATUS.completed) completed += 1;
       else failed += 1;
@@ -404,7 +427,9 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
         const enclaveChallenge = asksForEnclave ? worker : ZERO_ADDRESS;
         return { taskid, enclaveChallenge, authorization: signMessage(privateKey, worker, taskid, enclaveChallenge) };
       });
-      return { tasks, note: member.note };
+      const restMs = silences.restOf(worker);
+      const rest = `silent when it was asked: asked again in ${Math.ceil(restMs / 1000)} s`;
+      return { tasks, note: restMs > 0 ? rest : member.note };
     },
   };
 };

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Address, Hash } from "../../lib/bytes.ts";
 import { makeFolder, readJson, writeSecret } from "../folder.ts";
+import type { Silence } from "./silences.ts";
 
 /** A deal of the pool whose tasks are not all over. */
 export interface OpenDeal {
@@ -20,6 +21,8 @@ export interface OpenTask {
   readonly assigned: Map<Address, number>;
   /** Workers that will not. */
   readonly refused: Set<Address>;
+  /** Workers whose answer, or silence, is counted. */
+  readonly counted: Set<Address>;
 }
 
 /** What a scheduler must not forget: who was asked for what. Everything else it reads from the chain. */
@@ -28,6 +31,7 @@ export interface PoolStore {
   scanned: number;
   readonly deals: Map<Hash, OpenDeal>;
   readonly tasks: Map<Hash, OpenTask>;
+  readonly silences: Map<Address, Silence>;
   /** Writes all of it, whole or not at all. */
   save(): void;
 }
@@ -41,7 +45,9 @@ interface Saved {
     readonly index: number;
     readonly assigned: readonly [Address, number][];
     readonly refused: readonly Address[];
+    readonly counted?: readonly Address[];
   }[];
+  readonly silences?: readonly [Address, Silence][];
 }
 
 /** Opens the store of one pool in a folder. Throws where the file is damaged. */
@@ -53,22 +59,25 @@ export const openPoolStore = (datadir: string, pool: Address): PoolStore => {
     scanned: saved.scanned,
     deals: new Map(saved.deals.map(({ dealid, ...deal }) => [dealid, deal])),
     tasks: new Map(
-      saved.tasks.map(({ taskid, dealid, index, assigned, refused }) => [
+      saved.tasks.map(({ taskid, dealid, index, assigned, refused, counted }) => [
         taskid,
-        { dealid, index, assigned: new Map(assigned), refused: new Set(refused) },
+        { dealid, index, assigned: new Map(assigned), refused: new Set(refused), counted: new Set(counted) },
       ]),
     ),
+    silences: new Map(saved.silences),
     save: () => {
       const now: Saved = {
         scanned: store.scanned,
         deals: [...store.deals].map(([dealid, deal]) => ({ dealid, ...deal })),
-        tasks: [...store.tasks].map(([taskid, { dealid, index, assigned, refused }]) => ({
+        tasks: [...store.tasks].map(([taskid, { dealid, index, assigned, refused, counted }]) => ({
           taskid,
           dealid,
           index,
           assigned: [...assigned],
           refused: [...refused],
+          counted: [...counted],
         })),
+        silences: [...store.silences],
       };
       const text = JSON.stringify(now);
       if (text === last) return;

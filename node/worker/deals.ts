@@ -3,6 +3,7 @@ import { createSharedWork } from "../../lib/shared-work.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { openSession, type Session } from "../../vm/wasm/host.ts";
 import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
+import type { RewrittenStore } from "../../vm/wasm/rewritten-store.ts";
 import { rulesOf } from "../../vm/wasm/versions.ts";
 import { type Furniture, furnish, type Loaded } from "./furnish.ts";
 import type { Inputs, Patience } from "./inputs.ts";
@@ -31,8 +32,9 @@ export const createDealRooms = (options: {
   readonly client: RpcClient;
   readonly pool: ProcessPool;
   readonly inputs: Inputs;
+  readonly store?: RewrittenStore;
 }): DealRooms => {
-  const { pool } = options;
+  const { pool, store } = options;
   interface Kept {
     readonly room: DealRoom;
     /** Sessions that wait for another lot. */
@@ -60,7 +62,7 @@ export const createDealRooms = (options: {
     }
   };
   const timer = setInterval(sweep, IDLE_MS / 4).unref();
-  /** A process of another deal that does nothing makes way. */
+  /** A process of another deal that does nothing makes way: its pool may keep it, without that deal's files. */
   const makeWay = (): void => {
     for (const { idle } of rooms.values()) idle.shift()?.close();
   };
@@ -91,7 +93,8 @@ export const createDealRooms = (options: {
           while (session && !session.isOpen) session = kept.idle.pop();
           if (!session) {
             makeWay();
-            session = openSession({ vmVersion, module, pool });
+            const { requester } = furniture.deal;
+            session = openSession({ vmVersion, module, pool, requester, ...(store && { store }) });
           }
           kept.taken += 1;
           return session;

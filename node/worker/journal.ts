@@ -8,7 +8,7 @@ import type { Computed } from "./compute.ts";
 
 /** What a worker has computed, kept on disk before it commits: a restart computes nothing twice. */
 export interface Journal {
-  /** Gives what was computed; undefined where it was not, or its file is torn: that one is put aside. */
+  /** Gives what was computed; undefined where it was not, or its file is torn, which is put aside, or gone. Both are said once. */
   get(lot: Hash): Computed | undefined;
   put(lot: Hash, computed: Computed): void;
   /** All that are kept. */
@@ -43,8 +43,9 @@ const CACHED_BYTES = 16 * 1024 * 1024;
 /** Files of lots whose receipts are still to be given away end so. */
 const [OPEN, DONE, TORN] = [".open.json", ".json", ".torn"];
 
-/** Reads an entry; undefined where the file is not one, as after a loss of power. */
+/** Reads an entry; undefined where the file is gone, or is not one, as after a loss of power. */
 const readEntry = (path: string): Computed | undefined => {
+  if (!existsSync(path)) return undefined;
   const bytes = readFileSync(path);
   try {
     const { taskids, receipts, cids } = parseJson(bytes, JSON_OF_ANY_LENGTH) as Entry;
@@ -87,9 +88,13 @@ export const openJournal = (folder: string, options: JournalOptions = {}): Journ
     drop(lot);
   };
   const putAside = (lot: Hash, path: string): void => {
+    kept.delete(lot);
+    if (!existsSync(path)) {
+      log?.warn({ lot, file: path }, "a file of the journal is gone: its tasks are computed again");
+      return;
+    }
     log?.warn({ lot, file: `${path}${TORN}` }, "a torn file of the journal is put aside, and computed again");
     renameSync(path, `${path}${TORN}`);
-    kept.delete(lot);
   };
 
   const leftovers: string[] = [];
@@ -134,6 +139,7 @@ export const openJournal = (folder: string, options: JournalOptions = {}): Journ
     published: (lot) => {
       const entry = kept.get(lot);
       if (!entry?.path.endsWith(OPEN)) return;
+      if (!existsSync(entry.path)) return putAside(lot, entry.path);
       const path = join(dirname(entry.path), `${basename(entry.path, OPEN)}${DONE}`);
       renameSync(entry.path, path);
       syncFolder(folder);

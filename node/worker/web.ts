@@ -14,11 +14,15 @@ export interface WebOptions {
   readonly signal: AbortSignal;
   /** Lets addresses of this machine and its networks be asked: an owner's own choice. */
   readonly allowPrivate: boolean;
+  /** Milliseconds that a server has to begin its answer; 30,000 unless told. */
+  readonly beginMs?: number;
 }
 
 const MAX_REDIRECTS = 5;
 /** A server that says nothing for so long is left. */
 const IDLE_MS = 15_000;
+/** One that says its headers a letter at a time is left too. */
+const BEGIN_MS = 30_000;
 /** Ports below belong to mail, shells and the like, which have nothing to say to HTTP. */
 const FIRST_FREE_PORT = 1_024;
 const WEB_PORTS: readonly number[] = [80, 443];
@@ -88,7 +92,7 @@ const check = (url: URL, allowPrivate: boolean): void => {
   if (port < FIRST_FREE_PORT && !WEB_PORTS.includes(port)) refuse("its port is not the web's");
 };
 
-const askOnce = (url: URL, { signal, allowPrivate }: WebOptions): Promise<IncomingMessage> =>
+const askOnce = (url: URL, { signal, allowPrivate, beginMs = BEGIN_MS }: WebOptions): Promise<IncomingMessage> =>
   new Promise((resolve, reject) => {
     const request = url.protocol === "https:" ? httpsRequest : httpRequest;
     const sent = request(url, {
@@ -98,7 +102,15 @@ const askOnce = (url: URL, { signal, allowPrivate }: WebOptions): Promise<Incomi
       ...(allowPrivate ? {} : { lookup: guardedLookup }),
     });
     sent.setTimeout(IDLE_MS, () => sent.destroy(new Error(`${url.host} says nothing for ${IDLE_MS / 1000} s`)));
-    sent.on("response", resolve);
+    const late = setTimeout(
+      () => sent.destroy(new Error(`${url.host} has not begun to answer in ${beginMs / 1000} s`)),
+      beginMs,
+    );
+    sent.on("close", () => clearTimeout(late));
+    sent.on("response", (response) => {
+      clearTimeout(late);
+      resolve(response);
+    });
     sent.on("error", reject);
     sent.end();
   });

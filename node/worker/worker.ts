@@ -36,6 +36,7 @@ import { createOutputs } from "./outputs.ts";
 import { createPlaces } from "./places.ts";
 import type { WorkerPolicy } from "./policy.ts";
 import { createPresence } from "./presence.ts";
+import { openRewritten } from "./rewritten.ts";
 import { createScheduled, type PoolAccess } from "./scheduled.ts";
 import { Unobtainable } from "./unobtainable.ts";
 
@@ -112,6 +113,7 @@ const NODE: Subject = { fails: "the node does not answer", works: "the node answ
 const POOL: Subject = { fails: "the scheduler does not answer", works: "the scheduler answers again" };
 const COMPUTING: Subject = { fails: "a lot is not computed", works: "lots are computed again" };
 const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
+const KEEPING: Subject = { fails: "a rewritten module is not kept", works: "rewritten modules are kept again" };
 const LEAVING: Subject = { fails: "slots are not given back", works: "slots are given back" };
 const STATUS: Subject = { fails: "status.json is not written", works: "status.json is written again" };
 const FAREWELL: Subject = { fails: "the worker goes without a word", works: "the worker says that it goes" };
@@ -181,7 +183,13 @@ export const createWorker = (options: WorkerOptions): Worker => {
     return options.tamper ? options.tamper(receipt) : receipt;
   };
 
-  const rooms = createDealRooms({ client, pool, inputs });
+  const store = openRewritten({
+    folder: join(datadir, "rewritten"),
+    secret: privateKey,
+    disk,
+    onWrite: (error) => (error ? troubles.fails(KEEPING, error) : troubles.works(KEEPING)),
+  });
+  const rooms = createDealRooms({ client, pool, inputs, store });
   const places = createPlaces(gate.places);
   const means = { client, node, rooms, outputs, places, signal: abort.signal };
   const { pool: access, tamper } = options;

@@ -5,6 +5,7 @@ import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import { createSharedWork, orAbort } from "../../lib/shared-work.ts";
 import { createTurns } from "../../lib/turns.ts";
+import { expel } from "../bans.ts";
 import { monotonic } from "../bucket.ts";
 import type { Host } from "../host.ts";
 import { ask } from "../streams.ts";
@@ -116,8 +117,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
   const isBanned = host.services.bans.has;
   const punish = (peer: PeerId, error: RuleError): void => {
     log.warn({ peer: peer.toString(), error: error.message }, "a peer serves false data");
-    host.services.bans.add(peer);
-    host.hangUp(peer).catch(() => undefined);
+    expel(host, peer);
   };
   const askPeer = (peer: PeerId, request: unknown, signal: AbortSignal): Promise<unknown> => {
     const name = peer.toString();

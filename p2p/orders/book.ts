@@ -2,7 +2,7 @@ import type { Block } from "../../chain/block.ts";
 import type { Database } from "../../chain/db.ts";
 import type { State } from "../../chain/state.ts";
 import type { Engine } from "../../consensus/engine.ts";
-import { type Address, concat, fromHex, type Hash, utf8 } from "../../lib/bytes.ts";
+import { type Address, bytesToBigint, concat, fromHex, type Hash, utf8, word } from "../../lib/bytes.ts";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
@@ -25,6 +25,10 @@ const SWEEP = 32;
 /** Orders of one block's broadcasts that are looked at. */
 const MAX_SHOWN = 64;
 const PREFIX = utf8("order ");
+/** Before an order on the disk stands when it came, in milliseconds since 1970. */
+const TIME_BYTES = 8;
+const timeBytes = (ms: number): Uint8Array => fromHex(word(ms)).subarray(-TIME_BYTES);
+const timeOf = (bytes: Uint8Array): number => Number(bytesToBigint(bytes.subarray(0, TIME_BYTES)));
 
 /** An order in the book. */
 export type BookEntry = SignedOrder &
@@ -115,11 +119,14 @@ export const openOrderBook = async (options: {
     const own = bySigner.get(entry.signer) ?? new Set();
     bySigner.set(entry.signer, own.add(entry.hash));
   };
-  const drop = (entry: BookEntry, why: string): void => {
+  const forget = (entry: BookEntry): void => {
     entries.delete(entry.hash);
     const own = bySigner.get(entry.signer);
     own?.delete(entry.hash);
     if (own?.size === 0) bySigner.delete(entry.signer);
+  };
+  const drop = (entry: BookEntry, why: string): void => {
+    forget(entry);
     log.debug({ hash: entry.hash, why }, "an order left the book");
     // Whatever the disk still has is checked when it is read.
     db.batch([{ key: keyOf(entry.hash), value: undefined }]).catch((error: Error) =>
@@ -182,14 +189,21 @@ export const openOrderBook = async (options: {
   const take = async (signed: SignedOrder): Promise<BookEntry> => {
     disk.check(MAX_ORDER_BYTES);
     const entry = admit(signed, now());
-    await db.batch([{ key: keyOf(entry.hash), value: encodeOrder(signed) }]);
+    const { hash, since } = entry;
+    try {
+      await db.batch([{ key: keyOf(hash), value: concat(timeBytes(since), encodeOrder(signed)) }]);
+    } catch (error) {
+      // What the disk does not have is told to nobody, and may come again.
+      if (entries.get(hash)?.since === since) forget(entry);
+      throw error;
+    }
     return entry;
   };
 
   const stale: Hash[] = [];
   for await (const [key, value] of db.iterate(PREFIX)) {
     try {
-      admit(decodeOrder(value), now());
+      admit(decodeOrder(value.subarray(TIME_BYTES)), Math.min(now(), timeOf(value)));
     } catch (error) {
       stale.push(`0x${Buffer.from(key.subarray(PREFIX.length)).toString("hex")}`);
       log.debug({ error: (error as Error).message }, "an order is not kept");
@@ -223,7 +237,8 @@ export const openOrderBook = async (options: {
       return entry;
     },
     addEncoded: async (bytes) => {
-      if (bytes.length > MAX_ORDER_BYTES) failOrder("order-bytes", { got: bytes.length, most: MAX_ORDER_BYTES });
+      if (bytes.length > MAX_ORDER_BYTES)
+        failOrder("order-bytes", `an order of ${bytes.length} bytes, ${MAX_ORDER_BYTES} are the most`);
       let order: SignedOrder;
       try {
         order = decodeOrder(bytes);

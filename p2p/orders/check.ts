@@ -31,6 +31,8 @@ export const MAX_ORDER_BYTES = 16 * 1024;
 /** What a signer must have, free, bound or in the balance, so that names cost something. */
 export const MIN_MEANS_NRLC = 10_000_000n;
 
+const RLC_NRLC = 10n ** 9n;
+
 /** What a state says of an order. */
 export interface Standing {
   readonly hash: Hash;
@@ -47,6 +49,10 @@ export const meansOf = (state: State, account: Address): bigint => {
   return stake + locked + state.balance(account) / NRLC;
 };
 
+/** Writes nRLC in RLC. */
+const rlc = (amount: bigint): string =>
+  `${amount / RLC_NRLC}.${(amount % RLC_NRLC).toString().padStart(9, "0")}`.replace(/\.?0+$/, "");
+
 /** nRLC that the signer has to have free for one task. */
 const boundByATask = (state: State, { kind, order }: SignedOrder): bigint => {
   if (kind === "request") return order.appmaxprice + order.datasetmaxprice + order.workerpoolmaxprice;
@@ -62,7 +68,7 @@ const boundByATask = (state: State, { kind, order }: SignedOrder): bigint => {
  */
 export const checkOrder = (state: State, chainId: number, signed: SignedOrder, signer?: Address): Standing => {
   const size = encodeOrder(signed).length;
-  if (size > MAX_ORDER_BYTES) failOrder("order-bytes", { got: size, most: MAX_ORDER_BYTES });
+  if (size > MAX_ORDER_BYTES) failOrder("order-bytes", `an order of ${size} bytes, ${MAX_ORDER_BYTES} are the most`);
   const { order } = signed;
   const owner = signerOfOrder(state, signed) ?? failOrder("order-entry", "no such entry is registered");
   if (signer !== undefined && signer !== owner) failOrder("order-signature", `${owner} owns the entry now`);
@@ -75,9 +81,17 @@ export const checkOrder = (state: State, chainId: number, signed: SignedOrder, s
   if (remaining <= 0n) failOrder("order-consumed", "nothing is left of it, or it was cancelled");
   const { stake } = hubAccount(state, owner);
   const bound = boundByATask(state, signed);
-  if (stake < bound) failOrder("order-unfunded", { signer: owner, stake, needed: bound });
+  if (stake < bound)
+    failOrder(
+      "order-unfunded",
+      `${owner} has ${rlc(stake)} RLC free in the hub, and a task of this order binds ${rlc(bound)} RLC: rolec account deposit ${rlc(bound - stake)} --key <its key>`,
+    );
   const means = meansOf(state, owner);
-  if (means < MIN_MEANS_NRLC) failOrder("order-means", { signer: owner, means, needed: MIN_MEANS_NRLC });
+  if (means < MIN_MEANS_NRLC)
+    failOrder(
+      "order-means",
+      `${owner} has ${rlc(means)} RLC in all, and who signs orders needs ${rlc(MIN_MEANS_NRLC)}: send it RLC first`,
+    );
   if (signer === undefined && !isSignedBy(state, owner, hash, order.sign))
     failOrder("order-signature", `${owner} has not signed it`);
   return { hash, signer: owner, remaining, means };

@@ -4,6 +4,7 @@ import { concat, fromHex, type Hash, isHex, toHex } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import { encodeOrder } from "../../vm/market/signed-order.ts";
+import { expel } from "../bans.ts";
 import type { Host } from "../host.ts";
 import { ask, createLimiter, serve } from "../streams.ts";
 import { protocolOf } from "../topics.ts";
@@ -74,7 +75,7 @@ export const startOrderExchange = async (options: {
       if (peer)
         await takeFrom(peer).catch((error: Error) => {
           log.debug({ peer: peer.toString(), error: error.message }, "no orders");
-          if (error instanceof RuleError && error.verdict === "reject") host.services.bans.add(peer);
+          if (error instanceof RuleError && error.verdict === "reject") expel(host, peer);
         });
       await sleep(peer ? ROUND_MS : FIRST_MS, undefined, { signal: stopped.signal });
     }

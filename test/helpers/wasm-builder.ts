@@ -5,6 +5,7 @@ export const i32 = 0x7f;
 export const i64 = 0x7e;
 export const f32 = 0x7d;
 export const f64 = 0x7c;
+export const v128 = 0x7b;
 
 /** Encodes an unsigned LEB128. */
 export const leb = (value: number): number[] => {

@@ -18,8 +18,8 @@ const documents = [
 ].filter((name) => name.endsWith(".md") && existsSync(join(root, name)));
 
 /** A program that reads a command line, and does nothing. One that is not whole needs nothing. */
-const reader = (isWhole: boolean): Command => {
-  const program = createProgram();
+const reader = async (isWhole: boolean): Promise<Command> => {
+  const program = await createProgram();
   const lenient = (each: Option | Argument): void => {
     const parse = each.parseArg;
     if (!parse) return;
@@ -37,7 +37,7 @@ const reader = (isWhole: boolean): Command => {
   visit(program);
   return program;
 };
-const names = new Set(createProgram().commands.map((command) => command.name()));
+const names = new Set((await createProgram()).commands.map((command) => command.name()));
 
 /** The words of a command line, with what stands for a value as one word. */
 const wordsOf = (line: string): string[] => {
@@ -71,7 +71,7 @@ const linesOf = (text: string, isBare: boolean): string[] => {
 
 /** Says what is wrong with a command line. One of words alone names a command, and one that ends with an ellipsis is not whole. */
 const faultOf = async (words: readonly string[]): Promise<string | undefined> => {
-  let command = createProgram();
+  let command = await createProgram();
   const rest = [...words];
   for (let next: Command | undefined; ; command = next) {
     next = command.commands.find((each) => each.name() === rest[0]);
@@ -80,12 +80,10 @@ const faultOf = async (words: readonly string[]): Promise<string | undefined> =>
   }
   if (rest.length === 0) return undefined;
   const isWhole = words.at(-1) !== SHORTENED;
-  return reader(isWhole)
-    .parseAsync(isWhole ? words : words.slice(0, -1), { from: "user" })
-    .then(
-      () => undefined,
-      (error: Error) => error.message,
-    );
+  return (await reader(isWhole)).parseAsync(isWhole ? words : words.slice(0, -1), { from: "user" }).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
 };
 
 t.test("every command that a document names exists, with the options it is given and those it needs", async (t) => {

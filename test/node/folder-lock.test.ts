@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -63,6 +63,25 @@ t.test("a process id that somebody else has by now holds no folder", async (t) =
   t.equal(await isFolderInUse(join(folder, "none")), undefined);
 });
 
+t.test("who asks for a folder in vain changes nothing of it but LevelDB's own log", async (t) => {
+  const datadir = join(folder, "asked");
+  const lock = await lockFolder(datadir, "node");
+  const files = () =>
+    Object.fromEntries(
+      readdirSync(datadir, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile() && !/^LOG(\.old)?$/.test(entry.name))
+        .map(({ parentPath, name }) => [name, readFileSync(join(parentPath, name), "utf8")]),
+    );
+  const before = files();
+  for (let i = 0; i < 3; i++) {
+    await t.rejects(lockFolder(datadir, "worker start"), { name: "FolderInUseError" });
+    t.equal(await isFolderInUse(datadir), true);
+  }
+  t.same(files(), before);
+  t.ok(Object.keys(before).includes("holder.json"));
+  await lock.release();
+});
+
 t.test("a worker whose process id somebody else has by now does not run", async (t) => {
   const datadir = join(folder, "gone");
   const lock = await lockFolder(datadir, "worker start");
@@ -90,7 +109,7 @@ t.test(
     const lock = await lockFolder(datadir, "testnet");
     const refused = async (...args: string[]) =>
       t.rejects(
-        createProgram().parseAsync(args, { from: "user" }),
+        (await createProgram(args)).parseAsync(args, { from: "user" }),
         { name: "FolderInUseError", message: `${datadir} is in use by process ${process.pid} (rolec testnet)` },
         args.join(" "),
       );
@@ -110,7 +129,7 @@ t.test(
 
 t.test("a slip in a worker's folder makes no other worker, nor a folder", async (t) => {
   const missing = join(folder, "typo");
-  await createProgram().parseAsync(["worker", "install-service", "--datadir", missing], { from: "user" });
+  await (await createProgram()).parseAsync(["worker", "install-service", "--datadir", missing], { from: "user" });
   t.notOk(existsSync(missing));
   const args = [MAIN, "worker", "join", "--datadir", missing, "--validator", `0x${"11".repeat(20)}`];
   const child = spawn(process.execPath, [...args, "--node", "http://127.0.0.1:1"], {

@@ -107,7 +107,7 @@ t.test("addresses are written as URLs and multiaddrs want them", (t) => {
   t.end();
 });
 
-t.test("hosts, addresses, names and origins that cannot be are refused as options", (t) => {
+t.test("hosts, addresses, names and origins that cannot be are refused as options", async (t) => {
   t.equal(host("[::1]"), "::1");
   for (const good of ["::", "0.0.0.0", "localhost", "node-1.example"]) t.equal(host(good), good);
   for (const bad of ["", "a b", "fe80::1%eth0", "[127.0.0.1:1]", "http://a", "[::1]:80", "-x"])
@@ -124,12 +124,11 @@ t.test("hosts, addresses, names and origins that cannot be are refused as option
   for (const bad of ["null", "wallet.example", "https://a/b"])
     t.throws(() => parse(rpcOrigin(), bad), InvalidArgumentError, bad);
   for (const name of ["dev", "node", "testnet", "demo"]) {
-    const command = createProgram().commands.find((each) => each.name() === name)!;
+    const command = (await createProgram()).commands.find((each) => each.name() === name)!;
     for (const flag of ["--host", "--rpc-host-name", "--rpc-origin"])
       t.ok(
         command.options.some(({ long }) => long === flag),
         `${name} ${flag}`,
       );
   }
-  t.end();
 });

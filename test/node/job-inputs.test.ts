@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createSocketServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
@@ -9,6 +9,7 @@ import { memoryDb } from "../../chain/db.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { dataPort } from "../../node/data-port.ts";
 import { jobInputs } from "../../node/job-inputs.ts";
+import { streamUrl } from "../../node/worker/web.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { dataRoute } from "../../rpc/data.ts";
 import { parseParams } from "../../vm/wasm/params.ts";
@@ -79,6 +80,31 @@ t.test("a URL is fetched once by the buyer, and named by its content", async (t)
   t.same(await make([url], true), [`${url}#sha256=${sha}`], "kept, it gets the checksum that it needs");
   t.same(await make([`${url}#sha256=${sha}`], true), [`${url}#sha256=${sha}`]);
   t.equal(asked, before + 5);
+});
+
+t.test("a URL that comes by drops ends with its time", async (t) => {
+  const drips = createServer((_, response) => {
+    const timer = setInterval(() => response.write("x"), 20);
+    response.on("close", () => clearInterval(timer));
+  });
+  /** A server that never ends its headers. */
+  const mute = createSocketServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.write("HTTP/1.1 200 OK\r\nx: ");
+    const timer = setInterval(() => socket.write("x"), 20);
+    socket.on("close", () => clearInterval(timer));
+  });
+  for (const server of [drips, mute]) await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => {
+    drips.closeAllConnections();
+    for (const server of [drips, mute]) server.close();
+  });
+  const at = (server: typeof mute) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/x`;
+  for (const server of [drips, mute])
+    for (const keepUrls of [false, true])
+      await t.rejects(jobInputs(node.url, [at(server)], { keepUrls, urlMs: 300 }), /\/x has not come in 0\.3 s/);
+  const all = { signal: new AbortController().signal, allowPrivate: true, beginMs: 200 };
+  await t.rejects(streamUrl(at(mute), all).next(), /has not begun to answer in 0\.2 s/);
 });
 
 t.test("what a node has is named by its CID, the files of a directory too", async (t) => {

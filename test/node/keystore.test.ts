@@ -1,3 +1,4 @@
+import { createCipheriv, createHash, scryptSync } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -35,6 +36,41 @@ t.test("Ethereum's key files open", { skip }, async (t) => {
     const key = await openKeystore(json, password);
     t.match(key, { kind: "secp256k1", secret: `0x${priv}`, address: addressOf(`0x${priv}`) }, name);
   }
+});
+
+t.test("a key whose file leaves out the zeros it begins with is that key", async (t) => {
+  const salt = "07".repeat(32);
+  const web3 = {
+    version: 3,
+    id: "11111111-1111-4111-8111-111111111111",
+    crypto: {
+      cipher: "aes-128-ctr",
+      cipherparams: { iv: "09".repeat(16) },
+      ciphertext: "82684e19b0e8aec8f3bc70922e4e79693f93e756130a4cf356cb81596ad3a8",
+      kdf: "scrypt",
+      kdfparams: { dklen: 32, n: 2, r: 8, p: 1, salt },
+      mac: "62cf70859bf4b46778dbac70096731cd36d0ea85dd15b668bdf5256bebe0624b",
+    },
+  };
+  const secret: Hex = `0x00${"5a".repeat(31)}`;
+  const address = "0x35ae92a7bde86f27e771fa3209f856b173576eb7";
+  t.same(await openKeystore(web3, "foo"), { kind: "secp256k1", secret, address });
+  await t.rejects(openKeystore(web3, "bar"), /wrong password/);
+
+  // The same of a BLS key: only the bytes of the message change, by the cipher's stream.
+  const derived = scryptSync("foo", "salt", 32, { N: 2, r: 8, p: 1 });
+  const iv = "09".repeat(16);
+  const cipher = createCipheriv("aes-128-ctr", derived.subarray(0, 16), Buffer.from(iv, "hex"));
+  const message = cipher.update(Buffer.from("5a".repeat(30), "hex"));
+  const checksum = createHash("sha256").update(derived.subarray(16)).update(message).digest("hex");
+  const bls = eip2335(
+    { function: "scrypt", params: { dklen: 32, n: 2, r: 8, p: 1, salt: Buffer.from("salt").toString("hex") } },
+    checksum,
+    message.toString("hex"),
+  ) as { pubkey?: string; crypto: { cipher: { params: { iv: string } } } };
+  bls.crypto.cipher.params.iv = iv;
+  delete bls.pubkey;
+  t.match(await openKeystore(bls, "foo"), { kind: "bls", secret: `0x0000${"5a".repeat(30)}` });
 });
 
 /** The vectors of EIP-2335. */
@@ -117,8 +153,10 @@ t.test("malformed, damaged and greedy files are refused with the reason, before 
     [{ version: 4, crypto: {} }, /kdf is not an object/],
     [crypto({ cipher: "aes-256-cbc" }), /cipher "aes-256-cbc" is not supported/],
     [crypto({ kdf: "md5" }), /key derivation "md5" is not supported/],
-    [crypto({ ciphertext: "00" }), /ciphertext must be 32 bytes/],
-    [crypto({ ciphertext: "zz".repeat(32) }), /ciphertext must be 32 bytes/],
+    [crypto({ ciphertext: "" }), /ciphertext must be 1 to 32 bytes/],
+    [crypto({ ciphertext: "00".repeat(33) }), /ciphertext must be 1 to 32 bytes/],
+    [crypto({ ciphertext: "zz".repeat(32) }), /ciphertext must be 1 to 32 bytes/],
+    [crypto({ ciphertext: "00" }), /wrong password, or the file is damaged/],
     [crypto({ mac: 5 }), /mac must be 32 bytes/],
     [crypto({ mac: "00".repeat(32) }), /wrong password, or the file is damaged/],
     [crypto({ cipherparams: { iv: "00" } }), /iv must be 16 bytes/],

@@ -17,7 +17,7 @@ const run = async (...args: string[]): Promise<void> => {
   await new Promise((resolve) => setImmediate(resolve));
   const written = t.capture(process.stdout, "write");
   try {
-    await createProgram().exitOverride().parseAsync(args, { from: "user" });
+    await (await createProgram(args)).exitOverride().parseAsync(args, { from: "user" });
   } finally {
     written.restore();
   }

@@ -30,15 +30,15 @@ interface Item {
   readonly params: readonly { to: Address; data: Hex; topics: Hash[] }[];
 }
 
-/** A node whose chain has one deal of one task for the pool, open to contributions, and one account with stake. */
-const startNode = async (t: Test) => {
+/** A node whose chain has one deal of so many tasks for the pool, open to contributions, and one account with stake. */
+const startNode = async (t: Test, tasks = 1n) => {
   const counts = new Map<string, number>();
   const count = (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1);
   const now = (): bigint => BigInt(Math.floor(Date.now() / 1000));
   const none: AbiValue = [ZERO_ADDRESS, ZERO_ADDRESS, 0n];
   const deal = (): AbiValue => [
     ...[none, none, [POOL, addressOf(OWNER), 100n], 1n, 0n, ZERO_HASH, stranger(0), stranger(0), ZERO_ADDRESS, "{}"],
-    ...[now(), 0n, 1n, STAKE, 10n, stranger(0)],
+    ...[now(), 0n, tasks, STAKE, 10n, stranger(0)],
   ];
   const task = (): AbiValue => [
     ...[BigInt(TASK_STATUS.active), DEAL, 0n, 60n, now() + 600n, now() + 700n, now() + 800n, ZERO_HASH, 0n, 0n, []],
@@ -76,24 +76,22 @@ const startNode = async (t: Test) => {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, counts };
 };
 
-/** Lets strangers and then one worker ask. Gives what it took until the worker had the task. */
-const untilAsked = async (t: Test, strangers: number) => {
-  const node = await startNode(t);
+/** Makes a scheduler of the pool over a node. */
+const schedulerOf = (t: Test, url: string, now = Date.now) => {
   const datadir = mkdtempSync(join(tmpdir(), "rolec-strangers-"));
-  const options = {
-    privateKey: OWNER,
-    pool: POOL,
-    node: node.url,
-    datadir,
-    workers: [],
-    noEnclave: false,
-    log: silent,
-  };
-  const scheduler = createScheduler(options);
+  const who = { privateKey: OWNER, pool: POOL, workers: [], noEnclave: false };
+  const scheduler = createScheduler({ ...who, node: url, datadir, log: silent, now });
   t.teardown(async () => {
     await scheduler.stop();
     rmSync(datadir, { recursive: true, force: true });
   });
+  return scheduler;
+};
+
+/** Lets strangers and then one worker ask. Gives what it took until the worker had the task. */
+const untilAsked = async (t: Test, strangers: number) => {
+  const node = await startNode(t);
+  const scheduler = schedulerOf(t, node.url);
   let [refused, asks] = [0, 0];
   const ask = (worker: Address) => {
     try {
@@ -152,4 +150,36 @@ t.test("strangers make way for each other, never those who have stake", async (t
   t.equal(crew.toCheck(1)[0]!.address, stranger(2_000));
   now += 60_000;
   t.ok(hear(away!), "after a minute it is heard");
+});
+
+t.test("a worker that takes a task and is silent is put off, and then asked again", async (t) => {
+  const node = await startNode(t, 3n);
+  let later = 0;
+  const now = () => Date.now() + later;
+  const scheduler = schedulerOf(t, node.url, now);
+  let asks = 0;
+  const ask = (free: number) =>
+    scheduler.ask({ pool: POOL, worker: WORKER, time: now() + ++asks / 1e3, free, declined: [], results: [] });
+  scheduler.start();
+  /** Asks with one place until what is answered is so. */
+  const until = async (free: number, isSo: (answer: ReturnType<typeof ask>) => boolean) => {
+    for (let i = 0; i < 100; i++) {
+      const answer = ask(free);
+      if (isSo(answer)) return answer;
+      await sleep(100);
+    }
+    return ask(0);
+  };
+  const first = await until(1, ({ tasks }) => tasks.length > 0);
+  const had = first.tasks.length;
+  t.ok(had > 0, "it is asked");
+  later += 121_000;
+  const silentOne = await until(0, ({ note }) => note !== null);
+  t.match(silentOne.note, /silent when it was asked: asked again in \d+ s/);
+  later += 1_000;
+  for (let i = 0; i < 8; i++, await sleep(200)) ask(1);
+  t.equal(ask(0).tasks.length, had, "it gets no other task");
+  later += 3_600_000;
+  const again = await until(1, ({ tasks }) => tasks.length > had);
+  t.ok(again.tasks.length > had);
 });

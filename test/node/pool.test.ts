@@ -9,6 +9,7 @@ import { createCrew } from "../../node/pool/crew.ts";
 import { type Ask, readAsk, SIGNATURE_HEADER, signAsk, signMessage } from "../../node/pool/messages.ts";
 import { createScheduler } from "../../node/pool/scheduler.ts";
 import { createPoolServer } from "../../node/pool/server.ts";
+import { createSilences } from "../../node/pool/silences.ts";
 import { openPoolStore } from "../../node/pool/store.ts";
 import { isEnough } from "../../node/pool/trust.ts";
 import { recoverSigner, signedMessageHash } from "../../vm/market/signature.ts";
@@ -115,19 +116,52 @@ t.test("a crew hears each message once, in time, and forgets who is silent", asy
   t.notOk(crew.hasFree(0n), "it is there, and busy");
 });
 
+t.test("who is silent again and again rests longer each time, up to an hour, until it answers", (t) => {
+  let now = 1_000_000;
+  const counts = new Map();
+  const silences = createSilences(counts, () => now);
+  const crew = createCrew(
+    () => now,
+    (worker) => silences.restOf(worker) > 0,
+  );
+  crew.checked(crew.hear(WORKER, now, 1), { stake: 5n, locked: 0n });
+  const rests = Array.from({ length: 9 }, () => {
+    silences.silent(WORKER);
+    return silences.restOf(WORKER) / 1000;
+  });
+  t.same(rests, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+  t.same([crew.hasFree(0n), crew.free().length], [false, 0], "it is not asked");
+  now += 3_600_000;
+  crew.hear(WORKER, now, 1);
+  t.equal(crew.free().length, 1);
+  for (let i = 0; i < 4; i++) silences.answered(WORKER);
+  t.equal(counts.size, 0, "four answers, and all is well");
+  silences.silent(WORKER);
+  t.equal(silences.restOf(WORKER), 30_000);
+  for (let i = 0; i < 20_000; i++) silences.silent(`0x${i.toString(16).padStart(40, "0")}`);
+  t.equal(counts.size, 16_384);
+  now += 25 * 3_600_000;
+  silences.silent(WORKER);
+  t.equal(counts.size, 1, "what is a day old is forgotten");
+  t.end();
+});
+
 t.test("a store remembers who was asked for what", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "rolec-pool-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const store = openPoolStore(folder, POOL);
   store.scanned = 7;
   store.deals.set(word(1), { block: 5, next: 2, over: false });
-  const task = { dealid: word(1), index: 1, assigned: new Map([[WORKER, 99]]), refused: new Set([POOL]) };
+  const who = { assigned: new Map([[WORKER, 99]]), refused: new Set([POOL]), counted: new Set([WORKER]) };
+  const task = { dealid: word(1), index: 1, ...who };
+  store.silences.set(WORKER, { count: 2, until: 5 });
   store.tasks.set(word(2), task);
   store.save();
   const again = openPoolStore(folder, POOL);
   t.equal(again.scanned, 7);
   t.same(again.deals, store.deals);
   t.same(again.tasks, store.tasks);
+  t.same(again.silences, store.silences);
 });
 
 t.test("the service answers wrong requests with the reason, and goes on", async (t) => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import loadWabt from "wabt";
 
 t.setTimeout(120_000);
 const MAIN = fileURLToPath(new URL("../../node/cli/main.ts", import.meta.url));
@@ -29,13 +30,44 @@ t.test(
     t.equal(receipt.status, "OK");
     t.equal(receipt.outputRoot, "0xd1702d661901cb6748104b7357f96212a8824ced1ffc0f0b7a7494639748960e");
     t.equal(readFileSync(join(folder, "result", "stdout"), "utf8"), "");
-    t.same(JSON.parse(rolec("run", file, "--json").stdout), receipt);
+    t.same(JSON.parse(rolec("run", file, "--json", "--time", `${receipt.startTime}`).stdout), receipt);
     writeFileSync(file, "this is no module");
     const refused = rolec("run", file);
     t.equal(refused.status, 1);
     t.match(refused.stdout, /^status +INVALID: .*not a WebAssembly module/m);
   },
 );
+
+/** A program that writes the eight bytes of its clock, nanoseconds, to standard output. */
+const CLOCK = `(module
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\\10\\00\\00\\00\\08\\00\\00\\00")
+  (func (export "_start")
+    (drop (call $clock (i32.const 0) (i64.const 1) (i32.const 16)))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))`;
+
+t.test("the clock of a run begins now, or where it is told to, and the run says where", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rolec-run-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "clock.wasm");
+  writeFileSync(file, (await loadWabt()).parseWat("clock.wat", CLOCK).toBinary({}).buffer);
+  const run = (...options: string[]) => {
+    const { status, stdout, stderr } = rolec("run", file, "--out", folder, ...options);
+    t.equal(status, 0, stderr);
+    const clock = Number(readFileSync(join(folder, "stdout")).readBigUInt64LE() / 1_000_000_000n);
+    return { clock, stdout, digest: /^digest +(0x[0-9a-f]{64})/m.exec(stdout)?.[1] };
+  };
+  const before = Math.floor(Date.now() / 1000);
+  const now = run();
+  t.ok(now.clock >= before && now.clock <= Date.now() / 1000, `${now.clock}`);
+  const [, said] = /^clock +from 20.*--time (\d+)$/m.exec(now.stdout) ?? [];
+  t.equal(run("--time", said!).digest, now.digest, "what it says repeats it");
+  const old = run("--time", "0");
+  t.equal(old.clock, 0);
+  t.match(old.stdout, /^clock +from 1970-01-01T00:00:00/m);
+});
 
 t.test("a run says how it ended, what it cost, and where its output is", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "rolec-run-"));

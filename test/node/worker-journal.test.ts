@@ -43,6 +43,24 @@ t.test("a torn entry is put aside, said once, and computed again", async (t) => 
   t.same(openJournal(folder).get(lot(1)), computed(2));
 });
 
+t.test("a file that is gone is said once, and its lot computed again", async (t) => {
+  const folder = folderOf(t);
+  const first = openJournal(folder);
+  for (const n of [1, 2]) first.put(lot(n), computed(2));
+  const lines: string[] = [];
+  const log = pino({ level: "warn" }, { write: (line: string) => lines.push(line) });
+  const journal = openJournal(folder, { log });
+  for (const n of [1, 2]) rmSync(join(folder, `${lot(n)}.open.json`));
+  for (let tick = 0; tick < 3; tick++) t.equal(journal.get(lot(1)), undefined);
+  journal.published(lot(2));
+  t.same(journal.unpublished(), []);
+  t.equal(lines.length, 2);
+  t.match(lines[0], "is gone");
+  journal.put(lot(1), computed(2));
+  t.same(journal.get(lot(1)), computed(2));
+  t.same(journal.prune(), []);
+});
+
 t.test("a journal is pruned by age and by size while it runs, but for what is needed", async (t) => {
   const folder = folderOf(t);
   let now = Date.now();

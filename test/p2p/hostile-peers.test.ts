@@ -377,6 +377,8 @@ t.test("what peers answer that is none ends in a ban, and being slow does not", 
     ["peer-blocks", { blocks: [false] }],
     ["peer-blocks", { blocks: [false, 7] }],
     ["peer-votes", { votes: "none" }],
+    ["peer-frame", { blocks: [false, new Uint8Array(16_000_000)] }],
+    ["peer-frame", { status: { ...status, more: "x".repeat(2_000) } }],
   ] as const) {
     const liar = await startHost(t, genesisHash);
     const answers = { ...fitting, ...false_ };

@@ -163,6 +163,47 @@ t.test("a disk without room takes no order, and no peer is at fault", async (t) 
   t.equal(book.size, 1);
 });
 
+t.test("an order that the disk did not take is not in the book, and may come again", async (t) => {
+  const { orders, openBook } = await createMarket(t);
+  const db = memoryDb();
+  let fails = true;
+  const book = await openBook({
+    ...db,
+    batch: (ops) => (fails ? Promise.reject(new Error("the disk is broken")) : db.batch(ops)),
+  });
+  t.teardown(() => book.stop());
+  const told: SignedOrder[] = [];
+  book.onOrder((order) => told.push(order));
+  const order = orders.app();
+  for (let i = 0; i < 2; i++) await t.rejects(book.add(order), /the disk is broken/);
+  await t.rejects(book.addEncoded(encodeOrder(order)), /the disk is broken/);
+  t.same([book.size, book.hashes(), told], [0, [], []]);
+  fails = false;
+  await book.add(order);
+  t.same([book.size, told.length], [1, 1]);
+});
+
+t.test("an order keeps its time while its book is closed", async (t) => {
+  const { orders, openBook, by, pool } = await createMarket(t);
+  const db = memoryDb();
+  const book = await openBook(db);
+  const [first, second] = [orders.app({ salt: word(2n ** 255n) }), orders.app({ salt: word(2n ** 254n) })];
+  const since: number[] = [];
+  for (const order of [first, second]) {
+    since.push((await book.add(order)).since);
+    await by("requester", HUB, hub("viewAccount").encode(pool));
+  }
+  book.stop();
+  const again = await openBook(db);
+  t.teardown(() => again.stop());
+  const listed = again.list({ kind: "app", skip: 0, limit: 100 });
+  t.same(
+    listed.map((entry) => [entry.hash, entry.since]),
+    [first, second].map((order, i) => [hashOfOrder(chainId, order), since[i]]),
+    "of one price what came first",
+  );
+});
+
 const all = (kind: SignedOrder["kind"]) => ({ kind, skip: 0, limit: 100 });
 
 t.test("the book takes what can be filled now, and says what is wrong with the rest", async (t) => {
@@ -194,6 +235,9 @@ t.test("the book takes what can be filled now, and says what is wrong with the r
   // The owner of a pool has 10,000,000 nRLC in the hub, of which a task binds 30 % of the price.
   await refused(orders.pool({ workerpoolprice: 33_333_337n }), "order-unfunded");
   await refused(orders.request({ workerpoolmaxprice: 10_000_000n }), "order-unfunded");
+  await t.rejects(book.add(orders.request({ workerpoolmaxprice: 10_000_000n })), {
+    message: `order-unfunded: ${people.requester.address} has 0.01 RLC free in the hub, and a task of this order binds 0.01000001 RLC: rolec account deposit 0.00000001 --key <its key> (spec 10.8)`,
+  });
   const stranger = { requester: people.poor.address, appmaxprice: 0n, workerpoolmaxprice: 0n };
   await refused(orders.request(stranger, people.poor.key), "order-means");
   await refused(orders.request({ ...stranger, requester: MARKET }, people.poor.key), "order-signature");

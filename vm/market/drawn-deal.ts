@@ -14,11 +14,12 @@ import { workerpools } from "./registry.ts";
 import { READY_SLOTS } from "./round.ts";
 import { arrive } from "./waiting.ts";
 
-const MAX_TASKS = 1n << 32n;
+/** Tasks of a request, in a drawn pool. */
+export const MAX_TASKS = 1n << 32n;
 const MAX_LOT_TASKS = 256;
 const MAX_PARAMS_BYTES = 64 * 1024;
 /** A year: times of a drawn pool's category are counted in slots, its gas in safe integers. */
-const MAX_TIMEREF = 31_536_000;
+export const MAX_TIMEREF = 31_536_000;
 
 /** What a deal asks of a drawn pool. */
 export interface Ask {

@@ -1,6 +1,10 @@
+import { FIRST_ATOMIC } from "./atomics.ts";
 import type { Range, WasmModule } from "./module.ts";
 import { accessAlignment, numericOf, OP, refusedFeature } from "./opcodes.ts";
+import { type Prefixed, prefixedOf } from "./prefixed.ts";
 import { Reader } from "./reader.ts";
+import { FIRST_VECTOR } from "./vectors.ts";
+import type { Features } from "./versions.ts";
 
 /** The operations of one body, in parallel arrays that are reused from body to body. */
 export interface Code {
@@ -34,11 +38,12 @@ const grow = (code: Code): void => {
   code.immediate.set(immediate);
 };
 
-const readAccess = (reader: Reader, op: number): number => {
+const readAccess = (reader: Reader, natural: number, isExact: boolean): number => {
   const at = reader.at;
   const alignment = reader.u32();
-  if (alignment > accessAlignment(op))
+  if (alignment > natural)
     reader.refuse(alignment >= 64 ? "several memories are not allowed" : "alignment is larger than natural", at);
+  if (isExact && alignment < natural) reader.refuse("alignment of an atomic access is not natural", at);
   reader.u32();
   return alignment;
 };
@@ -47,6 +52,46 @@ const readPrefixed = (reader: Reader, start: number): number => {
   const sub = reader.u32();
   if (sub > 0x0b) reader.refuse(refusedFeature(0xfc, sub), start);
   return 0x100 + sub;
+};
+
+const readLane = (reader: Reader, lanes: number): void => {
+  if (reader.byte() >= lanes) reader.refuse(`invalid lane index, of ${lanes} lanes`, reader.at - 1);
+};
+
+const skipImmediate = (reader: Reader, { immediate, alignment, isExact, lanes }: Prefixed): void => {
+  switch (immediate) {
+    case "access":
+    case "access and lane":
+      readAccess(reader, alignment, isExact);
+      if (immediate === "access and lane") readLane(reader, lanes);
+      break;
+    case "lane":
+      readLane(reader, lanes);
+      break;
+    case "constant":
+      reader.skip(16);
+      break;
+    case "shuffle":
+      for (let left = 16; left > 0; left--) readLane(reader, 32);
+      break;
+    case "zero":
+      zeroByte(reader, "malformed atomic.fence");
+      break;
+  }
+};
+
+/** Each prefix has as many numbers at most; relaxed vector operations come after them. */
+const BEHIND_PREFIX = 0x100;
+
+/** Reads a vector or atomic operation and what stands behind its number. */
+const readFeature = (reader: Reader, prefix: number, features: Features, start: number): number => {
+  if (!(prefix === 0xfd ? features.simd : features.atomics)) reader.refuse(refusedFeature(prefix), start);
+  const sub = reader.u32();
+  const op = sub >= BEHIND_PREFIX ? 0 : (prefix === 0xfd ? FIRST_VECTOR : FIRST_ATOMIC) + sub;
+  const known = prefixedOf(op);
+  if (!known) return reader.refuse(refusedFeature(prefix, sub), start);
+  skipImmediate(reader, known);
+  return op;
 };
 
 const zeroByte = (reader: Reader, what: string): void => {
@@ -77,9 +122,10 @@ export const decodeBody = (module: WasmModule, { from, to }: Range, functionInde
           zeroByte(reader, "several memories are not allowed");
           zeroByte(reader, "several memories are not allowed");
         } else if (op === OP.memoryFill) zeroByte(reader, "several memories are not allowed");
-      } else if (!numericOf(op)) reader.refuse(refusedFeature(op), start);
+      } else if (op === 0xfd || op === 0xfe) op = readFeature(reader, op, module.rules.features, start);
+      else if (!numericOf(op)) reader.refuse(refusedFeature(op), start);
     } else if (op >= OP.localGet && op <= OP.globalSet) immediate = reader.u32();
-    else if (op >= OP.firstLoad && op <= OP.lastStore) immediate = readAccess(reader, op);
+    else if (op >= OP.firstLoad && op <= OP.lastStore) immediate = readAccess(reader, accessAlignment(op), false);
     else
       switch (op) {
         case OP.block:

@@ -7,6 +7,7 @@ import {
   type Node,
   OutputLimit,
 } from "./file-nodes.ts";
+import { pathOf } from "./task.ts";
 import type { VmRules } from "./versions.ts";
 import { ERRNO } from "./wasi-abi.ts";
 
@@ -103,12 +104,29 @@ export const createFileTree = (
     return entry!;
   };
 
+  const child = (parent: DirectoryNode, name: string): Node | undefined => {
+    const { at, found } = find(parent, Buffer.from(name, "utf8"));
+    return found ? parent.entries[at]!.node : undefined;
+  };
+  /** Gives a folder that inputs are in, made if need be. */
+  const folderIn = (parent: DirectoryNode, name: string): DirectoryNode => {
+    const known = child(parent, name);
+    if (known) return known.kind === "directory" ? known : fail(ERRNO.notdir);
+    const made = directory(parent, false);
+    insert(parent, name, made);
+    return made;
+  };
+
   const root = directory(undefined, false);
   const inDirectory = directory(root, false);
   const outDirectory = directory(root, true);
   insert(root, "in", inDirectory);
   insert(root, "out", outDirectory);
-  for (const { name, bytes } of inputs) insert(inDirectory, name, file(bytes, false));
+  for (const { name, bytes } of inputs) {
+    const path = [...pathOf(name)];
+    const own = path.pop()!;
+    insert(path.reduce(folderIn, root), own, file(bytes, false));
+  }
   const stdout = file(new Uint8Array(0), true);
   const stderr = file(new Uint8Array(0), true);
 
@@ -129,10 +147,6 @@ export const createFileTree = (
     if (parent.removed) fail(ERRNO.noent);
     if (depthOf(parent) > limits.outputDepth) throw new OutputLimit();
     if (parent.blockBytes + LINK_BYTES + Buffer.byteLength(name) > limits.directoryBytes) throw new OutputLimit();
-  };
-  const child = (parent: DirectoryNode, name: string): Node | undefined => {
-    const { at, found } = find(parent, Buffer.from(name, "utf8"));
-    return found ? parent.entries[at]!.node : undefined;
   };
   /** Changes how many names or descriptors hold a node, and counts what that makes of it. */
   const recount = (node: FileNode | LinkNode, change: () => void): void => {

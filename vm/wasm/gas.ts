@@ -52,8 +52,10 @@ const LEAST_OUTPUT = 8_192;
 const MOST_OUTPUT =
   LEAST_OUTPUT + TASK_LIMITS.outputBytes + (TASK_LIMITS.outputEntries * GAS.outputEntry) / GAS.outputByte;
 
+/** Numbers of operations are below this (opcodes.ts). */
+const OPERATIONS = 0x400;
 /** Weight of each operation, by its number (opcodes.ts). Structure costs nothing: what branches to it pays. */
-export const WEIGHTS: Uint16Array = new Uint16Array(0x110).fill(1);
+export const WEIGHTS: Uint16Array = new Uint16Array(OPERATIONS).fill(1);
 const weigh = (weight: number, ...ops: readonly (number | readonly [number, number])[]): void => {
   for (const op of ops)
     if (typeof op === "number") WEIGHTS[op] = weight;
@@ -88,7 +90,7 @@ weigh(2, 0xb6, 0xbb); // demote promote
 weigh(20, OP.memorySize, OP.memoryGrow, OP.dataDrop);
 weigh(GAS.bulkBase, OP.memoryInit, OP.memoryCopy, OP.memoryFill);
 
-const COMPILE: Uint16Array = new Uint16Array(0x110);
+const COMPILE: Uint16Array = new Uint16Array(OPERATIONS);
 COMPILE[OP.loop] = GAS.compileLoop;
 COMPILE[OP.if] = GAS.compileIf;
 for (const op of [OP.else, OP.br, OP.brIf, OP.brTable, OP.return]) COMPILE[op] = GAS.compileBranch;

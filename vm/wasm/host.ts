@@ -1,4 +1,4 @@
-import type { Hash } from "../../lib/bytes.ts";
+import type { Address, Hash } from "../../lib/bytes.ts";
 import type { Outcome } from "./instance.ts";
 import { createPacker, type Tier } from "./messages.ts";
 import { type Block, outputRoot } from "./output.ts";
@@ -6,6 +6,7 @@ import { ComputeFault, type JobProcess, startProcess } from "./process.ts";
 import type { ProcessPool } from "./process-pool.ts";
 import { digestOf, encodeReceipt, invalidReceipt, type JobReceipt, unstartedRoots } from "./receipt.ts";
 import { WasmRefused } from "./refusal.ts";
+import { moduleName, type RewrittenStore } from "./rewritten-store.ts";
 import { checkTask, type Task } from "./task.ts";
 import { rulesOf, type VmRules } from "./versions.ts";
 
@@ -16,6 +17,10 @@ export interface SessionOptions {
   readonly tier?: Tier;
   /** Where the process comes from; without, one is started. */
   readonly pool?: ProcessPool;
+  /** Whose tasks these are: the pool keeps the process for the next of theirs. Without, it ends with the session. */
+  readonly requester?: Address;
+  /** Where modules lie that were rewritten before. */
+  readonly store?: RewrittenStore;
 }
 /** How long tasks may take. */
 export interface Patience {
@@ -28,15 +33,16 @@ export interface Lot extends SessionOptions, Patience {
   readonly tasks: readonly Task[];
 }
 
-/** A process that has a module, and runs tasks that share their files, one lot after another. */
+/** A deal's part of a process's life: it has the deal's module, and runs tasks that share their files, one lot after another. */
 export interface Session {
   /**
    * Runs tasks one after another and yields a result for each, in order. Given the same task it yields the same on every
    * machine. Throws as runTasks does, and the session is over then, as when the caller stops early.
    */
   run(tasks: readonly Task[], patience: Patience): AsyncGenerator<TaskResult, void, undefined>;
-  /** False once its process has ended. */
+  /** False once its process has ended, or was given back. */
   readonly isOpen: boolean;
+  /** Gives the process back to its pool where all that was asked of it is answered, and ends it where not. */
   close(): void;
 }
 
@@ -106,6 +112,21 @@ const refusalOf = (task: Task, rules: VmRules): string | undefined => {
   }
 };
 
+/** Gives a process the module: rewritten before, or to be rewritten now. Gives why it is refused; "" where it is not. */
+const start = async (job: JobProcess, name: string, options: SessionOptions): Promise<string> => {
+  const { vmVersion, module, store, tier = "optimizing" } = options;
+  const rewritten = await store?.get(name);
+  if (!rewritten) {
+    // It has seen no other module, and no engine this one: what it gives is the rewriter's word.
+    const answer = await job.ask({ kind: "prepare", vmVersion, module, isWanted: store !== undefined });
+    if (answer.kind === "refused") return answer.reason;
+    if (answer.kind === "prepared" && answer.rewritten) await store?.put(name, answer.rewritten);
+  }
+  const answer = await job.ask({ kind: "compile", vmVersion, rewritten, tier });
+  if (answer.kind !== "ready") throw new ComputeFault(`unexpected answer ${answer.kind}`);
+  return "";
+};
+
 const knownRules = (vmVersion: number): VmRules => {
   try {
     return rulesOf(vmVersion);
@@ -116,13 +137,14 @@ const knownRules = (vmVersion: number): VmRules => {
 
 /** Opens a session. No process is taken before there is a task that needs one. */
 export const openSession = (options: SessionOptions): Session => {
-  const { vmVersion, module, pool, tier = "optimizing" } = options;
+  const { vmVersion, module, pool, requester, tier = "optimizing" } = options;
   const rules = knownRules(vmVersion);
   const packer = createPacker();
   let job: JobProcess | undefined;
   /** Why the module is refused; "" where it is taken. */
   let refused: string | undefined;
   let isOpen = true;
+  let isRunning = false;
   let roots: ((taskid: Hash) => Hash) | undefined;
   const unstarted = (taskid: Hash): Hash => {
     roots ??= unstartedRoots(module, rules);
@@ -130,9 +152,34 @@ export const openSession = (options: SessionOptions): Session => {
   };
   const invalid = ({ taskid, gasLimit }: Task, reason: string): TaskResult =>
     resultOf(taskid, invalidReceipt(module.length, gasLimit, unstarted(taskid), rules), { reason });
-  const close = (reason: unknown = new ComputeFault("closed")): void => {
+  /** Why it is over, as soon as it is. */
+  let why: unknown;
+  const end = (reason: unknown): void => {
+    why ??= reason;
     isOpen = false;
     job?.end(reason);
+  };
+  const close = (): void => {
+    if (!isOpen) return;
+    if (pool && job?.purpose !== undefined && refused === "" && !isRunning) {
+      isOpen = false;
+      pool.give(job);
+    } else end(new ComputeFault("closed"));
+  };
+  /** Gives the process, with the module where it is not refused. */
+  const begin = async (): Promise<JobProcess> => {
+    const name = moduleName(module, vmVersion);
+    const purpose = requester && `${requester} ${name} ${tier}`;
+    job = await (pool?.take(purpose) ?? startProcess());
+    if (!isOpen) job.end(why);
+    if (job.purpose !== undefined) {
+      if (job.purpose !== purpose) throw new ComputeFault("a process has one purpose");
+      refused = "";
+    } else {
+      job.purpose = purpose;
+      refused = await start(job, name, options);
+    }
+    return job;
   };
 
   async function* run(tasks: readonly Task[], { timeoutMs, signal }: Patience) {
@@ -143,21 +190,20 @@ export const openSession = (options: SessionOptions): Session => {
     }
     signal?.throwIfAborted();
     if (!isOpen) throw new ComputeFault("the session is closed");
-    job ??= await (pool?.take() ?? startProcess());
+    isRunning = true;
     const timer = setTimeout(
-      () => close(new ComputeFault(`no result within ${timeoutMs} ms`)),
+      () => end(new ComputeFault(`no result within ${timeoutMs} ms`)),
       Math.min(timeoutMs, MAX_TIMER_MS),
     );
-    const abort = (): void => close(signal?.reason);
+    const abort = (): void => end(signal?.reason);
     signal?.addEventListener("abort", abort);
-    if (signal?.aborted) abort();
     let isDone = false;
     try {
+      const isFirst = job === undefined;
+      job ??= await begin();
       const { files, sent } = packer.pack(tasks.filter((_, i) => refusals[i] === undefined));
-      if (refused === undefined) {
-        const started = await job.ask({ kind: "start", vmVersion, module, files, tier });
-        refused = started.kind === "refused" ? started.reason : "";
-      } else if (files.length > 0) throw new TypeError("the tasks of a session share their files");
+      if (files.length > 0 && !isFirst) throw new TypeError("the tasks of a session share their files");
+      if (files.length > 0 && refused === "") await job.ask({ kind: "files", files });
       let next = 0;
       for (const [i, task] of tasks.entries()) {
         const refusal = refusals[i] ?? (refused || undefined);
@@ -173,7 +219,8 @@ export const openSession = (options: SessionOptions): Session => {
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
-      if (!isDone) close();
+      isRunning = false;
+      if (!isDone) end(new ComputeFault("closed"));
     }
   }
   return {
@@ -181,7 +228,7 @@ export const openSession = (options: SessionOptions): Session => {
     get isOpen() {
       return isOpen && !job?.isOver;
     },
-    close: () => close(),
+    close,
   };
 };
 
@@ -189,7 +236,7 @@ export const openSession = (options: SessionOptions): Session => {
  * Runs the tasks of a lot one after another in a process of their own, at the lowest priority, and yields a result for
  * each, in order. Given the same lot it yields the same on every machine. Throws ComputeFault where this machine
  * fails or `timeoutMs` is over, the signal's reason where it aborts, a TypeError for tasks that no deal can give. The
- * process is killed in every case, also when the caller stops early.
+ * process is killed then, and when the caller stops early; else only where there is no requester to keep it for.
  */
 export async function* runTasks(lot: Lot): AsyncGenerator<TaskResult, void, undefined> {
   const session = openSession(lot);

@@ -32,19 +32,22 @@ export class LocalFault extends Error {
 }
 
 export interface Compiled {
-  readonly prepared: Prepared;
+  readonly prepared: Omit<Prepared, "bytes">;
   readonly module: WebAssembly.Module;
 }
 
-/** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
-export const compileModule = (bytes: Uint8Array, rules: VmRules): Compiled => {
-  const prepared = prepareModule(bytes, rules);
+/** Compiles a rewritten module. Throws LocalFault where the engine fails. */
+export const compilePrepared = ({ bytes, ...prepared }: Prepared): Compiled => {
   try {
-    return { prepared, module: new WebAssembly.Module(prepared.bytes as Uint8Array<ArrayBuffer>) };
+    return { prepared, module: new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>) };
   } catch (error) {
     throw new LocalFault(`the engine refuses a valid module: ${error instanceof Error ? error.message : error}`);
   }
 };
+
+/** Validates, rewrites and compiles a module. Throws WasmRefused, or LocalFault where the engine fails. */
+export const compileModule = (bytes: Uint8Array, rules: VmRules): Compiled =>
+  compilePrepared(prepareModule(bytes, rules));
 
 const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 
@@ -61,9 +64,6 @@ export const stateRootOf = (memory: Uint8Array): Hash | undefined => {
 
 /** `exact`: the counter and the whole memory are what they are on every machine. */
 type Ended = { status: number; code: number; exact: boolean };
-
-/** Bytes of the longest store: one that leaves the memory may have written what of it is inside, on some machines. */
-const STORE_BYTES = 8;
 
 /** Tells how a task ended from what its code threw. Throws LocalFault for what is no result. */
 const endOf = (error: unknown, stop: number): Ended => {
@@ -130,7 +130,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
   if (ended.exact && remaining < 0) ended = { status: STATUS.outOfGas, code: 0, exact: true };
   const takesAll = ended.status === STATUS.outOfGas || !ended.exact;
   const bytes = new Uint8Array(memory()?.buffer ?? new ArrayBuffer(0));
-  if (!ended.exact) bytes.fill(0, Math.max(0, bytes.length - STORE_BYTES));
+  if (!ended.exact) bytes.fill(0, Math.max(0, bytes.length - rules.limits.storeBytes));
   return {
     status: ended.status,
     code: ended.code,

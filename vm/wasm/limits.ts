@@ -35,6 +35,8 @@ export const WASM_LIMITS = {
   /** Metered bytes of stack, and the least that a frame takes. */
   stackBytes: 8 * 1024 * 1024,
   frameBytes: 128,
+  /** The longest store: one that leaves the memory may have written what of it is inside, on some machines. */
+  storeBytes: 16,
 } as const;
 export type WasmLimits = Readonly<Record<keyof typeof WASM_LIMITS, number>>;
 
@@ -43,6 +45,10 @@ export const TASK_LIMITS = {
   /** Bytes of all inputs and the data set. */
   inputBytes: 256 * 1024 * 1024,
   inputFiles: 256,
+  /** Names in the path of an input that has a place of its own; 0: all are in `/in`. */
+  inputDepth: 16,
+  /** Variables that the parameters add to the environment. */
+  variables: 256,
   arguments: 1_024,
   argumentBytes: 64 * 1024,
   environmentBytes: 64 * 1024,

@@ -1,4 +1,5 @@
 import type { Outcome } from "./instance.ts";
+import type { Rewritten } from "./rewritten-store.ts";
 import type { InputFile, Task } from "./task.ts";
 
 /** Which of V8's compilers runs the job; results are the same, "baseline" exists to prove it. */
@@ -14,23 +15,34 @@ interface SentFile {
   readonly file: number;
 }
 
-/** What the host sends to the process of a lot: the module and all files first, then tasks one by one. */
+/**
+ * What the host sends to a process: a module to rewrite, or one rewritten before; then, deal by deal, the files of its tasks, and
+ * tasks one by one; `rest` when no task comes for now.
+ */
 export type ToChild =
+  | { readonly kind: "prepare"; readonly vmVersion: number; readonly module: Uint8Array; readonly isWanted: boolean }
   | {
-      readonly kind: "start";
+      readonly kind: "compile";
       readonly vmVersion: number;
-      readonly module: Uint8Array;
-      readonly files: readonly Uint8Array[];
+      readonly rewritten: Rewritten | undefined;
       readonly tier: Tier;
     }
-  | { readonly kind: "task"; readonly task: SentTask };
+  | { readonly kind: "files"; readonly files: readonly Uint8Array[] }
+  | { readonly kind: "task"; readonly task: SentTask }
+  | { readonly kind: "rest" };
 
-/** What comes back: `warm` when the process takes a module, then one for each message. A fault is of this machine, never a result. */
+/**
+ * What comes back: `warm` when the process takes a module, then one for each message. `prepared` brings the rewritten module where
+ * it is wanted, before the engine has seen it; `rested` the bytes of memory that the process has with no file of a deal left in
+ * it, where it knows them. A fault is of this machine, never a result.
+ */
 export type FromChild =
   | { readonly kind: "warm" }
+  | { readonly kind: "prepared"; readonly rewritten: Rewritten | undefined }
   | { readonly kind: "ready" }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "outcome"; readonly outcome: Outcome }
+  | { readonly kind: "rested"; readonly bytes: number | undefined }
   | { readonly kind: "fault"; readonly reason: string };
 
 /** Splits tasks from their files, each of which is sent once, however many tasks have it. */

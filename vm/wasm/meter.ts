@@ -3,7 +3,7 @@ import type { Code } from "./decode.ts";
 import { WEIGHTS } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
 import type { Locals, WasmModule } from "./module.ts";
-import { F32, F64, I32, I64, OP } from "./opcodes.ts";
+import { F32, F64, I32, I64, OP, V128 } from "./opcodes.ts";
 import { Reader } from "./reader.ts";
 import { WasmRefused } from "./refusal.ts";
 import type { Facts } from "./validate.ts";
@@ -178,7 +178,8 @@ export const writeGasCheck = (out: Writer, gas: number, writeCost: () => void, l
  * parameters, and gives the gas back as one more result, so that both stay in registers. Each basic block is charged
  * as a whole at its start; a negative counter is noticed at the entry of functions that call, at loop headers, bulk
  * operations and before host calls, so that every cycle passes a check. A function that calls nothing takes no stack:
- * only one such frame exists at a time. Throws WasmRefused if the result is too large.
+ * only one such frame exists at a time. Gives the bytes that limits count, in which a module's verdict outlives the form of what is
+ * written. Throws WasmRefused if they are too many.
  */
 export const writeFunction = (
   out: Writer,
@@ -188,19 +189,22 @@ export const writeFunction = (
   code: Code,
   facts: Facts,
   layout: Layout,
-): void => {
+): number => {
   const { bytes } = module;
   const { params, results } = module.types[module.functionTypes[functionIndex]!]!;
   const { entry, after, dead, calls, indirect, bulk, small } = plan(code);
-  const { marked, hasF32, hasF64 } = facts.origins;
+  const { marked, hasF32, hasF64, hasVector } = facts.origins;
 
   const gas = params.length;
   const stack = gas + 1;
   const extra: number[] = [];
   const declare = (type: number): number => extra.push(type) - 1 + locals.types.length + METER_PARAMS.length;
   const scratch = bulk || indirect ? declare(I32) : 0;
-  const f32 = hasF32 ? declare(F32) : 0;
-  const f64 = hasF64 ? declare(F64) : 0;
+  const canonical = {
+    f32: hasF32 ? declare(F32) : 0,
+    f64: hasF64 ? declare(F64) : 0,
+    vector: hasVector ? declare(V128) : 0,
+  };
   out.u32(locals.groups + extra.length);
   out.range(bytes, locals.from, locals.codeFrom);
   for (const type of extra) {
@@ -266,6 +270,7 @@ export const writeFunction = (
   const asWritten = facts.blocks.size === 0;
   const labels = createLabels(facts, module.rules.limits.jumpsTogether);
   let depth = 0;
+  let uncounted = 0;
   for (let i = 0; i < code.count; i++) {
     if (dead[i] === 1) continue;
     const op = code.op[i]!;
@@ -363,14 +368,16 @@ export const writeFunction = (
         break;
       default:
         out.range(bytes, from, to);
-        if (marked[i] === 1) writeCanonical(out, op, f32, f64);
+        if (marked[i] === 1) uncounted += writeCanonical(out, op, canonical);
     }
   }
   out.local(OP.localGet, gas);
   out.byte(OP.end);
-  if (out.length > module.rules.limits.rewrittenBodyBytes)
-    throw new WasmRefused(`rewritten body of ${out.length} bytes, at most ${module.rules.limits.rewrittenBodyBytes}`, {
+  const counted = out.length - uncounted;
+  if (counted > module.rules.limits.rewrittenBodyBytes)
+    throw new WasmRefused(`rewritten body of ${counted} bytes, at most ${module.rules.limits.rewrittenBodyBytes}`, {
       section: "code",
       functionIndex,
     });
+  return counted;
 };

@@ -106,7 +106,7 @@ export const createLocalTypes = ({ rules: { limits } }: WasmModule): Uint8Array 
 /** Reads the declarations of locals of one body into `room`. Throws WasmRefused. */
 export const readLocals = (module: WasmModule, body: Range, functionIndex: number, room: Uint8Array): Locals => {
   const { bytes, rules } = module;
-  const { limits } = rules;
+  const { limits, features } = rules;
   const { params } = module.types[module.functionTypes[functionIndex]!]!;
   const reader = new Reader(bytes, body.from, body.to);
   reader.section = "code";
@@ -120,7 +120,7 @@ export const readLocals = (module: WasmModule, body: Range, functionIndex: numbe
     const count = reader.u32();
     total += count;
     if (total > limits.locals + params.length) reader.refuse(`more than ${limits.locals} locals`, at);
-    counts.push([count, readValueType(reader)]);
+    counts.push([count, readValueType(reader, features)]);
   }
   const types = room.subarray(0, total);
   types.set(params);

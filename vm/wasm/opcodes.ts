@@ -3,8 +3,9 @@ export const I32 = 0x7f;
 export const I64 = 0x7e;
 export const F32 = 0x7d;
 export const F64 = 0x7c;
+export const V128 = 0x7b;
 
-/** Operations by number; those behind the prefix 0xfc are 0x100 + their number. */
+/** Operations by number; those behind the prefix 0xfc are 0x100 + their number, 0xfd 0x200, 0xfe 0x300 (prefixed.ts). */
 export const OP = {
   unreachable: 0x00,
   nop: 0x01,
@@ -45,6 +46,9 @@ export const OP = {
   memoryCopy: 0x10a,
   memoryFill: 0x10b,
 } as const;
+
+/** The number of v128.const behind 0xfd: the one vector operation that a constant expression may have. */
+export const V128_CONST = 0x0c;
 
 const CODES: Record<string, number> = { i: I32, I: I64, f: F32, d: F64 };
 
@@ -136,8 +140,9 @@ export const accessAlignment = (op: number): number => ACCESS[op - OP.firstLoad]
 
 /** Names what an operation that is refused belongs to, for the reason given to the user. */
 export const refusedFeature = (op: number, sub?: number): string => {
-  if (op === 0xfd) return "SIMD is not allowed";
-  if (op === 0xfe) return "threads are not allowed";
+  if (op === 0xfd && sub === undefined) return "SIMD is not allowed";
+  if (op === 0xfd && sub! >= 0x100 && sub! <= 0x12f) return "relaxed SIMD is not allowed";
+  if (op === 0xfe && sub === undefined) return "threads are not allowed";
   if (op === 0xfb) return "garbage collection is not allowed";
   if (op === 0x12 || op === 0x13 || op === 0x15) return "tail calls are not allowed";
   if ((op >= 0x06 && op <= 0x0a) || op === 0x18 || op === 0x19 || op === 0x1f) return "exceptions are not allowed";

@@ -103,10 +103,10 @@ export const parseModule = (bytes: Uint8Array, rules: VmRules): WasmModule => {
 
   const read: Readonly<Record<Exclude<Section, "custom">, () => void>> = {
     type: () => {
-      types = readTypes(reader, limits);
+      types = readTypes(reader, rules);
     },
     import: () => {
-      imported = readImports(reader, limits, types);
+      imported = readImports(reader, rules, types);
       const functions = imported.imports.filter(({ kind }) => kind === KIND.function);
       importedFunctions = functions.length;
       functionTypes = Uint32Array.from(functions, ({ type }) => type);
@@ -124,7 +124,7 @@ export const parseModule = (bytes: Uint8Array, rules: VmRules): WasmModule => {
       memory = single(reader, [...imported.memories, ...readMemories(reader, limits)], "memories");
     },
     global: () => {
-      globals = readGlobals(reader, limits, imported.globals);
+      globals = readGlobals(reader, rules, imported.globals);
     },
     export: () => {
       exports = readExports(reader, limits, [functionTypes.length, table ? 1 : 0, memory ? 1 : 0, globals.length]);
@@ -137,7 +137,7 @@ export const parseModule = (bytes: Uint8Array, rules: VmRules): WasmModule => {
       if (params.length + results.length > 0) reader.refuse("the start function has parameters or results", at);
     },
     element: () => {
-      elements = readElements(reader, limits, functionTypes.length, table, imported.globals);
+      elements = readElements(reader, rules, functionTypes.length, table, globals);
     },
     "data count": () => {
       dataCount = reader.u32();
@@ -146,7 +146,7 @@ export const parseModule = (bytes: Uint8Array, rules: VmRules): WasmModule => {
       bodies = readBodies(reader, limits, importedFunctions, functionTypes.length - importedFunctions);
     },
     data: () => {
-      data = readData(reader, limits, memory, imported.globals);
+      data = readData(reader, rules, memory, globals);
     },
   };
 

@@ -1,5 +1,5 @@
 import { fork } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,9 +14,11 @@ export class ComputeFault extends Error {
   }
 }
 
-/** A process for the lots of one deal. It answers each message; whatever ends it early rejects what is waited for. */
+/** A process for one module's tasks. It answers each message; whatever ends it early rejects what is waited for. */
 export interface JobProcess {
   readonly pid: number | undefined;
+  /** Whose module of which rules it holds, or began to take; undefined while it is as it was started. */
+  purpose: string | undefined;
   /** Resolves when it takes a module, or has ended. */
   readonly ready: Promise<void>;
   /** Resolves when it has ended. */
@@ -24,10 +26,15 @@ export interface JobProcess {
   /** True once it has ended, or was told to. */
   readonly isOver: boolean;
   ask(message: ToChild): Promise<FromChild>;
+  /** Bytes of memory that it has, as the system tells; undefined where that does not. */
+  memory(): number | undefined;
   /** Kills it. What is waited for, and all that is asked later, is rejected with the reason. */
   end(reason: unknown): void;
   /** Tells whether this program may end while the process is there. */
   hold(isNeeded: boolean): void;
+  /** Has it stand still: nothing in it runs until it goes on. Only where it dies with this program even so; else it idles. */
+  freeze(): void;
+  thaw(): void;
 }
 
 const LOWEST_PRIORITY = 19;
@@ -37,7 +44,7 @@ const RUN_FILE = fileURLToPath(new URL(`./run${extname(fileURLToPath(import.meta
 
 /** Barriers that every system has: those around the process are findSandbox's. */
 export const BARRIERS = [
-  "a process a deal",
+  "a process for each app of a requester",
   "Node's permission model",
   "empty environment",
   "lowest priority",
@@ -59,6 +66,15 @@ const lowerPriority = (pid: number): void => {
     }
 };
 
+/** Reads what Linux says of a process's memory. */
+const memoryOf = (pid: number | undefined): number | undefined => {
+  try {
+    return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) * 1024 || undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 /** Gives the flags under which Node runs a job: it may read its own program, start threads, and nothing else. */
 export const nodeFlags = (): string[] => [
   "--permission",
@@ -74,6 +90,7 @@ export const nodeFlags = (): string[] => [
 export const startProcess = async (): Promise<JobProcess> => {
   const { prefix } = await findSandbox();
   const [program, ...args] = [...prefix, NODE];
+  const diesAlong = prefix.includes("--pdeathsig");
   const child = fork(RUN_FILE, [], {
     execPath: program!,
     execArgv: [...args, ...nodeFlags()],
@@ -114,6 +131,8 @@ export const startProcess = async (): Promise<JobProcess> => {
     if (message.kind === "ready") lowerPriority(child.pid!);
     const reply = waiting;
     waiting = undefined;
+    // A process that speaks unasked is no longer the one that was started.
+    if (!reply) end(new ComputeFault(`the process of the job said ${message.kind} unasked`));
     if (message.kind === "fault") reply?.reject(new ComputeFault(message.reason));
     else reply?.resolve(message);
   });
@@ -135,7 +154,15 @@ export const startProcess = async (): Promise<JobProcess> => {
           if (error) end(new ComputeFault(`the process of the job does not answer: ${error.message}`));
         });
       }),
+    memory: () => memoryOf(child.pid),
     end,
+    purpose: undefined,
+    freeze() {
+      if (diesAlong) child.kill("SIGSTOP");
+    },
+    thaw() {
+      if (diesAlong) child.kill("SIGCONT");
+    },
     hold(isNeeded) {
       for (const handle of [child, child.channel, child.stderr as unknown as { ref(): void; unref(): void }])
         if (isNeeded) handle?.ref();

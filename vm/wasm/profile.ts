@@ -1,6 +1,6 @@
 import { PAGE_BYTES } from "./limits.ts";
 import { type FunctionType, KIND, KIND_NAMES, type WasmModule } from "./module.ts";
-import { F32, I32, I64 } from "./opcodes.ts";
+import { F32, F64, I32, I64 } from "./opcodes.ts";
 import { WasmRefused } from "./refusal.ts";
 import { WASI_SIGNATURES } from "./wasi-abi.ts";
 
@@ -15,7 +15,8 @@ export interface Command {
 export const WASI_MODULE = "wasi_snapshot_preview1";
 
 const signatureOf = ({ params, results }: FunctionType): string => {
-  const letter = (type: number): string => (type === I32 ? "i" : type === I64 ? "I" : type === F32 ? "f" : "d");
+  const letter = (type: number): string =>
+    type === I32 ? "i" : type === I64 ? "I" : type === F32 ? "f" : type === F64 ? "d" : "v";
   return `${Array.from(params, letter).join("")}>${Array.from(results, letter).join("")}`;
 };
 

@@ -10,7 +10,7 @@ import { checkCommand, WASI_MODULE } from "./profile.ts";
 import { WasmRefused } from "./refusal.ts";
 import { validateBody } from "./validate.ts";
 import type { VmRules } from "./versions.ts";
-import { Writer } from "./writer.ts";
+import { unsignedBytes, Writer } from "./writer.ts";
 
 /** A module that is ready to run: validated, with meters in its code and nothing of its own exported but its start. */
 export interface Prepared {
@@ -317,6 +317,7 @@ const writeCode = (
   const localTypes = createLocalTypes(module);
   const track = createTracker();
   let gas = 0;
+  let counted = code.length;
   for (const [i, place] of module.bodies.entries()) {
     const functionIndex = imported + i;
     const locals = readLocals(module, place, functionIndex, localTypes);
@@ -331,9 +332,10 @@ const writeCode = (
       });
     gas += compiling;
     body.clear();
-    writeFunction(body, module, functionIndex, locals, decoded, facts, layout);
+    const bytes = writeFunction(body, module, functionIndex, locals, decoded, facts, layout);
     code.sized(body);
-    if (code.length > limits.rewrittenCodeBytes)
+    counted += unsignedBytes(bytes) + bytes;
+    if (counted > limits.rewrittenCodeBytes)
       throw new WasmRefused(`rewritten code of more than ${limits.rewrittenCodeBytes} bytes`, {
         section: "code",
       });

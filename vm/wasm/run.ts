@@ -1,11 +1,12 @@
 /**
- * The process of a deal's lots, started by host.ts. Its main thread passes messages on; the job runs in a worker thread,
+ * The process of one module's tasks, started by process.ts. Its main thread passes messages on; the job runs in a worker thread,
  * whose stack is far larger than what the stack meter lets a job use.
  */
 import { setPriority } from "node:os";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
+import { collectGarbage } from "./garbage.ts";
 import type { FromChild, ToChild } from "./messages.ts";
 
 const WORKER = new URL(`./run-worker${extname(fileURLToPath(import.meta.url))}`, import.meta.url);
@@ -26,7 +27,10 @@ const passMessages = (): void => {
     env: {},
     resourceLimits: { stackSizeMb: STACK_MB, maxOldGenerationSizeMb: HEAP_MB },
   });
-  worker.on("message", answer);
+  worker.on("message", (message: FromChild) =>
+    // Copies of what passed here are this thread's.
+    answer(message.kind === "rested" ? { ...message, bytes: collectGarbage() } : message),
+  );
   worker.on("error", (error) =>
     answer({ kind: "fault", reason: error instanceof Error ? error.message : String(error) }),
   );

@@ -11,17 +11,18 @@ import {
   KIND_NAMES,
   type Sizes,
 } from "./module.ts";
-import { F32, F64, I32, I64, OP } from "./opcodes.ts";
+import { F32, F64, I32, I64, OP, V128, V128_CONST } from "./opcodes.ts";
 import type { Reader } from "./reader.ts";
 import { readValueType, readValueTypes } from "./value-types.ts";
+import type { Features, VmRules } from "./versions.ts";
 
 /** Reads the section of types. */
-export const readTypes = (reader: Reader, limits: WasmLimits): FunctionType[] => {
+export const readTypes = (reader: Reader, { limits, features }: VmRules): FunctionType[] => {
   const types: FunctionType[] = [];
   for (let left = reader.count(limits.types, "types"); left > 0; left--) {
     if (reader.byte() !== 0x60) reader.refuse("only function types are allowed", reader.at - 1);
-    const params = readValueTypes(reader, limits.parameters, "parameters");
-    types.push({ params, results: readValueTypes(reader, limits.results, "results") });
+    const params = readValueTypes(reader, features, limits.parameters, "parameters");
+    types.push({ params, results: readValueTypes(reader, features, limits.results, "results") });
   }
   return types;
 };
@@ -71,8 +72,8 @@ const readMemoryType = (reader: Reader, imported: boolean): Sizes => {
   return { ...sizes, imported };
 };
 
-const readGlobalType = (reader: Reader): { type: number; mutable: boolean } => {
-  const type = readValueType(reader);
+const readGlobalType = (reader: Reader, features: Features): { type: number; mutable: boolean } => {
+  const type = readValueType(reader, features);
   const mutable = reader.byte();
   if (mutable > 1) reader.refuse("malformed mutability", reader.at - 1);
   return { type, mutable: mutable === 1 };
@@ -87,7 +88,11 @@ export interface Imported {
 }
 
 /** Reads the section of imports. */
-export const readImports = (reader: Reader, limits: WasmLimits, types: readonly FunctionType[]): Imported => {
+export const readImports = (
+  reader: Reader,
+  { limits, features }: VmRules,
+  types: readonly FunctionType[],
+): Imported => {
   const imports: Import[] = [];
   const tables: Sizes[] = [];
   const memories: Sizes[] = [];
@@ -102,7 +107,7 @@ export const readImports = (reader: Reader, limits: WasmLimits, types: readonly 
     if (kind === KIND.function) type = readTypeIndex(reader, types);
     else if (kind === KIND.table) tables.push(readTableType(reader, true));
     else if (kind === KIND.memory) memories.push(readMemoryType(reader, true));
-    else if (kind === KIND.global) globals.push({ ...readGlobalType(reader), initial: undefined });
+    else if (kind === KIND.global) globals.push({ ...readGlobalType(reader, features), initial: undefined });
     else reader.refuse(kind === 4 ? "exceptions are not allowed" : "malformed import kind", from);
     imports.push({ module, name, kind, type, at, description: { from, to: reader.at } });
   }
@@ -124,7 +129,7 @@ export const readMemories = (reader: Reader, limits: WasmLimits): Sizes[] =>
   Array.from({ length: reader.count(limits.imports, "memories") }, () => readMemoryType(reader, false));
 
 /** Reads a constant expression of one operation that gives `type`; it may read an imported global that never changes. */
-const readConstant = (reader: Reader, type: number, globals: readonly GlobalType[]): Constant => {
+const readConstant = (reader: Reader, features: Features, type: number, globals: readonly GlobalType[]): Constant => {
   const from = reader.at;
   const op = reader.byte();
   let value: number | undefined;
@@ -141,11 +146,17 @@ const readConstant = (reader: Reader, type: number, globals: readonly GlobalType
   } else if (op === OP.f64Const) {
     reader.skip(8);
     got = F64;
+  } else if (op === 0xfd && features.simd) {
+    if (reader.u32() !== V128_CONST) reader.refuse("only a constant is allowed as initial value", from);
+    reader.skip(16);
+    got = V128;
   } else if (op === OP.globalGet) {
     const index = reader.u32();
     const global = globals[index];
-    if (!global || global.initial) return reader.refuse(`a constant cannot read global ${index}`, from);
+    if (!global) return reader.refuse(`a constant reads the unknown global ${index}`, from);
     if (global.mutable) reader.refuse(`a constant cannot read the mutable global ${index}`, from);
+    if (global.initial)
+      reader.refuse(`extended constant expressions are not allowed: global ${index} is of this module`, from);
     got = global.type;
   } else if (op === 0xd0 || op === 0xd2) return reader.refuse("reference values are not allowed", from);
   else if (op === 0xfd) return reader.refuse("SIMD is not allowed", from);
@@ -156,11 +167,15 @@ const readConstant = (reader: Reader, type: number, globals: readonly GlobalType
 };
 
 /** Reads the section of globals; gives the imported ones and them. */
-export const readGlobals = (reader: Reader, limits: WasmLimits, imported: readonly GlobalType[]): GlobalType[] => {
+export const readGlobals = (
+  reader: Reader,
+  { limits, features }: VmRules,
+  imported: readonly GlobalType[],
+): GlobalType[] => {
   const globals = [...imported];
   for (let left = reader.count(limits.globals, "globals"); left > 0; left--) {
-    const type = readGlobalType(reader);
-    globals.push({ ...type, initial: readConstant(reader, type.type, imported) });
+    const type = readGlobalType(reader, features);
+    globals.push({ ...type, initial: readConstant(reader, features, type.type, globals) });
   }
   return globals;
 };
@@ -186,7 +201,7 @@ export const readExports = (reader: Reader, limits: WasmLimits, known: readonly 
 /** Reads the section of elements. */
 export const readElements = (
   reader: Reader,
-  limits: WasmLimits,
+  { limits, features }: VmRules,
   functions: number,
   table: Sizes | undefined,
   globals: readonly GlobalType[],
@@ -200,7 +215,7 @@ export const readElements = (
     if (flags !== 0 && flags !== 2) reader.refuse(`element segment of kind ${flags} is not allowed`, at);
     const index = flags === 2 ? reader.u32() : 0;
     if (!table || index !== 0) reader.refuse(`unknown table ${index}`, at);
-    const offset = readConstant(reader, I32, globals);
+    const offset = readConstant(reader, features, I32, globals);
     if (flags === 2 && reader.byte() !== 0) reader.refuse("malformed element kind", reader.at - 1);
     const list = new Uint32Array(reader.count(limits.tableEntries, "elements"));
     for (let i = 0; i < list.length; i++) {
@@ -216,7 +231,7 @@ export const readElements = (
 /** Reads the section of data. */
 export const readData = (
   reader: Reader,
-  limits: WasmLimits,
+  { limits, features }: VmRules,
   memory: Sizes | undefined,
   globals: readonly GlobalType[],
 ): DataSegment[] => {
@@ -227,7 +242,7 @@ export const readData = (
     if (flags > 2) reader.refuse("malformed data segment", at);
     const index = flags === 2 ? reader.u32() : 0;
     if (flags !== 1 && (!memory || index !== 0)) reader.refuse(`unknown memory ${index}`, at);
-    const offset = flags === 1 ? undefined : readConstant(reader, I32, globals);
+    const offset = flags === 1 ? undefined : readConstant(reader, features, I32, globals);
     const length = reader.u32();
     const from = reader.at;
     reader.skip(length);

@@ -1,7 +1,9 @@
 import { makesNan, type Origin, type Origins, observesOperands, type Tracker } from "./canonical-nan.ts";
 import type { Code } from "./decode.ts";
 import type { WasmModule } from "./module.ts";
-import { accessType, F32, F64, I32, I64, numericOf, OP } from "./opcodes.ts";
+import { NAN } from "./nan-kinds.ts";
+import { accessType, F32, F64, I32, I64, numericOf, OP, V128 } from "./opcodes.ts";
+import { type Prefixed, prefixedOf } from "./prefixed.ts";
 import { Reader } from "./reader.ts";
 import { WasmRefused } from "./refusal.ts";
 
@@ -32,7 +34,7 @@ interface Frame {
 }
 
 const NONE = new Uint8Array(0);
-const SINGLE = new Map([I32, I64, F32, F64].map((type) => [type, Uint8Array.of(type)]));
+const SINGLE = new Map([I32, I64, F32, F64, V128].map((type) => [type, Uint8Array.of(type)]));
 /** Type of an operand in code that cannot be reached: it matches every type. */
 const ANY = 0;
 const NAMES = new Map([
@@ -40,6 +42,7 @@ const NAMES = new Map([
   [I64, "i64"],
   [F32, "f32"],
   [F64, "f64"],
+  [V128, "v128"],
 ]);
 
 /** The operand stack and the frames of one body, and the rules that both keep. */
@@ -99,9 +102,9 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     if (type !== expected && type !== ANY) mismatch(expected, type);
     return type;
   };
-  const observe = (expected: number): void => {
+  const observe = (expected: number, kinds: number = NAN.any): void => {
     pop(expected);
-    track.observe(origin);
+    track.observe(origin, kinds);
   };
   /** Checks the operands on top of the stack against a list as long as they are, last first. */
   const matchTop = (list: Uint8Array): void => {
@@ -168,9 +171,13 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
       refuse(`more than ${module.rules.limits.labelBranches} branches to one label`);
     return frame.op === OP.loop ? frame.params : frame.results;
   };
+  const isKnown = (type: number): boolean => NAMES.has(type) && (type !== V128 || module.rules.features.simd);
   const blockType = (immediate: number): { params: Uint8Array; results: Uint8Array } => {
     if (immediate === -64) return { params: NONE, results: NONE };
-    if (immediate < 0) return { params: NONE, results: SINGLE.get(immediate + 128) ?? refuse("unknown block type") };
+    if (immediate < 0) {
+      const type = immediate + 128;
+      return { params: NONE, results: isKnown(type) ? SINGLE.get(type)! : refuse("unknown block type") };
+    }
     return module.types[immediate] ?? refuse(`unknown type ${immediate}`);
   };
   const localType = (local: number): number => locals[local] ?? refuse(`unknown local ${local}`);
@@ -199,7 +206,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
   const select = (typed: number | undefined): void => {
     pop(I32);
     if (typed !== undefined) {
-      if (!NAMES.has(typed)) refuse("reference values are not allowed");
+      if (!isKnown(typed)) refuse("reference values are not allowed");
       observe(typed);
       observe(typed);
       push(typed, 0);
@@ -283,6 +290,12 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     }
   };
 
+  const prefixed = ({ params, result, immediate, observes, makes, passes }: Prefixed): void => {
+    if (immediate === "access" || immediate === "access and lane") needsMemory();
+    for (let i = params.length - 1; i >= 0; i--) observe(params[i]!, observes);
+    if (result !== undefined) push(result, makes !== NAN.none ? index + 1 : passes ? origin : 0);
+  };
+
   const step = (op: number, immediate: number): void => {
     const numeric = numericOf(op);
     if (numeric) {
@@ -292,6 +305,11 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
         if (observes) track.observe(origin);
       }
       push(numeric.result, makesNan(op) ? index + 1 : 0);
+      return;
+    }
+    const behindPrefix = prefixedOf(op);
+    if (behindPrefix) {
+      prefixed(behindPrefix);
       return;
     }
     if (op >= OP.firstLoad && op <= OP.lastStore) {
@@ -308,7 +326,7 @@ const createMachine = (module: WasmModule, functionIndex: number, locals: Uint8A
     switch (op) {
       case OP.localGet: {
         const type = localType(immediate);
-        push(type, type === F32 || type === F64 ? -immediate - 1 : 0);
+        push(type, type === F32 || type === F64 || type === V128 ? -immediate - 1 : 0);
         break;
       }
       case OP.localSet:
@@ -412,8 +430,8 @@ export const validateBody = (
   code: Code,
   track: Tracker,
 ): Facts => {
-  track.begin(code.count, locals.length);
+  track.begin(code, locals.length);
   const { results } = module.types[module.functionTypes[functionIndex]!]!;
   const measures = createMachine(module, functionIndex, locals, code, track).run(results);
-  return { ...measures, origins: track.finish(code.op) };
+  return { ...measures, origins: track.finish() };
 };

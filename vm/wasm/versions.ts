@@ -1,32 +1,49 @@
 import { GAS, type GasPrices } from "./gas.ts";
 import { TASK_LIMITS, type TaskLimits, WASM_LIMITS, type WasmLimits } from "./limits.ts";
 
+/** Parts of WebAssembly that are allowed beside those that always were. */
+export interface Features {
+  /** Vectors of 128 bits, without the relaxed operations. */
+  readonly simd: boolean;
+  /** Atomic operations, on the one thread and the unshared memory of a job. */
+  readonly atomics: boolean;
+}
+
 /**
  * The rules of the compute VM that a receipt depends on. A deal's snapshot names their version (spec section 10), so that a task has
  * the same receipt for as long as anybody may compute it, whatever later versions say.
  */
 export interface VmRules {
   readonly version: number;
+  readonly features: Features;
   readonly limits: WasmLimits;
   readonly taskLimits: TaskLimits;
   readonly gas: GasPrices;
 }
 
 /** What the tools use, and the genesis profiles give new deals. */
-export const NEWEST_RULES: VmRules = { version: 2, limits: WASM_LIMITS, taskLimits: TASK_LIMITS, gas: GAS };
+export const NEWEST_RULES: VmRules = {
+  version: 2,
+  features: { simd: true, atomics: true },
+  limits: WASM_LIMITS,
+  taskLimits: TASK_LIMITS,
+  gas: GAS,
+};
 
 /** What old deals keep: where a later version has another limit or price, the one that they were made under. */
 const FIRST_RULES: VmRules = {
   version: 1,
+  features: { simd: false, atomics: false },
   limits: {
     ...WASM_LIMITS,
+    storeBytes: 8,
     moduleBytes: 32 * 1024 * 1024,
     nesting: 1_024,
     jumpsTogether: WASM_LIMITS.labelBranches,
     segments: 65_536,
     memoryPagesUndeclared: 1_024,
   },
-  taskLimits: TASK_LIMITS,
+  taskLimits: { ...TASK_LIMITS, inputDepth: 0, variables: 0 },
   gas: { ...GAS, compileLoopKib: 0 },
 };
 

@@ -1,3 +1,6 @@
+/** Counts the bytes of an unsigned LEB128. */
+export const unsignedBytes = (value: number): number => (value > 0x7f ? 1 + unsignedBytes(value >>> 7) : 1);
+
 /** A growing buffer with the encodings of the binary format. */
 export class Writer {
   private buffer: Uint8Array;

@@ -34,7 +34,7 @@ const before = process.memoryUsage.rss();
 const highest = { here: 0, job: 0 };
 let bytes = 0;
 const start = performance.now();
-const pool = { take: async () => job, close() {} };
+const pool = { take: async () => job, give: () => {}, close: () => {} };
 for await (const result of runTasks({ vmVersion: VM_VERSION, module, tasks, timeoutMs: 3_600_000, pool })) {
   bytes += result.files.get("stdout")!.length;
   highest.here = Math.max(highest.here, process.memoryUsage.rss());

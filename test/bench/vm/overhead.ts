@@ -1,4 +1,5 @@
 /** Measures what a lot costs beside its computation: node test/bench/vm/overhead.ts [rounds]. Medians, in ms. */
+import { readFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { runTask } from "../../../vm/wasm/host.ts";
 import { startProcess } from "../../../vm/wasm/process.ts";
@@ -28,14 +29,26 @@ const timed = async (work: () => Promise<unknown>): Promise<number> => {
 const median = (values: readonly number[]): string =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!.toFixed(1);
 
+const TICK_MS = 10;
+/** Processor time of a process, and of what it started and waited for (Linux: /proc/<pid>/stat, fields 14 to 17). */
+const cpuOf = (pid: number): number => {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+    return TICK_MS * fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0);
+  } catch {
+    return Number.NaN;
+  }
+};
+
 const { barriers } = await findSandbox();
 console.log(`barriers: ${barriers.join(", ") || "none"}; load ${loadavg()[0]!.toFixed(1)}`);
-const [cold, warm, start]: [number[], number[], number[]] = [[], [], []];
+const [cold, warm, start, cpu]: [number[], number[], number[], number[]] = [[], [], [], []];
 for (let i = 0; i < ROUNDS; i++) {
   start.push(
     await timed(async () => {
       const job = await startProcess();
       await job.ready;
+      cpu.push(cpuOf(job.pid!));
       job.end(undefined);
     }),
   );
@@ -43,9 +56,11 @@ for (let i = 0; i < ROUNDS; i++) {
   const pool = createProcessPool(1);
   const waiting = await pool.take();
   await waiting.ready;
-  warm.push(await timed(() => runTask({ ...LOT, pool: { take: async () => waiting, close() {} } }, task)));
+  warm.push(
+    await timed(() => runTask({ ...LOT, pool: { take: async () => waiting, give: () => {}, close: () => {} } }, task)),
+  );
   pool.close();
 }
-console.log(`start of a process        ${median(start)}`);
+console.log(`start of a process        ${median(start)}, ${median(cpu)} of processors`);
 console.log(`receipt of an empty job   ${median(cold)} cold`);
 console.log(`                          ${median(warm)} with a warm process`);

@@ -126,7 +126,12 @@ t.test(
       memory: [1, 65_536],
       functions: [{ code: [op.i32(4_095), grow, drop, op.i32(0), op.i32(1), op.i32(2 ** 28), op.fill as never] }],
     });
-    const lot = { vmVersion: VM_VERSION, module, timeoutMs: 240_000, pool: { take: async () => job, close() {} } };
+    const lot = {
+      vmVersion: VM_VERSION,
+      module,
+      timeoutMs: 240_000,
+      pool: { take: async () => job, give() {}, close() {} },
+    };
     await t.rejects(runTask(lot, { ...TASK, gasLimit: 1_000_000_000 }), { name: "ComputeFault" });
   },
 );

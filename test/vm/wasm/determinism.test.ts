@@ -5,9 +5,10 @@ import { compareReceipts, otherNodes } from "./determinism.ts";
 const PROGRAMS = 50;
 
 t.test("generated programs and the apps have one receipt under every compiler of V8", async (t) => {
-  const { programs, statuses, differences } = await compareReceipts(PROGRAMS, 20_261_125, []);
+  const { programs, statuses, apps, differences } = await compareReceipts(PROGRAMS, 20_261_125, []);
   t.same(differences, []);
   t.ok(programs > PROGRAMS);
+  t.same(apps, { "option-pricing": "OK 0", plasma: "OK 0", "wind-tunnel": "OK 0", "word-count": "OK 0" });
   t.ok(statuses["status 0"]! > PROGRAMS / 4, `${statuses["status 0"]} end well`);
 });
 

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import loadWabt from "wabt";
+import { STATUS_NAMES } from "../../../vm/wasm/status.ts";
 import { generateProgram } from "./determinism/generator.ts";
 
 const TIERS: readonly (readonly string[])[] = [["--no-liftoff"], ["--liftoff-only"], []];
@@ -29,6 +30,8 @@ export interface Comparison {
   readonly programs: number;
   /** Programs by their status. */
   readonly statuses: Record<string, number>;
+  /** The apps, each with its status. */
+  readonly apps: Record<string, string>;
   readonly configurations: readonly string[];
   readonly differences: readonly string[];
 }
@@ -55,8 +58,8 @@ const writeApps = (folder: string): void => {
       args: ["--paths", "20000"],
       inputs: [{ name: "positions.csv", text: read("option-pricing", "positions.csv") }],
     },
-    plasma: { args: ["--steps", "100"], inputs: [] },
-    "wind-tunnel": { args: ["--steps", "200"], inputs: [] },
+    plasma: { args: ["--time", "5"], inputs: [] },
+    "wind-tunnel": { args: ["--time", "2"], inputs: [] },
     "word-count": { args: [], inputs: [text] },
   };
   for (const [app, task] of Object.entries(tasks)) {
@@ -81,15 +84,17 @@ export const compareReceipts = async (count: number, seed: number, nodes: readon
     );
     const [first, ...others] = runs;
     const statuses: Record<string, number> = {};
+    const apps: Record<string, string> = {};
     for (const line of first!.lines) {
-      const [, status, code] = line.split(" ");
+      const [file, status, code] = line.split(" ");
       const key = `status ${status}${status === "2" ? ` code ${code}` : ""}`;
       statuses[key] = (statuses[key] ?? 0) + 1;
+      if (!/^\d/.test(file!)) apps[file!.replace(/\.wasm$/, "")] = `${STATUS_NAMES[Number(status)]} ${code}`;
     }
     const differences = others.flatMap(({ name, lines }) =>
       first!.lines.flatMap((line, i) => (line === lines[i] ? [] : [`${first!.name}: ${line}\n${name}: ${lines[i]}`])),
     );
-    return { programs: first!.lines.length, statuses, configurations: runs.map(({ name }) => name), differences };
+    return { programs: first!.lines.length, statuses, apps, configurations: runs.map(({ name }) => name), differences };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -104,6 +109,7 @@ if (import.meta.main) {
   const result = await compareReceipts(Number(process.argv[2] ?? 1_000), Number(process.argv[3] ?? 1), nodes);
   console.log(`${result.programs} programs on ${result.configurations.join(", ")}`);
   for (const [status, count] of Object.entries(result.statuses)) console.log(`${String(count).padStart(6)}  ${status}`);
+  for (const [app, status] of Object.entries(result.apps)) console.log(`${app}: ${status}`);
   for (const difference of result.differences) console.log(`DIFFERENT\n${difference}`);
   console.log(`${result.differences.length} differences`);
   process.exit(result.differences.length > 0 ? 1 : 0);

@@ -96,9 +96,14 @@ t.test("a process has one module, runs at the lowest priority, and a pool replac
   t.teardown(() => pool.close());
   const first = await pool.take();
   await first.ready;
-  const start = { kind: "start", vmVersion: VM_VERSION, module: ENDLESS, files: [], tier: "optimizing" } as const;
-  t.equal((await first.ask(start)).kind, "ready");
-  await t.rejects(first.ask(start), /has one module/);
+  const prepare = { kind: "prepare", vmVersion: VM_VERSION, module: ENDLESS, isWanted: false } as const;
+  const compile = { kind: "compile", vmVersion: VM_VERSION, rewritten: undefined, tier: "optimizing" } as const;
+  await t.rejects(first.ask(compile), /has one module/);
+  t.equal((await first.ask(prepare)).kind, "prepared");
+  await t.rejects(first.ask(prepare), /has one module/);
+  t.equal((await first.ask(compile)).kind, "ready");
+  await t.rejects(first.ask(prepare), /has one module/);
+  await t.rejects(first.ask(compile), /has one module/);
   const spin = first.ask({ kind: "task", task: createPacker().pack([{ ...TASK, gasLimit: 2 ** 52 }]).sent[0]! });
   if (isLinux) {
     const threads = readdirSync(`/proc/${first.pid}/task`);
@@ -123,7 +128,7 @@ t.test("a closed pool leaves no process behind, and one that dies is a fault", a
   const job = await pool.take();
   await job.ready;
   process.kill(job.pid!, "SIGKILL");
-  await t.rejects(job.ask({ kind: "start", vmVersion: VM_VERSION, module: EMPTY, files: [], tier: "optimizing" }), {
+  await t.rejects(job.ask({ kind: "rest" }), {
     name: "ComputeFault",
   });
   await job.ended;
@@ -134,12 +139,12 @@ t.test("a closed pool leaves no process behind, and one that dies is a fault", a
   t.notOk(isAlive(other.pid!));
 });
 
-t.test("jobs and waiting processes die with the program that started them, even if it is killed", async (t) => {
+t.test("jobs, waiting and kept processes die with the program that started them, even if it is killed", async (t) => {
   const helper = fileURLToPath(new URL("../../helpers/pool-parent.ts", import.meta.url));
   const parent = spawn(process.execPath, [helper], { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = (await once(parent.stdout, "data")) as [Buffer];
   const pids = line.toString().trim().split(" ").map(Number);
-  t.equal(pids.length, 2);
+  t.equal(pids.length, 3);
   for (const pid of pids) t.ok(isAlive(pid));
   parent.kill("SIGKILL");
   await Promise.all(pids.map(gone));
@@ -149,8 +154,5 @@ t.test("a process that is not used ends on request", async (t) => {
   const job = await startProcess();
   job.end(new ComputeFault("not needed"));
   await job.ended;
-  await t.rejects(
-    job.ask({ kind: "start", vmVersion: VM_VERSION, module: EMPTY, files: [], tier: "optimizing" }),
-    /not needed/,
-  );
+  await t.rejects(job.ask({ kind: "rest" }), /not needed/);
 });

@@ -14,11 +14,11 @@ t.test(
     const atLeast = (name: string, least: number): void => {
       t.ok((counts[name] ?? 0) >= least, `${name}: ${counts[name]}`);
     };
-    atLeast("module: accepted and started", 1_051);
-    atLeast("invalid: refused by its rule", 1_355);
+    atLeast("module: accepted and started", 1_463);
+    atLeast("invalid: refused by its rule", 2_072);
     atLeast("malformed: refused by its rule", 734);
-    atLeast("return: the same", 20_611);
-    atLeast("trap: the same", 527);
+    atLeast("return: the same", 44_964);
+    atLeast("trap: the same", 628);
     atLeast("exhaustion: the same", 15);
   },
 );

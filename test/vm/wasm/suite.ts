@@ -1,5 +1,5 @@
 /** Runs the WebAssembly specification suite: `ROLEC_WASM_SUITE=<folder of .wast files> node test/vm/wasm/suite.ts`. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
@@ -8,6 +8,22 @@ import { judgeScript, type Verdict } from "./suite/verdict.ts";
 
 /** As large as a job's: the stack meter must stop a recursion before the engine does. */
 const STACK_MB = 64;
+
+/** The script of the proposal for threads that asks nothing of several threads but a memory that they share. */
+const ATOMICS = join("proposals", "threads", "atomic.wast");
+
+/** Makes its memories unshared: all stays the same but that waiting traps. */
+const withoutSharing = (source: Uint8Array): Uint8Array =>
+  Buffer.from(
+    Buffer.from(source)
+      .toString("latin1")
+      .replaceAll(" shared)", ")")
+      .replaceAll(
+        /\(assert_return (\(invoke "memory\.atomic\.wait.*\)) \(i32\.const 1\)\)/g,
+        '(assert_trap $1 "expected shared memory")',
+      ),
+    "latin1",
+  );
 
 /** Judges all scripts of a folder, in the order of their names, in a thread with a job's stack. */
 export const runSuite = (folder: string): Promise<Verdict> =>
@@ -25,6 +41,8 @@ if (!isMainThread && import.meta.url.endsWith("suite.ts") && typeof workerData =
   const verdict: Verdict = { counts: {}, failures: [], features: new Map() };
   for (const name of readdirSync(workerData).sort())
     if (name.endsWith(".wast")) judgeScript(name, readFileSync(join(workerData, name)), assembler, verdict);
+  const atomics = join(workerData, ATOMICS);
+  if (existsSync(atomics)) judgeScript(ATOMICS, withoutSharing(readFileSync(atomics)), assembler, verdict);
   parentPort!.postMessage(verdict);
 } else if (import.meta.main) {
   const folder = process.env.ROLEC_WASM_SUITE;

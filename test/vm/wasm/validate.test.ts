@@ -3,7 +3,7 @@ import fc from "fast-check";
 import t from "tap";
 import { WasmRefused } from "../../../vm/wasm/refusal.ts";
 import { prepareModule } from "../../../vm/wasm/rewrite.ts";
-import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
+import { NEWEST_RULES, rulesOf } from "../../../vm/wasm/versions.ts";
 import {
   build,
   f32,
@@ -15,15 +15,16 @@ import {
   type ModuleSource,
   op,
   section,
+  v128,
   writeText,
 } from "../../helpers/wasm-builder.ts";
 
 const plain = (source: readonly number[] | ModuleSource): Uint8Array =>
   "functions" in source ? build(source) : Uint8Array.from(source);
 
-const refused = (source: readonly number[] | ModuleSource): string => {
+const refused = (source: readonly number[] | ModuleSource, rules = NEWEST_RULES): string => {
   try {
-    prepareModule(plain(source), NEWEST_RULES);
+    prepareModule(plain(source), rules);
   } catch (error) {
     if (error instanceof WasmRefused) return error.message;
     throw error;
@@ -32,15 +33,17 @@ const refused = (source: readonly number[] | ModuleSource): string => {
 };
 const code = (...bytes: number[][]): ModuleSource => ({ functions: [{ code: bytes }] });
 
+/** Globals of i32: one that stays 1, one that may change, and one that begins as global 0 does. */
+const FIXED = [0x7f, 0, 0x41, 1, 0x0b];
+const MUTABLE = [0x7f, 1, 0x41, 1, 0x0b];
+const AT_0 = [0x23, 0, 0x0b];
+const FROM_0 = [0x7f, 0, ...AT_0];
+
 t.test("features outside the profile are refused by name, with section, function and offset", async (t) => {
   const cases: [string, ModuleSource | number[], RegExp][] = [
-    [
-      "SIMD",
-      code([0xfd, 0x0c, ...new Array<number>(16).fill(0)], [0x1a]),
-      /^section code, function 0, offset \d+: SIMD/,
-    ],
-    ["a v128 local", { functions: [{ locals: [0x7b], code: [] }] }, /SIMD/],
-    ["atomics", code([0xfe, 0x03, 0]), /threads/],
+    ["relaxed SIMD", code([0xfd, 0x80, 0x02]), /^section code, function 0, offset \d+: relaxed SIMD is not allowed/],
+    ["a vector operation that there is not", code([0xfd, 0x9a, 0x01]), /unknown operation 0xfd 154/],
+    ["an atomic operation that there is not", code([0xfe, 0x4f]), /unknown operation 0xfe 79/],
     ["shared memory", [...HEADER, ...section(5, [1, 3, 1, 1])], /section memory.*shared/],
     ["64-bit memory", [...HEADER, ...section(5, [1, 4, 1])], /64-bit/],
     ["two memories", [...HEADER, ...section(5, [2, 0, 1, 0, 1])], /several memories/],
@@ -67,13 +70,45 @@ t.test("features outside the profile are refused by name, with section, function
       [...HEADER, ...section(6, [1, 0x7f, 0, 0x41, 1, 0x41, 1, 0x6a, 0x0b])],
       /extended constant/,
     ],
-    ["a constant from a global", [...HEADER, ...section(6, [1, 0x7f, 0, 0x23, 0, 0x0b])], /a constant cannot read/],
+    ["a constant from itself", [...HEADER, ...section(6, [1, 0x7f, 0, 0x23, 0, 0x0b])], /the unknown global 0/],
+    ["a constant from a mutable global", [...HEADER, ...section(6, [2, ...MUTABLE, ...FROM_0])], /mutable global 0/],
+    [
+      "a constant from a global of the module",
+      [...HEADER, ...section(6, [2, ...FIXED, ...FROM_0])],
+      /extended constant/,
+    ],
+    [
+      "elements at a global of the module",
+      [...HEADER, ...section(4, [1, 0x70, 0, 1]), ...section(6, [1, ...FIXED]), ...section(9, [1, 0, ...AT_0, 0])],
+      /extended constant.* global 0 is of this module/,
+    ],
+    [
+      "data at a global of the module",
+      [...HEADER, ...section(5, [1, 0, 1]), ...section(6, [1, ...FIXED]), ...section(11, [1, 0, ...AT_0, 0])],
+      /extended constant.* global 0 is of this module/,
+    ],
     ["no _start", [...HEADER], /no _start/],
     ["a passive element segment", [...HEADER, ...section(4, [1, 0x70, 0, 1]), ...section(9, [1, 1, 0, 0])], /kind 1/],
     ["not WebAssembly", [1, 2, 3], /not a WebAssembly module/],
     ["a component", [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0], /version 1/],
   ];
   for (const [name, source, reason] of cases) t.match(refused(source), reason, name);
+});
+
+t.test("vectors and atomics are refused by the rules that did not have them", async (t) => {
+  const zero = [0xfd, 0x0c, ...new Array<number>(16).fill(0)];
+  const cases: [string, ModuleSource | number[], RegExp][] = [
+    ["SIMD", code(zero, [0x1a]), /^section code, function 0, offset \d+: SIMD is not allowed/],
+    ["a v128 local", { functions: [{ locals: [v128], code: [] }] }, /SIMD is not allowed/],
+    ["a v128 parameter", { functions: [{ code: [] }, { params: [v128], code: [] }] }, /SIMD is not allowed/],
+    ["a v128 global", [...HEADER, ...section(6, [1, v128, 0, ...zero, 0x0b])], /SIMD is not allowed/],
+    ["a v128 block", code([0x02, v128, 0x0b]), /unknown block type/],
+    ["an atomic fence", code([0xfe, 0x03, 0]), /threads are not allowed/],
+  ];
+  for (const [name, source, reason] of cases) {
+    t.match(refused(source, rulesOf(1)), reason, name);
+    t.notMatch(refused(source), /not allowed/, `${name}, newest rules`);
+  }
 });
 
 t.test("code that breaks the type rules is refused", async (t) => {
@@ -99,6 +134,24 @@ t.test("code that breaks the type rules is refused", async (t) => {
     ["memory.init without a data count", code(op.i32(0), op.i32(0), op.i32(0), [0xfc, 8, 0, 0]), /no data count/],
     ["select of two types", code(op.i32(0), op.i64(0n), op.i32(0), [0x1b], [0x1a]), /one type/],
     ["operations after the end", code([0x0b], [0x01]), /after the end/],
+    ["a lane that there is not", code(op.i32(1), [0xfd, 0x0f], [0xfd, 0x15, 16], [0x1a]), /invalid lane index, of 16/],
+    ["a shuffle of lane 32", code([0xfd, 0x0d, ...new Array<number>(15).fill(0), 32]), /invalid lane index, of 32/],
+    ["a vector where an integer belongs", code(op.i32(1), [0xfd, 0x0f], [0x45], [0x1a]), /expected i32, got v128/],
+    ["a vector in parts", code([0xfd, 0x0c, 0]), /unexpected end/],
+    ["a vector load beyond its alignment", code(op.i32(0), [0xfd, 0, 5, 0], [0x1a]), /alignment is larger/],
+    ["an atomic load below its alignment", code(op.i32(0), [0xfe, 0x10, 1, 0], [0x1a]), /atomic access is not natural/],
+    ["an atomic load above its alignment", code(op.i32(0), [0xfe, 0x10, 3, 0], [0x1a]), /alignment is larger/],
+    ["a fence of more than one memory", code([0xfe, 3, 1]), /malformed atomic.fence/],
+    [
+      "atomics without a memory",
+      { memory: "none", functions: [{ code: [op.i32(0), [0xfe, 0x10, 2, 0], [0x1a]] }] },
+      /no memory/,
+    ],
+    [
+      "a vector load without a memory",
+      { memory: "none", functions: [{ code: [op.i32(0), [0xfd, 0, 4, 0], [0x1a]] }] },
+      /no memory/,
+    ],
     ["a body that does not end", { functions: [{ code: [[0x02, 0x40]] }] }, /unexpected end/],
     [
       "a data segment outside the memory",

@@ -4,7 +4,7 @@ import { KIND, type WasmModule } from "../../../../vm/wasm/module.ts";
 import { parseModule } from "../../../../vm/wasm/parse.ts";
 import { EXPORTS, IMPORTS, rewriteModule } from "../../../../vm/wasm/rewrite.ts";
 import { NEWEST_RULES, type VmRules } from "../../../../vm/wasm/versions.ts";
-import type { Assembler, Value } from "./assembler.ts";
+import { type Assembler, bitsOfHalves, type Value } from "./assembler.ts";
 
 /** What the suite asks beyond a job's limits. */
 const RULES: VmRules = {
@@ -46,8 +46,17 @@ export class Stopped extends Error {
   }
 }
 
-const INTEGER: Readonly<Record<string, string>> = { i32: "i32", i64: "i64", f32: "i32", f64: "i64" };
-const TYPE_NAMES: Readonly<Record<number, "i32" | "i64" | "f32" | "f64">> = {
+type Type = "i32" | "i64" | "f32" | "f64" | "v128";
+/** What each type passes through JavaScript as. */
+const INTEGERS: Readonly<Record<string, readonly ("i32" | "i64")[]>> = {
+  i32: ["i32"],
+  i64: ["i64"],
+  f32: ["i32"],
+  f64: ["i64"],
+  v128: ["i64", "i64"],
+};
+const TYPE_NAMES: Readonly<Record<number, Type>> = {
+  123: "v128",
   127: "i32",
   126: "i64",
   125: "f32",
@@ -97,24 +106,27 @@ export const createLinker = ({ toBytes }: Assembler) => {
     }
   };
 
-  /** A door to functions of one type that takes and gives floats as integers, so that no NaN passes through JavaScript. */
+  /** A door to functions of one type that takes and gives floats and vectors as integers, so that no NaN passes through JavaScript. */
   const doorTo = (params: readonly string[], results: readonly string[]): WebAssembly.Module => {
     const key = `${params}>${results}`;
     let door = doors.get(key);
     if (!door) {
-      const inward = params.map((type, i) => {
-        const get = `(local.get ${i})`;
-        return type.startsWith("f") ? `(${type}.reinterpret_${INTEGER[type]} ${get})` : get;
+      let taken = 0;
+      const inward = params.map((type) => {
+        const get = `(local.get ${taken++})`;
+        if (type === "v128") return `(i64x2.replace_lane 1 (i64x2.splat ${get}) (local.get ${taken++}))`;
+        return type.startsWith("f") ? `(${type}.reinterpret_${INTEGERS[type]} ${get})` : get;
       });
-      const outward = [...results.keys()]
-        .map((i) => `(local.get $r${i})`)
-        .map((get, i) =>
-          results[i]!.startsWith("f") ? `(${INTEGER[results[i]!]}.reinterpret_${results[i]} ${get})` : get,
-        );
+      const outward = results.map((type, i) => {
+        const get = `(local.get $r${i})`;
+        if (type === "v128") return `(i64x2.extract_lane 0 ${get}) (i64x2.extract_lane 1 ${get})`;
+        return type.startsWith("f") ? `(${INTEGERS[type]}.reinterpret_${type} ${get})` : get;
+      });
+      const integers = (types: readonly string[]): string => types.flatMap((type) => INTEGERS[type]!).join(" ");
       door = new WebAssembly.Module(
         toBytes(`(module (import "door" "f" (func $f (param ${params.join(" ")}) (result ${results.join(" ")})))
-          (func (export "call") (param ${params.map((type) => INTEGER[type]).join(" ")})
-            (result ${results.map((type) => INTEGER[type]).join(" ")}) ${results.map((type, i) => `(local $r${i} ${type})`).join(" ")}
+          (func (export "call") (param ${integers(params)}) (result ${integers(results)})
+            ${results.map((type, i) => `(local $r${i} ${type})`).join(" ")}
             (call $f ${inward.join(" ")}) ${[...results.keys()]
               .reverse()
               .map((i) => `(local.set $r${i})`)
@@ -126,7 +138,7 @@ export const createLinker = ({ toBytes }: Assembler) => {
     return door;
   };
 
-  const valueFrom = (type: "i32" | "i64" | "f32" | "f64", raw: number | bigint): Value => ({
+  const valueFrom = (type: Type, raw: number | bigint): Value => ({
     type,
     bits: BigInt.asUintN(type.endsWith("32") ? 32 : 64, BigInt(raw)),
   });
@@ -171,13 +183,19 @@ export const createLinker = ({ toBytes }: Assembler) => {
         .exports;
       const raw = guarded(() =>
         (door.call as (...args: (number | bigint)[]) => unknown)(
-          ...args.map(({ type, bits }) =>
-            type.endsWith("32") ? Number(BigInt.asIntN(32, bits)) : BigInt.asIntN(64, bits),
+          ...args.flatMap(({ type, bits }) =>
+            INTEGERS[type]!.map((integer, i) =>
+              integer === "i32" ? Number(BigInt.asIntN(32, bits)) : BigInt.asIntN(64, bits >> BigInt(64 * i)),
+            ),
           ),
         ),
       );
-      const list = results.length === 0 ? [] : results.length === 1 ? [raw] : [...(raw as Iterable<unknown>)];
-      return list.map((one, i) => valueFrom(results[i]!, one as number | bigint));
+      const list = raw === undefined ? [] : typeof raw === "object" ? [...(raw as Iterable<number | bigint>)] : [raw];
+      let given = 0;
+      const next = (): number | bigint => list[given++] as number | bigint;
+      return results.map((type) =>
+        type === "v128" ? { type, bits: bitsOfHalves([next() as bigint, next() as bigint]) } : valueFrom(type, next()),
+      );
     },
     /** Reads an exported global. */
     read({ module, exports }: Running, name: string): Value {

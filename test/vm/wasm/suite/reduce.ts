@@ -1,6 +1,6 @@
 import type { Expression, ModuleText } from "./wast.ts";
 
-const REFUSED = /externref|\bref\.(func|null|is_null|extern)|v128|[if](8x16|16x8|32x4|64x2)\.|\btable\.(get|size)/;
+const REFUSED = /externref|\bref\.(func|null|is_null|extern)|\btable\.(get|size)/;
 /** What changes tables: a module without it is another module. */
 const CHANGES_TABLES = /\btable\.(set|grow|fill|copy|init)|elem\.drop|\(elem (\$\w+ )?(func|declare|funcref|\(table)/;
 
