@@ -38,7 +38,7 @@ export interface Furniture {
 
 export interface FurnishOptions {
   readonly client: RpcClient;
-  readonly inputs: Inputs;
+  readonly inputs: Pick<Inputs, "fetch">;
 }
 
 /** Reads what an entry's multiaddr names. What every worker refuses alike is a fault here. */
@@ -61,7 +61,7 @@ const isNode = async (cid: string, block: Uint8Array): Promise<boolean> =>
  * hash: it is the tree's where the block is one, whoever of them is given first.
  */
 const fetchEntry = async (
-  source: Inputs,
+  source: Pick<Inputs, "fetch">,
   references: readonly InputReference[],
   patience: Patience,
 ): Promise<Input> => {

@@ -18,7 +18,7 @@ export interface RewrittenOptions {
   /** Fewer bytes are rewritten again sooner than they are read. */
   readonly leastBytes?: number;
   readonly disk?: Disk;
-  /** Hears why something is not kept, and that something was. */
+  /** Hears of each try to keep something, and why it failed; that there is no room is no failure. */
   readonly onWrite?: (error: Error | undefined) => void;
 }
 

@@ -1,4 +1,4 @@
-import { fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { hubFunction } from "../../node/market-client.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 
@@ -9,6 +9,7 @@ export interface DealWords {
   readonly appChecksum?: Hash;
   readonly dataset?: string | Uint8Array;
   readonly datasetChecksum?: Hash;
+  readonly requester?: Address;
 }
 
 const entry = (byte: string): `0x${string}` => `0x${byte.repeat(20)}`;
@@ -25,7 +26,7 @@ export const dealClient = (words: DealWords): RpcClient => {
     1n,
     0n,
     ZERO_HASH,
-    none,
+    words.requester ?? none,
     none,
     none,
     words.params ?? "",

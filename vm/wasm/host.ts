@@ -207,15 +207,17 @@ export const openSession = (options: SessionOptions): Session => {
       let next = 0;
       for (const [i, task] of tasks.entries()) {
         const refusal = refusals[i] ?? (refused || undefined);
-        if (refusal !== undefined) {
-          yield invalid(task, refusal);
-          continue;
+        let result: TaskResult;
+        if (refusal !== undefined) result = invalid(task, refusal);
+        else {
+          const answer = await job.ask({ kind: "task", task: sent[next++]! });
+          if (answer.kind !== "outcome") throw new ComputeFault(`unexpected answer ${answer.kind}`);
+          result = await completed(task, answer.outcome, unstarted, rules);
         }
-        const answer = await job.ask({ kind: "task", task: sent[next++]! });
-        if (answer.kind !== "outcome") throw new ComputeFault(`unexpected answer ${answer.kind}`);
-        yield await completed(task, answer.outcome, unstarted, rules);
+        // Who has the last result need not ask for another.
+        isDone = i === tasks.length - 1;
+        yield result;
       }
-      isDone = true;
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);

@@ -57,6 +57,10 @@ export const TASK_LIMITS = {
   outputEntryBytes: 64,
   outputEntries: 4_096,
   outputDepth: 16,
+  /** `/tmp`; where it has no entries, there is neither `/tmp` nor `/dev`. */
+  scratchBytes: 64 * 1024 * 1024,
+  scratchEntries: 4_096,
+  scratchDepth: 64,
   /** A directory's UnixFS block stays below the size at which importers start to shard it. */
   directoryBytes: 256 * 1024 - 64,
   nameBytes: 255,

@@ -1,9 +1,9 @@
-import { writeCanonical } from "./canonical-nan.ts";
+import { declareScratch, writeCanonical, writeNans } from "./canonical-nan.ts";
 import type { Code } from "./decode.ts";
 import { WEIGHTS } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
 import type { Locals, WasmModule } from "./module.ts";
-import { F32, F64, I32, I64, OP, V128 } from "./opcodes.ts";
+import { I32, I64, OP } from "./opcodes.ts";
 import { Reader } from "./reader.ts";
 import { WasmRefused } from "./refusal.ts";
 import type { Facts } from "./validate.ts";
@@ -193,18 +193,14 @@ export const writeFunction = (
   const { bytes } = module;
   const { params, results } = module.types[module.functionTypes[functionIndex]!]!;
   const { entry, after, dead, calls, indirect, bulk, small } = plan(code);
-  const { marked, hasF32, hasF64, hasVector } = facts.origins;
+  const { marked } = facts.origins;
 
   const gas = params.length;
   const stack = gas + 1;
   const extra: number[] = [];
   const declare = (type: number): number => extra.push(type) - 1 + locals.types.length + METER_PARAMS.length;
   const scratch = bulk || indirect ? declare(I32) : 0;
-  const canonical = {
-    f32: hasF32 ? declare(F32) : 0,
-    f64: hasF64 ? declare(F64) : 0,
-    vector: hasVector ? declare(V128) : 0,
-  };
+  const canonical = declareScratch(facts.origins, declare);
   out.u32(locals.groups + extra.length);
   out.range(bytes, locals.from, locals.codeFrom);
   for (const type of extra) {
@@ -260,6 +256,7 @@ export const writeFunction = (
     out.byte(OP.end);
   }
   charge(entry, !small);
+  writeNans(out, facts.origins, canonical);
 
   // The body stands in a block that takes the place of the function's own label, for br_if and br_table.
   out.byte(OP.block);

@@ -105,7 +105,7 @@ export const parseReference = (text: string, limits: TaskLimits = TASK_LIMITS): 
 };
 
 /** Names that the tasks of iExec have are theirs: a deal that gave another value to one would see it ignored. */
-const ENV_NAME = /^(?!IEXEC_)[A-Za-z_][A-Za-z0-9_]*$/;
+const ENV_NAME = /^(?!IEXEC_|__proto__$)[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_ENV_NAME_CHARS = 255;
 
 /** Reads variables by their names. Throws WasmRefused for a name that none may have, and for what is no text. */

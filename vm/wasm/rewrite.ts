@@ -1,6 +1,6 @@
 import { createTracker } from "./canonical-nan.ts";
 import { createCode, decodeBody } from "./decode.ts";
-import { compileGas, GAS } from "./gas.ts";
+import { compileGas, type GasPrices } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
 import { type Layout, METER_PARAMS, METER_RESULTS, STOP, writeFunction, writeGasCheck } from "./meter.ts";
 import { createLocalTypes, type ElementSegment, KIND, readLocals, type WasmModule } from "./module.ts";
@@ -82,14 +82,20 @@ const createTypes = (module: WasmModule) => {
 };
 
 /** Writes what every host call goes through: its price, the check of the counter, and the counter in its global. */
-const writeImportWrapper = (out: Writer, parameters: number, index: number, layout: Layout): void => {
+const writeImportWrapper = (
+  out: Writer,
+  parameters: number,
+  index: number,
+  { hostCall }: GasPrices,
+  layout: Layout,
+): void => {
   out.u32(0);
   const gas = parameters;
   out.local(OP.localGet, gas);
-  out.i64Const(GAS.hostCall);
+  out.i64Const(hostCall);
   out.byte(0x7d);
   out.local(OP.localTee, gas);
-  writeGasCheck(out, gas, () => out.i64Const(GAS.hostCall), layout);
+  writeGasCheck(out, gas, () => out.i64Const(hostCall), layout);
   out.local(OP.localGet, gas);
   out.local(OP.globalSet, layout.gasGlobal);
   for (let i = 0; i < parameters; i++) out.local(OP.localGet, i);
@@ -148,9 +154,9 @@ const writeGrow = (out: Writer, module: WasmModule, maxPages: number, fault: num
   const cost = (): void => {
     out.local(OP.localGet, pages);
     out.byte(0xad);
-    out.i64Const(GAS.growPage);
+    out.i64Const(module.rules.gas.growPage);
     out.byte(0x7e); // i64.mul
-    out.i64Const(GAS.growBase);
+    out.i64Const(module.rules.gas.growBase);
     out.byte(0x7c);
   };
   out.local(OP.localGet, gas);
@@ -307,7 +313,7 @@ const writeCode = (
   const parametersOf = (index: number): number => module.types[module.functionTypes[index]!]!.params.length;
   for (let index = 0; index < imported; index++) {
     body.clear();
-    writeImportWrapper(body, parametersOf(index), index, layout);
+    writeImportWrapper(body, parametersOf(index), index, module.rules.gas, layout);
     code.sized(body);
   }
   body.clear();

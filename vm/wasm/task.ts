@@ -75,7 +75,7 @@ export const clashOf = (names: readonly string[]): string | undefined => {
 export const PROGRAM = "app";
 
 /** Makes the environment of a task in iExec's names and order, then what `env` adds in the order of its names. */
-export const environmentOf = (task: Task): string[] => {
+export const environmentOf = (task: Task, { taskLimits }: VmRules): string[] => {
   const names = new Map<string, string>([
     ["IEXEC_TASK_ID", task.taskid],
     ["IEXEC_IN", "/in"],
@@ -91,6 +91,7 @@ export const environmentOf = (task: Task): string[] => {
   names.set("IEXEC_INPUT_FILES_NUMBER", String(task.inputs.length));
   names.set("IEXEC_INPUT_FILES_FOLDER", "/in");
   for (const [i, { name }] of task.inputs.entries()) names.set(`IEXEC_INPUT_FILE_NAME_${i + 1}`, name);
+  if (taskLimits.scratchEntries > 0) names.set("TMPDIR", "/tmp");
   for (const [name, value] of Object.entries(task.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
     if (!names.has(name)) names.set(name, value);
   return Array.from(names, ([name, value]) => `${name}=${value}`);
@@ -107,7 +108,8 @@ export const filesOf = (task: Task): readonly InputFile[] =>
   task.dataset ? [...task.inputs, task.dataset] : task.inputs;
 
 /** Checks what a task is given against the limits. Throws WasmRefused, and a TypeError for what a caller may not pass. */
-export const checkTask = (task: Task, { taskLimits: limits }: VmRules): void => {
+export const checkTask = (task: Task, rules: VmRules): void => {
+  const { taskLimits: limits } = rules;
   if (!isHex(task.taskid, 32)) throw new TypeError(`not a task id: ${task.taskid}`);
   if (!Number.isSafeInteger(task.gasLimit) || task.gasLimit < 0) throw new TypeError(`bad gas limit ${task.gasLimit}`);
   if (!Number.isSafeInteger(task.startTime) || task.startTime < 0 || task.startTime >= 2 ** 33)
@@ -126,7 +128,7 @@ export const checkTask = (task: Task, { taskLimits: limits }: VmRules): void => 
     refuse(`two input files have the same name, or one is on the way to another: ${clash.slice(0, 80)}`);
   if (files.reduce((sum, { bytes }) => sum + bytes.length, 0) > limits.inputBytes)
     refuse(`inputs of more than ${limits.inputBytes} bytes`);
-  const environment = environmentOf(task);
+  const environment = environmentOf(task, rules);
   if (!environment.every(isText)) refuse("malformed environment");
   if (size(environment) > limits.environmentBytes) refuse(`environment of more than ${limits.environmentBytes} bytes`);
 };
