@@ -11,7 +11,7 @@ import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, 
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
 import { fetchScheduled, isScheduled, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
-import { address, DEFAULT_NODE, privateKey, several, url, whole } from "./options.ts";
+import { address, DEFAULT_NODE, privateKey, several, url, variables, whole } from "./options.ts";
 import { fail, print, printJson, rlc, short, table } from "./output.ts";
 
 const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
@@ -42,6 +42,7 @@ const dealId = (text: string): Hash => {
 interface RunFlags {
   input?: string[];
   keepUrls?: boolean;
+  env?: Record<string, string>;
   args?: string;
   tasks: number;
   gas: number;
@@ -62,10 +63,11 @@ export const jobCommand = (): Command => {
     .requiredOption("--key <key>", "private key that pays", privateKey)
     .option(
       "--input <file>",
-      "a file, folder, URL or /ipfs/<cid> whose files each task has in /in (several may be given)",
+      "a file, folder, URL or /ipfs/<cid> whose files each task has in /in, or <file>=/path (several may be given)",
       several,
     )
     .option("--keep-urls", "let each worker fetch the URLs: who gets other bytes than others declines")
+    .option("--env <NAME=value>", "a variable of its environment (several may be given)", variables)
     .option("--args <text>", "arguments of the program, as in a shell")
     .option("--tasks <n>", "tasks in the bag", whole(1, 1_000_000), 1)
     .option("--gas <n>", "gas limit of a task", whole(1, Number.MAX_SAFE_INTEGER), 2_000_000_000)
@@ -80,6 +82,7 @@ export const jobCommand = (): Command => {
       const params = JSON.stringify({
         ...(flags.args ? { iexec_args: flags.args } : {}),
         ...(inputs.length > 0 ? { iexec_input_files: inputs } : {}),
+        ...(flags.env ? { rolec_env: flags.env } : {}),
       });
       const job = await submitJob(client, flags.key, {
         app,

@@ -77,7 +77,7 @@ const fetchAll = async ({ rooms, signal }: Means, { dealid, vmVersion, deadlines
 const runTasks = async (means: Means, work: Work, room: DealRoom, signal: AbortSignal): Promise<Computed> => {
   const { dealid, first, count, gasLimit, deadlines, id } = work;
   const until = Math.ceil(deadlines.answerBy / 1000) + LEASE_SECONDS;
-  const { deal, args, refused } = room;
+  const { deal, args, env, refused } = room;
   const loaded = await room.load();
   room.leave();
   const { inputs, dataset } = loaded;
@@ -86,6 +86,7 @@ const runTasks = async (means: Means, work: Work, room: DealRoom, signal: AbortS
     return {
       taskid: taskId(dealid, index),
       args,
+      env,
       inputs,
       ...(dataset ? { dataset } : {}),
       gasLimit,

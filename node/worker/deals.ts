@@ -25,7 +25,7 @@ export interface DealRooms {
 
 /** A deal of which no lot came for so long is put away. */
 const IDLE_MS = 20_000;
-/** Rooms at a time, and bytes of their deals' files in memory; those that lots run in stay, each with 288 MiB at most. */
+/** Rooms at a time, and bytes of their deals' files in memory; those that lots run in stay, each with 320 MiB at most. */
 const MAX_ROOMS = 8;
 const MAX_BYTES = 512 * 1024 * 1024;
 

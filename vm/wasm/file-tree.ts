@@ -1,5 +1,6 @@
 import { type Area, createOutputArea, createScratchArea } from "./file-areas.ts";
 import { type DeviceNode, type DirectoryNode, type Entry, type FileNode, fail, type Node } from "./file-nodes.ts";
+import { pathOf } from "./task.ts";
 import type { VmRules } from "./versions.ts";
 import { ERRNO } from "./wasi-abi.ts";
 
@@ -103,12 +104,29 @@ export const createFileTree = (
     return entry!;
   };
 
+  const child = (parent: DirectoryNode, name: string): Node | undefined => {
+    const { at, found } = find(parent, Buffer.from(name, "utf8"));
+    return found ? parent.entries[at]!.node : undefined;
+  };
+  /** Gives a folder that inputs are in, made if need be. */
+  const folderIn = (parent: DirectoryNode, name: string): DirectoryNode => {
+    const known = child(parent, name);
+    if (known) return known.kind === "directory" ? known : fail(ERRNO.notdir);
+    const made = directory(parent, undefined);
+    insert(parent, name, made);
+    return made;
+  };
+
   const root = directory(undefined, undefined);
   const inDirectory = directory(root, undefined);
   const outDirectory = directory(root, output);
   insert(root, "in", inDirectory);
   insert(root, "out", outDirectory);
-  for (const { name, bytes } of inputs) insert(inDirectory, name, file(bytes, undefined));
+  for (const { name, bytes } of inputs) {
+    const path = [...pathOf(name)];
+    const own = path.pop()!;
+    insert(path.reduce(folderIn, root), own, file(bytes, undefined));
+  }
   const stdout = file(new Uint8Array(0), output);
   const stderr = file(new Uint8Array(0), output);
   if (rules.taskLimits.scratchEntries > 0) {
@@ -146,10 +164,6 @@ export const createFileTree = (
   /** Gives a file room for `size` bytes, and more the more it has, so that one that grows is not moved each time. */
   const reserve = (node: FileNode, size: number, most: number): void =>
     move(node, Math.max(size, Math.min(2 * node.data.length, most), LEAST_CAPACITY));
-  const child = (parent: DirectoryNode, name: string): Node | undefined => {
-    const { at, found } = find(parent, Buffer.from(name, "utf8"));
-    return found ? parent.entries[at]!.node : undefined;
-  };
   /** Changes how many names or descriptors hold a node, and counts what that makes of it. */
   const recount = (node: Exclude<Node, DirectoryNode>, change: () => void): void => {
     const before = copiesOf(node);

@@ -45,6 +45,10 @@ export const TASK_LIMITS = {
   /** Bytes of all inputs and the data set. */
   inputBytes: 256 * 1024 * 1024,
   inputFiles: 256,
+  /** Names in the path of an input that has a place of its own; 0: all are in `/in`. */
+  inputDepth: 16,
+  /** Variables that the parameters add to the environment. */
+  variables: 256,
   arguments: 1_024,
   argumentBytes: 64 * 1024,
   environmentBytes: 64 * 1024,

@@ -1,10 +1,11 @@
 import { type Address, type Hash, isHex } from "../../lib/bytes.ts";
-import { TASK_LIMITS } from "./limits.ts";
+import { TASK_LIMITS, type TaskLimits } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
 import type { VmRules } from "./versions.ts";
 
 /** A file given to a task. */
 export interface InputFile {
+  /** Its name in `/in`, or the absolute path that it has elsewhere. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }
@@ -36,6 +37,39 @@ export const isFileName = (name: string): boolean =>
   Buffer.byteLength(name) <= TASK_LIMITS.nameBytes &&
   name.isWellFormed() &&
   !/[/\\\0]/.test(name);
+
+/** What tasks write to, or every task has: no input has a place there. */
+const RESERVED = ["out", "tmp", "dev"];
+
+/** Gives the names on the way from the root to an input. */
+export const pathOf = (name: string): readonly string[] =>
+  name.startsWith("/") ? name.slice(1).split("/") : ["in", name];
+
+/** Tells whether an input may have a name: of a file in `/in`, or an absolute path of such names, as deep as inputs may be. */
+export const isInputName = (name: string, { inputDepth, pathBytes }: TaskLimits): boolean => {
+  if (!name.startsWith("/")) return isFileName(name);
+  const path = pathOf(name);
+  return (
+    path.length <= inputDepth &&
+    Buffer.byteLength(name) <= pathBytes &&
+    path.every(isFileName) &&
+    !RESERVED.includes(path[0]!)
+  );
+};
+
+/** Finds an input that cannot have its place: another has it, or is a file on the way to it. Undefined where there is none. */
+export const clashOf = (names: readonly string[]): string | undefined => {
+  const folders = new Set(["/in"]);
+  const files = new Set<string>();
+  for (const name of names) {
+    const path = pathOf(name);
+    const place = `/${path.join("/")}`;
+    if (files.has(place)) return name;
+    files.add(place);
+    for (let depth = 1; depth < path.length; depth++) folders.add(`/${path.slice(0, depth).join("/")}`);
+  }
+  return names.find((name) => folders.has(`/${pathOf(name).join("/")}`));
+};
 
 /** Name of the program, the first argument. */
 export const PROGRAM = "app";
@@ -69,7 +103,7 @@ const refuse = (rule: string): never => {
 
 const isText = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
 
-/** Gives all files of a task's `/in`. */
+/** Gives all files that a task is given. */
 export const filesOf = (task: Task): readonly InputFile[] =>
   task.dataset ? [...task.inputs, task.dataset] : task.inputs;
 
@@ -87,8 +121,11 @@ export const checkTask = (task: Task, rules: VmRules): void => {
   if (size(task.args) > limits.argumentBytes) refuse(`arguments of more than ${limits.argumentBytes} bytes`);
   const files = filesOf(task);
   if (files.length > limits.inputFiles + 1) refuse(`more than ${limits.inputFiles} input files`);
-  if (!files.every(({ name }) => isFileName(name))) refuse("bad name of an input file");
-  if (new Set(files.map(({ name }) => name)).size !== files.length) refuse("two input files have the same name");
+  if (!task.inputs.every(({ name }) => isInputName(name, limits))) refuse("bad name of an input file");
+  if (task.dataset && !isFileName(task.dataset.name)) refuse("bad name of the dataset");
+  const clash = clashOf(files.map(({ name }) => name));
+  if (clash !== undefined)
+    refuse(`two input files have the same name, or one is on the way to another: ${clash.slice(0, 80)}`);
   if (files.reduce((sum, { bytes }) => sum + bytes.length, 0) > limits.inputBytes)
     refuse(`inputs of more than ${limits.inputBytes} bytes`);
   const environment = environmentOf(task, rules);

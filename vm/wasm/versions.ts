@@ -37,14 +37,14 @@ const VERSION_1: VmRules = {
   features: { simd: false, atomics: false },
   limits: {
     ...WASM_LIMITS,
+    storeBytes: 8,
     moduleBytes: 32 * 1024 * 1024,
     nesting: 1_024,
     jumpsTogether: WASM_LIMITS.labelBranches,
     segments: 65_536,
     memoryPagesUndeclared: 1_024,
-    storeBytes: 8,
   },
-  taskLimits: { ...TASK_LIMITS, scratchBytes: 0, scratchEntries: 0, scratchDepth: 0 },
+  taskLimits: { ...TASK_LIMITS, scratchBytes: 0, scratchEntries: 0, scratchDepth: 0, inputDepth: 0, variables: 0 },
   gas: {
     ...GAS,
     compileLoopKib: 0,
@@ -64,6 +64,7 @@ const VERSION_1: VmRules = {
     growPage: 8_192,
   },
 };
+
 const VERSIONS: readonly VmRules[] = [VERSION_1, NEWEST_RULES];
 
 export const VM_VERSION: number = NEWEST_RULES.version;

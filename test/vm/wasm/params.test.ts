@@ -45,8 +45,8 @@ t.test("data is named by content", async (t) => {
 });
 
 t.test("parameters are JSON with iExec's names", async (t) => {
-  t.same(parseParams("", NEWEST_RULES), { args: [], inputs: [] });
-  t.same(parseParams("{}", NEWEST_RULES), { args: [], inputs: [] });
+  t.same(parseParams("", NEWEST_RULES), { args: [], inputs: [], env: {} });
+  t.same(parseParams("{}", NEWEST_RULES), { args: [], inputs: [], env: {} });
   const params = parseParams(
     JSON.stringify({
       iexec_args: "a 'b c'",
@@ -118,4 +118,71 @@ t.test("the environment has iExec's names in a fixed order, which a task cannot 
     "A=1",
     "B=2",
   ]);
+});
+
+t.test("an input may have a path of its own, and none that leads elsewhere", async (t) => {
+  const named = (...files: string[]) =>
+    parseParams(JSON.stringify({ iexec_input_files: files }), NEWEST_RULES).inputs.map(({ name }) => name);
+  const ipfs = (path: string): string => `/ipfs/${CID}?path=${path}`;
+  t.same(named(ipfs("/share/techmap.v"), ipfs("%2Fshare%2Fa%20b/c"), ipfs("/in/folder/x"), ipfs("/licence")), [
+    "/share/techmap.v",
+    "/share/a b/c",
+    "/in/folder/x",
+    "/licence",
+  ]);
+  t.same(named(`https://example.org/v1/#sha256=${HASH}&path=/share/techmap.v`), ["/share/techmap.v"]);
+  const deep = `${"/d".repeat(16)}`;
+  t.same(named(ipfs(deep)), [deep]);
+  for (const bad of [
+    "share/x",
+    "/",
+    "//x",
+    "/x/",
+    "/../x",
+    "/a/./x",
+    "/a%2F..%2Fx",
+    "/out/x",
+    "/tmp/x",
+    "/dev/null",
+    "/out",
+    `${deep}/d`,
+    `/${"n".repeat(256)}`,
+    `/${"n".repeat(250)}`.repeat(17),
+    "/a%00b",
+    "/a\\b",
+  ])
+    t.throws(() => named(ipfs(bad)), /no path that an input may have/, bad);
+  t.throws(() => named(`/ipfs/${CID}?filename=%2Fshare%2Fx`), /bad file name/);
+  for (const clash of [
+    [ipfs("/a/b"), ipfs("/a/b")],
+    [ipfs("/a/b"), ipfs("/a/b/c")],
+    [ipfs("/a/b/c"), ipfs("/a/b")],
+    [`/ipfs/${CID}?filename=x`, ipfs("/in/x")],
+    [`/ipfs/${CID}?filename=x`, ipfs("/in/x/y")],
+    [ipfs("/in")],
+  ])
+    t.throws(() => named(...clash), /same name, or one is on the way/, clash.join(" "));
+  t.throws(() => parseParams(JSON.stringify({ iexec_input_files: [ipfs("/a")] }), rulesOf(1)), { name: "WasmRefused" });
+});
+
+t.test("parameters may add variables, but none of iExec's", async (t) => {
+  const env = (value: unknown) => parseParams(JSON.stringify({ rolec_env: value }), NEWEST_RULES).env;
+  t.same(env({ TMPDIR: "/tmp", _a1: "" }), { TMPDIR: "/tmp", _a1: "" });
+  for (const bad of [
+    [],
+    "A=1",
+    null,
+    { A: 1 },
+    { "": "x" },
+    { "1A": "x" },
+    { "A=B": "x" },
+    { IEXEC_OUT: "/elsewhere" },
+    { A: "a\0b" },
+    { A: "\ud800" },
+    { ["A".repeat(256)]: "x" },
+    Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`A${i}`, ""])),
+  ])
+    t.throws(() => env(bad), { name: "WasmRefused" }, JSON.stringify(bad).slice(0, 60));
+  t.throws(() => parseParams('{"rolec_env":{"__proto__":"x"}}', NEWEST_RULES), { name: "WasmRefused" });
+  t.throws(() => parseParams('{"rolec_env":{}}', rulesOf(1)), /unknown parameter rolec_env/);
 });
