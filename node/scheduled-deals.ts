@@ -17,7 +17,7 @@ export interface ScheduledTask {
 /** Tells whether a deal's workers are asked by its pool's owner, not drawn by the chain. Throws where there is no such deal. */
 export const isScheduled = async (client: RpcClient, dealid: Hash): Promise<boolean> => {
   const { pool, botSize } = await viewDeal(client, dealid);
-  if (botSize === 0) throw new Error(`there is no deal ${dealid}`);
+  if (botSize === 0) throw new Error(`no such deal: ${dealid}`);
   const [terms] = await view(client, MARKET, marketFunction("viewPool"), pool);
   return !(terms as readonly unknown[])[0];
 };
