@@ -1,5 +1,8 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { Level } from "level";
 import { diskFault } from "../lib/disk.ts";
+import { DamagedFileError } from "../lib/whole-file.ts";
 
 /** A write; `value` undefined deletes. */
 export interface Op {
@@ -78,11 +81,36 @@ const afterPrefix = (prefix: Uint8Array): Uint8Array | undefined => {
   return end;
 };
 
+/** What LevelDB says when its files are not what it wrote, are cut off ("invalid argument"), or gone. */
+const isDamage = (error: unknown): boolean => {
+  const { code, message } = error as { code?: string; message: string };
+  return code === "LEVEL_CORRUPTION" || /corruption|no such file|invalid argument/i.test(message);
+};
+
+/** Tells whether a folder holds what was written into a database, and not the file that says what of it counts. */
+const isHeadless = (path: string): boolean =>
+  existsSync(path) &&
+  !existsSync(join(path, "CURRENT")) &&
+  readdirSync(path).some((name) => /^\d+\.(ldb|sst|log)$/.test(name));
+
+export interface DatabaseOptions {
+  /**
+   * Told once, of the first batch that the disk does not take: the program has to stop then, and finds all before it when it
+   * starts again.
+   */
+  readonly onFailure?: ((error: Error) => void) | undefined;
+  /** What its owner has to do where it is damaged, and what is lost by it. */
+  readonly remedy?: string;
+}
+
 /**
- * Opens (or makes) a LevelDB database in a folder. Throws DatabaseLockedError where another process has it open. `onFailure` is told once, of the
- * first batch that the disk does not take: the program has to stop then, and finds all before it when it starts again.
+ * Opens (or makes) a LevelDB database in a folder. Throws DatabaseLockedError where another process has it open, DamagedFileError
+ * where its files are not what was written.
  */
-export const openDb = async (path: string, onFailure: (error: Error) => void = () => {}): Promise<Database> => {
+export const openDb = async (path: string, options: DatabaseOptions = {}): Promise<Database> => {
+  const { onFailure = () => {}, remedy = "" } = options;
+  // LevelDB would make a new one over it, and forget.
+  if (isHeadless(path)) throw new DamagedFileError(path, "is a damaged database: it has no file CURRENT", remedy);
   const level = new Level<Uint8Array, Uint8Array>(path, {
     keyEncoding: "view",
     valueEncoding: "view",
@@ -97,7 +125,9 @@ export const openDb = async (path: string, onFailure: (error: Error) => void = (
     const cause = (error as Error).cause as (Error & { code?: string }) | undefined;
     if (cause?.code === "LEVEL_LOCKED")
       throw new DatabaseLockedError(`database ${path} does not open: another process has it open`);
-    throw diskFault(path, new Error(`database ${path} does not open: ${cause?.message ?? (error as Error).message}`));
+    const { message } = cause ?? (error as Error);
+    if (isDamage(cause ?? error)) throw new DamagedFileError(path, `is a damaged database: ${message}`, remedy);
+    throw diskFault(path, new Error(`database ${path} does not open: ${message}`));
   }
   // A batch is visible from the call on, so that the next block can be run while the disk writes this one.
   const pending = new Map<string, { readonly value: Uint8Array | undefined; readonly batch: number }>();
@@ -120,6 +150,11 @@ export const openDb = async (path: string, onFailure: (error: Error) => void = (
     for (const name of names) if (pending.get(name)?.batch === batch) pending.delete(name);
   };
 
+  const readError = (error: unknown): DatabaseError => {
+    const words = isDamage(error) ? `. ${remedy}` : "";
+    return new DatabaseError(`database ${path} is not read: ${(error as Error).message}${words}`, { cause: error });
+  };
+
   return {
     get: (key) => {
       const written = pending.size > 0 ? pending.get(nameOf(key)) : undefined;
@@ -127,7 +162,7 @@ export const openDb = async (path: string, onFailure: (error: Error) => void = (
       try {
         return level.getSync(key);
       } catch (error) {
-        throw new DatabaseError(`database ${path} is not read: ${(error as Error).message}`, { cause: error });
+        throw readError(error);
       }
     },
     batch: (ops, sync = false) => {
@@ -142,7 +177,11 @@ export const openDb = async (path: string, onFailure: (error: Error) => void = (
     iterate: async function* (prefix) {
       await last;
       const end = afterPrefix(prefix);
-      yield* level.iterator(end ? { gte: prefix, lt: end } : { gte: prefix });
+      try {
+        yield* level.iterator(end ? { gte: prefix, lt: end } : { gte: prefix });
+      } catch (error) {
+        throw readError(error);
+      }
     },
     compact: async (prefix) => {
       await last;

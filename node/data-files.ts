@@ -3,6 +3,7 @@ import { dirname, join, resolve, sep } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { TarEntry } from "../lib/tar.ts";
+import { partOf } from "../lib/whole-file.ts";
 import { type KeepOptions, statData, streamFile, streamFolder, uploadFile, uploadFolder } from "./data-client.ts";
 
 /** Told after each piece: bytes moved so far, and bytes in all. */
@@ -58,7 +59,7 @@ export const addPath = async (
 /** Writes a file whole or not at all. */
 const writeWhole = async (target: string, pieces: AsyncIterable<Uint8Array>): Promise<void> => {
   mkdirSync(dirname(target), { recursive: true });
-  const part = `${target}.part`;
+  const part = partOf(target);
   try {
     await pipeline(Readable.from(pieces, { highWaterMark: 1 }), createWriteStream(part));
   } catch (error) {

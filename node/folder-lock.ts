@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DatabaseLockedError, openDb } from "../chain/db.ts";
 import { diskFault } from "../lib/disk.ts";
 import { makeFolder, readJson, writeNote } from "./folder.ts";
+import { REMEDIES } from "./remedies.ts";
 
 /** Another program has the folder. */
 export class FolderInUseError extends Error {
@@ -23,7 +24,7 @@ interface Holder {
 /** Tells who has a folder, as far as is known: a word for people, no lock. */
 const holderOf = (path: string): string => {
   try {
-    const { pid, program } = readJson<Holder>(path)!;
+    const { pid, program } = readJson<Holder>(path, REMEDIES.note)!;
     return `process ${pid} (rolec ${program})`;
   } catch {
     return "another process";
@@ -55,7 +56,7 @@ export const lockFolder = async (folder: string, program: string): Promise<Folde
   makeFolder(folder);
   const lock = join(folder, "lock");
   const holder = join(lock, "holder.json");
-  const db = await openDb(lock).catch((error: Error) => {
+  const db = await openDb(lock, { remedy: REMEDIES.lock }).catch((error: Error) => {
     throw error instanceof DatabaseLockedError
       ? new FolderInUseError(`${folder} is in use by ${holderOf(holder)}: one folder is for one program at a time`)
       : error;

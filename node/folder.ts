@@ -1,20 +1,11 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { blsKeygen, blsProve, blsPublicKey } from "../lib/bls.ts";
 import { type Address, type Hex, utf8 } from "../lib/bytes.ts";
 import { checkJson, JSON_OF_ANY_LENGTH } from "../lib/json.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { addressOf, randomPrivateKey } from "../lib/secp256k1.ts";
+import { DamagedFileError, emptiness, readRegular, writeWhole } from "../lib/whole-file.ts";
 
 /** The secrets of one validator: its secp256k1 key signs blocks, its BLS key votes and reveals. */
 export interface ValidatorKeys {
@@ -42,13 +33,6 @@ export const genesisValidator = (keys: ValidatorKeys, bond: bigint) => ({
 /** Derives the n-th well-known account of a development network. Anyone can: it is worth nothing elsewhere. */
 export const devKey = (role: string, index: number): Hex => keccak256(utf8(`rolec dev ${role} ${index}`));
 
-const replaceFile = (path: string, text: string, flush: boolean): void => {
-  // Anew: one that is there may be another's, or open to others, and would stay so.
-  rmSync(`${path}.tmp`, { force: true });
-  writeFileSync(`${path}.tmp`, text, { mode: 0o600, flush, flag: "wx" });
-  renameSync(`${path}.tmp`, path);
-};
-
 /** Has the disk know which files a folder holds: a file's own flush does not say that its name is there. */
 export const syncFolder = (folder: string): void => {
   // Windows opens no folders, and keeps names in its journal.
@@ -63,12 +47,12 @@ export const syncFolder = (folder: string): void => {
 
 /** Writes a file whole or not at all, readable by its owner only. The disk has it, and its name, when this returns. */
 export const writeSecret = (path: string, text: string): void => {
-  replaceFile(path, text, true);
+  writeWhole(path, text, { flush: true });
   syncFolder(dirname(path));
 };
 
 /** As `writeSecret`, for what is only looked at: it may be lost with the power. */
-export const writeNote = (path: string, text: string): void => replaceFile(path, text, false);
+export const writeNote = (path: string, text: string): void => writeWhole(path, text);
 
 /**
  * Writes a secret that a slip must not lose: a file that exists with other contents is replaced by force alone. Throws where it
@@ -80,17 +64,29 @@ export const writeNewSecret = (path: string, text: string, isForced?: boolean): 
   writeSecret(path, text);
 };
 
-/** Reads a JSON file; undefined where there is none. Throws with the path where it is not JSON. */
-export const readJson = <T>(path: string): T | undefined => {
+const readDocument = <T>(path: string, fault: (reason: string) => Error): T | undefined => {
   if (!existsSync(path)) return undefined;
+  const bytes = readRegular(path);
+  const empty = emptiness(bytes);
+  if (empty !== undefined) throw fault(empty);
   try {
-    const text = readFileSync(path);
-    checkJson(text, JSON_OF_ANY_LENGTH);
-    return JSON.parse(text.toString("utf8")) as T;
+    checkJson(bytes, JSON_OF_ANY_LENGTH);
+    return JSON.parse(bytes.toString("utf8")) as T;
   } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`);
+    throw fault(`is not JSON: ${(error as Error).message}`);
   }
 };
+
+/** Reads a JSON file of a person's; undefined where there is none. Throws with the path where it is not JSON. */
+export const readGivenJson = <T>(path: string): T | undefined =>
+  readDocument(path, (reason) => new Error(`${path} ${reason}`));
+
+/**
+ * Reads a JSON file that belongs to a program's folder; undefined where there is none. Throws DamagedFileError where it is not
+ * JSON: `remedy` says what to do then, and what is lost by it.
+ */
+export const readJson = <T>(path: string, remedy: string): T | undefined =>
+  readDocument(path, (reason) => new DamagedFileError(path, reason, remedy));
 
 /** Makes a folder and those above it. Node's own recursive mkdir never returns below /proc. */
 export const makeFolder = (path: string): void => {
@@ -114,5 +110,5 @@ export const makeFolder = (path: string): void => {
 export const writeNodeFolder = (datadir: string, genesis: unknown, keys?: ValidatorKeys, isForced?: boolean): void => {
   makeFolder(datadir);
   if (keys) writeNewSecret(join(datadir, "validator.json"), `${JSON.stringify(keys, null, 2)}\n`, isForced);
-  writeFileSync(join(datadir, "genesis.json"), `${JSON.stringify(genesis, null, 2)}\n`, { flush: true });
+  writeWhole(join(datadir, "genesis.json"), `${JSON.stringify(genesis, null, 2)}\n`, { flush: true, mode: 0o644 });
 };

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { TASK_LIMITS } from "../vm/wasm/limits.ts";
 import { parseReference } from "../vm/wasm/params.ts";
-import { isFileName } from "../vm/wasm/task.ts";
+import { clashOf, isInputName, pathOf } from "../vm/wasm/task.ts";
 import { statData, uploadFile } from "./data-client.ts";
 import { addPath } from "./data-files.ts";
 import { streamUrl } from "./worker/web.ts";
 
-/** A file for a job's `/in`, and what gives the text that names it in the job's parameters. */
+/** A file for a job, by its name in `/in` or its path elsewhere, and what gives the text that names it in the job's parameters. */
 interface Planned {
   readonly name: string;
   readonly source: string;
@@ -25,25 +25,45 @@ export interface JobInputOptions {
 
 const URL_MS = 3_600_000;
 
-const byCid = (cid: string, name: string): string => `/ipfs/${cid}?filename=${encodeURIComponent(name)}`;
+const byCid = (cid: string, name: string): string =>
+  `/ipfs/${cid}?${name.startsWith("/") ? "path" : "filename"}=${encodeURIComponent(name)}`;
 
-const planFile = (node: string, path: string): Planned => ({
-  name: basename(resolve(path)),
-  source: path,
-  reference: async () => byCid(await addPath(node, path), basename(resolve(path))),
-});
+/** A file on this machine, and its name in `/in` or its path elsewhere. */
+export interface LocalInput {
+  readonly name: string;
+  readonly path: string;
+}
 
-/** Plans the files of a folder, each by its name: `/in` has no folders. */
-const planFolder = (node: string, folder: string): Planned[] => {
-  const files = readdirSync(folder).sort();
-  if (files.length === 0) throw new Error(`${folder} is empty`);
-  return files.map((name) => {
-    const path = join(folder, name);
-    if (!statSync(path, { throwIfNoEntry: false })?.isFile())
-      throw new Error(`${path} is no file: a job's /in holds files alone, name each of them`);
-    return planFile(node, path);
-  });
+/**
+ * Finds the files that `<file or folder>` or `<file or folder>=<absolute path>` names. A folder's files are in `/in` each by its
+ * name, and there may be no folders in it; with a path they lie below that as they do in the folder. Throws where there is none.
+ */
+export const localInputs = (text: string): LocalInput[] => {
+  const at = existsSync(text) ? -1 : text.lastIndexOf("=/");
+  const [path, place] = at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+  if (!existsSync(path)) throw new Error(`${path} does not exist`);
+  if (!statSync(path).isDirectory()) return [{ name: place ?? basename(resolve(path)), path }];
+  const found = readdirSync(path, place === undefined ? {} : { recursive: true })
+    .map(String)
+    .sort()
+    .map((name) => ({ name, path: join(path, name) }))
+    .filter((each) => place === undefined || !lstatSync(each.path).isDirectory());
+  if (found.length === 0) throw new Error(`${path} is empty`);
+  for (const each of found)
+    if (!statSync(each.path, { throwIfNoEntry: false })?.isFile())
+      throw new Error(
+        `${each.path} is no file: a job's /in holds files alone, name each of them, or give a path: ${path}=/in`,
+      );
+  return place === undefined
+    ? found
+    : found.map(({ name, path }) => ({ name: `${place.replace(/\/$/, "")}/${name.replaceAll("\\", "/")}`, path }));
 };
+
+const planLocal = (node: string, { name, path }: LocalInput): Planned => ({
+  name,
+  source: path,
+  reference: async () => byCid(await addPath(node, path), name),
+});
 
 /** Plans what is named by content: a file as it is, a directory's files each by its name. */
 const planContent = async (node: string, text: string): Promise<Planned[]> => {
@@ -55,7 +75,8 @@ const planContent = async (node: string, text: string): Promise<Planned[]> => {
   return found.entries.map((entry) => {
     if (entry.kind === "directory")
       throw new Error(`${entry.path} in ${cid} is a folder: a job's /in holds files alone, name each of them`);
-    return { name: entry.path, source: text, reference: async () => byCid(entry.cid, entry.path) };
+    const own = name.startsWith("/") ? `${name}/${entry.path}` : entry.path;
+    return { name: own, source: text, reference: async () => byCid(entry.cid, own) };
   });
 };
 
@@ -72,8 +93,10 @@ async function* named(url: string, pieces: AsyncIterable<Uint8Array>): AsyncGene
 /** Plans a URL. What it gives is checked against `#sha256=` where that is given. */
 const planUrl = (node: string, text: string, options: JobInputOptions): Planned => {
   const { keepUrls = false, signal, urlMs = URL_MS } = options;
-  const [url = "", given] = text.split("#sha256=");
-  const { name } = parseReference(`${url}#sha256=${given ?? "0".repeat(64)}`);
+  const [url = "", fragment = ""] = text.split("#");
+  const given = /(?:^|&)sha256=([^&]*)/.exec(fragment)?.[1];
+  const place = /(?:^|&)path=([^&]*)/.exec(fragment)?.[0].replace(/^&?/, "&") ?? "";
+  const { name } = parseReference(`${url}#sha256=${given ?? "0".repeat(64)}${place}`);
   const hash = createHash("sha256");
   let size = 0;
   const pieces = async function* () {
@@ -108,7 +131,7 @@ const planUrl = (node: string, text: string, options: JobInputOptions): Planned 
       const digest = hash.digest("hex");
       if (given !== undefined && digest !== given.replace(/^0x/, "").toLowerCase())
         throw new Error(`${url} gives a file with the checksum ${digest}, not ${given}`);
-      return keepUrls ? `${url}#sha256=${digest}` : byCid(cid, name);
+      return keepUrls ? `${url}#sha256=${digest}${place}` : byCid(cid, name);
     },
   };
 };
@@ -116,7 +139,7 @@ const planUrl = (node: string, text: string, options: JobInputOptions): Planned 
 /**
  * Makes the names of a job's inputs from what a buyer gives: files, folders, CIDs and URLs. What is not content-addressed is
  * put into the node's store first: a server may give each worker something else, and then no two of them agree. Throws before
- * anything is stored where the names do not fit into one `/in`.
+ * anything is stored where they cannot all have their places.
  */
 export const jobInputs = async (
   node: string,
@@ -127,19 +150,23 @@ export const jobInputs = async (
   for (const each of given) {
     if (/^https?:\/\//.test(each)) planned.push(planUrl(node, each, options));
     else if (/^(ipfs:\/\/|\/ipfs\/)/.test(each)) planned.push(...(await planContent(node, each)));
-    else if (!existsSync(each)) throw new Error(`${each} does not exist`);
-    else planned.push(...(statSync(each).isDirectory() ? planFolder(node, each) : [planFile(node, each)]));
+    else planned.push(...localInputs(each).map((found) => planLocal(node, found)));
   }
   if (planned.length > TASK_LIMITS.inputFiles)
     throw new Error(
       `${planned.length} input files, a job has at most ${TASK_LIMITS.inputFiles}: give one archive of them`,
     );
-  const sources = new Map<string, string>();
-  for (const { name, source } of planned) {
-    if (!isFileName(name)) throw new Error(`${source} has a name that no file in /in can have`);
-    const other = sources.get(name);
-    if (other !== undefined) throw new Error(`${other} and ${source} would both be /in/${name}`);
-    sources.set(name, source);
+  for (const { name, source } of planned)
+    if (!isInputName(name, TASK_LIMITS)) throw new Error(`${source} has a name that no input can have: ${name}`);
+  const clash = clashOf(planned.map(({ name }) => name));
+  if (clash !== undefined) {
+    const of = planned.filter(({ name }) => pathOf(name).join("/") === pathOf(clash).join("/"));
+    const at = `/${pathOf(clash).join("/")}`;
+    throw new Error(
+      of.length > 1
+        ? `${of.map(({ source }) => source).join(" and ")} would both be ${at}`
+        : `${of[0]?.source} would be ${at}, where others need a folder`,
+    );
   }
   const references: string[] = [];
   for (const each of planned) references.push(await each.reference());

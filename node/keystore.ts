@@ -1,5 +1,4 @@
 import { createCipheriv, createHash, pbkdf2, randomBytes, randomUUID, scrypt, timingSafeEqual } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
 import { promisify } from "node:util";
 import { scrypt as hashWasmScrypt } from "hash-wasm";
 import { blsPublicKey } from "../lib/bls.ts";
@@ -7,6 +6,8 @@ import { type Address, concat, fromHex, type Hex, toHex, utf8 } from "../lib/byt
 import { parseJson } from "../lib/json.ts";
 import { keccak256Bytes } from "../lib/keccak.ts";
 import { addressOf } from "../lib/secp256k1.ts";
+import { emptiness, readRegular } from "../lib/whole-file.ts";
+import { REMEDIES } from "./remedies.ts";
 
 const deriveScrypt = promisify<string | Uint8Array, Uint8Array, number, object, Buffer>(scrypt);
 const derivePbkdf2 = promisify(pbkdf2);
@@ -223,14 +224,21 @@ export const sealBls = async (secret: Hex, password: string, kdf: Kdf = strongKd
   };
 };
 
+const readKeyBytes = (path: string): Uint8Array => {
+  try {
+    return readRegular(path, MAX_FILE_BYTES);
+  } catch (error) {
+    throw new KeystoreError((error as Error).message);
+  }
+};
+
 /** Reads a key file's JSON, its secret still sealed. Throws KeystoreError with the path where it is none. */
 export const readKeystoreFile = (path: string): Fields => {
-  if (!existsSync(path)) throw new KeystoreError(`${path} does not exist`);
-  if (statSync(path).size > MAX_FILE_BYTES) throw new KeystoreError(`${path} is larger than ${MAX_FILE_BYTES} bytes`);
+  const bytes = readKeyBytes(path);
   try {
-    return fieldsOf(parseJson(readFileSync(path)), "the file");
+    return fieldsOf(parseJson(bytes), "the file");
   } catch {
-    throw new KeystoreError(`${path} is no JSON object`);
+    throw new KeystoreError(`${path} ${emptiness(bytes) ?? "is no JSON object"}. ${REMEDIES.keystore}`);
   }
 };
 

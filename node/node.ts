@@ -8,6 +8,7 @@ import { createDisk, diskFault, freeBytesOf } from "../lib/disk.ts";
 import { httpUrl, placeOfMultiaddr } from "../lib/endpoint.ts";
 import type { Log } from "../lib/log.ts";
 import { openDataStore } from "../p2p/data/store.ts";
+import { peerKey } from "../p2p/host.ts";
 import { openLotReceipts } from "../p2p/lots.ts";
 import { createNetwork } from "../p2p/network.ts";
 import { openOrderBook } from "../p2p/orders/book.ts";
@@ -25,9 +26,10 @@ import { writeNote } from "./folder.ts";
 import { lockFolder } from "./folder-lock.ts";
 import { openGenesis } from "./genesis-file.ts";
 import { checkPlace, listening, type Place } from "./ports.ts";
+import { REMEDIES } from "./remedies.ts";
 import { openSlashingProtection } from "./slashing-protection.ts";
 import { createStatus } from "./status.ts";
-import { openSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
+import { awaitSigners, readValidatorSource, type ValidatorSource } from "./validator-source.ts";
 
 export interface NodeOptions {
   /** Folder with genesis.json and, where the node validates, validator.json. */
@@ -94,28 +96,40 @@ const p2pPlaces = ({ p2p }: NodeOptions): Place[] =>
 /** Starts a node: the composition root of every program that runs one. */
 export const startNode = async (options: NodeOptions): Promise<RunningNode> => {
   const lock = await lockFolder(options.datadir, "node");
+  const databases: Closable[] = [];
   try {
-    const node = await start(options);
+    const node = await start(options, databases);
     const stop = async (): Promise<void> => {
       await node.stop();
       await lock.release();
     };
     return { ...node, stop };
   } catch (error) {
+    await Promise.allSettled(databases.map((each) => each.close()));
     await lock.release();
     throw diskFault(options.datadir, error as Error);
   }
 };
 
-const start = async (options: NodeOptions): Promise<RunningNode> => {
+interface Closable {
+  close(): Promise<void>;
+}
+
+/** `databases` gets each that is open, for a start that fails further on. */
+const start = async (options: NodeOptions, databases: Closable[]): Promise<RunningNode> => {
   const { datadir, log } = options;
+  const opened = <T extends Closable>(database: T): T => {
+    databases.push(database);
+    return database;
+  };
   const { genesis, genesisHash } = openGenesis(datadir);
   // A node that has seen two chains become final does not choose between them.
   const settled = settledConflicts(datadir);
   const source = options.validators ?? readValidatorSource(datadir);
   // Keys before anything that would have to be stopped again: a wrong password is the likeliest reason not to start.
-  const signers = source ? await openSigners(source, genesisHash) : [];
-  const db = await openDb(join(datadir, "chain"));
+  const signers = source ? await awaitSigners(source, genesisHash, log) : [];
+  if (options.p2p) await peerKey(datadir);
+  const db = opened(await openDb(join(datadir, "chain"), { remedy: REMEDIES.chain }));
   const engine = await createEngine({ db, genesis, now: Date.now, log, settled });
   let end: (error: Error) => void = () => {};
   const failed = new Promise<Error>((resolve) => {
@@ -133,7 +147,10 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
     end(error);
   };
   const disk = createDisk(freeBytesOf(datadir), options.diskReserveMib);
-  const dataDb = await openDb(join(datadir, "data"), onFailure);
+  const protection = source
+    ? opened(await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash, onFailure))
+    : undefined;
+  const dataDb = opened(await openDb(join(datadir, "data"), { onFailure, remedy: REMEDIES.data }));
   const data = await openDataStore(dataDb, { ...options.data, disk });
   const orders = await openOrderBook({ db: dataDb, engine, now: Date.now, log, disk });
   const network = options.p2p
@@ -170,9 +187,6 @@ const start = async (options: NodeOptions): Promise<RunningNode> => {
   const miners = options.stratum;
   const stratum = miners && createStratum({ engine, desk, ...miners, log });
   const stratumPort = stratum && (await listening({ ...miners, ...STRATUM_OPTIONS }, stratum.start));
-  const protection = source
-    ? await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash, onFailure)
-    : undefined;
   const addresses = signers.map(({ address }) => address);
   const doubles = watchForDoubles({
     engine,

@@ -2,6 +2,7 @@ import { type Database, type Op, openDb } from "../chain/db.ts";
 import type { SlashingProtection } from "../consensus/producer.ts";
 import { type Address, concat, fromHex, type Hash, toHex, utf8 } from "../lib/bytes.ts";
 import { type Coder, decodeWith, encodeWith, hash, record, uint } from "../lib/codec.ts";
+import { REMEDIES } from "./remedies.ts";
 
 /** A kind of record, one a validator. */
 interface Layout<T> {
@@ -40,7 +41,7 @@ export const openProtectionDb = async (
   genesisHash: Hash,
   onFailure?: (error: Error) => void,
 ): Promise<Database> => {
-  const db = await openDb(path, onFailure);
+  const db = await openDb(path, { onFailure, remedy: REMEDIES.protection });
   try {
     await bindToGenesis(db, genesisHash);
   } catch (error) {

@@ -19,6 +19,7 @@ import {
 import { FolderInUseError, type FolderLock, lockFolder } from "./folder-lock.ts";
 import type { NodeInfo } from "./node.ts";
 import { freePorts } from "./ports.ts";
+import { REMEDIES } from "./remedies.ts";
 
 const RLC = 10n ** 18n;
 const VALIDATOR_BOND = 10_000n * RLC;
@@ -156,7 +157,7 @@ const startIn = async (options: TestnetOptions, lock: FolderLock, signal?: Abort
 
   const first = join(datadir, "validator-1", "genesis.json");
   const genesis =
-    readJson<Record<string, unknown>>(first) ??
+    readJson<Record<string, unknown>>(first, REMEDIES.genesis) ??
     devGenesis({
       genesisTime: Math.ceil(Date.now() / 1000) + 1,
       validators: validators.map((keys) => genesisValidator(keys, VALIDATOR_BOND)),
@@ -197,7 +198,12 @@ const startIn = async (options: TestnetOptions, lock: FolderLock, signal?: Abort
       ],
       member.log,
     );
-    return until("answer", member, () => (existsSync(info) ? readJson<NodeInfo>(info) : undefined), signal);
+    return until(
+      "answer",
+      member,
+      () => (existsSync(info) ? readJson<NodeInfo>(info, REMEDIES.note) : undefined),
+      signal,
+    );
   };
   const startWorker = async (member: Member): Promise<void> => {
     await untilFree(member.datadir);
@@ -275,7 +281,9 @@ const startIn = async (options: TestnetOptions, lock: FolderLock, signal?: Abort
         if (member.role === "worker") return startWorker(member);
         if (member.role === "miner") return startMiner(member);
         const others = members.filter((other) => other.role === "validator" && other !== member);
-        const addresses = others.flatMap((other) => readJson<NodeInfo>(join(other.datadir, "node.json"))?.p2p ?? []);
+        const addresses = others.flatMap(
+          (other) => readJson<NodeInfo>(join(other.datadir, "node.json"), REMEDIES.note)?.p2p ?? [],
+        );
         await startValidator(member, members.indexOf(member), addresses);
       },
     };

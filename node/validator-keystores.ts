@@ -1,10 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { blsPublicKey } from "../lib/bls.ts";
 import { type Address, type Hex, isHex } from "../lib/bytes.ts";
 import { mustBePrivate } from "../lib/private-file.ts";
-import { type ValidatorKeys, writeSecret } from "./folder.ts";
+import { DamagedFileError, emptiness, readRegular } from "../lib/whole-file.ts";
+import { makeFolder, type ValidatorKeys, writeSecret } from "./folder.ts";
 import { type Kdf, openKeystoreFile, readKeystoreFile, sealBls, sealSecp256k1, strongKdf } from "./keystore.ts";
+import { REMEDIES } from "./remedies.ts";
 import type { NamedValidator } from "./slashing-interchange.ts";
 
 /** Most validators that one program guards. */
@@ -78,20 +80,28 @@ export const sealValidator = async (
   for (const [i, file] of files.entries()) writeSecret(file, `${JSON.stringify(sealed[i], null, 2)}\n`);
 };
 
-/** Reads a password or token out of its file, without the line's end. Throws where it is missing, open to others, empty or too long. */
-export const readSecretFile = (path: string): string => {
-  if (!existsSync(path)) throw new Error(`${path} does not exist`);
+/**
+ * Reads a password or token out of its file, without the line's end. Throws where it is missing, open to others, empty or too
+ * long: `remedy` says what to do with an empty one, and what is lost by it.
+ */
+export const readSecretFile = (path: string, remedy: string = REMEDIES.secret): string => {
+  const bytes = readRegular(path, MAX_PASSWORD_BYTES);
   mustBePrivate(path);
-  if (statSync(path).size > MAX_PASSWORD_BYTES) throw new Error(`${path} is larger than ${MAX_PASSWORD_BYTES} bytes`);
-  const secret = readFileSync(path, "utf8").replace(/[\r\n]+$/, "");
-  if (secret === "") throw new Error(`${path} is empty`);
+  const secret = bytes.toString("utf8").replace(/[\r\n]+$/, "");
+  const empty = secret === "" ? "is empty" : emptiness(bytes);
+  if (empty !== undefined) throw new DamagedFileError(path, empty, remedy);
   return secret;
 };
 
 /** Reads a secret out of its file; where there is none, makes it of `fresh` and writes it for its owner alone. */
-export const readOrMakeSecret = (path: string, fresh: () => string): { secret: string; isNew: boolean } => {
-  if (existsSync(path)) return { secret: readSecretFile(path), isNew: false };
+export const readOrMakeSecret = (
+  path: string,
+  fresh: () => string,
+  remedy?: string,
+): { secret: string; isNew: boolean } => {
+  if (existsSync(path)) return { secret: readSecretFile(path, remedy), isNew: false };
   const secret = fresh();
+  makeFolder(dirname(path));
   writeSecret(path, `${secret}\n`);
   return { secret, isNew: true };
 };

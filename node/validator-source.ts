@@ -1,10 +1,14 @@
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { localSigner, type Signer } from "../consensus/producer.ts";
 import { type Hash, isHex } from "../lib/bytes.ts";
+import type { Log } from "../lib/log.ts";
 import { mustBePrivate } from "../lib/private-file.ts";
 import { addressOf } from "../lib/secp256k1.ts";
+import { createTroubles, type Subject } from "../lib/trouble.ts";
 import { readJson, type ValidatorKeys } from "./folder.ts";
-import { askValidators, connectSigner, type SignerClientOptions } from "./signer/client.ts";
+import { REMEDIES } from "./remedies.ts";
+import { askValidators, connectSigner, SignerAway, type SignerClientOptions } from "./signer/client.ts";
 import type { NamedValidator } from "./slashing-interchange.ts";
 import { listKeystores, named, openKeystores, readSecretFile } from "./validator-keystores.ts";
 
@@ -30,7 +34,7 @@ export const readPlainKeys = (json: unknown, path: string): ValidatorKeys => {
  */
 export const readValidatorSource = (datadir: string): ValidatorSource | undefined => {
   const path = join(datadir, "validator.json");
-  const json = readJson<Partial<Record<string, unknown>>>(path);
+  const json = readJson<Partial<Record<string, unknown>>>(path, REMEDIES.validator);
   if (json === undefined) return undefined;
   const { keystores, passwordFile, remoteSigner, tokenFile } = json;
   if (typeof keystores === "string" && typeof passwordFile === "string")
@@ -42,7 +46,7 @@ export const readValidatorSource = (datadir: string): ValidatorSource | undefine
 
 const clientOf = (source: Extract<ValidatorSource, { kind: "remote" }>): SignerClientOptions => ({
   url: source.url,
-  token: readSecretFile(source.tokenFile),
+  token: readSecretFile(source.tokenFile, REMEDIES.token),
 });
 
 /** Opens the keys of a source that holds any. Takes about two seconds a validator. Throws where there are none. */
@@ -59,6 +63,28 @@ export const openSigners = async (source: ValidatorSource, genesisHash: Hash): P
   source.kind === "remote"
     ? connectSigner(clientOf(source), genesisHash)
     : (await openKeys(source)).map((keys) => localSigner(keys));
+
+const AWAY: Subject = {
+  fails: "this node waits for its signer before it starts",
+  works: "the signer answers: this node starts",
+};
+const RETRY_MS = 1_000;
+
+/** As `openSigners`; waits for a signer that is not reached, and says so: both may be started at once, in any order. */
+export const awaitSigners = async (source: ValidatorSource, genesisHash: Hash, log: Log): Promise<Signer[]> => {
+  const troubles = createTroubles({ log });
+  for (;;) {
+    try {
+      const signers = await openSigners(source, genesisHash);
+      troubles.works(AWAY);
+      return signers;
+    } catch (error) {
+      if (!(error instanceof SignerAway)) throw error;
+      troubles.fails(AWAY, error);
+      await sleep(RETRY_MS);
+    }
+  }
+};
 
 /** Names the validators of a source without opening their keys. */
 export const namesOf = async (source: ValidatorSource): Promise<readonly NamedValidator[]> => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import { type GossipSub, gossipsub } from "@libp2p/gossipsub";
@@ -13,6 +13,7 @@ import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { mustBePrivate } from "../lib/private-file.ts";
 import { createTurns, type Turns } from "../lib/turns.ts";
+import { DamagedFileError, emptiness, readRegular, writeWhole } from "../lib/whole-file.ts";
 import { subscriberOf } from "./address.ts";
 import { type Answers, createAnswers } from "./answers.ts";
 import { type Bans, createBans } from "./bans.ts";
@@ -42,15 +43,23 @@ export type Services = {
 };
 export type Host = Libp2p<Services>;
 
-/** Reads the key that makes a node the same peer after a restart; makes it at first. */
-const peerKey = async (datadir: string) => {
+const LOST_KEY =
+  "Put a copy of it in its place, or remove it: the node makes another at its start, and is another peer then. What is lost is the end of its address (/p2p/…): who has that as --bootstrap needs the new one, from node.json";
+
+/** Reads the key that makes a node the same peer after a restart; makes it at first. Throws where it is damaged, or open to others. */
+export const peerKey = async (datadir: string) => {
   const path = join(datadir, "peer.key");
   if (existsSync(path)) {
     mustBePrivate(path);
-    return privateKeyFromProtobuf(readFileSync(path));
+    const bytes = readRegular(path);
+    try {
+      return privateKeyFromProtobuf(bytes);
+    } catch {
+      throw new DamagedFileError(path, emptiness(bytes) ?? "holds no key of a peer", LOST_KEY);
+    }
   }
   const key = await generateKeyPair("Ed25519");
-  writeFileSync(path, privateKeyToProtobuf(key), { mode: 0o600, flush: true });
+  writeWhole(path, privateKeyToProtobuf(key), { flush: true });
   return key;
 };
 

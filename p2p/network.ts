@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Connection } from "@libp2p/interface";
 import { multiaddr } from "@multiformats/multiaddr";
@@ -11,6 +11,7 @@ import { encodeShare } from "../consensus/shares.ts";
 import { encodeVote, type Vote } from "../consensus/votes.ts";
 import type { Disk } from "../lib/disk.ts";
 import type { Log } from "../lib/log.ts";
+import { readRegular, writeWhole } from "../lib/whole-file.ts";
 import { encodeOrder } from "../vm/market/signed-order.ts";
 import { type Contacts, createContacts } from "./contacts.ts";
 import { createExchange, type FetchOptions } from "./data/exchange.ts";
@@ -98,19 +99,19 @@ export const createNetwork = async ({
   const known = new Set<string>(bootstrap);
   const save = (): void => {
     try {
-      writeFileSync(`${peersFile}.new`, JSON.stringify([...known]));
-      renameSync(`${peersFile}.new`, peersFile);
+      writeWhole(peersFile, JSON.stringify([...known]));
     } catch (error) {
       // A node without it finds the others through its bootstrap, and stops in order.
-      log.warn({ error: (error as Error).message }, "peers.json is not written");
+      log.warn({ file: peersFile, error: (error as Error).message }, "the addresses of known peers are not written");
     }
   };
   if (existsSync(peersFile)) {
     try {
-      for (const address of JSON.parse(readFileSync(peersFile, "utf8")) as unknown[])
+      for (const address of JSON.parse(readRegular(peersFile).toString("utf8")) as unknown[])
         if (typeof address === "string") known.add(address);
     } catch (error) {
-      log.warn({ error: (error as Error).message }, "peers.json is not read");
+      const lost = "it is damaged and is written anew: addresses of peers are lost, --bootstrap finds others";
+      log.warn({ file: peersFile, error: (error as Error).message }, lost);
     }
   }
   let dialling = false;

@@ -26,10 +26,11 @@ import {
 } from "./values.ts";
 
 /**
- * Gas of what is tried at most: 10 to 15 ms in one go for the dearest, which writes a record for each 25,000 of it. What needs more
- * is estimated without a try, since gas depends on calldata alone.
+ * Gas of what is tried at most, in one go: twice what the dearest view has, a thousand records where a call that writes looks at one
+ * for each 3,000 of it, the most that any does (test/vm/market/write-gas.test.ts). What needs more is estimated without a try, since
+ * gas depends on calldata alone.
  */
-const CALL_GAS_CAP = 12_500_000;
+export const CALL_GAS_CAP = 3_000_000;
 const MAX_PROOF_SLOTS = 256;
 
 const atLatest = optional(blockId, LATEST);

@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Command } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
+import { readRegular } from "../../lib/whole-file.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { deployApp } from "../jobs.ts";
 import { amount, DEFAULT_NODE, privateKey, url } from "./options.ts";
-import { fail, parseRlc, print, printJson } from "./output.ts";
+import { parseRlc, print, printJson } from "./output.ts";
 
 export const appCommand = (): Command => {
   const command = new Command("app").description("publish programs");
@@ -19,13 +19,12 @@ export const appCommand = (): Command => {
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .option("--json", "print JSON")
     .action(async (file: string, flags: { key: Hex; name?: string; price: bigint; node: string; json?: boolean }) => {
-      if (!existsSync(file)) fail(`${file} does not exist`);
       const name = flags.name ?? basename(file, ".wasm");
       const deployed = await deployApp(
         rpcClient(flags.node),
         flags.node,
         flags.key,
-        readFileSync(file),
+        readRegular(file),
         name,
         flags.price / 10n ** 9n,
       );

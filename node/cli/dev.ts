@@ -9,6 +9,7 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { LOCAL_ORIGINS } from "../../rpc/origins.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
+import { REMEDIES } from "../remedies.ts";
 import { started, stopSignal } from "../stop.ts";
 import { type AccessFlags, checkReserve, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
 import { print, printJson, rlc, table } from "./output.ts";
@@ -47,7 +48,7 @@ export const devCommand = (): Command =>
         privateKey: devKey("account", i),
         balance: (10_000n * RLC).toString(),
       }));
-      if (!readJson(join(datadir, "genesis.json"))) {
+      if (!readJson(join(datadir, "genesis.json"), REMEDIES.genesis)) {
         const genesis = devGenesis({
           genesisTime: Math.floor(Date.now() / 1000),
           validators: [genesisValidator(keys, 10_000n * RLC)],

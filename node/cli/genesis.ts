@@ -1,11 +1,12 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { PROFILES } from "../../chain/profiles.ts";
-import { genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
+import { genesisValidator, readGivenJson, validatorKeys, writeNodeFolder } from "../folder.ts";
+import { genesisOf } from "../genesis-file.ts";
 import { amount, whole } from "./options.ts";
-import { fail, parseRlc, print, printJson } from "./output.ts";
+import { parseRlc, print, printJson } from "./output.ts";
 
 interface NewFlags {
   out: string;
@@ -55,14 +56,13 @@ export const genesisCommand = (): Command => {
         writeNodeFolder(folder, document, each, flags.force ?? false);
         print(`${each.address}  ${folder}`);
       }
-      writeFileSync(join(out, "genesis.json"), `${JSON.stringify(document, null, 2)}\n`);
+      writeNodeFolder(out, document);
     });
   command
     .command("check <file>")
     .description("tell whether a genesis document is possible, and its figures")
     .action((file: string) => {
-      const document = readJson(file) ?? fail(`${file} does not exist`);
-      const genesis = readGenesis(document);
+      const genesis = genesisOf(readGivenJson(file), file);
       printJson({
         chainId: genesis.chainId,
         genesisTime: genesis.genesisTime,

@@ -1,8 +1,9 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { writeWhole } from "../../lib/whole-file.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { makeFolder, readJson } from "../folder.ts";
+import { makeFolder, readGivenJson } from "../folder.ts";
 import { chainFile, publicPoolOrder, type RlcMode } from "../iexec-files.ts";
 import { freshSalt, type OrdersFile, withOrder } from "../orders.ts";
 import { DEFAULT_NODE, url, whole } from "./options.ts";
@@ -33,7 +34,7 @@ There is no SMS and no marketplace: commands that ask one fail and say so (docs/
 /** Writes a file that iExec's tools read. Ends the program where it exists and was not to be replaced. */
 const write = (path: string, document: unknown, isForced: boolean | undefined): void => {
   if (existsSync(path) && !isForced) fail(`${path} exists; --force replaces it`);
-  writeFileSync(path, `${JSON.stringify(document, null, 2)}\n`, { flag: isForced ? "w" : "wx" });
+  writeWhole(path, `${JSON.stringify(document, null, 2)}\n`, { mode: 0o644 });
   print(`wrote ${path}`);
 };
 
@@ -77,7 +78,7 @@ export const iexecConfigCommand = (): Command =>
       write(chainPath, chain, flags.force);
       if (order) {
         const chainId = Number(await client.call("eth_chainId", []));
-        const before = readJson<OrdersFile>(ordersPath) ?? {};
+        const before = readGivenJson<OrdersFile>(ordersPath) ?? {};
         write(ordersPath, withOrder(before, chainId, { kind: "workerpool", order }), flags.force);
         print(`the public pool takes ${order.workerpoolprice} nRLC a task`);
       }

@@ -5,15 +5,34 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { backingOf, backingWords, loneWarning } from "../backing.ts";
+import { endingsOf } from "../endings.ts";
 import { jobInputs } from "../job-inputs.ts";
 import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, submitJob } from "../jobs.ts";
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
-import { address, DEFAULT_NODE, privateKey, several, url, whole } from "./options.ts";
+import { fetchScheduled, isScheduled, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
+import { address, DEFAULT_NODE, privateKey, several, url, variables, whole } from "./options.ts";
 import { fail, print, printJson, rlc, short, table } from "./output.ts";
 
 const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
 const SEAT_STATUS_NAMES = ["drawn", "committed", "proved", "rejected", "silent", "declined"] as const;
+
+const TASK_STATUS_NAMES = ["waiting", "computing", "revealing", "completed", "failed"] as const;
+
+/** Shows a deal whose workers its pool's owner asks. */
+const describeScheduled = (tasks: readonly ScheduledTask[], isJson: boolean | undefined): void => {
+  if (isJson) {
+    printJson({ tasks: tasks.map(({ view, cid }) => ({ ...view, cid })) });
+    return;
+  }
+  const rows = tasks.map(({ index, view: { status, contributors }, cid }) => [
+    index,
+    TASK_STATUS_NAMES[status] ?? status,
+    contributors.map(short).join(", "),
+    cid ?? "",
+  ]);
+  print(table(["task", "status", "contributors", "results"], rows));
+};
 
 const dealId = (text: string): Hash => {
   const lower = text.toLowerCase();
@@ -23,6 +42,7 @@ const dealId = (text: string): Hash => {
 interface RunFlags {
   input?: string[];
   keepUrls?: boolean;
+  env?: Record<string, string>;
   args?: string;
   tasks: number;
   gas: number;
@@ -43,10 +63,11 @@ export const jobCommand = (): Command => {
     .requiredOption("--key <key>", "private key that pays", privateKey)
     .option(
       "--input <file>",
-      "a file, folder, URL or /ipfs/<cid> whose files each task has in /in (several may be given)",
+      "a file, folder, URL or /ipfs/<cid> whose files each task has in /in, or <file>=/path (several may be given)",
       several,
     )
     .option("--keep-urls", "let each worker fetch the URLs: who gets other bytes than others declines")
+    .option("--env <NAME=value>", "a variable of its environment (several may be given)", variables)
     .option("--args <text>", "arguments of the program, as in a shell")
     .option("--tasks <n>", "tasks in the bag", whole(1, 1_000_000), 1)
     .option("--gas <n>", "gas limit of a task", whole(1, Number.MAX_SAFE_INTEGER), 2_000_000_000)
@@ -61,6 +82,7 @@ export const jobCommand = (): Command => {
       const params = JSON.stringify({
         ...(flags.args ? { iexec_args: flags.args } : {}),
         ...(inputs.length > 0 ? { iexec_input_files: inputs } : {}),
+        ...(flags.env ? { rolec_env: flags.env } : {}),
       });
       const job = await submitJob(client, flags.key, {
         app,
@@ -75,9 +97,14 @@ export const jobCommand = (): Command => {
         print(`costs at most ${rlc(job.totalWei, 9)} RLC; what is not used stays yours, in the hub`);
         print("Ctrl-C leaves the job running.");
       }
-      if (flags.wait) await followJob(client, job.dealid, flags.json ? () => {} : print);
-      if (flags.json) printJson(job);
-      else print(`rolec job describe ${job.dealid}\nrolec job get ${job.dealid} --out results`);
+      const lots = flags.wait ? await followJob(client, job.dealid, flags.json ? () => {} : print) : undefined;
+      const endings = lots && (await endingsOf(client, flags.node, job.dealid, lots));
+      if (flags.json) printJson({ ...job, ...(endings ? { endings } : {}) });
+      else {
+        for (const line of endings?.lines ?? []) print(line);
+        print(`rolec job describe ${job.dealid}\nrolec job get ${job.dealid} --out results`);
+      }
+      if (endings && endings.failed > 0) process.exitCode = 1;
     });
   command
     .command("describe")
@@ -87,6 +114,7 @@ export const jobCommand = (): Command => {
     .option("--json", "print JSON")
     .action(async (dealid: Hash, flags: { node: string; json?: boolean }) => {
       const client = rpcClient(flags.node);
+      if (await isScheduled(client, dealid)) return describeScheduled(await scheduledTasks(client, dealid), flags.json);
       const job = await viewJob(client, dealid);
       const lots = await lotsOfDeal(client, dealid);
       const costs = await costsOfDeal(client, dealid);
@@ -149,7 +177,9 @@ export const jobCommand = (): Command => {
     .requiredOption("--out <folder>", "where they are written")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (dealid: Hash, flags: { out: string; node: string }) => {
-      const files = await fetchResults(rpcClient(flags.node), flags.node, dealid, resolve(flags.out));
+      const client = rpcClient(flags.node);
+      const fetch = (await isScheduled(client, dealid)) ? fetchScheduled : fetchResults;
+      const files = await fetch(client, flags.node, dealid, resolve(flags.out));
       if (files.length === 0) fail("no task of this deal has a result yet");
       for (const file of files) print(file);
     });

@@ -142,3 +142,10 @@ export const rpcOrigin = (): Option =>
 
 /** Where commands find a node when none is named. */
 export const DEFAULT_NODE = process.env.ROLEC_NODE ?? "http://127.0.0.1:8545";
+
+/** Collects NAME=value, for commander; what names there may be is for the rules of the VM to say. */
+export const variables = (text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> => {
+  const at = text.indexOf("=");
+  if (at <= 0) throw new InvalidArgumentError("NAME=value is expected");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+};

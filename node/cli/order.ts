@@ -8,7 +8,7 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { ORDER_NAMES, type OrderName, orderToJson, type SignedOrder } from "../../vm/market/signed-order.ts";
-import { readJson } from "../folder.ts";
+import { readGivenJson } from "../folder.ts";
 import { lockFolder } from "../folder-lock.ts";
 import { publicPool } from "../iexec-files.ts";
 import { createMatcher, type Filled } from "../matcher.ts";
@@ -164,7 +164,7 @@ const submit = (command: Command): Command =>
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (path: string, flags: { node: string }) => {
       const client = rpcClient(flags.node);
-      const file = readJson<OrdersFile>(resolve(path)) ?? fail(`${path} does not exist`);
+      const file = readGivenJson<OrdersFile>(resolve(path)) ?? fail(`${path} does not exist`);
       const orders = ordersOfFile(file, await chainIdOf(client));
       if (orders.length === 0) fail(`${path} has no orders of this chain`);
       for (const order of orders) print(`${order.kind} order ${await placeOrder(client, order)} stands in the book`);

@@ -14,6 +14,7 @@ import { createPool, signPoolOrder } from "../pool/owner.ts";
 import { createScheduler, NO_ENCLAVE, type SchedulerStatus } from "../pool/scheduler.ts";
 import { createPoolServer } from "../pool/server.ts";
 import { listening } from "../ports.ts";
+import { REMEDIES } from "../remedies.ts";
 import { stopSignal } from "../stop.ts";
 import { address, amount, DEFAULT_NODE, host, port, privateKey, url, whole } from "./options.ts";
 import { fail, parseRlc, print, printJson, table } from "./output.ts";
@@ -138,7 +139,8 @@ const status = (command: Command): Command =>
     .action((flags: { datadir: string; json?: boolean }) => {
       const path = join(resolve(flags.datadir), "status.json");
       const now =
-        readJson<SchedulerStatus>(path) ?? fail(`${path} does not exist: no scheduler has run in this folder`);
+        readJson<SchedulerStatus>(path, REMEDIES.note) ??
+        fail(`${path} does not exist: no scheduler has run in this folder`);
       const isSilent = Date.now() - Date.parse(now.writtenAt) > SILENT_MS;
       if (flags.json) return printJson({ ...now, silent: isSilent });
       print(

@@ -1,17 +1,21 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { type Hash, isHex, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { readRegular } from "../../lib/whole-file.ts";
 import { runTask, type TaskResult } from "../../vm/wasm/host.ts";
+import { parseParams } from "../../vm/wasm/params.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
 import { STATUS, STATUS_NAMES, TRAP } from "../../vm/wasm/status.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
-import { VM_VERSION } from "../../vm/wasm/versions.ts";
-import { several, whole } from "./options.ts";
+import { NEWEST_RULES, VM_VERSION } from "../../vm/wasm/versions.ts";
+import { localInputs } from "../job-inputs.ts";
+import { several, variables, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
 
 interface RunFlags {
   input: string[];
+  env: Record<string, string>;
   dir: Folder[];
   dataset?: string;
   out?: string;
@@ -44,26 +48,28 @@ const taskId = (text: string): Hash => {
 
 const read = (path: string): Uint8Array => {
   try {
-    return readFileSync(path);
+    return readRegular(path);
   } catch (error) {
-    return fail(`${path} is not read: ${(error as Error).message}`);
+    return fail((error as Error).message);
   }
 };
 const readInput = (path: string): InputFile => ({ name: basename(path), bytes: read(path) });
 
-/** Reads the files of a folder. A job's `/in` is flat, so there may be no folders in it. */
-const readFolder = (path: string): InputFile[] => {
-  let names: string[];
+const readInputs = (text: string): InputFile[] => {
   try {
-    names = readdirSync(path).sort();
+    return localInputs(text).map(({ name, path }) => ({ name, bytes: read(path) }));
   } catch (error) {
-    return fail(`${path} is not read: ${(error as Error).message}`);
+    return fail((error as Error).message);
   }
-  return names.map((name) => {
-    const file = join(path, name);
-    if (!statSync(file).isFile()) fail(`${file} is no file: a job's /in holds files alone`);
-    return readInput(file);
-  });
+};
+
+/** Gives the variables, as a deal's parameters could have them. */
+const environment = (env: Record<string, string>): Record<string, string> => {
+  try {
+    return parseParams(JSON.stringify({ rolec_env: env }), NEWEST_RULES).env;
+  } catch (error) {
+    return fail((error as Error).message);
+  }
 };
 
 const writeResults = (path: string, files: TaskResult["files"]): void => {
@@ -119,7 +125,13 @@ export const runCommand = (): Command =>
     .argument("<file>", "the module, a .wasm file")
     .argument("[args...]", "its arguments (put -- before those that begin with a dash)")
     .option("--dir <in=folder>", "in=<folder>: its files are /in; out=<folder>: as --out", folder, [] as Folder[])
-    .option("--input <file>", "a file for /in (several may be given)", several, [] as string[])
+    .option(
+      "--input <file>",
+      "a file or folder for /in, or <file>=/path (several may be given)",
+      several,
+      [] as string[],
+    )
+    .option("--env <NAME=value>", "a variable of its environment (several may be given)", variables, {})
     .option("--dataset <file>", "the deal's dataset, which is in /in too")
     .option("--out <folder>", "where out/, stdout and stderr are written")
     .option("--gas <n>", "gas limit", whole(0, Number.MAX_SAFE_INTEGER), 60_000_000_000)
@@ -138,7 +150,8 @@ export const runCommand = (): Command =>
       const task: Task = {
         taskid: flags.task,
         args,
-        inputs: [...folders.flatMap(({ path }) => readFolder(path)), ...flags.input.map(readInput)],
+        env: environment(flags.env),
+        inputs: [...folders.map(({ path }) => path), ...flags.input].flatMap(readInputs),
         ...(flags.dataset ? { dataset: { ...readInput(flags.dataset), address: ZERO_ADDRESS } } : {}),
         gasLimit: flags.gas,
         startTime,

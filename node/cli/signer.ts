@@ -6,6 +6,7 @@ import { createLog } from "../../lib/log.ts";
 import { lockFolder } from "../folder-lock.ts";
 import { adoptGenesis, openGenesis } from "../genesis-file.ts";
 import { listening } from "../ports.ts";
+import { REMEDIES } from "../remedies.ts";
 import { createGuard } from "../signer/guard.ts";
 import { createSignerServer } from "../signer/server.ts";
 import { openSlashingProtection } from "../slashing-protection.ts";
@@ -54,7 +55,11 @@ export const signerCommand = (): Command =>
       const protection = await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash);
       const keys = await openKeys(sourceOf(flags, datadir));
       const tokenFile = flags.tokenFile ?? join(datadir, "token");
-      const { secret, isNew } = readOrMakeSecret(tokenFile, () => randomBytes(32).toString("base64url"));
+      const { secret, isNew } = readOrMakeSecret(
+        tokenFile,
+        () => randomBytes(32).toString("base64url"),
+        REMEDIES.token,
+      );
       if (isNew) print(`made a token, in ${tokenFile}: nodes need a copy`);
       if (!isLoopbackHost(flags.host)) log.warn("requests travel in clear: only behind TLS or in a private network");
       const server = createSignerServer({

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { type Database, DatabaseLockedError } from "../../chain/db.ts";
 import type { Hash } from "../../lib/bytes.ts";
 import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
+import { readRegular } from "../../lib/whole-file.ts";
 import { writeNewSecret } from "../folder.ts";
 import { FolderInUseError, lockFolder } from "../folder-lock.ts";
 import { openGenesis } from "../genesis-file.ts";
@@ -50,11 +50,9 @@ const withProtection = async (
 };
 
 const readDocument = (path: string): unknown => {
-  if (!existsSync(path)) throw new Error(`${path} does not exist`);
-  if (statSync(path).size > MAX_INTERCHANGE_BYTES)
-    throw new Error(`${path} is larger than ${MAX_INTERCHANGE_BYTES} bytes`);
+  const bytes = readRegular(path, MAX_INTERCHANGE_BYTES);
   try {
-    return parseJson(readFileSync(path), JSON_OF_ANY_LENGTH);
+    return parseJson(bytes, JSON_OF_ANY_LENGTH);
   } catch (error) {
     throw new Error(`${path} is ${(error as Error).message}`);
   }

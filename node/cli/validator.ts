@@ -6,7 +6,7 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { encodeCall } from "../../vm/abi.ts";
 import type { PowerRow } from "../demo.ts";
-import { readJson, type ValidatorKeys, validatorKeys, writeNewSecret } from "../folder.ts";
+import { readGivenJson, type ValidatorKeys, validatorKeys, writeNewSecret } from "../folder.ts";
 import { openKeystores, readSecretFile } from "../validator-keystores.ts";
 import { readPlainKeys } from "../validator-source.ts";
 import { feesNow, transact } from "../wallet.ts";
@@ -46,7 +46,7 @@ interface RegisterFlags {
 
 /** The keys to register: those of a plain file, or a validator's in a folder of key files. */
 const keysToRegister = async ({ keys, keystores, passwordFile, validator }: RegisterFlags): Promise<ValidatorKeys> => {
-  if (keys) return readPlainKeys(readJson(keys) ?? fail(`${keys} does not exist`), keys);
+  if (keys) return readPlainKeys(readGivenJson(keys) ?? fail(`${keys} does not exist`), keys);
   if (!keystores || !passwordFile)
     return fail("give --keys <file>, or --keystores <folder> and --password-file <file>");
   const all = await openKeystores(keystores, readSecretFile(passwordFile));

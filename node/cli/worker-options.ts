@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { mustBePrivate } from "../../lib/private-file.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
-import { makeFolder, readJson, writeSecret } from "../folder.ts";
+import { makeFolder, readGivenJson, readJson, writeSecret } from "../folder.ts";
+import { REMEDIES } from "../remedies.ts";
 import { defaultPolicy, LOT_MIB, readPolicy, type WorkerPolicy } from "../worker/policy.ts";
 import { address, several, whole } from "./options.ts";
 import { fail, parseRlc } from "./output.ts";
@@ -17,7 +17,7 @@ export interface WorkerKey {
 
 const keyFile = (datadir: string): string => join(datadir, "worker.json");
 const keyIn = (path: string): WorkerKey | undefined => {
-  const found = readJson<WorkerKey>(path);
+  const found = readJson<WorkerKey>(path, REMEDIES.worker);
   if (found) mustBePrivate(path);
   return found;
 };
@@ -85,17 +85,8 @@ export const policyOptions = (command: Command): Command =>
     .option("--exit-when-idle <seconds>", "end after so long without a seat", whole(0, 31_536_000));
 
 const fileOf = (path: string, isNamed: boolean): unknown => {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    return isNamed ? fail(`${path} is not read: ${(error as Error).message}`) : undefined;
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    return fail(`${path} is not JSON: ${(error as Error).message}`);
-  }
+  const policy = readGivenJson(path);
+  return policy === undefined && isNamed ? fail(`${path} does not exist`) : policy;
 };
 
 /** Puts a worker's policy together: defaults, the file, the flags. Ends the program where it cannot be. */

@@ -5,6 +5,7 @@ import { PAUSE } from "../../vm/market/slot.ts";
 import { readJson } from "../folder.ts";
 import { isFolderInUse } from "../folder-lock.ts";
 import { slotsOfWorker } from "../market-client.ts";
+import { REMEDIES } from "../remedies.ts";
 import { pendingWords, readPending } from "../worker/pending.ts";
 import { placesOf, type WorkerPolicy } from "../worker/policy.ts";
 import type { WorkerStatus } from "../worker/worker.ts";
@@ -26,7 +27,7 @@ const isAlive = (pid: number): boolean => {
 export const readStatus = async (datadir: string) => {
   const path = join(datadir, "status.json");
   if (!existsSync(path)) fail(`${path} does not exist: the worker has not run in this folder`);
-  const status = readJson<WorkerStatus>(path)!;
+  const status = readJson<WorkerStatus>(path, REMEDIES.note)!;
   const client = rpcClient(status.node);
   const slots = await slotsOfWorker(client, status.address).catch(() => undefined);
   const pending = slots === undefined ? [] : await readPending(client, status.address).catch(() => []);

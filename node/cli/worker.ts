@@ -92,7 +92,7 @@ const joinPool = (command: Command): Command =>
 const leave = (command: Command): Command =>
   command
     .description(
-      "give all slots back; their stake comes home after `membershipEpochs` epochs, and after the lots that they sit in",
+      "give all slots back; their stake comes home after `membershipEpochs` epochs, after the lots that they sit in, and of those that were absent of late 6 to 18 hours later",
     )
     .requiredOption("--datadir <folder>", "folder of the worker")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Address, Hash } from "../../lib/bytes.ts";
 import { makeFolder, readJson, writeSecret } from "../folder.ts";
+import { REMEDIES } from "../remedies.ts";
 import type { Silence } from "./silences.ts";
 
 /** A deal of the pool whose tasks are not all over. */
@@ -54,7 +55,7 @@ interface Saved {
 export const openPoolStore = (datadir: string, pool: Address): PoolStore => {
   makeFolder(datadir);
   const path = join(datadir, `pool-${pool}.json`);
-  const saved = readJson<Saved>(path) ?? { scanned: -1, deals: [], tasks: [] };
+  const saved = readJson<Saved>(path, REMEDIES.pool) ?? { scanned: -1, deals: [], tasks: [] };
   const store: PoolStore = {
     scanned: saved.scanned,
     deals: new Map(saved.deals.map(({ dealid, ...deal }) => [dealid, deal])),

@@ -21,6 +21,14 @@ export interface SignerClientOptions {
   readonly timeoutMs?: number;
 }
 
+/** A signer is not reached: it may be, later. */
+export class SignerAway extends Error {
+  override readonly name = "SignerAway";
+}
+
+/** What a proxy answers while what is behind it does not. */
+const AWAY = new Set([502, 503, 504]);
+
 type Fields = Readonly<Partial<Record<string, unknown>>>;
 
 /** Reads an answer of bounded size. */
@@ -38,8 +46,9 @@ const readAnswer = async ({ body, status }: Response): Promise<Fields> => {
 const createAsk =
   ({ url, token, timeoutMs = TIMEOUT_MS }: SignerClientOptions) =>
   async (path: string, body?: object): Promise<Fields> => {
+    let response: Response;
     try {
-      const response = await fetch(new URL(path, url), {
+      response = await fetch(new URL(path, url), {
         method: body ? "POST" : "GET",
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
         body: body ? JSON.stringify(body) : null,
@@ -47,12 +56,17 @@ const createAsk =
         redirect: "error",
         signal: AbortSignal.timeout(timeoutMs),
       });
+    } catch (error) {
+      const { message, cause } = error as Error;
+      throw new SignerAway(`signer ${url}: ${(cause as Error | undefined)?.message || message}`);
+    }
+    if (AWAY.has(response.status)) throw new SignerAway(`signer ${url}: answers ${response.status}`);
+    try {
       const answer = await readAnswer(response);
       if (!response.ok) throw new Error(`answers ${response.status}: ${String(answer.error).slice(0, 200)}`);
       return answer;
     } catch (error) {
-      const { message, cause } = error as Error;
-      throw new Error(`signer ${url}: ${(cause as Error | undefined)?.message ?? message}`);
+      throw new Error(`signer ${url}: ${(error as Error).message}`);
     }
   };
 

@@ -77,14 +77,16 @@ const fetchAll = async ({ rooms, signal }: Means, { dealid, vmVersion, deadlines
 const runTasks = async (means: Means, work: Work, room: DealRoom, signal: AbortSignal): Promise<Computed> => {
   const { dealid, first, count, gasLimit, deadlines, id } = work;
   const until = Math.ceil(deadlines.answerBy / 1000) + LEASE_SECONDS;
-  const { deal, args, refused } = room;
+  const { deal, args, env, refused } = room;
   const loaded = await room.load();
+  room.leave();
   const { inputs, dataset } = loaded;
   const tasks = Array.from({ length: count }, (_, i): Task => {
     const index = first + i;
     return {
       taskid: taskId(dealid, index),
       args,
+      env,
       inputs,
       ...(dataset ? { dataset } : {}),
       gasLimit,
@@ -130,6 +132,7 @@ export const compute = async (means: Means, work: Work): Promise<Computed> => {
   const room = await fetchAll(means, work);
   const signal = signalUntil(work.deadlines.answerBy, means.signal);
   try {
+    // Its files are here until it has its place.
     const leave = await means.places.enter(signal);
     try {
       return await runTasks(means, work, room, signal);
@@ -138,5 +141,7 @@ export const compute = async (means: Means, work: Work): Promise<Computed> => {
     }
   } catch (error) {
     throw signal.aborted && !means.signal.aborted ? new ComputeFault("the time to answer is over") : error;
+  } finally {
+    room.leave();
   }
 };

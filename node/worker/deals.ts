@@ -6,13 +6,15 @@ import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
 import type { RewrittenStore } from "../../vm/wasm/rewritten-store.ts";
 import { rulesOf } from "../../vm/wasm/versions.ts";
 import { type Furniture, furnish, type Loaded } from "./furnish.ts";
-import type { Inputs, Patience } from "./inputs.ts";
+import type { HeldInputs, Inputs, Patience } from "./inputs.ts";
 
 /** What the tasks of a deal share, fetched once, and read once where it is needed. */
 export interface DealRoom extends Furniture {
   /** Gives a process that has the deal's module, for one lot. It goes back by `give`, whatever became of the lot. */
   take(loaded: Loaded): Session;
   give(session: Session): void;
+  /** Ends a lot's claim to the deal's files, which stay until then: it has read them, or will not. */
+  leave(): void;
 }
 
 export interface DealRooms {
@@ -23,7 +25,7 @@ export interface DealRooms {
 
 /** A deal of which no lot came for so long is put away. */
 const IDLE_MS = 20_000;
-/** Rooms at a time, and bytes of their deals' files in memory; those that lots run in stay, each with 288 MiB at most. */
+/** Rooms at a time, and bytes of their deals' files in memory; those that lots run in stay, each with 320 MiB at most. */
 const MAX_ROOMS = 8;
 const MAX_BYTES = 512 * 1024 * 1024;
 
@@ -36,7 +38,10 @@ export const createDealRooms = (options: {
 }): DealRooms => {
   const { pool, store } = options;
   interface Kept {
-    readonly room: DealRoom;
+    readonly room: Omit<DealRoom, "leave">;
+    readonly files: HeldInputs;
+    /** Lots that have not read the files yet. */
+    waiting: number;
     /** Sessions that wait for another lot. */
     readonly idle: Session[];
     taken: number;
@@ -49,14 +54,16 @@ export const createDealRooms = (options: {
   const furnishing = createSharedWork<Kept>();
 
   const putAway = (dealid: Hash): void => {
-    for (const session of rooms.get(dealid)?.idle.splice(0) ?? []) session.close();
+    const kept = rooms.get(dealid);
     rooms.delete(dealid);
+    for (const session of kept?.idle.splice(0) ?? []) session.close();
+    if (kept?.waiting === 0) kept.files.release();
   };
   const sweep = (): void => {
     let held = [...rooms.values()].reduce((sum, { held }) => sum + held, 0);
-    for (const [dealid, { taken, usedAt, held: own }] of rooms) {
+    for (const [dealid, { taken, waiting, usedAt, held: own }] of rooms) {
       const isOld = Date.now() - usedAt > IDLE_MS || rooms.size > MAX_ROOMS || held > MAX_BYTES;
-      if (taken > 0 || !isOld) continue;
+      if (taken > 0 || waiting > 0 || !isOld) continue;
       held -= own;
       putAway(dealid);
     }
@@ -67,8 +74,10 @@ export const createDealRooms = (options: {
     for (const { idle } of rooms.values()) idle.shift()?.close();
   };
 
-  const open = (dealid: Hash, vmVersion: number, furniture: Furniture): Kept => {
+  const open = (dealid: Hash, vmVersion: number, furniture: Furniture, files: HeldInputs): Kept => {
     const kept: Kept = {
+      files,
+      waiting: 0,
       idle: [],
       taken: 0,
       usedAt: Date.now(),
@@ -81,9 +90,10 @@ export const createDealRooms = (options: {
           try {
             const loaded = await kept.loaded;
             kept.held = loaded.held;
+            kept.files.release();
             return loaded;
           } catch (error) {
-            // A file that made way for others is fetched again.
+            // A file that the disk lost is fetched again.
             if (rooms.get(dealid) === kept) putAway(dealid);
             throw error;
           }
@@ -109,21 +119,43 @@ export const createDealRooms = (options: {
     };
     return kept;
   };
+  const furnished = async (dealid: Hash, vmVersion: number, patience: Patience): Promise<Kept> => {
+    const files = options.inputs.hold();
+    try {
+      const furniture = await furnish({ client: options.client, inputs: files }, dealid, rulesOf(vmVersion), patience);
+      const kept = open(dealid, vmVersion, furniture, files);
+      rooms.set(dealid, kept);
+      return kept;
+    } catch (error) {
+      files.release();
+      throw error;
+    }
+  };
+  /** A lot's own claim to a room, which it leaves once. */
+  const claim = (dealid: Hash, kept: Kept): DealRoom => {
+    let isOver = false;
+    kept.waiting += 1;
+    return {
+      ...kept.room,
+      leave: () => {
+        if (isOver) return;
+        isOver = true;
+        kept.waiting -= 1;
+        if (kept.waiting === 0 && rooms.get(dealid) !== kept) kept.files.release();
+      },
+    };
+  };
   return {
     of: async (dealid, vmVersion, { signal, until }) => {
       const kept =
         rooms.get(dealid) ??
-        (await furnishing.join(
-          dealid,
-          async (left) =>
-            open(dealid, vmVersion, await furnish(options, dealid, rulesOf(vmVersion), { signal: left, until })),
-          signal,
-        ));
+        (await furnishing.join(dealid, (left) => furnished(dealid, vmVersion, { signal: left, until }), signal));
       rooms.delete(dealid);
       rooms.set(dealid, kept);
       kept.usedAt = Date.now();
+      const room = claim(dealid, kept);
       sweep();
-      return kept.room;
+      return room;
     },
     close: () => {
       clearInterval(timer);

@@ -5,6 +5,7 @@ import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { HUB } from "../../vm/tables.ts";
 import { readJson, writeNote } from "../folder.ts";
 import { hubFunction, slotsOfWorker, view } from "../market-client.ts";
+import { REMEDIES } from "../remedies.ts";
 import { type Loss, readLosses } from "./losses.ts";
 
 /** What a worker has earned and where it is. Amounts in wei. */
@@ -56,7 +57,7 @@ export const readEarnings = async (client: RpcClient, worker: Address, file: str
   const blockAt = async (tag: string) =>
     (await client.call("eth_getBlockByNumber", [tag, false])) as { hash: Hash; number: Hex };
   const [{ hash: genesis }, final] = await Promise.all([blockAt("0x0"), blockAt("finalized")]);
-  const before = readJson<Seen>(file);
+  const before = readJson<Seen>(file, REMEDIES.earnings);
   const fresh: Omit<Seen, "genesis"> = { throughBlock: 0, lots: 0, earnedNrlc: "0" };
   // A file from before losses were read is read anew.
   const start = before?.genesis === genesis && before.losses ? before : fresh;

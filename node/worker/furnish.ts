@@ -26,6 +26,7 @@ export interface Loaded {
 export interface Furniture {
   readonly deal: DealView;
   readonly args: JobParams["args"];
+  readonly env: JobParams["env"];
   /**
    * Why every worker calls the deal's tasks INVALID; undefined where they are not. Only what the deal says, and what is named by
    * its content, is the same for every worker.
@@ -37,7 +38,7 @@ export interface Furniture {
 
 export interface FurnishOptions {
   readonly client: RpcClient;
-  readonly inputs: Inputs;
+  readonly inputs: Pick<Inputs, "fetch">;
 }
 
 /** Reads what an entry's multiaddr names. What every worker refuses alike is a fault here. */
@@ -60,7 +61,7 @@ const isNode = async (cid: string, block: Uint8Array): Promise<boolean> =>
  * hash: it is the tree's where the block is one, whoever of them is given first.
  */
 const fetchEntry = async (
-  source: Inputs,
+  source: Pick<Inputs, "fetch">,
   references: readonly InputReference[],
   patience: Patience,
 ): Promise<Input> => {
@@ -88,7 +89,7 @@ const paramsOf = (text: string, rules: VmRules): { params: JobParams; refused?: 
   try {
     return { params: parseParams(text, rules) };
   } catch (error) {
-    if (error instanceof WasmRefused) return { params: { args: [], inputs: [] }, refused: error.message };
+    if (error instanceof WasmRefused) return { params: { args: [], inputs: [], env: {} }, refused: error.message };
     throw error;
   }
 };
@@ -172,5 +173,5 @@ export const furnish = async (
     const dataset = data && { address: deal.dataset, name: data.name, bytes: await read(data.input) };
     return { module, inputs, dataset, held: held() };
   };
-  return { deal, args: params.args, refused: reason, load };
+  return { deal, args: params.args, env: params.env, refused: reason, load };
 };

@@ -45,8 +45,7 @@ export const readFigures = async (client: RpcClient): Promise<ChainFigures> => {
 };
 
 /** Computes the gas of a task that its price is for: its part of what its lot buys (spec section 10). */
-const gasPriced = ({ timeref, lotSize, volume }: JobView): number =>
-  Math.ceil(boughtGas(timeref) / Math.min(lotSize, volume));
+const gasPriced = ({ timeref, lotSize }: JobView): number => Math.ceil(boughtGas(timeref) / lotSize);
 
 /** Judges by the owner's policy which lots are computed, and when. */
 export const createGate = (

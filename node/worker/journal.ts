@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { fromHex, type Hash, type Hex, isHex, toHex } from "../../lib/bytes.ts";
 import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
 import type { Log } from "../../lib/log.ts";
+import { isPart } from "../../lib/whole-file.ts";
 import { makeFolder, syncFolder, writeSecret } from "../folder.ts";
 import type { Computed } from "./compute.ts";
 
@@ -102,13 +103,13 @@ export const openJournal = (folder: string, options: JournalOptions = {}): Journ
     const lot = file.slice(0, 66);
     const ending = file.slice(66);
     if (isHex(lot, 32) && (ending === OPEN || ending === DONE)) noteFile(lot, join(folder, file));
-    else if (ending.endsWith(".tmp") || ending.endsWith(TORN)) leftovers.push(file);
+    else if (isPart(file) || ending.endsWith(TORN)) leftovers.push(file);
   }
   /** What a write that was cut off left, and old torn files. */
   const sweep = (): void => {
     for (const file of leftovers) {
       const path = join(folder, file);
-      if (existsSync(path) && (file.endsWith(".tmp") || now() - statSync(path).mtimeMs > keepMs)) rmSync(path);
+      if (existsSync(path) && (isPart(file) || now() - statSync(path).mtimeMs > keepMs)) rmSync(path);
     }
   };
   sweep();

@@ -66,8 +66,11 @@ const MAX_SOURCES = 8;
 const MAX_FAILURES = 2;
 /** Answers "later" in a row that are waited for, when nobody else has the data. */
 const MAX_WAITS = 20;
-/** Milliseconds that a source may put off before all others come first: one window of an honest one, and a little. */
+/** Who has not answered for so long keeps no place from others, and gives nothing: one window of an honest one, and a little. */
 const PATIENCE_MS = 2_500;
+/** While nobody gives, others are looked for at once, and then again after these milliseconds, the longer the more often. */
+const SEARCH_MS = 1_000;
+const MAX_SEARCH_MS = 30_000;
 /** The first and the longest rest of a source that says "later"; it may ask for a longer one. */
 const REST_MS = 125;
 const MAX_REST_MS = 4_000;
@@ -86,9 +89,8 @@ const TURN_MS = 5_000;
 interface Source {
   readonly peer: PeerId;
   failures: number;
-  /** Answers "later" since its last block, and how long they put off. */
+  /** Answers "later" since its last block. */
   waits: number;
-  lateMs: number;
   restsUntil: number;
   /** Blocks that it was asked for in vain. */
   readonly lacks: Set<string>;
@@ -182,7 +184,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     const join = (peer: PeerId): void => {
       if (known.has(peer.toString()) || isBanned(peer) || peer.equals(host.peerId)) return;
       known.add(peer.toString());
-      sources.push({ peer, failures: 0, waits: 0, lateMs: 0, restsUntil: 0, lacks: new Set() });
+      sources.push({ peer, failures: 0, waits: 0, restsUntil: 0, lacks: new Set() });
     };
     /** What a source is to be asked for now: what nobody is asked for, or else what others do not answer. */
     const choose = (source: Source): Want[] => {
@@ -202,7 +204,6 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     const rest = (source: Source, askedMs: number): void => {
       const ms = Math.max(askedMs, Math.min(MAX_REST_MS, REST_MS * 2 ** source.waits));
       source.waits += 1;
-      source.lateMs += ms;
       source.restsUntil = monotonic() + ms;
     };
     /** Asks one source for some of what is wanted. */
@@ -229,7 +230,6 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
           if (!(bytes instanceof Uint8Array) || bytes.length > MAX_BLOCK_BYTES || !isBlockOf(cid, bytes))
             return failData("data-hash", name);
           source.waits = 0;
-          source.lateMs = 0;
           // Another source may have given it in the meantime.
           if (!wanted.delete(name)) continue;
           try {
@@ -252,8 +252,20 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
         for (const want of some) want.askers -= 1;
       }
     };
-    /** Asks all sources in parallel until nothing is wanted, or none of them has more or is worth more patience. */
-    const drain = async (patienceMs: number): Promise<void> => {
+    /** The ways to find sources, each taken once nobody gives by those before. */
+    const searches: readonly ((ended: AbortSignal) => Promise<void>)[] = [
+      (ended) => askAround(root, ended, join),
+      // A peer may have a part of what it does not have as a whole.
+      async () => host.getPeers().forEach(join),
+      async (ended) => {
+        for await (const peer of providers.find(root, ended)) join(peer);
+      },
+    ];
+    /**
+     * Asks all sources in parallel until nothing is wanted, or none of them has more and none is found. Who puts off is asked again when it
+     * has rested, and meanwhile others are looked for.
+     */
+    const drain = async (): Promise<void> => {
       const active = new Map<Source, number>();
       const busy = (): number => {
         const since = monotonic() - PATIENCE_MS;
@@ -284,6 +296,24 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
           });
       };
       let next = (): void => {};
+      let [searched, searchAt, isSearching] = [0, 0, false];
+      const search = (): void => {
+        isSearching = true;
+        const again = searched - searches.length;
+        // Later rounds are for who has come since.
+        const ways = again < 0 ? [searches[searched]!] : searches;
+        const wait = again < -1 ? 0 : Math.min(MAX_SEARCH_MS, SEARCH_MS * 2 ** (again + 1));
+        (async () => {
+          for (const way of ways) await way(ended);
+        })()
+          .catch((error) => log.debug({ error: (error as Error).message }, "no source is found"))
+          .finally(() => {
+            searched += 1;
+            searchAt = monotonic() + wait;
+            isSearching = false;
+            next();
+          });
+      };
       await new Promise<void>((resolve) => {
         next = () => {
           if (signal.aborted) failure ??= signal.reason;
@@ -291,7 +321,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
           for (const source of sources) {
             if (isOver()) break;
             if (active.has(source) || source.failures >= MAX_FAILURES) continue;
-            if (source.lateMs > patienceMs || source.waits >= MAX_WAITS) continue;
+            if (source.waits >= MAX_WAITS) continue;
             const rests = source.restsUntil > monotonic();
             // Places are of those that answer: who is silent keeps none from others for long.
             if (!rests && busy() >= MAX_SOURCES) continue;
@@ -300,7 +330,9 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
             if (rests) resting = true;
             else start(source, some);
           }
-          if (isOver() ? storing === 0 : active.size === 0 && !resting) resolve();
+          const isKnown = !isSearching && searched >= searches.length;
+          if (isOver() ? storing === 0 : active.size === 0 && !resting && isKnown) resolve();
+          else if (!isOver() && !isSearching && busy() === 0 && monotonic() >= searchAt) search();
         };
         const timer = setInterval(() => next(), TICK_MS);
         done.signal.addEventListener("abort", () => clearInterval(timer), { once: true });
@@ -311,23 +343,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
       if (failure) throw failure;
     };
 
-    if (wanted.size === 0) return;
-    await askAround(root, signal, join);
-    await drain(PATIENCE_MS);
-    if (wanted.size > 0) {
-      // A peer may have a part of what it does not have as a whole.
-      for (const peer of host.getPeers()) join(peer);
-      await drain(PATIENCE_MS);
-    }
-    if (wanted.size > 0) {
-      for await (const peer of providers.find(root, signal)) {
-        join(peer);
-        await drain(PATIENCE_MS);
-        if (wanted.size === 0) break;
-      }
-    }
-    // Who put off may be all that there is.
-    if (wanted.size > 0) await drain(Number.POSITIVE_INFINITY);
+    if (wanted.size > 0) await drain();
     signal.throwIfAborted();
     const [missing] = wanted.keys();
     if (missing) failData("data-missing", `nobody who was asked has ${missing}, which is of ${root}`);

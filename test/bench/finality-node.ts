@@ -9,7 +9,7 @@ import { slotOf } from "../../chain/params.ts";
 import { createEngine } from "../../consensus/engine.ts";
 import { createProducer, localSigner } from "../../consensus/producer.ts";
 import { createLog } from "../../lib/log.ts";
-import { devKey, readJson, validatorKeys } from "../../node/folder.ts";
+import { devKey, readGivenJson, validatorKeys } from "../../node/folder.ts";
 import { openSlashingProtection } from "../../node/slashing-protection.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { createNetwork } from "../../p2p/network.ts";
@@ -24,7 +24,7 @@ export interface Told {
 }
 
 const [datadir, validators, bootstrap] = [process.argv[2]!, process.argv[3]!, process.argv.slice(4)];
-const genesis = readGenesis(readJson(join(datadir, "..", "genesis.json")));
+const genesis = readGenesis(readGivenJson(join(datadir, "..", "genesis.json")));
 const log = createLog({ path: join(datadir, "node.log") });
 const engine = await createEngine({ db: await openDb(join(datadir, "chain")), genesis, now: Date.now, log });
 const dataDb = await openDb(join(datadir, "data"));

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Test } from "tap";
 import type { Hex } from "../../lib/bytes.ts";
-import { readJson } from "../../node/folder.ts";
+import { readGivenJson } from "../../node/folder.ts";
 import type { NodeInfo } from "../../node/node.ts";
 import { rpcClient } from "../../rpc/client.ts";
 
@@ -64,7 +64,7 @@ const startValidator = async (
   const path = join(datadir, "node.json");
   const info = await until(`${datadir} starts`, 120, () => {
     if (child.exitCode !== null) throw new Error(`${datadir} ended:\n${log}`);
-    return existsSync(path) ? readJson<NodeInfo>(path) : undefined;
+    return existsSync(path) ? readGivenJson<NodeInfo>(path) : undefined;
   });
   return { child, info, log: () => log };
 };
@@ -89,7 +89,7 @@ const startNetwork = async (
   const others = await Promise.all(
     folders.slice(1).map((folder) => startValidator(folder, first.info.p2p.slice(0, 1), children)),
   );
-  const { genesisTime } = readJson<{ genesisTime: number }>(join(net, "genesis.json"))!;
+  const { genesisTime } = readGivenJson<{ genesisTime: number }>(join(net, "genesis.json"))!;
   return Date.now() / 1000 < genesisTime ? [first, ...others] : undefined;
 };
 

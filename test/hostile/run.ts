@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Hex } from "../../lib/bytes.ts";
-import { makeFolder, readJson, writeNodeFolder } from "../../node/folder.ts";
+import { makeFolder, readGivenJson, writeNodeFolder } from "../../node/folder.ts";
 import type { NodeInfo } from "../../node/node.ts";
 import { type Member, startTestnet, type Testnet, untilAgreed } from "../../node/testnet.ts";
 import { send } from "../../node/wallet.ts";
@@ -156,7 +156,7 @@ export const startHostile = async (
       windows.set(pid, window + 1);
       process.kill(pid, "SIGUSR2");
       for (let i = 0; i < 300 && !existsSync(path) && isAlive(member); i++) await sleep(50);
-      if (member === target && existsSync(path)) seen = readRaw(readJson<Raw>(path)!);
+      if (member === target && existsSync(path)) seen = readRaw(readGivenJson<Raw>(path)!);
       rmSync(path, { force: true });
     }
     return seen;
@@ -199,7 +199,7 @@ export const startHostile = async (
       genesisFile,
       targets: targets.map(({ rpcUrl, datadir: folder }) => ({
         rpcUrl,
-        p2p: readJson<NodeInfo>(join(folder, "node.json"))!.p2p[0]!,
+        p2p: readGivenJson<NodeInfo>(join(folder, "node.json"))!.p2p[0]!,
       })),
     });
     await turnProbes();

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import t from "tap";
 import "../helpers/plain-spawn.ts";
 import { memoryDb } from "../../chain/db.ts";
+import { isPart } from "../../lib/whole-file.ts";
 import { downloadFile, statData, uploadData } from "../../node/data-client.ts";
 import { addPath, getPath } from "../../node/data-files.ts";
 import { dataPort } from "../../node/data-port.ts";
@@ -54,6 +55,29 @@ t.test("a folder comes back as it was, and its CID does not depend on how it was
   await t.rejects(downloadFile(node.url, cid), /is a directory/);
 });
 
+t.test("names as long as a disk takes them come back as they were", async (t) => {
+  const names = ["a".repeat(254), "b".repeat(255), `${"ä".repeat(127)}`];
+  // Where a job's results lie, too.
+  const from = join(folder, "long", "out");
+  mkdirSync(from, { recursive: true });
+  for (const name of names) writeFileSync(join(from, name), name);
+  const cid = await addPath(node.url, join(folder, "long"));
+  const out = join(folder, "long-again");
+  t.equal((await getPath(node.url, cid, "", out)).length, names.length);
+  t.same(readdirSync(join(out, "out")).sort(), [...names].sort());
+  for (const name of names) {
+    t.equal(readFileSync(join(out, "out", name), "utf8"), name);
+    const one = await addPath(node.url, join(from, name));
+    const alone = join(folder, name);
+    t.same(await getPath(node.url, one, "", alone), [alone]);
+    t.equal(readFileSync(alone, "utf8"), name);
+    t.same(await getPath(node.url, cid, `out/${name}`, alone), [alone]);
+  }
+  writeFileSync(join(folder, "x.part"), "another's");
+  await getPath(node.url, cid, `out/${names[0]}`, join(folder, "x"));
+  t.equal(readFileSync(join(folder, "x.part"), "utf8"), "another's", "what lies beside is left alone");
+});
+
 t.test("a node that ends before it answers is an error, and nothing waits for it", async (t) => {
   const server = createServer((socket) => socket.once("data", () => socket.destroy()));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -76,7 +100,7 @@ t.test("a link is not followed, and what the node refuses is said", async (t) =>
   await t.rejects(getPath(node.url, unknown, "", folder), new RegExp(`404 data-missing: ${unknown} is not here`));
   await t.rejects(getPath(node.url, "nonsense", "", folder), /400 data-cid: "nonsense" is no CID/);
   await t.rejects(statData(node.url, unknown), /404 data-missing/);
-  t.notOk(readdirSync(folder).some((name) => name.endsWith(".part")));
+  t.notOk(readdirSync(folder).some(isPart));
 });
 
 t.test("the commands show what is kept, keep it for others too, and let go of it", async (t) => {

@@ -65,6 +65,22 @@ t.test("files and folders are put into the node's store, each file under its nam
   await t.rejects(make([nested]), /is empty/);
 });
 
+t.test("files and folders may have paths of their own", async (t) => {
+  const share = join(root, "share");
+  mkdirSync(join(share, "ice40"), { recursive: true });
+  writeFileSync(join(share, "techmap.v"), "map");
+  writeFileSync(join(share, "ice40", "cells.v"), "cells");
+  t.same(await read(await make([`${join(share, "techmap.v")}=/lib/map one.v`, `${share}=/share/yosys/`])), [
+    ["/lib/map one.v", "map"],
+    ["/share/yosys/ice40/cells.v", "cells"],
+    ["/share/yosys/techmap.v", "map"],
+  ]);
+  t.same(await read(await make([`${url}#path=/books/a.csv`])), [["/books/a.csv", "bought,1\n"]]);
+  t.same(await make([`${url}#sha256=${sha}&path=/books/a.csv`], true), [`${url}#sha256=${sha}&path=/books/a.csv`]);
+  await t.rejects(make([`${share}=/out/x`]), /a name that no input can have/);
+  await t.rejects(make([`${join(share, "techmap.v")}=/a`, `${share}=/a`]), /would be \/a, where others need a folder/);
+});
+
 t.test("a URL is fetched once by the buyer, and named by its content", async (t) => {
   const before = asked;
   t.same(await read(await make([url])), [["book.csv", "bought,1\n"]]);

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { pino } from "pino";
 import t from "tap";
 import { devGenesis } from "../../chain/genesis.ts";
 import { genesisValidator, validatorKeys, writeNodeFolder, writeSecret } from "../../node/folder.ts";
@@ -13,7 +14,7 @@ import { lightKdf } from "../../node/keystore.ts";
 import { startNode } from "../../node/node.ts";
 import { sealValidator } from "../../node/validator-keystores.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { RLC, silent } from "../helpers/chain.ts";
+import { RLC } from "../helpers/chain.ts";
 
 const MAIN = fileURLToPath(new URL("../../node/cli/main.ts", import.meta.url));
 
@@ -44,19 +45,37 @@ t.test("a node without keys makes blocks by a signer of another process", async 
   writeSecret(at("password"), "x\n");
   const genesis = ["--genesis", at("node", "genesis.json"), "--port", "0"];
   const keystores = ["--keystores", at("keys"), "--password-file", at("password")];
-  const signer = spawn(process.execPath, [MAIN, "signer", "--datadir", at("signer"), ...genesis, ...keystores], {
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  t.teardown(() => signer.kill("SIGKILL"));
-  const [, url] = await lineOf(signer, /signs for 1 validators at (http:\S+)/);
+  const startSigner = async (): Promise<{ signer: ChildProcess; url: string }> => {
+    const signer = spawn(process.execPath, [MAIN, "signer", "--datadir", at("signer"), ...genesis, ...keystores], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    t.teardown(() => signer.kill("SIGKILL"));
+    const [, url] = await lineOf(signer, /signs for 1 validators at (http:\S+)/);
+    return { signer, url: url! };
+  };
+  const first = await startSigner();
   t.equal(statSync(at("signer", "token")).mode & 0o777, 0o600);
-  writeSecret(at("node", "validator.json"), JSON.stringify({ remoteSigner: url, tokenFile: "../signer/token" }));
-  const node = await startNode({
-    datadir: at("node"),
-    rpc: { host: "127.0.0.1", port: 0 },
-    log: silent,
-  });
+  first.signer.kill("SIGTERM");
+  const [code] = await once(first.signer, "exit");
+  t.equal(code, 0, "the signer stops in order");
+
+  // The node is started before its signer.
+  genesis.splice(-1, 1, new URL(first.url).port);
+  const { url: remoteSigner } = first;
+  writeSecret(at("node", "validator.json"), JSON.stringify({ remoteSigner, tokenFile: "../signer/token" }));
+  const lines: string[] = [];
+  const told = Promise.withResolvers<void>();
+  const log = pino({ level: "info" }, { write: (line: string) => told.resolve(void lines.push(JSON.parse(line).msg)) });
+  const starting = startNode({ datadir: at("node"), rpc: { host: "127.0.0.1", port: 0 }, log });
+  await told.promise;
+  const { signer } = await startSigner();
+  const node = await starting;
   t.teardown(() => node.stop());
+  t.match(lines, [
+    /^this node waits for its signer before it starts: signer http.*ECONNREFUSED/,
+    /^the signer answers: this node starts/,
+    "node started",
+  ]);
   const miner = await new Promise<unknown>((resolve, reject) => {
     const following = rpcClient(node.rpcUrl).subscribe(["newHeads"], (head) => {
       following.then((end) => end(), reject);
@@ -66,6 +85,5 @@ t.test("a node without keys makes blocks by a signer of another process", async 
   });
   t.equal(miner, keys.address);
   signer.kill("SIGTERM");
-  const [code] = await once(signer, "exit");
-  t.equal(code, 0, "the signer stops in order");
+  await once(signer, "exit");
 });

@@ -10,6 +10,7 @@ import { memoryDb } from "../../chain/db.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { createEngine } from "../../consensus/engine.ts";
 import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { partOf } from "../../lib/whole-file.ts";
 import { createScheduler } from "../../node/pool/scheduler.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createWorker } from "../../node/worker/worker.ts";
@@ -76,7 +77,7 @@ for (const name of ["worker", "scheduler"] as const)
     await until(() => lines.length > 1);
     t.match(lines[1]!.msg, /^the node answers again, after/);
     // Its own folder fails: the node is not blamed.
-    mkdirSync(join(datadir, "status.json.tmp"));
+    mkdirSync(partOf(join(datadir, "status.json")));
     await until(() => lines.length > 2);
     await sleep(1_500);
     await daemon.stop();

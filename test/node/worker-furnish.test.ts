@@ -1,27 +1,18 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type RequestListener, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import type { RequestListener, ServerResponse } from "node:http";
 import { multiaddr } from "@multiformats/multiaddr";
 import { CID } from "multiformats/cid";
 import t from "tap";
-import { memoryDb } from "../../chain/db.ts";
 import { equalBytes, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
-import { dataPort } from "../../node/data-port.ts";
 import { deadlinesOf, MESSAGE_SECONDS } from "../../node/worker/deadline.ts";
 import { createDealRooms } from "../../node/worker/deals.ts";
 import { furnish } from "../../node/worker/furnish.ts";
-import { openInputs } from "../../node/worker/inputs.ts";
 import { Unobtainable } from "../../node/worker/unobtainable.ts";
 import { RAW } from "../../p2p/data/cid.ts";
-import { openDataStore } from "../../p2p/data/store.ts";
-import { dataRoute } from "../../rpc/data.ts";
 import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { NEWEST_RULES } from "../../vm/wasm/versions.ts";
 import { type DealWords, dealClient } from "../helpers/deal-client.ts";
-import { startRpc } from "../helpers/rpc.ts";
+import { patience, startSources } from "../helpers/sources.ts";
 
 t.setTimeout(120_000);
 const MIB = 1024 * 1024;
@@ -38,22 +29,9 @@ const answers: Record<string, RequestListener> = {
     response.write("x");
   },
 };
-const web = createServer((request, response) => answers[request.url!]!(request, response));
-await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
-const url = (path: string, hash = sha(good)) =>
-  `http://127.0.0.1:${(web.address() as AddressInfo).port}${path}#sha256=${hash.slice(2)}`;
-const store = await openDataStore(memoryDb());
-const node = await startRpc([], { routes: [dataRoute(dataPort(store, undefined))] });
-const root = mkdtempSync(join(tmpdir(), "rolec-furnish-"));
-t.teardown(async () => {
-  web.closeAllConnections();
-  web.close();
-  await node.stop();
-  rmSync(root, { recursive: true, force: true });
-});
-let folders = 0;
-const source = () => openInputs({ node: node.url, folder: join(root, String(folders++)), allowPrivate: true });
-const patience = (ms = 60_000) => ({ signal: AbortSignal.timeout(ms), until: Date.now() + ms });
+const { base, store, open } = await startSources(answers);
+const url = (path: string, hash = sha(good)) => `${base}${path}#sha256=${hash.slice(2)}`;
+const source = () => open().inputs;
 const { cid: app } = await store.importFile(utf8("a module"));
 const params = (...files: string[]) => JSON.stringify({ iexec_input_files: files });
 const get = async (words: Partial<DealWords>, inputs = source()) => {
@@ -158,6 +136,30 @@ t.test("a deal is furnished once for all its lots, and no longer than the last o
   t.equal(await waits[1], "the second's too");
   await closed;
   t.equal(dripping.length, 1, "the server was asked once, and is left");
+});
+
+t.test("a lot that waits for its place keeps its deal's files", async (t) => {
+  const pool = createProcessPool(0);
+  const { inputs } = open({ cacheBytes: 64 });
+  const rooms = createDealRooms({ client: dealClient({ app: `/ipfs/${app}` }), pool, inputs });
+  t.teardown(() => {
+    rooms.close();
+    pool.close();
+  });
+  const room = await rooms.of(ZERO_HASH, 1, patience());
+  const others = async () => {
+    for (const word of ["one", "two", "three"]) {
+      const { cid } = await store.importFile(utf8(word.repeat(20)));
+      await inputs.fetch({ kind: "ipfs", cid, name: word }, patience());
+    }
+  };
+  await others();
+  t.same((await room.load()).module, utf8("a module"));
+  room.leave();
+  room.leave();
+  const again = await rooms.of(ZERO_HASH, 1, patience());
+  t.same((await again.load()).module, utf8("a module"), "what is read is read once");
+  again.leave();
 });
 
 t.test("a round's time is for fetching, for computing, and for the answer", async (t) => {

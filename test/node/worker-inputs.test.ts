@@ -1,25 +1,17 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type RequestListener } from "node:http";
-import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { RequestListener } from "node:http";
 import { join } from "node:path";
 import t from "tap";
-import { memoryDb } from "../../chain/db.ts";
 import { equalBytes, utf8 } from "../../lib/bytes.ts";
-import { dataPort } from "../../node/data-port.ts";
-import { openInputs } from "../../node/worker/inputs.ts";
 import { Unobtainable } from "../../node/worker/unobtainable.ts";
 import { isInternetAddress, NotAsked, streamUrl } from "../../node/worker/web.ts";
-import { openDataStore } from "../../p2p/data/store.ts";
-import { dataRoute } from "../../rpc/data.ts";
 import { TASK_LIMITS } from "../../vm/wasm/limits.ts";
 import { type InputReference, parseReference } from "../../vm/wasm/params.ts";
-import { startRpc } from "../helpers/rpc.ts";
+import { patience, startSources } from "../helpers/sources.ts";
 
 const big = new Uint8Array(3_000_000).map((_, i) => (i >>> 16) ^ i);
 const sha = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
-let asked = 0;
 const answers: Record<string, RequestListener> = {
   "/book.csv": (_, response) => response.end(big),
   "/hop": (_, response) => response.writeHead(302, { location: "/book.csv" }).end(),
@@ -41,28 +33,7 @@ const answers: Record<string, RequestListener> = {
     setTimeout(() => response.destroy(), 20);
   },
 };
-const web = createServer((request, response) => {
-  asked += 1;
-  const answer = answers[request.url!];
-  if (answer) answer(request, response);
-});
-await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
-const base = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
-const store = await openDataStore(memoryDb());
-const node = await startRpc([], { routes: [dataRoute(dataPort(store, undefined))] });
-const root = mkdtempSync(join(tmpdir(), "rolec-inputs-"));
-t.teardown(async () => {
-  web.closeAllConnections();
-  web.close();
-  await node.stop();
-  rmSync(root, { recursive: true, force: true });
-});
-let folders = 0;
-const open = (options: { allowPrivate?: boolean; cacheBytes?: number } = {}) => {
-  const folder = join(root, String(folders++));
-  return { folder, inputs: openInputs({ node: node.url, folder, allowPrivate: true, ...options }) };
-};
-const patience = (ms = 60_000) => ({ signal: AbortSignal.timeout(ms), until: Date.now() + ms });
+const { base, asked, store, open } = await startSources(answers);
 const signal = AbortSignal.timeout(60_000);
 const reference = (path: string, bytes: Uint8Array): InputReference => ({
   kind: "url",
@@ -118,13 +89,13 @@ t.test("what cannot be had is an error: the worker asks again, and then declines
 
 t.test("this machine and its networks are not asked, unless the owner allows it", async (t) => {
   const { inputs } = open({ allowPrivate: false });
-  const before = asked;
+  const before = asked();
   const port = base.split(":")[2];
   for (const host of ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433", "0.0.0.0"]) {
     const each: InputReference = { kind: "url", url: `http://${host}:${port}/x`, sha256: `0x${sha(big)}`, name: "x" };
     await t.rejects(inputs.fetch(each, patience()), NotAsked, host);
   }
-  t.equal(asked, before, "nothing was asked");
+  t.equal(asked(), before, "nothing was asked");
   const drain = async (url: string) => {
     for await (const _ of streamUrl(url, { signal, allowPrivate: false }));
   };
@@ -176,4 +147,28 @@ t.test("the folder stays within its size, and the longest unused goes first", as
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   t.equal(readdirSync(folder).length, 2);
+});
+
+t.test("what a lot holds stays however much others fetch, and who finds no room waits for it", async (t) => {
+  const { inputs } = open({ cacheBytes: 2_500 });
+  const files = await Promise.all(
+    Array.from({ length: 8 }, (_, i) => store.importFile(new Uint8Array(1_000).fill(100 + i))),
+  );
+  const at = (i: number): InputReference => ({ kind: "ipfs", cid: files[i]!.cid, name: "x" });
+  const [first, second, third] = [inputs.hold(), inputs.hold(), inputs.hold()];
+  const held = [await first.fetch(at(0), patience()), await second.fetch(at(1), patience())];
+  for (let i = 2; i < 7; i++) await inputs.fetch(at(i), patience());
+  t.same(
+    held.map(({ path }) => existsSync(path)),
+    [true, true],
+  );
+  await t.rejects(third.fetch(at(7), patience(100)), { name: "TimeoutError" }, "it does not begin");
+  const waits = third.fetch(at(7), patience());
+  first.release();
+  first.release();
+  t.ok(existsSync((await waits).path), "it begins once there is room");
+  t.ok(existsSync(held[1]!.path));
+  for (const each of [second, third]) each.release();
+  for (let i = 2; i < 5; i++) await inputs.fetch(at(i), patience());
+  t.notOk(existsSync(held[1]!.path), "what nobody holds makes way");
 });

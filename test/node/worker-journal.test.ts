@@ -7,6 +7,7 @@ import { runInNewContext } from "node:vm";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { type Hash, word, ZERO_HASH } from "../../lib/bytes.ts";
+import { partOf } from "../../lib/whole-file.ts";
 import { openJournal } from "../../node/worker/journal.ts";
 
 const folderOf = (t: Test): string => {
@@ -28,7 +29,7 @@ t.test("a torn entry is put aside, said once, and computed again", async (t) => 
   truncateSync(join(folder, `${lot(1)}.open.json`), 0);
   truncateSync(join(folder, `${lot(2)}.open.json`), 40);
   writeFileSync(join(folder, `${lot(3)}.open.json`), '{"taskids":["0x"],"receipts":["zz"],"cids":[null]}');
-  writeFileSync(join(folder, `${lot(9)}.open.json.tmp`), "cut off");
+  writeFileSync(partOf(join(folder, `${lot(9)}.open.json`)), "cut off");
   const lines: string[] = [];
   const log = pino({ level: "warn" }, { write: (line: string) => lines.push(line) });
   const journal = openJournal(folder, { log });
@@ -38,7 +39,7 @@ t.test("a torn entry is put aside, said once, and computed again", async (t) => 
   t.match(lines[0], `${lot(1)}.open.json.torn`);
   t.same(journal.get(lot(4)), computed(2), "the others are whole");
   t.ok(existsSync(join(folder, `${lot(1)}.open.json.torn`)));
-  t.notOk(existsSync(join(folder, `${lot(9)}.open.json.tmp`)), "what was cut off before it had its name is gone");
+  t.notOk(existsSync(partOf(join(folder, `${lot(9)}.open.json`))), "what was cut off before it had its name is gone");
   journal.put(lot(1), computed(2));
   t.same(openJournal(folder).get(lot(1)), computed(2));
 });

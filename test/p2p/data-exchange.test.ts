@@ -182,6 +182,34 @@ t.test("an only source that puts off for long is waited for", async (t) => {
   t.equal(puts, 4, "put off beyond patience, and no more often asked than it said");
 });
 
+t.test("who is put off by all its sources finds one that comes later", async (t) => {
+  for (const puts of ["later", "nothing"] as const) {
+    const [honest, node] = [await startNode(t), await startNode(t, { timeoutMs: 60_000 })];
+    const liar = await startNode(t, { serves: false });
+    const { cid } = await importSample(honest.store);
+    const put = Promise.withResolvers<void>();
+    let wants = 0;
+    await serve(
+      liar.host,
+      protocol,
+      () => true,
+      (request) => {
+        const { has } = request as { has?: unknown[] };
+        if (has) return has.map(() => true);
+        wants += 1;
+        put.resolve();
+        return puts === "later" ? 10_000 : new Promise(() => {});
+      },
+    );
+    await connect(node, liar);
+    const fetched = node.exchange.fetch(cid);
+    await put.promise;
+    await connect(node, honest);
+    await fetched;
+    t.ok(wants <= 2, `${puts}: it was asked ${wants} times`);
+  }
+});
+
 t.test("what is here waits for no search", async (t) => {
   const node = await startNode(t);
   const silentPeer = await startNode(t, { serves: false });

@@ -8,7 +8,7 @@ import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 /** Slots without entries that a block passes by at most, after a network stood still. */
 const EMPTY_SLOTS_PER_BLOCK = 1_024;
 
-/** The end of a lot's round, or of the time to reveal in it. */
+/** The end of a lot's round, or of the time to reveal in it; with the zero hash as its lot, that of the rest of the slot of this number. */
 interface Due {
   readonly lot: Hash;
   readonly round: number;

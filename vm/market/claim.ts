@@ -7,7 +7,7 @@ import { HUB, MARKET } from "../tables.ts";
 import { decodeLotReceipt, decodeReceipt, merkleVerify } from "../wasm/receipt.ts";
 import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
-import { dealOf, jobOf, lotId, lotTasks, setJob, taskId, taskPrice } from "./deal.ts";
+import { dealOf, jobOf, lotId, lotOfTask, setJob, taskId, taskPrice, tasksBefore } from "./deal.ts";
 import { duePrice } from "./due.ts";
 import { type Env, emitAt } from "./env.ts";
 import { burnSeized, seize, unlock } from "./escrow.ts";
@@ -77,7 +77,7 @@ export const initializeAndClaim = (env: Env, sender: Address, dealid: Hash, inde
   const job = jobOf(state, dealid) ?? revert("no such deal");
   const at = index - BigInt(job.first);
   if (at < 0n || at >= BigInt(job.tasks)) revert("no such task");
-  const number = Math.floor(Number(at) / job.lotSize);
+  const number = lotOfTask(job, Number(at));
   const id = lotId(dealid, job, number);
   if (lotOf(state, id)) {
     claim(env, id);
@@ -87,13 +87,9 @@ export const initializeAndClaim = (env: Env, sender: Address, dealid: Hash, inde
   const { startTime, sponsor } = dealOf(state, dealid)!;
   if (block.timestamp < startTime + FINAL_RATIO * job.timeref) revert("the task cannot be claimed now");
   if (sender !== sponsor && poolOf(state, job.pool)!.length > 0) revert("the task waits: only its sponsor gives it up");
-  // All tasks pay alike, and those of full lots carry a last one of few: without them it would bind its seats for next to nothing.
-  const last = job.lots - 1;
-  if (lotTasks(job, last) < lotTasks(job, number) && !lotOf(state, lotId(dealid, job, last)))
-    revert("the last lot has fewer tasks: it is given up first");
   const lot = newLot(dealid, job, number);
   const givenUp = job.givenUp + lot.count;
-  const isAll = job.next * job.lotSize + givenUp >= job.tasks;
+  const isAll = tasksBefore(job, job.next) + givenUp >= job.tasks;
   // With nothing left to draw the deal waits no more: its pool may never draw again.
   if (isAll) endWaiting(state, dealid, job);
   const passed = isAll ? { next: job.lots, givenUp: 0 } : { givenUp };

@@ -32,5 +32,12 @@ export const seatsToSettle = (size: number, others: readonly number[], trust: bi
   return more;
 };
 
+/**
+ * Computes the seats that a lot has by right: its first committee, and those drawn against so many that said that there is no
+ * result. What it has beyond was drawn against liars.
+ */
+export const seatsOwed = (absent: number, trust: bigint): number =>
+  absent === 0 ? firstCommittee(trust) : Math.max(firstCommittee(trust), absent + seatsToSettle(0, [absent], trust));
+
 const weightOf = (sizes: readonly number[]): bigint =>
   sizes.reduce((sum, size) => sum + SEAT_WEIGHT ** BigInt(size), 0n);

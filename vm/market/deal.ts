@@ -34,7 +34,7 @@ export interface Deal {
   readonly gasLimit: number;
   /** Gas of a lot at most. */
   readonly cap: number;
-  /** Tasks in a lot. */
+  /** Tasks in the largest of its lots. */
   readonly lotSize: number;
   /** The clock of its lots, in seconds. */
   readonly timeref: number;
@@ -123,14 +123,24 @@ export const setJob = (state: State, dealid: Hash, job: Job): void => jobs.set(s
 
 /** PoCo's id of a task: keccak256(dealid || uint256 index). */
 export const taskId = (dealid: Hash, index: number | bigint): Hash => keccak256(fromHex(dealid), fromHex(word(index)));
+
+/** What says how a deal is cut into lots: they differ by a task at most, the larger ones first, so that all are paid alike. */
+type Cut = Pick<Job, "lotSize" | "tasks">;
+/** Gives the lots that a deal is cut into, drawn or not. */
+export const lotCount = ({ lotSize, tasks }: Cut): number => Math.ceil(tasks / lotSize);
+const larger = (cut: Cut): number => cut.tasks - lotCount(cut) * Math.floor(cut.tasks / lotCount(cut));
+/** Gives the tasks of a deal that stand in the lots before one. */
+export const tasksBefore = (cut: Cut, lot: number): number =>
+  lot * Math.floor(cut.tasks / lotCount(cut)) + Math.min(lot, larger(cut));
+/** Gives the tasks of a lot. */
+export const lotTasks = (cut: Cut, lot: number): number => tasksBefore(cut, lot + 1) - tasksBefore(cut, lot);
+/** Gives the lot that the task at a place of its deal stands in. */
+export const lotOfTask = (cut: Cut, at: number): number => {
+  const inLarger = larger(cut) * cut.lotSize;
+  return Math.floor(at < inLarger ? at / cut.lotSize : (at - larger(cut)) / Math.floor(cut.tasks / lotCount(cut)));
+};
 /** The id of a lot: the task id of its first task. */
-export const lotId = (dealid: Hash, job: Pick<Job, "first" | "lotSize">, lot: number): Hash =>
-  taskId(dealid, job.first + lot * job.lotSize);
-/** The tasks of a lot. */
-export const lotTasks = (job: Pick<Job, "lotSize" | "tasks">, lot: number): number =>
-  Math.min(job.lotSize, job.tasks - lot * job.lotSize);
-/** The tasks of a deal's lots but the last, which may have less. */
-export const fullLot = ({ lotSize, botSize }: Pick<Deal, "lotSize" | "botSize">): number =>
-  botSize < BigInt(lotSize) ? Number(botSize) : lotSize;
+export const lotId = (dealid: Hash, job: Cut & Pick<Job, "first">, lot: number): Hash =>
+  taskId(dealid, job.first + tasksBefore(job, lot));
 /** What a task costs its sponsor at most, in nRLC. */
 export const taskPrice = (deal: Deal): bigint => deal.appPrice + deal.datasetPrice + deal.price;

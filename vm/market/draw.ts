@@ -4,10 +4,11 @@ import { roundSeconds } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
 import { jobOf, lotId, lotTasks, setJob } from "./deal.ts";
 import type { Env } from "./env.ts";
-import type { Line } from "./line.ts";
+import { escalatingPools, firstEscalation, pushEscalation, shiftEscalation } from "./escalation.ts";
+import { inTurn, type Line } from "./line.ts";
 import { LOT_STATUS, type Lot, lotOf, newLot, newSeat, setLot } from "./lot.ts";
 import { endWaiting, poolOf } from "./pool.ts";
-import { escalationCount, failLot, isTooLate, pushEscalation, shiftEscalation } from "./round.ts";
+import { failLot, isTooLate } from "./round.ts";
 import { type Slot, saveSlot, slotAtIndex, slotOf } from "./slot.ts";
 import { addWaiting, nextWaiting, passTurn, takeArrivals, waitingPools } from "./waiting.ts";
 import { openWindow } from "./window.ts";
@@ -15,17 +16,34 @@ import { openWindow } from "./window.ts";
 /** Candidates looked at for each seat that a block may draw. */
 const CANDIDATES_PER_DRAW = 16;
 
-/** What is left of a block's work. */
+/** What is left of a block's work, or of a part of it. */
 export interface Budget {
   seats: number;
   candidates: number;
+  /** Lots that wait for another round that may be looked at. */
+  escalations: number;
+  /** Nothing was drawn of it. */
+  isFresh: boolean;
 }
 
 /** Gives the work that a block may do. */
-export const budgetOf = ({ block }: Env): Budget => ({
-  seats: block.params.drawsPerBlock,
-  candidates: CANDIDATES_PER_DRAW * block.params.drawsPerBlock,
+export const budgetOf = ({ block: { params } }: Env): Budget => ({
+  seats: params.drawsPerBlock,
+  candidates: CANDIDATES_PER_DRAW * params.drawsPerBlock,
+  escalations: params.drawsPerBlock,
+  isFresh: true,
 });
+
+/** Does work with half of a budget; what is left of it comes back. */
+const withHalf = (budget: Budget, work: (half: Budget) => void): void => {
+  const sizes = ["seats", "candidates", "escalations"] as const;
+  const half = { ...budget };
+  for (const size of sizes) half[size] = Math.ceil(budget[size] / 2);
+  for (const size of sizes) budget[size] -= half[size];
+  work(half);
+  for (const size of sizes) budget[size] += half[size];
+  budget.isFresh &&= half.isFresh;
+};
 
 const DOMAIN = utf8("rolec/draw");
 /** The number that candidates of a lot's round come from, in the block with this mix. */
@@ -40,9 +58,8 @@ export const candidateIndex = (seed: Uint8Array, j: number, length: number): num
 /** Draws `wanted` free slots of a pool; undefined (and nothing changes but the budget) where they cannot be had now. */
 const drawSlots = (env: Env, pool: Address, seed: Uint8Array, wanted: number, budget: Budget): Slot[] | undefined => {
   const { length, drawable } = poolOf(env.state, pool)!;
-  // A block that has drawn nothing yet may go over: else a wide round would wait for ever.
-  const isFirst = budget.seats === env.block.params.drawsPerBlock;
-  if (drawable < wanted || (budget.seats < wanted && !isFirst)) return undefined;
+  // Where nothing was drawn yet it may go over: else a wide round would wait for ever.
+  if (drawable < wanted || (budget.seats < wanted && !budget.isFresh)) return undefined;
   const drawn = new Map<number, Slot>();
   for (let j = 0; drawn.size < wanted; j++) {
     if (budget.candidates-- <= 0) return undefined;
@@ -52,6 +69,7 @@ const drawSlots = (env: Env, pool: Address, seed: Uint8Array, wanted: number, bu
     if (slot.drawable) drawn.set(index, slot);
   }
   budget.seats -= wanted;
+  budget.isFresh = false;
   return [...drawn.values()];
 };
 
@@ -64,24 +82,38 @@ const seat = (env: Env, id: Hash, lot: Lot, slots: readonly Slot[]): void => {
   setLot(env.state, id, openWindow(env, id, open));
 };
 
-/** Draws another round for lots that wait for one, oldest first; each is tried once a block. */
-export const drawEscalations = (env: Env, budget: Budget): void => {
+const poolIn = (value: Hash): Address => `0x${value.slice(26)}`;
+const hasRoom = (budget: Budget): boolean => budget.seats > 0 && budget.candidates > 0;
+
+/** Draws another round for a lot that waits for one, or fails it; puts it behind the others of its pool where it has to wait. */
+const drawEscalation = (env: Env, id: Hash, lot: Lot, budget: Budget): void => {
   const { state, block } = env;
-  const waiting = Math.min(escalationCount(state), block.params.drawsPerBlock);
-  for (let i = 0; i < waiting && budget.seats > 0 && budget.candidates > 0; i++) {
-    const id = shiftEscalation(state);
-    const lot = lotOf(state, id)!;
-    if (lot.status !== LOT_STATUS.escalating) continue; // claimed meanwhile
-    if (isTooLate(env, lot)) {
-      setLot(state, id, failLot(env, id, lot));
-      continue;
-    }
-    const round = lot.round + 1;
-    const seed = drawSeed(block.mixHash, lot.dealid, lot.index, round);
-    const slots = block.slot < lot.readySlot ? undefined : drawSlots(env, lot.pool, seed, lot.wanted, budget);
-    if (slots) seat(env, id, { ...lot, round }, slots);
-    else pushEscalation(state, id);
+  if (lot.status !== LOT_STATUS.escalating) return; // claimed meanwhile
+  if (isTooLate(env, lot)) {
+    setLot(state, id, failLot(env, id, lot));
+    return;
   }
+  const round = lot.round + 1;
+  const slots = drawSlots(env, lot.pool, drawSeed(block.mixHash, lot.dealid, lot.index, round), lot.wanted, budget);
+  if (slots) seat(env, id, { ...lot, round }, slots);
+  else pushEscalation(state, lot.pool, id);
+};
+
+/** Draws another round for the lots of a line of pools that wait for one, one of each pool in turn, oldest first; each is tried once a block. */
+const drawEscalations = (env: Env, line: Line, budget: Budget, tried: Set<Hash>): void => {
+  const { state, block } = env;
+  const isOpen = (): boolean => hasRoom(budget) && budget.escalations > 0;
+  inTurn(state, line, isOpen, (value) => {
+    const pool = poolIn(value);
+    const id = firstEscalation(state, pool)!;
+    const lot = lotOf(state, id)!;
+    budget.escalations -= 1;
+    if (tried.has(id) || (lot.status === LOT_STATUS.escalating && block.slot < lot.readySlot)) return "rest";
+    tried.add(id);
+    shiftEscalation(state, pool);
+    drawEscalation(env, id, lot, budget);
+    return firstEscalation(state, pool) === undefined ? "done" : "again";
+  });
 };
 
 /** Deals that a block lets begin at most, for each seat that it may draw. */
@@ -119,29 +151,30 @@ const drawFirst = (env: Env, dealid: Hash, budget: Budget): boolean => {
   return true;
 };
 
-/** Draws first rounds, one lot of each pool of a line in turn, until so much of the block's work is left. */
-const drawLine = (env: Env, line: Line, budget: Budget, rest: Readonly<Budget>): void => {
+/** Draws first rounds, one lot of each pool of a line in turn. What there is no room for is first in the next block. */
+const drawFirsts = (env: Env, line: Line, budget: Budget): void => {
   const { state } = env;
-  while (budget.seats > rest.seats && budget.candidates > rest.candidates) {
-    const first = line.first(state);
-    if (first === undefined) return;
-    const pool: Address = `0x${first.slice(26)}`;
-    if (!drawFirst(env, nextWaiting(state, pool, poolOf(state, pool)!)!, budget)) return;
-    if (!line.has(state, first)) continue;
-    line.remove(state, first);
-    line.push(state, first);
-  }
+  const isOpen = (): boolean => hasRoom(budget);
+  inTurn(state, line, isOpen, (value) => {
+    const pool = poolIn(value);
+    return drawFirst(env, nextWaiting(state, pool, poolOf(state, pool)!)!, budget) ? "again" : "stop";
+  });
 };
 
-const NOTHING: Readonly<Budget> = { seats: 0, candidates: 0 };
-
 /**
- * Draws first rounds: half of the block's work is for the pools that genesis names, the rest for all others, and what these leave for the
- * first again. Anybody makes pools, and deals in them for nothing. What the block has no room for is first in the next.
+ * Draws seats: half of the block's work is for the pools that genesis names, the rest for all others, and what these leave for the
+ * first again; of each, half is for lots that wait for another round, the rest for first rounds, and what these leave for the others
+ * again. Anybody makes pools and deals in them for nothing, and lots that go on and on. `part` runs a piece of it.
  */
-export const drawLots = (env: Env, budget: Budget): void => {
-  const half = { seats: budget.seats >> 1, candidates: budget.candidates >> 1 };
-  drawLine(env, waitingPools.genesis, budget, half);
-  drawLine(env, waitingPools.others, budget, NOTHING);
-  drawLine(env, waitingPools.genesis, budget, NOTHING);
+export const drawLots = (env: Env, budget: Budget, part: (run: () => void) => void): void => {
+  const tried = new Set<Hash>();
+  const draw = (kind: "genesis" | "others", of: Budget): void => {
+    const escalate = (left: Budget): void => part(() => drawEscalations(env, escalatingPools[kind], left, tried));
+    withHalf(of, escalate);
+    part(() => drawFirsts(env, waitingPools[kind], of));
+    escalate(of);
+  };
+  withHalf(budget, (half) => draw("genesis", half));
+  draw("others", budget);
+  draw("genesis", budget);
 };

@@ -5,7 +5,7 @@ import { GAS } from "../wasm/gas.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { categoryAt } from "./category.ts";
 import { CAP_GAS_PER_SECOND, clockOf } from "./clock.ts";
-import { type Deal, fullLot, setDeal, setJob, taskPrice } from "./deal.ts";
+import { type Deal, lotCount, setDeal, setJob, taskPrice } from "./deal.ts";
 import { type Env, emitAt } from "./env.ts";
 import { lock } from "./escrow.ts";
 import { accepts } from "./group.ts";
@@ -34,12 +34,12 @@ export interface Ask {
   readonly volume: bigint;
 }
 
-/** What is agreed of a task: its gas, and how many tasks a lot may hold. */
+/** What is agreed of a task: its gas, and how many tasks a lot may hold at most. */
 export interface Offered {
   readonly gasLimit: bigint;
   readonly lotSize: number;
-  /** Gives a task's price for all seats, in nRLC, with the clock of its lots. */
-  price(clock: number): bigint;
+  /** Gives a task's price for all seats, in nRLC, with the clock of the deal's lots and how many they are. */
+  price(clock: number, lots: number): bigint;
 }
 
 /** What the chain fixes in the deal of a drawn pool. */
@@ -79,15 +79,17 @@ export const drawnTerms = (env: Env, ask: Ask, offer: (cap: number, trust: bigin
   ensure(ask.first + ask.volume <= MAX_TASKS, `volume is at most ${MAX_TASKS}`);
   ensure(Buffer.byteLength(ask.params) <= MAX_PARAMS_BYTES, `params are at most ${MAX_PARAMS_BYTES} bytes`);
   const cap = workClockTimeRef * CAP_GAS_PER_SECOND;
-  const { gasLimit, lotSize, price: priceAt } = offer(cap, trust);
+  const { gasLimit, lotSize: mostTasks, price: priceAt } = offer(cap, trust);
   // A task starts with so much gas: one that has less only costs its workers their messages.
   ensure(gasLimit >= BigInt(GAS.job) && gasLimit <= BigInt(cap), `gasLimit must be from ${GAS.job} to ${cap}`);
   const { workerStakeRatio, schedulerRewardRatio } = workerpools.get(state, ask.pool)!;
-  const most = fullLot({ lotSize, botSize: ask.volume });
-  const clock = clockOf(workClockTimeRef, most * Number(gasLimit));
-  const price = priceAt(clock);
+  const tasks = Number(ask.volume);
+  const lots = lotCount({ lotSize: mostTasks, tasks });
+  const lotSize = Math.ceil(tasks / lots);
+  const clock = clockOf(workClockTimeRef, lotSize * Number(gasLimit));
+  const price = priceAt(clock, lots);
   ensure(
-    BigInt(most) * price * workerStakeRatio * 2n <= block.params.slotStakeNrlc * 100n,
+    BigInt(lotSize) * price * workerStakeRatio * 2n <= block.params.slotStakeNrlc * 100n,
     "a lot could cost more than half a slot",
   );
   return {
@@ -123,7 +125,7 @@ export const openDrawnDeal = (env: Env, dealid: Hash, deal: Deal): void => {
     tasks,
     readySlot: block.slot + READY_SLOTS,
     next: 0,
-    lots: Math.ceil(tasks / deal.lotSize),
+    lots: lotCount({ lotSize: deal.lotSize, tasks }),
     completed: 0,
     failed: 0,
     givenUp: 0,

@@ -18,8 +18,9 @@ export const MARKET_GAS = {
   settle: 150_000,
   submit: 250_000,
   join: 150_000,
-  /** For each 256 slots at most. */
-  leave: 1_000_000,
+  leave: 100_000,
+  /** For each word of calldata too: a slot's record and a change that waits, of 256 slots at most. */
+  leavePerWord: 10_000,
   /** For each word of calldata too: a slot's record and a change that waits. */
   pause: 40_000,
   pausePerWord: 6_000,

@@ -17,7 +17,27 @@ export interface Line {
   push(state: State, value: Hash): void;
   /** Takes a value out, wherever it stands; nobody else's place changes. */
   remove(state: State, value: Hash): void;
+  /** Lists all. Reads them one by one: for checks, not for blocks. */
+  all(state: State): Hash[];
 }
+
+/** What becomes of who had its turn: it has another one behind the others, or none this time, or stands in the line no more; or there is no room for it. */
+export type Turn = "again" | "rest" | "done" | "stop";
+
+/** Gives each that stands in a line a turn, and another, while there is room. Who rests is behind all others afterwards. */
+export const inTurn = (state: State, line: Line, hasRoom: () => boolean, turn: (value: Hash) => Turn): void => {
+  const resting: Hash[] = [];
+  while (hasRoom()) {
+    const first = line.first(state);
+    const next = first === undefined ? "stop" : turn(first);
+    if (first === undefined || next === "stop") break;
+    const stands = line.has(state, first);
+    line.remove(state, first);
+    if (next === "again" && stands) line.push(state, first);
+    if (next === "rest") resting.push(first);
+  }
+  for (const each of resting) line.push(state, each);
+};
 
 /** Gives the line of a name. */
 export const lineOf = (id: Hash): Line => {
@@ -47,6 +67,12 @@ export const lineOf = (id: Hash): Line => {
       links.set(state, linkId(value), undefined);
       const left = { first: first === value ? after : first, last: last === value ? before : last };
       ends.set(state, id, left.first === ZERO_HASH ? undefined : left);
+    },
+    all: (state) => {
+      const values: Hash[] = [];
+      for (let at = ends.get(state, id)?.first ?? ZERO_HASH; at !== ZERO_HASH; at = links.get(state, linkId(at))!.after)
+        values.push(at);
+      return values;
     },
   };
 };

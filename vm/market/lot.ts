@@ -3,7 +3,7 @@ import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, bool, hash, list, record, uint } from "../../lib/codec.ts";
 import { HUB, MARKET } from "../tables.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
-import { type Job, lotTasks } from "./deal.ts";
+import { type Job, lotTasks, tasksBefore } from "./deal.ts";
 import { type Env, emitAt } from "./env.ts";
 import { anyBytes, MARKET_TABLE, single, tableOf } from "./tables.ts";
 
@@ -47,6 +47,8 @@ export interface Seat {
   /** Messages that the slot paid for, a bit for each kind, in the round `paidRound`. */
   readonly paid: number;
   readonly paidRound: number;
+  /** Wei that its slot paid for being absent. */
+  readonly fined: bigint;
 }
 
 /** The unit of draw, commitment, agreement and pay: consecutive tasks of a deal. Times in seconds. */
@@ -79,6 +81,8 @@ export interface Lot {
   readonly failTime: number;
   /** It failed with many of its seats absent: the time that it bound is due. */
   readonly isUnserved: boolean;
+  /** Seats that said that there is no result when the lot was last judged: who agreed and hides comes after. */
+  readonly absent: number;
   /** Rounds whose draw was logged. */
   readonly loggedRounds: number;
   readonly consensusLogged: boolean;
@@ -98,6 +102,7 @@ const seatCoder = record({
   itemsRoot: hash,
   paid: uint,
   paidRound: uint,
+  fined: big,
 });
 const lots = tableOf(
   MARKET,
@@ -123,6 +128,7 @@ const lots = tableOf(
     gasUsed: uint,
     failTime: uint,
     isUnserved: bool,
+    absent: uint,
     loggedRounds: uint,
     consensusLogged: bool,
     seats: list(seatCoder, MAX_SEATS),
@@ -144,8 +150,10 @@ export const finalDeadline = (lot: Lot): number =>
  * Counts the seats that say that there is no result: who declined, and who did not answer or did not show what it had agreed to. The
  * chain cannot tell who would not from who could not, so that whoever keeps a lot's inputs from others gains nothing by how.
  */
-export const absencesOf = ({ seats }: Pick<Lot, "seats">): number =>
-  seats.filter(({ status }) => status === SEAT.declined || status === SEAT.silent).length;
+export const absencesOf = ({ seats }: Pick<Lot, "seats">): number => seats.filter(isAbsent).length;
+/** Tells whether a seat says that there is no result. */
+export const isAbsent = ({ status }: Pick<Seat, "status">): boolean =>
+  status === SEAT.declined || status === SEAT.silent;
 
 /**
  * Tells whether so many seats of a lot say that there is no result, more than a quarter, that its inputs may have been kept from them.
@@ -168,13 +176,14 @@ export const newSeat = (fields: Pick<Seat, "slot" | "worker" | "validator" | "ro
   itemsRoot: ZERO_HASH,
   paid: 0,
   paidRound: 0,
+  fined: 0n,
 });
 
 /** Makes a lot that was not drawn yet. */
 export const newLot = (dealid: Hash, job: Job, index: number): Lot => ({
   dealid,
   index,
-  first: job.first + index * job.lotSize,
+  first: job.first + tasksBefore(job, index),
   count: lotTasks(job, index),
   pool: job.pool,
   trust: job.trust,
@@ -192,6 +201,7 @@ export const newLot = (dealid: Hash, job: Job, index: number): Lot => ({
   gasUsed: 0,
   failTime: 0,
   isUnserved: false,
+  absent: 0,
   loggedRounds: 0,
   consensusLogged: false,
   seats: [],

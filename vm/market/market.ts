@@ -54,7 +54,11 @@ export const marketNative: NativeContract = nativeContract(
       const [pool, worker, validator, count, signature] = args as [Address, Address, Address, bigint, Uint8Array];
       askToJoin(ctx, { pool, validator, count, worker, staker: ctx.sender }, ctx.value, signature);
     }),
-    leave: acting(MARKET_GAS.leave, (ctx, [slots]) => askToLeave(ctx, ctx.sender, slots as bigint[])),
+    leave: acting(
+      MARKET_GAS.leave,
+      (ctx, [slots]) => askToLeave(ctx, ctx.sender, slots as bigint[]),
+      MARKET_GAS.leavePerWord,
+    ),
     pause: acting(
       MARKET_GAS.pause,
       (ctx, [slot, more]) => askToPause(ctx, ctx.sender, [slot as bigint, ...(more as bigint[])]),

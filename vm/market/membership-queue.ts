@@ -1,16 +1,18 @@
 import type { State } from "../../chain/state.ts";
-import { ZERO_HASH } from "../../lib/bytes.ts";
+import type { Address, Hash } from "../../lib/bytes.ts";
 import { address, big, record, uint } from "../../lib/codec.ts";
-import { MARKET, numberId } from "../tables.ts";
+import { addressId, MARKET, numberId } from "../tables.ts";
 import type { Env } from "./env.ts";
+import { lineOf } from "./line.ts";
+import { poolOf } from "./pool.ts";
 import type { Slot } from "./slot.ts";
-import { MARKET_TABLE, tableOf } from "./tables.ts";
+import { MARKET_TABLE, pairId, tableOf } from "./tables.ts";
 
 /** What a change does to a pool's array: new slots come, one goes for ever, one pauses, one comes back. */
 export const CHANGE = { join: 0, leave: 1, pause: 2, resume: 3 } as const;
 
 /** A join of `count` slots, or what happens to one that there is, which waits for its epoch. */
-export const waiting = tableOf(
+const waiting = tableOf(
   MARKET,
   MARKET_TABLE.membership,
   record({
@@ -29,15 +31,37 @@ export const waiting = tableOf(
   }),
 );
 export type Waiting = NonNullable<ReturnType<typeof waiting.get>>;
-/** Entries from `head` to before `tail` wait; `epoch` is the last one that the queue was run in. */
-export const queue = tableOf(MARKET, MARKET_TABLE.membershipQueue, record({ head: uint, tail: uint, epoch: uint }));
-export const queueOf = (state: State) => queue.get(state, ZERO_HASH) ?? { head: 0, tail: 0, epoch: 0 };
+/** Entries from `head` to before `tail` wait. */
+const queue = tableOf(MARKET, MARKET_TABLE.membershipQueue, record({ head: uint, tail: uint }));
+const entryId = (pool: Address, number: number): Hash => pairId(pool, numberId(number));
 
-/** Puts a change at the end of those that wait. */
+/** Pools with changes that wait, those that genesis names and all others. */
+export const changingPools = { genesis: lineOf(numberId(4)), others: lineOf(numberId(5)) };
+
+/** Puts a change at the end of those of its pool that wait. */
 export const pushChange = (state: State, entry: Waiting): void => {
-  const ends = queueOf(state);
-  waiting.set(state, numberId(ends.tail), entry);
-  queue.set(state, ZERO_HASH, { ...ends, tail: ends.tail + 1 });
+  const id = addressId(entry.pool);
+  const { head, tail } = queue.get(state, id) ?? { head: 0, tail: 0 };
+  waiting.set(state, entryId(entry.pool, tail), entry);
+  queue.set(state, id, { head, tail: tail + 1 });
+  const line = poolOf(state, entry.pool)!.isGenesis ? changingPools.genesis : changingPools.others;
+  if (!line.has(state, id)) line.push(state, id);
+};
+
+/** Gives the first change of a pool that waits; undefined where none does. */
+export const firstChange = (state: State, pool: Address): Waiting | undefined => {
+  const found = queue.get(state, addressId(pool));
+  return found && waiting.get(state, entryId(pool, found.head));
+};
+
+/** Takes so many slots off the first change of a pool that waits, and the change away once none is left. */
+export const shiftChange = (state: State, pool: Address, count: number): void => {
+  const id = addressId(pool);
+  const { head, tail } = queue.get(state, id)!;
+  const entry = waiting.get(state, entryId(pool, head))!;
+  const isLeft = count < entry.count;
+  waiting.set(state, entryId(pool, head), isLeft ? { ...entry, count: entry.count - count } : undefined);
+  if (!isLeft) queue.set(state, id, head + 1 < tail ? { head: head + 1, tail } : undefined);
 };
 
 /** The epoch in which what is asked now takes effect: late enough that nobody knows the draws that it would change. */
@@ -50,13 +74,16 @@ export const pushSlotChange = (env: Env, { id, pool, worker, staker, validator }
   return epoch;
 };
 
-/** Gives the wei of stakes that wait to come into pools. Reads the whole queue: for checks, not for blocks. */
+/** Gives the wei of stakes that wait to come into pools. Reads all that waits: for checks, not for blocks. */
 export const waitingStakes = (state: State): bigint => {
-  const { head, tail } = queueOf(state);
   let sum = 0n;
-  for (let at = head; at < tail; at++) {
-    const { count, stake } = waiting.get(state, numberId(at))!;
-    sum += BigInt(count) * stake;
+  for (const value of [...changingPools.genesis.all(state), ...changingPools.others.all(state)]) {
+    const pool: Address = `0x${value.slice(26)}`;
+    const { head, tail } = queue.get(state, value)!;
+    for (let at = head; at < tail; at++) {
+      const { count, stake } = waiting.get(state, entryId(pool, at))!;
+      sum += BigInt(count) * stake;
+    }
   }
   return sum;
 };

@@ -1,14 +1,25 @@
 import { type Address, concat, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
+import { uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { recoverOfWallet } from "../../lib/secp256k1.ts";
 import { encodeAbi } from "../abi.ts";
 import { revert } from "../revert.ts";
-import { MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../tables.ts";
 import { validators } from "../validator-store.ts";
 import { MARKET_EVENTS } from "./abi.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { accepts } from "./group.ts";
-import { CHANGE, changeEpoch, pushChange, pushSlotChange, queue, queueOf, waiting } from "./membership-queue.ts";
+import { inTurn, type Line } from "./line.ts";
+import {
+  CHANGE,
+  changeEpoch,
+  changingPools,
+  firstChange,
+  pushChange,
+  pushSlotChange,
+  shiftChange,
+} from "./membership-queue.ts";
+import { retireSlot } from "./pause.ts";
 import { poolOf } from "./pool.ts";
 import {
   addSlot,
@@ -16,16 +27,20 @@ import {
   isBacked,
   PAUSE,
   placeSlot,
-  removeSlot,
   type Slot,
   saveSlot,
   slotOf,
   unplaceSlot,
   workerOf,
 } from "./slot.ts";
+import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
-/** Slots that a block changes at most; what exceeds it waits for the next epoch. */
-const CHANGES_PER_BLOCK = 1_024;
+/** Slots that an epoch changes at most, and pools that it looks at; what exceeds it waits for the next one. */
+const CHANGES_PER_EPOCH = 1_024;
+/** Slots that change in a pool's turn at most. */
+const CHANGES_PER_TURN = 32;
+/** The epoch in which what waits last took effect. */
+const lastEpoch = tableOf(MARKET, MARKET_TABLE.membershipEpoch, single(uint));
 const MAX_JOIN = 4_096n;
 const MAX_LEAVE = 256;
 
@@ -95,7 +110,7 @@ export const askToLeave = (env: Env, sender: Address, ids: readonly bigint[]): v
 /** What each change does to a slot that there is. */
 const CHANGES: Readonly<Record<number, (env: Env, slot: Slot) => void>> = {
   [CHANGE.leave]: (env, slot) => {
-    if (slot.lot === ZERO_HASH) removeSlot(env, slot);
+    if (slot.lot === ZERO_HASH) retireSlot(env, slot);
     // Its lot may end at any time, and who ends it knows the next draws: the array changes now.
     else saveSlot(env, { ...unplaceSlot(env, slot), leaving: true });
   },
@@ -111,27 +126,54 @@ const CHANGES: Readonly<Record<number, (env: Env, slot: Slot) => void>> = {
   },
 };
 
-/** At an epoch's first block, lets come and go whoever waits for it, in the order that they asked. Bounded work. */
-export const applyMembership = (env: Env): void => {
+/** What is left of an epoch's work: slots to change, and pools to look at. */
+interface Work {
+  slots: number;
+  looks: number;
+}
+/** Changes what is due of a pool in its turn; gives how many slots that were. */
+const changePool = (env: Env, pool: Address, most: number): number => {
   const { state, block } = env;
-  const ends = queueOf(state);
-  if (block.epoch <= ends.epoch || ends.head === ends.tail) return;
-  let { head } = ends;
-  let left = CHANGES_PER_BLOCK;
-  while (head < ends.tail && left > 0) {
-    const entry = waiting.get(state, numberId(head))!;
-    if (entry.epoch > block.epoch) break;
-    const now = Math.min(entry.count, left);
-    left -= now;
+  let done = 0;
+  while (done < most) {
+    const entry = firstChange(state, pool);
+    if (!entry || entry.epoch > block.epoch) break;
+    const now = Math.min(entry.count, most - done);
     const slot = entry.kind === CHANGE.join ? undefined : slotOf(state, entry.slot);
+    shiftChange(state, pool, now);
     if (slot) CHANGES[entry.kind]!(env, slot);
     else if (entry.kind === CHANGE.join) for (let i = 0; i < now; i++) addSlot(env, entry);
-    if (now < entry.count) {
-      waiting.set(state, numberId(head), { ...entry, count: entry.count - now });
-      break;
-    }
-    waiting.set(state, numberId(head), undefined);
-    head += 1;
+    done += now;
   }
-  queue.set(state, ZERO_HASH, { ...queueOf(state), head, epoch: block.epoch });
+  return done;
+};
+const changeLine = (env: Env, line: Line, work: Work): void =>
+  inTurn(
+    env.state,
+    line,
+    () => work.slots > 0 && work.looks > 0,
+    (value) => {
+      const pool: Address = `0x${value.slice(26)}`;
+      work.slots -= changePool(env, pool, Math.min(CHANGES_PER_TURN, work.slots));
+      work.looks -= 1;
+      const next = firstChange(env.state, pool);
+      if (!next) return "done";
+      return next.epoch > env.block.epoch ? "rest" : "again";
+    },
+  );
+
+/**
+ * At an epoch's first block, lets come and go whoever waits for it: in each pool in the order that they asked, pools in turn, half of
+ * the work for those that genesis names. Bounded work.
+ */
+export const applyMembership = (env: Env): void => {
+  const { state, block } = env;
+  if (block.epoch <= (lastEpoch.get(state, ZERO_HASH) ?? 0)) return;
+  lastEpoch.set(state, ZERO_HASH, block.epoch);
+  const half = CHANGES_PER_EPOCH >> 1;
+  const forGenesis = { slots: half, looks: half };
+  changeLine(env, changingPools.genesis, forGenesis);
+  const rest = { slots: half + forGenesis.slots, looks: half + forGenesis.looks };
+  changeLine(env, changingPools.others, rest);
+  changeLine(env, changingPools.genesis, rest);
 };

@@ -3,9 +3,10 @@ import { ZERO_HASH } from "../../lib/bytes.ts";
 import { revert } from "../revert.ts";
 import { MARKET } from "../tables.ts";
 import { MARKET_EVENTS } from "./abi.ts";
+import { schedule } from "./agenda.ts";
 import { type Env, emitAt } from "./env.ts";
 import { CHANGE, changeEpoch, pushSlotChange } from "./membership-queue.ts";
-import { isBacked, PAUSE, removeSlot, type Slot, saveSlot, slotOf } from "./slot.ts";
+import { isBacked, PAUSE, removeSlot, type Slot, saveSlot, slotOf, unplaceSlot } from "./slot.ts";
 
 /** Slots that one message pauses or takes up again at most. */
 const MAX_SLOTS = 32;
@@ -25,10 +26,32 @@ const stopDrawing = (env: Env, slot: Slot): Slot => {
   return slot.pause === PAUSE.resuming ? { ...slot, pause: PAUSE.withdrawn } : slot;
 };
 
+/** Ends the drawing of a slot whose seat was wrong: it is bound until its lot is finalized, and thrown out then. */
+export const withdrawSlot = (env: Env, id: number): void => {
+  const slot = slotOf(env.state, id);
+  if (slot) saveSlot(env, { ...stopDrawing(env, slot), leaveAsked: true, leaving: true });
+};
+
+/** Takes a slot that leaves out of its pool's array. Its stake stays bound as long as its absences count: to join anew forgets none. */
+export const retireSlot = (env: Env, slot: Slot): void => {
+  const end = memoryEnd(env, slot);
+  if (end <= env.block.timestamp) {
+    removeSlot(env, slot);
+    return;
+  }
+  saveSlot(env, { ...unplaceSlot(env, slot), leaving: true, lot: ZERO_HASH });
+  schedule(env, end, { lot: ZERO_HASH, round: slot.id });
+};
+/** Gives the stake of a slot back that has left, and whose absences are forgotten. */
+export const endMemory = (env: Env, id: number): void => {
+  const slot = slotOf(env.state, id);
+  if (slot) removeSlot(env, slot);
+};
+
 /** Frees a slot of its lot; one that waited to leave leaves, and one that has too little left to be drawn pauses. */
 export const releaseSlot = (env: Env, slot: Slot): void => {
   if (slot.leaving) {
-    removeSlot(env, slot);
+    retireSlot(env, slot);
     return;
   }
   const free = { ...slot, lot: ZERO_HASH };
@@ -53,6 +76,12 @@ export const absenceFactor = ({ absences }: Slot): bigint =>
 export const restEnd = ({ block: { params } }: Env, { absences, absentAt }: Slot): number => {
   const step = params.membershipEpochs * params.slotsPerEpoch * params.slotSeconds;
   return absences === 0 ? 0 : absentAt + (2 ** (absences - 1) - 1) * step;
+};
+
+/** When a slot's absences are forgotten, in seconds. */
+const memoryEnd = (env: Env, slot: Slot): number => {
+  const halvings = Math.ceil(Math.log2(slot.absences + 1));
+  return halvings === 0 ? 0 : Math.max(restEnd(env, slot), slot.absentAt + halvings * FADE_SECONDS);
 };
 
 /** Tells whether a slot would be paused by its worker's word now, or taken up again. */

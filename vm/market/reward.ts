@@ -6,12 +6,13 @@ import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";
 import { resultSealOf } from "./contribution.ts";
 import { type Deal, dealOf, taskPrice } from "./deal.ts";
-import { duePrice, gasPrice, type Pricing } from "./due.ts";
+import { duePrice, gasPrice, type Pricing, seatsPaidFor } from "./due.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
 import {
   absencesOf,
+  isAbsent,
   isShown,
   LOT_STATUS,
   type Lot,
@@ -22,7 +23,7 @@ import {
   type Seat,
   setLot,
 } from "./lot.ts";
-import { absenceFactor, releaseSlot } from "./pause.ts";
+import { absenceFactor, releaseSlot, withdrawSlot } from "./pause.ts";
 import { poolOf } from "./pool.ts";
 import { type Claims, claimsOf, resultsOf } from "./result.ts";
 import { asSilent, countEnd, isHidden } from "./round.ts";
@@ -44,7 +45,7 @@ export interface Metered {
 /** Computes how a lot's price divides. Only what was executed earns credit. */
 export const meter = (
   deal: Pricing,
-  lot: Pick<Lot, "count" | "seats">,
+  lot: Pick<Lot, "count" | "seats" | "absent">,
   { gasUsed, gasExecuted }: Pick<Claims, "gasUsed" | "gasExecuted">,
   provedSeats: number,
   { burnQ16, weiPerGas }: { burnQ16: bigint; weiPerGas: bigint },
@@ -116,6 +117,62 @@ const absencePenalty = (env: Env, lot: Lot, burned: bigint, { status }: Seat, sl
   return (due < silencePenaltyNrlc ? due : silencePenaltyNrlc) * NRLC;
 };
 
+/** What a lot comes to once nobody can reveal any more, or nobody is awaited. */
+interface Outcome extends Metered {
+  readonly lot: Lot;
+  readonly proved: readonly Seat[];
+  readonly claims: Claims;
+}
+
+/** Judges who revealed and who did not: who knew the result, as its seal shows, and is away when it is time to show it, is silent. */
+const outcomeOf = (env: Env, id: Hash, found: Lot): Outcome => {
+  const knew = ({ worker, resultSeal }: Seat): boolean => resultSeal === resultSealOf(worker, id, found.digest);
+  const lot = asSilent(env, found, (seat) => isHidden(found, seat) && knew(seat));
+  const proved = lot.seats.filter(({ status }) => status === SEAT.proved);
+  const claims = claimsOf(receiptOf(env.state, id)!, lot.count)!;
+  return {
+    lot,
+    proved,
+    claims,
+    ...meter(dealOf(env.state, lot.dealid)!, lot, claims, proved.length, env.block.params),
+  };
+};
+
+/** Frees the slots of a lot that declined or were silent, each for its price; those that were freed before stay as they are. */
+const freeAbsent = (env: Env, id: Hash, { lot, burned }: Pick<Outcome, "lot" | "burned">): Lot => {
+  const seats = lot.seats.map((seat) => {
+    const slot = slotOf(env.state, seat.slot);
+    if (!isAbsent(seat) || slot?.lot !== id) return seat;
+    const after = burnStake(env, slot, absencePenalty(env, lot, burned, seat, slot));
+    releaseSlot(env, after.slot);
+    return { ...seat, fined: after.burned };
+  });
+  return { ...lot, seats };
+};
+
+/**
+ * Ends what a lot binds whose result was shown, once its time to reveal is over: whoever was absent is free, whoever was wrong counts
+ * among its pool's slots no more, though nobody may ever ask for what there is to be paid.
+ */
+export const endReveal = (env: Env, id: Hash, found: Lot): Lot => {
+  const lot = freeAbsent(env, id, outcomeOf(env, id, found));
+  for (const { status, slot } of lot.seats) if (status === SEAT.committed) withdrawSlot(env, slot);
+  return lot;
+};
+
+/**
+ * Computes the nRLC that each wrong seat answers for: what the deal says, and no less than what those earn less who proved the result
+ * because they are more than there would have been without it.
+ */
+const wrongStake = (deal: Deal, { lot, proved, pay }: Outcome): bigint => {
+  const wrong = BigInt(lot.seats.filter(({ status }) => status === SEAT.committed).length);
+  const few = BigInt(seatsPaidFor(deal, lot) - lot.absent);
+  const least =
+    wrong === 0n || few <= 0n ? 0n : (pay * BigInt(proved.length) - pay * few + few * wrong - 1n) / (few * wrong);
+  const agreed = deal.workerStake * BigInt(lot.count);
+  return least > agreed ? least : agreed;
+};
+
 const credit = (env: Env, { validator: address }: Seat, wei: bigint): void => {
   const validator = validators.find(env.state, address);
   if (!validator || isJailed(validator, env.block.epoch, env.block.params.evidenceEpochs)) return;
@@ -124,23 +181,16 @@ const credit = (env: Env, { validator: address }: Seat, wei: bigint): void => {
 
 /** Ends a lot whose result was revealed: burns, pays, punishes, credits, and unlocks what was not used. Anyone may ask. */
 export const finalize = (env: Env, id: Hash): void => {
-  const { state, block } = env;
+  const { state } = env;
   const found = lotOf(state, id) ?? revert("no such lot, or not yet drawn");
   if (!isFinalizable(env, found)) revert("the lot cannot be finalized now");
-  const answered = logPending(env, id, found);
-  const isOpen = absencesOf(answered) <= creditedDeclines(answered.trust);
-  // Who knew the result, as its seal shows, and is away when it is time to show it, is not at fault, but silent.
-  const lot = asSilent(
-    env,
-    answered,
-    (seat) => isHidden(answered, seat) && seat.resultSeal === resultSealOf(seat.worker, id, answered.digest),
-  );
+  const isOpen = found.absent <= creditedDeclines(found.trust);
+  const outcome = outcomeOf(env, id, logPending(env, id, found));
+  const { proved, claims, metered, burned, pay, creditWei } = outcome;
+  const lot = freeAbsent(env, id, outcome);
   const deal = dealOf(state, lot.dealid)!;
-  const receipt = receiptOf(state, id)!;
   const tasks = BigInt(lot.count);
-  const proved = lot.seats.filter(({ status }) => status === SEAT.proved);
-  const claims = claimsOf(receipt, lot.count)!;
-  const { metered, burned, pay, creditWei } = meter(deal, lot, claims, proved.length, block.params);
+  const stake = wrongStake(deal, outcome);
 
   seize(env, deal.sponsor, metered, id);
   if (burned > 0n) (isOpen ? burnSeizedFee : burnSeized)(env, burned);
@@ -151,14 +201,10 @@ export const finalize = (env: Env, id: Hash): void => {
     const slot = slotOf(state, seat.slot);
     if (seat.status === SEAT.committed && slot) {
       const rejected = { ...seat, status: SEAT.rejected };
-      seized += seizeSeat(env, id, rejected, slot, deal.workerStake * tasks);
+      seized += seizeSeat(env, id, rejected, slot, stake);
       return rejected;
     }
-    if ((seat.status === SEAT.declined || seat.status === SEAT.silent) && slot?.lot === id) {
-      const after = burnStake(env, slot, absencePenalty(env, lot, burned, seat, slot));
-      logFault(env, seat, id, after.burned);
-      releaseSlot(env, after.slot);
-    }
+    if (isAbsent(seat)) logFault(env, seat, id, seat.fined);
     return seat;
   });
 
@@ -172,7 +218,7 @@ export const finalize = (env: Env, id: Hash): void => {
 
   countEnd(state, lot, "completed");
   setLot(state, id, { ...lot, seats, status: LOT_STATUS.completed });
-  if (lot.count === 1) emitAt(env, HUB, HUB_EVENTS.TaskFinalize!, id, resultsOf(receipt));
+  if (lot.count === 1) emitAt(env, HUB, HUB_EVENTS.TaskFinalize!, id, resultsOf(receiptOf(state, id)!));
   const creditSum = earnsCredit ? creditWei * BigInt(proved.length) : 0n;
   const gas = [BigInt(claims.gasUsed), BigInt(claims.gasExecuted)];
   const numbers = [...gas, burned, total, creditSum];

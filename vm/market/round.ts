@@ -1,11 +1,10 @@
 import type { State } from "../../chain/state.ts";
 import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
-import { hash, record, uint } from "../../lib/codec.ts";
-import { MARKET, numberId } from "../tables.ts";
 import { roundSeconds } from "./clock.ts";
 import { declinedCommittee, isAgreed, seatsToSettle } from "./committee.ts";
 import { jobOf, setJob } from "./deal.ts";
 import type { Env } from "./env.ts";
+import { pushEscalation } from "./escalation.ts";
 import {
   absencesOf,
   isShown,
@@ -19,35 +18,10 @@ import {
 } from "./lot.ts";
 import { noteAbsence, releaseSlot } from "./pause.ts";
 import { slotOf } from "./slot.ts";
-import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 import { openWindow } from "./window.ts";
 
 /** Slots between what makes a lot ready and its draw, so that whoever made it ready does not know the mix. */
 export const READY_SLOTS = 2;
-
-const entries = tableOf(MARKET, MARKET_TABLE.escalation, single(hash));
-const queue = tableOf(MARKET, MARKET_TABLE.escalationQueue, record({ head: uint, tail: uint }));
-const queueOf = (state: State) => queue.get(state, ZERO_HASH) ?? { head: 0, tail: 0 };
-
-/** Gives how many lots wait for another round. */
-export const escalationCount = (state: State): number => {
-  const { head, tail } = queueOf(state);
-  return tail - head;
-};
-/** Puts a lot at the end of those that wait for another round. */
-export const pushEscalation = (state: State, lot: Hash): void => {
-  const { head, tail } = queueOf(state);
-  entries.set(state, numberId(tail), lot);
-  queue.set(state, ZERO_HASH, { head, tail: tail + 1 });
-};
-/** Takes the first lot that waits for another round; there must be one. */
-export const shiftEscalation = (state: State): Hash => {
-  const { head, tail } = queueOf(state);
-  const lot = entries.get(state, numberId(head))!;
-  entries.set(state, numberId(head), undefined);
-  queue.set(state, ZERO_HASH, { head: head + 1, tail });
-  return lot;
-};
 
 /** Tells whether a lot's time for another round is over; where many are absent, at most one takes its whole time after a whole one. */
 export const isTooLate = (env: Env, lot: Lot): boolean => {
@@ -89,7 +63,7 @@ export const failLot = (env: Env, id: Hash, before: Lot): Lot => {
   }
   countEnd(env.state, lot, "failed");
   const isUnserved = isWithheld(lot) && !isShown(lot);
-  return { ...lot, status: LOT_STATUS.failed, failTime: env.block.timestamp, isUnserved };
+  return { ...lot, absent: absencesOf(lot), status: LOT_STATUS.failed, failTime: env.block.timestamp, isUnserved };
 };
 
 /** Lists result hashes with how many open commitments each has, in the order of their first. */
@@ -104,8 +78,9 @@ const groupsOf = (lot: Lot): [hash: Hash, size: number][] => {
  * Judges a lot of which no answer is awaited: agreed, or another round, or failed. Who declines or is silent says that there is no
  * result: a group like any other, so that withholding inputs from others makes one's own word no truer than it is.
  */
-const judge = (env: Env, id: Hash, lot: Lot): Lot => {
-  const absent: [Hash, number] = [ZERO_HASH, absencesOf(lot)];
+const judge = (env: Env, id: Hash, answered: Lot): Lot => {
+  const lot = { ...answered, absent: absencesOf(answered) };
+  const absent: [Hash, number] = [ZERO_HASH, lot.absent];
   const groups = [...groupsOf(lot), absent].filter(([, size]) => size > 0);
   const [winner, size] = groups.reduce((best, each) => (each[1] > best[1] ? each : best), [ZERO_HASH, 0]);
   const others = groups.filter(([hash]) => hash !== winner).map((group) => group[1]);
@@ -117,7 +92,7 @@ const judge = (env: Env, id: Hash, lot: Lot): Lot => {
   }
   const room = mostSeats(env, lot) - lot.seats.length;
   if (room <= 0 || isTooLate(env, lot)) return failLot(env, id, lot);
-  pushEscalation(env.state, id);
+  pushEscalation(env.state, lot.pool, id);
   return {
     ...lot,
     status: LOT_STATUS.escalating,

@@ -10,7 +10,7 @@ import { addressId, MARKET } from "../tables.ts";
 import { MARKET_EVENTS } from "./abi.ts";
 import { boughtGas } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
-import { type Deal, dealOf, jobOf, setJob, taskPrice } from "./deal.ts";
+import { type Deal, dealOf, jobOf, setJob, taskPrice, tasksBefore } from "./deal.ts";
 import { drawnTerms, lotSizeOf, openDrawnDeal } from "./drawn-deal.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
 import { deposit, unlock } from "./escrow.ts";
@@ -87,10 +87,9 @@ export const dealFor = (env: Env, sender: Address, job: AbiValue): Deal => {
   const ask = { pool, requester: sender, category, tag: tags, trust, params, first: 0n, volume };
   const terms = drawnTerms(env, ask, (cap, atTrust) => {
     const lotSize = lotSizeOf(cap, gasLimit, callback);
-    const lots = (volume + BigInt(lotSize) - 1n) / BigInt(lotSize);
     // What all lots buy, on each task alike.
-    const gasAt = (clock: number): bigint => BigInt(boughtGas(clock)) * lots;
-    const price = (clock: number): bigint => standingPrice(env, gasAt(clock), firstCommittee(atTrust), volume);
+    const price = (clock: number, lots: number): bigint =>
+      standingPrice(env, BigInt(boughtGas(clock)) * BigInt(lots), firstCommittee(atTrust), volume);
     return { gasLimit, lotSize, price };
   });
   return {
@@ -138,7 +137,7 @@ export const cancel = (env: Env, sender: Address, dealid: Hash): void => {
   const job = jobOf(state, dealid) ?? revert("not a drawn deal");
   if (deal.sponsor !== sender) revert("not the sponsor");
   if (job.next === job.lots) revert("nothing is left to cancel");
-  const tasks = job.tasks - job.next * job.lotSize - job.givenUp;
+  const tasks = job.tasks - tasksBefore(job, job.next) - job.givenUp;
   endWaiting(state, dealid, job);
   setJob(state, dealid, { ...job, lots: job.next, cancelled: true });
   unlock(env, deal.sponsor, taskPrice(deal) * BigInt(tasks));

@@ -1,25 +1,31 @@
 import { DatabaseError } from "../../chain/db.ts";
 import type { State } from "../../chain/state.ts";
-import type { Hash } from "../../lib/bytes.ts";
+import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import type { BlockContext } from "../natives.ts";
 import { runAgenda } from "./agenda.ts";
-import { admitDeals, budgetOf, drawEscalations, drawLots } from "./draw.ts";
+import { admitDeals, budgetOf, drawLots } from "./draw.ts";
 import type { Env } from "./env.ts";
 import { isShown, LOT_STATUS, lotOf, setLot } from "./lot.ts";
 import { applyMembership } from "./membership.ts";
+import { endMemory } from "./pause.ts";
+import { endReveal } from "./reward.ts";
 import { endRound, giveUpHidden } from "./round.ts";
 import { isRevealOver, isRoundOver, prolongWindow } from "./window.ts";
 
-/** Ends what is due of a lot's round. */
+/** Ends what is due of a lot's round, or the rest of a slot that has left. */
 const endDue = (env: Env, id: Hash, round: number): void => {
   const { state, block } = env;
+  if (id === ZERO_HASH) {
+    endMemory(env, round);
+    return;
+  }
   const lot = lotOf(state, id)!;
   if (lot.round !== round) return;
   if (lot.status === LOT_STATUS.computing) {
     if (isRoundOver(env, lot)) setLot(state, id, endRound(env, id, lot));
     else if (block.timestamp >= lot.roundEnd) prolongWindow(env, id, lot);
-  } else if (lot.status === LOT_STATUS.revealing && !isShown(lot)) {
-    if (isRevealOver(env, lot)) setLot(state, id, giveUpHidden(env, id, lot));
+  } else if (lot.status === LOT_STATUS.revealing) {
+    if (isRevealOver(env, lot)) setLot(state, id, (isShown(lot) ? endReveal : giveUpHidden)(env, id, lot));
     else if (block.timestamp >= lot.revealDeadline) prolongWindow(env, id, lot);
   }
 };
@@ -47,10 +53,8 @@ export const marketSystemStep = (state: State, block: BlockContext): readonly Er
     }
   };
   part(() => runAgenda(env, block.params.closesPerBlock, ({ lot, round }) => part(() => endDue(env, lot, round))));
-  const budget = budgetOf(env);
-  part(() => drawEscalations(env, budget));
   part(() => admitDeals(env));
-  part(() => drawLots(env, budget));
+  drawLots(env, budgetOf(env), part);
   part(() => applyMembership(env));
   return bugs;
 };

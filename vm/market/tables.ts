@@ -78,9 +78,9 @@ export const MARKET_TABLE = {
   worker: 4,
   /** id keccak256(worker, index): the slot id at that place. */
   workerSlot: 5,
-  /** id number: a join or a leave that waits. */
+  /** id keccak256(pool, number): a join, leave, pause or resumption of the pool that waits. */
   membership: 6,
-  /** id 0: the ends of that queue, the epoch that it was last run in. */
+  /** id pool: the ends of that queue. */
   membershipQueue: 7,
   /** id entry: a standing offer. */
   offer: 8,
@@ -88,7 +88,7 @@ export const MARKET_TABLE = {
   job: 9,
   /** id 0: number of jobs ever submitted. */
   jobCount: 10,
-  /** id keccak256(line, value): who stands before and after a pool (line 0) or a deal (line of pool and committee) to draw. */
+  /** id keccak256(line, value): who stands before and after a pool (lines 0 to 5) or a deal (line of pool and committee). */
   lineLink: 11,
   /** id line: the first and the last. */
   lineEnds: 12,
@@ -96,9 +96,9 @@ export const MARKET_TABLE = {
   lot: 13,
   /** id lot: the receipt agreed on. */
   receipt: 14,
-  /** id number: a lot that waits for another round. */
+  /** id keccak256(pool, number): a lot of the pool that waits for another round. */
   escalation: 15,
-  /** id 0: the ends of that queue. */
+  /** id pool: the ends of that queue. */
   escalationQueue: 16,
   /** id slot: number of entries of the agenda for it. */
   agendaCount: 17,
@@ -124,6 +124,8 @@ export const MARKET_TABLE = {
   arrival: 27,
   /** id 0: the ends of that queue. */
   arrivalQueue: 28,
+  /** id 0: the epoch in which joins and leaves last took effect. */
+  membershipEpoch: 29,
 } as const;
 
 /** Records of one kind. A record's first field is its version. */

@@ -7,7 +7,7 @@ import { revert } from "../revert.ts";
 import { decodeReceipt } from "../wasm/receipt.ts";
 import { settledTask } from "./claim.ts";
 import { firstCommittee } from "./committee.ts";
-import { type Deal, dealOf, type Job, jobOf, lotId } from "./deal.ts";
+import { type Deal, dealOf, type Job, jobOf, lotCount, lotId } from "./deal.ts";
 import type { Env } from "./env.ts";
 import {
   CONTRIBUTION_RATIO,
@@ -231,7 +231,7 @@ const knownJob = (state: State, dealid: Hash): Job => jobOf(state, dealid) ?? re
 /** Shows a lot of a deal, also before it is drawn. */
 export const viewLot = (state: State, dealid: Hash, index: bigint): AbiValue => {
   const job = knownJob(state, dealid);
-  if (index >= BigInt(Math.ceil(job.tasks / job.lotSize))) revert("no such lot");
+  if (index >= BigInt(lotCount(job))) revert("no such lot");
   const id = lotId(dealid, job, Number(index));
   return lotTuple(state, id, lotOf(state, id) ?? newLot(dealid, job, Number(index)));
 };
@@ -243,7 +243,7 @@ export const viewLotById = (state: State, id: Hash): AbiValue =>
 /** Lists a deal's lots from one on with their statuses, a page of them. */
 export const lotsOf = (state: State, dealid: Hash, from: bigint): [ids: Hash[], statuses: bigint[], next: bigint] => {
   const job = knownJob(state, dealid);
-  const { first, end, next } = pageOf(from, Math.ceil(job.tasks / job.lotSize), LOT_PAGE);
+  const { first, end, next } = pageOf(from, lotCount(job), LOT_PAGE);
   const ids = Array.from({ length: end - first }, (_, i) => lotId(dealid, job, first + i));
   return [ids, ids.map((id) => big(lotOf(state, id)?.status ?? LOT_STATUS.waiting)), next];
 };

@@ -1,3 +1,5 @@
+import type { Area } from "./file-areas.ts";
+
 /** A call would write more than a task may: it has no effect, and the task ends with OUTPUT_LIMIT. */
 export class OutputLimit extends Error {
   constructor() {
@@ -22,7 +24,8 @@ export const fail: (errno: number) => never = (errno) => {
 
 interface Inode {
   readonly inode: bigint;
-  readonly writable: boolean;
+  /** Where it counts; undefined: it is read only. */
+  readonly area: Area | undefined;
   /** Nanoseconds; undefined until they are set: the start of the task. */
   accessedNs: bigint | undefined;
   modifiedNs: bigint | undefined;
@@ -46,6 +49,13 @@ export interface LinkNode extends Inode, Linked {
   readonly target: string;
 }
 
+/** A file of `/dev`. */
+export interface DeviceNode extends Inode, Linked {
+  readonly kind: "device";
+  /** What opening it gives: a standard stream, nothing, or the task's randomness. */
+  readonly device: "stdin" | "stdout" | "stderr" | "null" | "random";
+}
+
 export interface Entry {
   readonly name: string;
   readonly bytes: Uint8Array;
@@ -62,4 +72,4 @@ export interface DirectoryNode extends Inode {
   removed: boolean;
 }
 
-export type Node = FileNode | LinkNode | DirectoryNode;
+export type Node = FileNode | LinkNode | DeviceNode | DirectoryNode;

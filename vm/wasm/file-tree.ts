@@ -1,12 +1,6 @@
-import {
-  type DirectoryNode,
-  type Entry,
-  type FileNode,
-  fail,
-  type LinkNode,
-  type Node,
-  OutputLimit,
-} from "./file-nodes.ts";
+import { type Area, createOutputArea, createScratchArea } from "./file-areas.ts";
+import { type DeviceNode, type DirectoryNode, type Entry, type FileNode, fail, type Node } from "./file-nodes.ts";
+import { pathOf } from "./task.ts";
 import type { VmRules } from "./versions.ts";
 import { ERRNO } from "./wasi-abi.ts";
 
@@ -37,52 +31,59 @@ const depthOf = (directory: DirectoryNode): number => {
 const heightOf = (node: Node): number =>
   node.kind === "directory" ? node.entries.reduce((most, entry) => Math.max(most, 1 + heightOf(entry.node)), 0) : 0;
 
-/** Counts the entries in and below a node. Looks at each. */
-export const entriesBelow = (node: Node): number =>
-  node.kind === "directory" ? node.entries.reduce((sum, entry) => sum + 1 + entriesBelow(entry.node), 0) : 0;
-
-/** How often the contents stand in the results: once for each name, once for what is open and has none. */
-const copiesOf = (node: FileNode | LinkNode): number => (node.links === 0 && node.open > 0 ? 1 : node.links);
-
-const reserve = (node: FileNode, size: number, most: number): void => {
-  const larger = new Uint8Array(Math.max(size, Math.min(2 * node.data.length, most), 256));
-  larger.set(node.data.subarray(0, node.size));
-  node.data = larger;
+/** Has `pay` take the price of the entries in and below a node, each directory's before they are looked at. */
+export const payForEntries = (node: Node, price: number, pay: (gas: number) => void): void => {
+  if (node.kind !== "directory") return;
+  pay(node.entries.length * price);
+  for (const entry of node.entries) payForEntries(entry.node, price, pay);
 };
 
+/** How often the contents stand in the results: once for each name, once for what is open and has none. */
+const copiesOf = (node: Exclude<Node, DirectoryNode>): number => (node.links === 0 && node.open > 0 ? 1 : node.links);
+
+/** The least that is allocated for a file with contents. */
+const LEAST_CAPACITY = 256;
+
+const DEVICES: readonly (readonly [name: string, device: DeviceNode["device"]])[] = [
+  ["null", "null"],
+  ["random", "random"],
+  ["stderr", "stderr"],
+  ["stdin", "stdin"],
+  ["stdout", "stdout"],
+  ["urandom", "random"],
+];
+
 /**
- * The in-memory files of one task: `/in` read only, `/out` writable and bounded, names in the order of their bytes.
- * Every change is counted against the limits of a task before it is made; a file of two names counts twice, since
- * the results hold it twice. Calls throw FileError, and OutputLimit where there is no room.
+ * The in-memory files of one task: `/in` read only, `/out` and `/tmp` writable and bounded, `/dev`; names in the order of
+ * their bytes. Every change is counted against the limits of a task before it is made; a file of two names counts twice,
+ * since the results hold it twice. What the tree allocates, zeroes and copies is paid before it is done. Calls throw
+ * FileError, and OutputLimit where there is no room in `/out`.
  */
 export const createFileTree = (
   inputs: readonly { readonly name: string; readonly bytes: Uint8Array }[],
-  { taskLimits: limits, gas }: VmRules,
+  rules: VmRules,
 ) => {
   let inodes = 0n;
-  let outputBytes = 0;
-  let outputEntries = 0;
-  /** Gas of the most that the output has held: what grows again where something was removed is not paid twice. */
-  let paid = 0;
   let pay: (gas: number) => void = () => {};
+  const output = createOutputArea(rules, (gas) => pay(gas));
 
-  const inode = (writable: boolean) => ({
+  const inode = (area: Area | undefined) => ({
     inode: ++inodes,
-    writable,
+    area,
     accessedNs: undefined,
     modifiedNs: undefined,
   });
-  const directory = (parent: DirectoryNode | undefined, writable: boolean): DirectoryNode => ({
+  const directory = (parent: DirectoryNode | undefined, area: Area | undefined): DirectoryNode => ({
     kind: "directory",
-    ...inode(writable),
+    ...inode(area),
     entries: [],
     parent,
     blockBytes: 0,
     removed: false,
   });
-  const file = (data: Uint8Array, writable: boolean): FileNode => ({
+  const file = (data: Uint8Array, area: Area | undefined): FileNode => ({
     kind: "file",
-    ...inode(writable),
+    ...inode(area),
     data,
     size: data.length,
     open: 0,
@@ -103,55 +104,84 @@ export const createFileTree = (
     return entry!;
   };
 
-  const root = directory(undefined, false);
-  const inDirectory = directory(root, false);
-  const outDirectory = directory(root, true);
-  insert(root, "in", inDirectory);
-  insert(root, "out", outDirectory);
-  for (const { name, bytes } of inputs) insert(inDirectory, name, file(bytes, false));
-  const stdout = file(new Uint8Array(0), true);
-  const stderr = file(new Uint8Array(0), true);
-
-  /** Counts growth of the output, negative for what is given back. */
-  const count = (bytes: number, entries: number): void => {
-    const total = outputBytes + bytes + entries * limits.outputEntryBytes;
-    if (total > limits.outputBytes || outputEntries + entries > limits.outputEntries) throw new OutputLimit();
-    const price = total * gas.outputByte + (outputEntries + entries) * gas.outputEntry;
-    if (price > paid) {
-      pay(price - paid);
-      paid = price;
-    }
-    outputBytes = total;
-    outputEntries += entries;
-  };
-  const mayHold = (parent: DirectoryNode, name: string): void => {
-    if (!parent.writable) fail(ERRNO.rofs);
-    if (parent.removed) fail(ERRNO.noent);
-    if (depthOf(parent) > limits.outputDepth) throw new OutputLimit();
-    if (parent.blockBytes + LINK_BYTES + Buffer.byteLength(name) > limits.directoryBytes) throw new OutputLimit();
-  };
   const child = (parent: DirectoryNode, name: string): Node | undefined => {
     const { at, found } = find(parent, Buffer.from(name, "utf8"));
     return found ? parent.entries[at]!.node : undefined;
   };
+  /** Gives a folder that inputs are in, made if need be. */
+  const folderIn = (parent: DirectoryNode, name: string): DirectoryNode => {
+    const known = child(parent, name);
+    if (known) return known.kind === "directory" ? known : fail(ERRNO.notdir);
+    const made = directory(parent, undefined);
+    insert(parent, name, made);
+    return made;
+  };
+
+  const root = directory(undefined, undefined);
+  const inDirectory = directory(root, undefined);
+  const outDirectory = directory(root, output);
+  insert(root, "in", inDirectory);
+  insert(root, "out", outDirectory);
+  for (const { name, bytes } of inputs) {
+    const path = [...pathOf(name)];
+    const own = path.pop()!;
+    insert(path.reduce(folderIn, root), own, file(bytes, undefined));
+  }
+  const stdout = file(new Uint8Array(0), output);
+  const stderr = file(new Uint8Array(0), output);
+  if (rules.taskLimits.scratchEntries > 0) {
+    insert(root, "tmp", directory(root, createScratchArea(rules)));
+    const devices = directory(root, undefined);
+    insert(root, "dev", devices);
+    for (const [name, device] of DEVICES)
+      insert(devices, name, { kind: "device", ...inode(undefined), device, size: 0, links: 1, open: 0 });
+  }
+
+  /** Pays for moving the entries of a directory that is to have others, and gives its area. */
+  const mayChange = ({ area, entries }: DirectoryNode): Area => {
+    if (!area) return fail(ERRNO.rofs);
+    pay(entries.length * rules.gas.movedEntry);
+    return area;
+  };
+  /** As mayChange, for a new name. */
+  const mayHold = (parent: DirectoryNode, name: string): Area => {
+    const area = mayChange(parent);
+    if (parent.removed) fail(ERRNO.noent);
+    if (depthOf(parent) > area.depth) area.full();
+    if (parent.blockBytes + LINK_BYTES + Buffer.byteLength(name) > area.directoryBytes) area.full();
+    return area;
+  };
+  /** Pays for bytes that are allocated, zeroed or copied. */
+  const payForBytes = (bytes: number): void => pay(bytes * rules.gas.treeByte);
+  /** Gives a file room of `capacity` bytes, with what of its contents fits. */
+  const move = (node: FileNode, capacity: number): void => {
+    const kept = Math.min(node.size, capacity);
+    payForBytes(capacity + kept);
+    const data = new Uint8Array(capacity);
+    data.set(node.data.subarray(0, kept));
+    node.data = data;
+  };
+  /** Gives a file room for `size` bytes, and more the more it has, so that one that grows is not moved each time. */
+  const reserve = (node: FileNode, size: number, most: number): void =>
+    move(node, Math.max(size, Math.min(2 * node.data.length, most), LEAST_CAPACITY));
   /** Changes how many names or descriptors hold a node, and counts what that makes of it. */
-  const recount = (node: FileNode | LinkNode, change: () => void): void => {
+  const recount = (node: Exclude<Node, DirectoryNode>, change: () => void): void => {
     const before = copiesOf(node);
     change();
     const copies = copiesOf(node) - before;
-    if (node.writable) count(copies * node.size, copies);
+    node.area?.count(copies * node.size, copies);
     if (copiesOf(node) > 0 || node.kind !== "file") return;
     node.data = new Uint8Array(0);
     node.size = 0;
   };
-  const unlink = (node: FileNode | LinkNode): void => recount(node, () => node.links--);
+  const unlink = (node: Exclude<Node, DirectoryNode>): void => recount(node, () => node.links--);
 
   return {
     root,
     stdout,
     stderr,
     child,
-    /** Has a payer take the gas of output that becomes larger than ever before; where that throws, it does not. */
+    /** Has a payer take the gas of each change before it is made; where that throws, it is not. */
     meter(payer: (gas: number) => void): void {
       pay = payer;
     },
@@ -165,36 +195,36 @@ export const createFileTree = (
     },
     /** Makes an empty file. */
     createFile(parent: DirectoryNode, name: string): FileNode {
-      mayHold(parent, name);
+      const area = mayHold(parent, name);
       if (child(parent, name)) fail(ERRNO.exist);
-      count(0, 1);
-      const node = file(new Uint8Array(0), true);
+      area.count(0, 1);
+      const node = file(new Uint8Array(0), area);
       insert(parent, name, node);
       return node;
     },
     createDirectory(parent: DirectoryNode, name: string): DirectoryNode {
       if (child(parent, name)) fail(ERRNO.exist);
-      mayHold(parent, name);
-      count(0, 1);
-      const node = directory(parent, true);
+      const area = mayHold(parent, name);
+      area.count(0, 1);
+      const node = directory(parent, area);
       insert(parent, name, node);
       return node;
     },
     /** Makes a symbolic link; it is for the task alone, the results do not show it. */
     createLink(parent: DirectoryNode, name: string, target: string): void {
       if (child(parent, name)) fail(ERRNO.exist);
-      mayHold(parent, name);
+      const area = mayHold(parent, name);
       const size = Buffer.byteLength(target);
-      count(size, 1);
-      insert(parent, name, { kind: "link", ...inode(true), target, size, links: 1, open: 0 });
+      area.count(size, 1);
+      insert(parent, name, { kind: "link", ...inode(area), target, size, links: 1, open: 0 });
     },
-    /** Gives a file of `/out` another name. */
+    /** Gives a file another name in its area. */
     addName(node: Node, parent: DirectoryNode, name: string): void {
       if (child(parent, name)) fail(ERRNO.exist);
       if (node.kind === "directory") fail(ERRNO.perm);
-      mayHold(parent, name);
-      if (!node.writable) fail(ERRNO.xdev);
-      count(node.size, 1);
+      const area = mayHold(parent, name);
+      if (node.area !== area) fail(ERRNO.xdev);
+      area.count(node.size, 1);
       node.links++;
       insert(parent, name, node);
     },
@@ -202,7 +232,7 @@ export const createFileTree = (
       const node = child(parent, name);
       if (!node) fail(ERRNO.noent);
       if (node.kind === "directory") fail(ERRNO.isdir);
-      if (!parent.writable) fail(ERRNO.rofs);
+      mayChange(parent);
       take(parent, name);
       unlink(node);
     },
@@ -210,16 +240,18 @@ export const createFileTree = (
       const node = child(parent, name);
       if (!node) fail(ERRNO.noent);
       if (node.kind !== "directory") fail(ERRNO.notdir);
-      if (!parent.writable) fail(ERRNO.rofs);
+      mayChange(parent);
       if (node.entries.length > 0) fail(ERRNO.notempty);
       take(parent, name);
       node.removed = true;
-      count(0, -1);
+      node.area?.count(0, -1);
     },
+    /** Gives an entry another name or directory of its area. */
     rename(from: DirectoryNode, name: string, to: DirectoryNode, newName: string): void {
       const node = child(from, name);
       if (!node) fail(ERRNO.noent);
-      if (!from.writable || !to.writable) fail(ERRNO.rofs);
+      const area = mayChange(to);
+      if (mayChange(from) !== area) fail(ERRNO.xdev);
       const target = child(to, newName);
       if (target === node) return;
       for (let at: DirectoryNode | undefined = to; at; at = at.parent) if (at === node) fail(ERRNO.inval);
@@ -228,13 +260,13 @@ export const createFileTree = (
         if (target.entries.length > 0) fail(ERRNO.notempty);
       } else if (target && node.kind === "directory") fail(ERRNO.notdir);
       if (!target) mayHold(to, newName);
-      if (depthOf(to) + heightOf(node) > limits.outputDepth) throw new OutputLimit();
+      if (depthOf(to) + heightOf(node) > area.depth) area.full();
       if (target) {
         take(to, newName);
         if (target.kind !== "directory") unlink(target);
         else {
           target.removed = true;
-          count(0, -1);
+          area.count(0, -1);
         }
       }
       take(from, name);
@@ -243,20 +275,30 @@ export const createFileTree = (
     },
     /** Sets a file's size; what is added is zero. */
     resize(node: FileNode, size: number): void {
-      count((size - node.size) * copiesOf(node), 0);
-      if (size > node.data.length) reserve(node, size, limits.outputBytes);
-      else if (size < node.size) node.data.fill(0, size, node.size);
+      const area = node.area ?? fail(ERRNO.rofs);
+      const growth = (size - node.size) * copiesOf(node);
+      area.check(growth, 0);
+      if (size > node.data.length) reserve(node, size, area.bytes);
+      // What a file holds bounds what is allocated for it.
+      else if (2 * size < node.data.length && size < node.size) move(node, size);
+      else if (size < node.size) {
+        payForBytes(node.size - size);
+        node.data.fill(0, size, node.size);
+      }
+      area.count(growth, 0);
       node.size = size;
     },
     /** Writes at an offset, growing the file as needed; a gap is zero. */
     write(node: FileNode, offset: number, bytes: Uint8Array): void {
+      const area = node.area ?? fail(ERRNO.rofs);
       const end = offset + bytes.length;
       if (bytes.length === 0) return;
-      if (end > node.size) {
-        count((end - node.size) * copiesOf(node), 0);
-        if (end > node.data.length) reserve(node, end, limits.outputBytes);
-        node.size = end;
-      }
+      const growth = Math.max(0, end - node.size) * copiesOf(node);
+      area.check(growth, 0);
+      payForBytes(bytes.length);
+      if (end > node.data.length) reserve(node, end, area.bytes);
+      area.count(growth, 0);
+      node.size = Math.max(node.size, end);
       node.data.set(bytes, offset);
     },
     /**
@@ -272,7 +314,7 @@ export const createFileTree = (
         }
         let isEmpty = true;
         for (const entry of node.entries) {
-          if (entry.node.kind === "link") continue;
+          if (entry.node.kind === "link" || entry.node.kind === "device") continue;
           isEmpty = false;
           walk(entry.node, `${path}/${entry.name}`);
         }

@@ -1,7 +1,9 @@
+import { FIRST_ATOMIC } from "./atomics.ts";
 import type { Code } from "./decode.ts";
 import { TASK_LIMITS } from "./limits.ts";
 import { OP } from "./opcodes.ts";
 import type { Facts } from "./validate.ts";
+import { FIRST_VECTOR } from "./vectors.ts";
 
 /**
  * Prices of the compute VM, in gas. A gas is about the time of one simple operation: ordinary code runs 5 to 12
@@ -23,20 +25,42 @@ export const GAS = {
   compileBranch: 300,
   /** A branch again, for each local that may differ where it joins others. */
   compileJoin: 2,
-  /** The square of how many `br` go to one label. */
+  /** The square of how many `br` meet at one label (limits.ts: jumpsTogether). */
   compileSquare: 2,
-  inputByte: 1,
-  /** A page of 64 KiB of the initial memory. */
-  initialPage: 8_192,
+  /** A KiB of what a loop holds: V8 looks at all of it for each of the loops that it is in. */
+  compileLoopKib: 512,
+  /** A byte of input: it is fetched, hashed and copied. */
+  inputByte: 4,
+  /** A page of 64 KiB of the initial memory: it is touched, and hashed at the end. */
+  initialPage: 65_536,
   /** V8 takes up to 0.6 ms to grow a memory, whatever the amount. */
   growBase: 1_500_000,
-  growPage: 8_192,
+  growPage: 65_536,
   /** A bulk operation adds this to each byte's 1. */
   bulkBase: 20,
   hostCall: 2_000,
   hostByte: 1,
-  /** A byte of randomness: Keccak-256 makes about 32 in a microsecond. */
-  randomByte: 32,
+  /** A byte that the file tree allocates, zeroes, copies or gives back. */
+  treeByte: 1,
+  /** A byte of randomness: Keccak-256 makes 12 to 32 in a microsecond. */
+  randomByte: 128,
+  /** A byte of a path: it is decoded, split and compared. */
+  pathByte: 8,
+  /** A name on a path: it is looked for in a directory. */
+  pathPart: 1_000,
+  /** A buffer of a vectored call. */
+  buffer: 512,
+  /** A subscription of a poll. */
+  subscription: 2_048,
+  /** An argument or a variable of the environment, beside its bytes. */
+  text: 256,
+  /** An entry of a directory that is opened for listing; one that is listed, beside its bytes. */
+  heldEntry: 64,
+  listedEntry: 1_024,
+  /** An entry below a directory that is renamed: its depth is looked at. */
+  renamedEntry: 256,
+  /** An entry of a directory in which one is made, removed or renamed: those behind it move. */
+  movedEntry: 2,
   /** A byte of output, which each proved seat hashes, keeps and serves until nobody may ask for it (docs/gas.md). */
   outputByte: 32,
   /** A file or directory beside its bytes: a block of its own, and a name of up to 255 bytes. */
@@ -58,6 +82,35 @@ const weigh = (weight: number, ...ops: readonly (number | readonly [number, numb
   for (const op of ops)
     if (typeof op === "number") WEIGHTS[op] = weight;
     else WEIGHTS.fill(weight, op[0], op[1] + 1);
+};
+/** Vectors cost what V8 takes for all their lanes; an atomic access waits for memory, a store too. */
+const weighBehindPrefixes = (): void => {
+  const vector = (weight: number, ...numbers: readonly (number | readonly [number, number])[]): void =>
+    weigh(
+      weight,
+      ...numbers.map((one) =>
+        typeof one === "number" ? FIRST_VECTOR + one : ([FIRST_VECTOR + one[0], FIRST_VECTOR + one[1]] as const),
+      ),
+    );
+  vector(10, [0x00, 0x0a], [0x54, 0x57], [0x5c, 0x5d]); // loads
+  vector(2, [0x0f, 0x22], [0x58, 0x5b], 0x53, [0x63, 0x64], [0x83, 0x84], [0xa3, 0xa4], [0xc3, 0xc4]); // lanes, and tests of all
+  vector(3, 0x0d, 0x0e); // shuffle swizzle
+  vector(3, [0x41, 0x4c]); // comparisons of floats
+  vector(4, 0x62, [0x6b, 0x6d], 0xcc, 0xd5); // popcnt, shifts of bytes, i64x2.shr_s and mul
+  vector(2, 0x95, 0xb5, [0x9c, 0x9f], [0xba, 0xbf], [0xdc, 0xdf]); // products
+  vector(3, [0x5e, 0x5f], [0xfa, 0xfb], [0xfe, 0xff]); // conversions
+  vector(8, [0xf8, 0xf9], [0xfc, 0xfd]); // trunc_sat
+  vector(2, [0xe0, 0xe1], [0xec, 0xed]); // abs neg
+  vector(5, [0x67, 0x6a], [0x74, 0x75], 0x7a, 0x94); // rounding
+  vector(3, [0xe4, 0xe6], [0xf0, 0xf2]); // add sub mul
+  vector(8, [0xe8, 0xe9], [0xf4, 0xf5], 0xe3); // min max, f32x4.sqrt
+  vector(3, [0xea, 0xeb], [0xf6, 0xf7]); // pmin pmax
+  vector(5, 0xe7);
+  vector(8, 0xf3); // division
+  vector(14, 0xef); // f64x2.sqrt
+  weigh(20, [FIRST_ATOMIC + 0x03, FIRST_ATOMIC + 0x4e]);
+  weigh(10, [FIRST_ATOMIC + 0x10, FIRST_ATOMIC + 0x16]); // atomic loads
+  weigh(100, [FIRST_ATOMIC, FIRST_ATOMIC + 0x02]); // notify and wait
 };
 /** Conversions of floats to integers. */
 const TO_INTEGER = [
@@ -85,6 +138,7 @@ weigh(20, ...TO_INTEGER);
 weigh(3, 0xb2, 0xb4, 0xb7, 0xb9); // signed integer to float
 weigh(16, 0xb3, 0xb5, 0xb8, 0xba); // unsigned integer to float
 weigh(2, 0xb6, 0xbb); // demote promote
+weighBehindPrefixes();
 weigh(20, OP.memorySize, OP.memoryGrow, OP.dataDrop);
 weigh(GAS.bulkBase, OP.memoryInit, OP.memoryCopy, OP.memoryFill);
 
@@ -101,9 +155,15 @@ for (const [first, last] of TO_INTEGER) COMPILE.fill(GAS.compileLarge, first, la
  * Computes what compiling one function costs, beside its bytes; its `facts` tell which NaNs are made canonical,
  * and which branches meet. Linear in its operations.
  */
-export const compileGas = ({ count, op, immediate }: Code, locals: number, facts: Facts): number => {
+export const compileGas = (
+  { count, op, immediate }: Code,
+  locals: number,
+  facts: Facts,
+  { compileLoopKib }: GasPrices,
+): number => {
   const { marked } = facts.origins;
   let gas = GAS.compileFunction + GAS.compileSquare * facts.jumpSquares;
+  gas += Math.ceil((compileLoopKib * facts.loopBytes) / 1024);
   let joins = 0;
   for (let i = 0; i < count; i++) {
     const one = op[i]!;

@@ -149,7 +149,7 @@ export const runInstance = (compiled: Compiled, task: Task): Outcome => {
   const world = {
     taskid: task.taskid,
     args: [PROGRAM, ...task.args],
-    environment: environmentOf(task),
+    environment: environmentOf(task, compiled.prepared.rules),
     startTime: task.startTime,
     tree,
     root: tree.root,

@@ -1,6 +1,6 @@
 /** Limits of the compute VM (spec section 11). Each is far below the limits of V8, so that V8 never decides. */
 export const WASM_LIMITS = {
-  moduleBytes: 32 * 1024 * 1024,
+  moduleBytes: 64 * 1024 * 1024,
   types: 65_536,
   imports: 1_024,
   functions: 65_536,
@@ -11,10 +11,15 @@ export const WASM_LIMITS = {
   locals: 8_192,
   parameters: 64,
   results: 16,
-  nesting: 1_024,
+  nesting: 4_096,
   branchTargets: 16_384,
   /** Branches to one label, each target of a br_table counted: V8 dies of more than 65,535. */
   labelBranches: 20_000,
+  /**
+   * `br` that the rewriter lets meet at the label of one block, of which it makes several for more: V8 takes a square of time and memory,
+   * 1.1 GiB for 10,000 of them, as a large generated lexer has.
+   */
+  jumpsTogether: 256,
   /** Operands on the stack of a function: V8 runs no frame near its --stack-size of 984 KiB. */
   operands: 16_384,
   /** Gas of compiling one function (gas.ts): V8 has no memory for functions of several hundred thousand branches or calls. */
@@ -22,10 +27,11 @@ export const WASM_LIMITS = {
   globals: 4_096,
   exports: 65_536,
   tableEntries: 65_536,
-  segments: 65_536,
+  /** Of data, which is as many as V8 takes, and of elements, which the rewriter joins. */
+  segments: 100_000,
   /** Pages of 64 KiB: `min(declared maximum, memoryPages)`, or memoryPagesUndeclared. */
   memoryPages: 4_096,
-  memoryPagesUndeclared: 1_024,
+  memoryPagesUndeclared: 4_096,
   /** Metered bytes of stack, and the least that a frame takes. */
   stackBytes: 8 * 1024 * 1024,
   frameBytes: 128,
@@ -39,6 +45,10 @@ export const TASK_LIMITS = {
   /** Bytes of all inputs and the data set. */
   inputBytes: 256 * 1024 * 1024,
   inputFiles: 256,
+  /** Names in the path of an input that has a place of its own; 0: all are in `/in`. */
+  inputDepth: 16,
+  /** Variables that the parameters add to the environment. */
+  variables: 256,
   arguments: 1_024,
   argumentBytes: 64 * 1024,
   environmentBytes: 64 * 1024,
@@ -47,6 +57,10 @@ export const TASK_LIMITS = {
   outputEntryBytes: 64,
   outputEntries: 4_096,
   outputDepth: 16,
+  /** `/tmp`; where it has no entries, there is neither `/tmp` nor `/dev`. */
+  scratchBytes: 64 * 1024 * 1024,
+  scratchEntries: 4_096,
+  scratchDepth: 64,
   /** A directory's UnixFS block stays below the size at which importers start to shard it. */
   directoryBytes: 256 * 1024 - 64,
   nameBytes: 255,

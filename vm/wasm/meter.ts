@@ -1,9 +1,10 @@
-import { writeCanonical } from "./canonical-nan.ts";
+import { declareScratch, takesLong, writeCanonical, writeNans } from "./canonical-nan.ts";
 import type { Code } from "./decode.ts";
 import { WEIGHTS } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
 import type { Locals, WasmModule } from "./module.ts";
-import { F32, F64, I32, I64, OP, V128 } from "./opcodes.ts";
+import { I32, I64, OP } from "./opcodes.ts";
+import { Reader } from "./reader.ts";
 import { WasmRefused } from "./refusal.ts";
 import type { Facts } from "./validate.ts";
 import type { Writer } from "./writer.ts";
@@ -24,6 +25,43 @@ export interface Layout {
   /** Index of the type () -> results. */
   readonly blockType: (results: Uint8Array) => number;
 }
+
+/** A block, loop or if that is open. */
+interface Label {
+  /** Blocks that are written in its place. */
+  readonly own: number;
+  /** Blocks beyond one for each that is open, itself the last. */
+  readonly more: number;
+  jumps: number;
+}
+
+/**
+ * Numbers labels anew where several blocks stand in place of one, so that only so many `br` meet at each: the first of them go to the
+ * innermost. All of them end at one place.
+ */
+const createLabels = ({ blocks }: Facts, jumpsTogether: number) => {
+  const open: Label[] = [];
+  const more = (): number => open.at(-1)?.more ?? 0;
+  const to = (label: number): Label | undefined => open[open.length - 1 - label];
+  const of = (label: number): number => label + more() - (to(label)?.more ?? 0);
+  return {
+    /** Notes what operation `index` opens; gives how many are written. */
+    enter(index: number): number {
+      const own = blocks.get(index) ?? 1;
+      open.push({ own, more: more() + own - 1, jumps: 0 });
+      return own;
+    },
+    /** Gives how many ends are written in place of one. */
+    leave: (): number => open.pop()?.own ?? 1,
+    /** Gives the new number of a label. */
+    of,
+    /** Gives the new number of a label that a `br` goes to, which is not the function's own. */
+    jump(label: number): number {
+      const target = to(label)!;
+      return of(label) + Math.min(target.own - 1, Math.floor(target.jumps++ / jumpsTogether));
+    },
+  };
+};
 
 /** What a metered function takes after its own parameters: gas left, and bytes of stack left. */
 export const METER_PARAMS: readonly number[] = [I64, I32];
@@ -155,18 +193,14 @@ export const writeFunction = (
   const { bytes } = module;
   const { params, results } = module.types[module.functionTypes[functionIndex]!]!;
   const { entry, after, dead, calls, indirect, bulk, small } = plan(code);
-  const { marked, hasF32, hasF64, hasVector } = facts.origins;
+  const { marked } = facts.origins;
 
   const gas = params.length;
   const stack = gas + 1;
   const extra: number[] = [];
   const declare = (type: number): number => extra.push(type) - 1 + locals.types.length + METER_PARAMS.length;
   const scratch = bulk || indirect ? declare(I32) : 0;
-  const canonical = {
-    f32: hasF32 ? declare(F32) : 0,
-    f64: hasF64 ? declare(F64) : 0,
-    vector: hasVector ? declare(V128) : 0,
-  };
+  const canonical = declareScratch(facts.origins, declare);
   out.u32(locals.groups + extra.length);
   out.range(bytes, locals.from, locals.codeFrom);
   for (const type of extra) {
@@ -222,6 +256,7 @@ export const writeFunction = (
     out.byte(OP.end);
   }
   charge(entry, !small);
+  writeNans(out, facts.origins, canonical);
 
   // The body stands in a block that takes the place of the function's own label, for br_if and br_table.
   out.byte(OP.block);
@@ -229,14 +264,19 @@ export const writeFunction = (
   else if (results.length === 1) out.byte(results[0]!);
   else out.signed(layout.blockType(results));
 
+  const asWritten = facts.blocks.size === 0;
+  const labels = createLabels(facts, module.rules.limits.jumpsTogether);
   let depth = 0;
   let uncounted = 0;
+  /** Whether this basic block has divided or taken a root. */
+  let waitsLong = false;
   for (let i = 0; i < code.count; i++) {
     if (dead[i] === 1) continue;
     const op = code.op[i]!;
     const from = code.at[i]!;
     const to = code.at[i + 1]!;
     const immediate = code.immediate[i]!;
+    if (endsBlock(op)) waitsLong = false;
     switch (op) {
       case OP.localGet:
       case OP.localSet:
@@ -245,30 +285,47 @@ export const writeFunction = (
         break;
       case OP.block:
         depth++;
-        out.range(bytes, from, to);
+        for (let left = labels.enter(i); left > 0; left--) out.range(bytes, from, to);
         break;
       case OP.loop:
         depth++;
+        labels.enter(i);
         out.range(bytes, from, to);
         charge(after[i]!, true);
         break;
       case OP.if:
         depth++;
+        labels.enter(i);
         out.range(bytes, from, to);
         charge(after[i]!, false);
         break;
       case OP.end:
-        out.byte(OP.end);
+        for (let left = labels.leave(); left > 0; left--) out.byte(OP.end);
         if (depth-- > 0) charge(after[i]!, false);
         break;
-      case OP.else:
       case OP.brIf:
+        if (asWritten) out.range(bytes, from, to);
+        else out.local(op, labels.of(immediate));
+        charge(after[i]!, false);
+        break;
+      case OP.brTable: {
+        if (asWritten) {
+          out.range(bytes, from, to);
+          break;
+        }
+        const reader = new Reader(bytes, from + 1, to);
+        out.local(op, reader.u32());
+        for (let left = immediate; left >= 0; left--) out.u32(labels.of(reader.u32()));
+        break;
+      }
+      case OP.else:
         out.range(bytes, from, to);
         charge(after[i]!, false);
         break;
       case OP.br:
-        if (immediate < depth) out.range(bytes, from, to);
-        else leave();
+        if (immediate >= depth) leave();
+        else if (asWritten) out.range(bytes, from, to);
+        else out.local(op, labels.jump(immediate));
         break;
       case OP.return:
         leave();
@@ -311,7 +368,8 @@ export const writeFunction = (
         break;
       default:
         out.range(bytes, from, to);
-        if (marked[i] === 1) uncounted += writeCanonical(out, op, canonical);
+        if (takesLong(op)) waitsLong = true;
+        if (marked[i] === 1) uncounted += writeCanonical(out, op, canonical, waitsLong);
     }
   }
   out.local(OP.localGet, gas);

@@ -99,8 +99,12 @@ export interface WasmModule {
   readonly bodies: readonly Range[];
 }
 
-/** Reads the declarations of locals of one body. Throws WasmRefused. */
-export const readLocals = (module: WasmModule, body: Range, functionIndex: number): Locals => {
+/** Makes room for the types of a body's locals, to be used again for the next body: a few bytes can declare thousands. */
+export const createLocalTypes = ({ rules: { limits } }: WasmModule): Uint8Array =>
+  new Uint8Array(limits.locals + limits.parameters);
+
+/** Reads the declarations of locals of one body into `room`. Throws WasmRefused. */
+export const readLocals = (module: WasmModule, body: Range, functionIndex: number, room: Uint8Array): Locals => {
   const { bytes, rules } = module;
   const { limits, features } = rules;
   const { params } = module.types[module.functionTypes[functionIndex]!]!;
@@ -118,7 +122,7 @@ export const readLocals = (module: WasmModule, body: Range, functionIndex: numbe
     if (total > limits.locals + params.length) reader.refuse(`more than ${limits.locals} locals`, at);
     counts.push([count, readValueType(reader, features)]);
   }
-  const types = new Uint8Array(total);
+  const types = room.subarray(0, total);
   types.set(params);
   let filled = params.length;
   for (const [count, local] of counts) {

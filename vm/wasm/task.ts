@@ -1,10 +1,11 @@
 import { type Address, type Hash, isHex } from "../../lib/bytes.ts";
-import { TASK_LIMITS } from "./limits.ts";
+import { TASK_LIMITS, type TaskLimits } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
 import type { VmRules } from "./versions.ts";
 
 /** A file given to a task. */
 export interface InputFile {
+  /** Its name in `/in`, or the absolute path that it has elsewhere. */
   readonly name: string;
   readonly bytes: Uint8Array;
 }
@@ -37,11 +38,44 @@ export const isFileName = (name: string): boolean =>
   name.isWellFormed() &&
   !/[/\\\0]/.test(name);
 
+/** What tasks write to, or every task has: no input has a place there. */
+const RESERVED = ["out", "tmp", "dev"];
+
+/** Gives the names on the way from the root to an input. */
+export const pathOf = (name: string): readonly string[] =>
+  name.startsWith("/") ? name.slice(1).split("/") : ["in", name];
+
+/** Tells whether an input may have a name: of a file in `/in`, or an absolute path of such names, as deep as inputs may be. */
+export const isInputName = (name: string, { inputDepth, pathBytes }: TaskLimits): boolean => {
+  if (!name.startsWith("/")) return isFileName(name);
+  const path = pathOf(name);
+  return (
+    path.length <= inputDepth &&
+    Buffer.byteLength(name) <= pathBytes &&
+    path.every(isFileName) &&
+    !RESERVED.includes(path[0]!)
+  );
+};
+
+/** Finds an input that cannot have its place: another has it, or is a file on the way to it. Undefined where there is none. */
+export const clashOf = (names: readonly string[]): string | undefined => {
+  const folders = new Set(["/in"]);
+  const files = new Set<string>();
+  for (const name of names) {
+    const path = pathOf(name);
+    const place = `/${path.join("/")}`;
+    if (files.has(place)) return name;
+    files.add(place);
+    for (let depth = 1; depth < path.length; depth++) folders.add(`/${path.slice(0, depth).join("/")}`);
+  }
+  return names.find((name) => folders.has(`/${pathOf(name).join("/")}`));
+};
+
 /** Name of the program, the first argument. */
 export const PROGRAM = "app";
 
 /** Makes the environment of a task in iExec's names and order, then what `env` adds in the order of its names. */
-export const environmentOf = (task: Task): string[] => {
+export const environmentOf = (task: Task, { taskLimits }: VmRules): string[] => {
   const names = new Map<string, string>([
     ["IEXEC_TASK_ID", task.taskid],
     ["IEXEC_IN", "/in"],
@@ -57,6 +91,7 @@ export const environmentOf = (task: Task): string[] => {
   names.set("IEXEC_INPUT_FILES_NUMBER", String(task.inputs.length));
   names.set("IEXEC_INPUT_FILES_FOLDER", "/in");
   for (const [i, { name }] of task.inputs.entries()) names.set(`IEXEC_INPUT_FILE_NAME_${i + 1}`, name);
+  if (taskLimits.scratchEntries > 0) names.set("TMPDIR", "/tmp");
   for (const [name, value] of Object.entries(task.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
     if (!names.has(name)) names.set(name, value);
   return Array.from(names, ([name, value]) => `${name}=${value}`);
@@ -68,12 +103,13 @@ const refuse = (rule: string): never => {
 
 const isText = (text: string): boolean => text.isWellFormed() && !text.includes("\0");
 
-/** Gives all files of a task's `/in`. */
+/** Gives all files that a task is given. */
 export const filesOf = (task: Task): readonly InputFile[] =>
   task.dataset ? [...task.inputs, task.dataset] : task.inputs;
 
 /** Checks what a task is given against the limits. Throws WasmRefused, and a TypeError for what a caller may not pass. */
-export const checkTask = (task: Task, { taskLimits: limits }: VmRules): void => {
+export const checkTask = (task: Task, rules: VmRules): void => {
+  const { taskLimits: limits } = rules;
   if (!isHex(task.taskid, 32)) throw new TypeError(`not a task id: ${task.taskid}`);
   if (!Number.isSafeInteger(task.gasLimit) || task.gasLimit < 0) throw new TypeError(`bad gas limit ${task.gasLimit}`);
   if (!Number.isSafeInteger(task.startTime) || task.startTime < 0 || task.startTime >= 2 ** 33)
@@ -85,11 +121,14 @@ export const checkTask = (task: Task, { taskLimits: limits }: VmRules): void => 
   if (size(task.args) > limits.argumentBytes) refuse(`arguments of more than ${limits.argumentBytes} bytes`);
   const files = filesOf(task);
   if (files.length > limits.inputFiles + 1) refuse(`more than ${limits.inputFiles} input files`);
-  if (!files.every(({ name }) => isFileName(name))) refuse("bad name of an input file");
-  if (new Set(files.map(({ name }) => name)).size !== files.length) refuse("two input files have the same name");
+  if (!task.inputs.every(({ name }) => isInputName(name, limits))) refuse("bad name of an input file");
+  if (task.dataset && !isFileName(task.dataset.name)) refuse("bad name of the dataset");
+  const clash = clashOf(files.map(({ name }) => name));
+  if (clash !== undefined)
+    refuse(`two input files have the same name, or one is on the way to another: ${clash.slice(0, 80)}`);
   if (files.reduce((sum, { bytes }) => sum + bytes.length, 0) > limits.inputBytes)
     refuse(`inputs of more than ${limits.inputBytes} bytes`);
-  const environment = environmentOf(task);
+  const environment = environmentOf(task, rules);
   if (!environment.every(isText)) refuse("malformed environment");
   if (size(environment) > limits.environmentBytes) refuse(`environment of more than ${limits.environmentBytes} bytes`);
 };

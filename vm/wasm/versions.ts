@@ -30,15 +30,42 @@ export const NEWEST_RULES: VmRules = {
   gas: GAS,
 };
 
-const VERSIONS: readonly VmRules[] = [
-  {
-    ...NEWEST_RULES,
-    version: 1,
-    features: { simd: false, atomics: false },
-    limits: { ...WASM_LIMITS, storeBytes: 8 },
+/** What old deals keep: where a later version has another limit or price, the one that they were made under. */
+const VERSION_1: VmRules = {
+  ...NEWEST_RULES,
+  version: 1,
+  features: { simd: false, atomics: false },
+  limits: {
+    ...WASM_LIMITS,
+    storeBytes: 8,
+    moduleBytes: 32 * 1024 * 1024,
+    nesting: 1_024,
+    jumpsTogether: WASM_LIMITS.labelBranches,
+    segments: 65_536,
+    memoryPagesUndeclared: 1_024,
   },
-  NEWEST_RULES,
-];
+  taskLimits: { ...TASK_LIMITS, scratchBytes: 0, scratchEntries: 0, scratchDepth: 0, inputDepth: 0, variables: 0 },
+  gas: {
+    ...GAS,
+    compileLoopKib: 0,
+    treeByte: 0,
+    randomByte: 32,
+    pathByte: 8,
+    pathPart: 0,
+    buffer: 64,
+    subscription: 256,
+    text: 4,
+    heldEntry: 64,
+    listedEntry: 64,
+    renamedEntry: 16,
+    movedEntry: 0,
+    inputByte: 1,
+    initialPage: 8_192,
+    growPage: 8_192,
+  },
+};
+
+const VERSIONS: readonly VmRules[] = [VERSION_1, NEWEST_RULES];
 
 export const VM_VERSION: number = NEWEST_RULES.version;
 

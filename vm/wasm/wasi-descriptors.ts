@@ -1,4 +1,4 @@
-import { type DirectoryNode, type Entry, type FileNode, fail, type Node } from "./file-nodes.ts";
+import { type DeviceNode, type DirectoryNode, type Entry, type FileNode, fail, type Node } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
 import type { VmRules } from "./versions.ts";
 import { CHANGING_RIGHTS, DIRECTORY_RIGHTS, ERRNO, FDFLAG, FILE_RIGHTS, FILETYPE, RIGHT } from "./wasi-abi.ts";
@@ -6,7 +6,7 @@ import { CHANGING_RIGHTS, DIRECTORY_RIGHTS, ERRNO, FDFLAG, FILE_RIGHTS, FILETYPE
 /** What a descriptor number stands for. */
 export interface Descriptor {
   /** Undefined: the empty standard input. */
-  readonly node: FileNode | DirectoryNode | undefined;
+  readonly node: FileNode | DeviceNode | DirectoryNode | undefined;
   /** A standard stream: it has no offset. */
   readonly standard: boolean;
   readonly preopen: boolean;
@@ -26,9 +26,15 @@ const OUTPUT_RIGHTS = STREAM_RIGHTS | RIGHT.fdWrite | RIGHT.fdSync | RIGHT.fdDat
 
 /** Gives the kind of a node as WASI numbers it. */
 export const filetypeOf = (node: Node | undefined, standard: boolean): number => {
-  if (standard || !node) return FILETYPE.characterDevice;
+  if (standard || !node || node.kind === "device") return FILETYPE.characterDevice;
   if (node.kind === "directory") return FILETYPE.directory;
   return node.kind === "link" ? FILETYPE.symbolicLink : FILETYPE.regularFile;
+};
+
+/** Gives the rights that a node can have. */
+export const rightsOf = (node: FileNode | DeviceNode | DirectoryNode): bigint => {
+  if (node.kind === "directory") return DIRECTORY_RIGHTS;
+  return node.kind === "device" || node.area ? FILE_RIGHTS : FILE_RIGHTS & ~CHANGING_RIGHTS;
 };
 
 /** Makes the descriptors of a task: standard streams as 0, 1, 2, and the directory `root`, if there is one, as 3. */
@@ -46,7 +52,8 @@ export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefine
       listing: undefined,
     };
   };
-  const table: (Descriptor | undefined)[] = [standard(undefined), standard(tree.stdout), standard(tree.stderr)];
+  const streams = { stdin: undefined, stdout: tree.stdout, stderr: tree.stderr };
+  const table: (Descriptor | undefined)[] = Object.values(streams).map(standard);
   if (root)
     table.push({
       node: root,
@@ -74,7 +81,15 @@ export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefine
     /** Gives an open regular file. */
     file(fd: number, rights: bigint): Descriptor & { node: FileNode } {
       const found = having(fd, rights);
+      if (found.node?.kind === "device") return fail(ERRNO.inval);
       return found.node?.kind === "file" ? (found as Descriptor & { node: FileNode }) : fail(ERRNO.badf);
+    },
+    /** Gives what is open and has contents: a regular file or a device. */
+    contents(fd: number, rights: bigint): Descriptor & { node: FileNode | DeviceNode } {
+      const found = having(fd, rights);
+      const { node } = found;
+      if (!node || node.kind === "directory") return fail(ERRNO.badf);
+      return found as Descriptor & { node: FileNode | DeviceNode };
     },
     /** Gives an open directory. */
     directory(fd: number, rights: bigint): Descriptor & { node: DirectoryNode } {
@@ -87,7 +102,19 @@ export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefine
       const fd = at < 0 ? table.length : at;
       return fd < limits.openFiles ? fd : fail(ERRNO.mfile);
     },
-    open(fd: number, node: FileNode | DirectoryNode, rights: bigint, inheriting: bigint, flags: number): void {
+    /** Opens a node. A device that is a standard stream opens that, as /dev/stdout does. */
+    open(
+      fd: number,
+      node: FileNode | DeviceNode | DirectoryNode,
+      rights: bigint,
+      inheriting: bigint,
+      flags: number,
+    ): void {
+      if (node.kind === "device" && node.device in streams) {
+        const stream = standard(streams[node.device as keyof typeof streams]);
+        table[fd] = { ...stream, rights: rights & stream.rights };
+        return;
+      }
       if (node.kind === "file") tree.open(node);
       const offset = 0;
       table[fd] = { node, standard: false, preopen: false, rights, inheriting, flags, offset, listing: undefined };

@@ -1,4 +1,4 @@
-import { type FileNode, fail, type Node, OutputLimit } from "./file-nodes.ts";
+import { type DeviceNode, type FileNode, fail, type Node } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
 import type { VmRules } from "./versions.ts";
 import { ERRNO, FDFLAG, FDFLAGS, FSTFLAG, RIGHT } from "./wasi-abi.ts";
@@ -10,10 +10,8 @@ const WHENCE = { set: 0, current: 1, end: 2 } as const;
 const LAST_ADVICE = 5;
 const STAT_BYTES = 64;
 const DIRENT_BYTES = 24;
-/** Gas of an entry that a listing copies. */
-const LISTING_ENTRY = 64;
-/** Gas of reading a buffer of a vectored call. */
-const BUFFER = 64;
+/** Bytes that one call moves through a device at most. */
+const MAX_DEVICE_BYTES = 2 ** 31 - 1;
 
 const toOffset = (value: bigint): number => (value < 0n || value > MAX_OFFSET ? fail(ERRNO.inval) : Number(value));
 
@@ -35,26 +33,32 @@ export const setTimes = (node: Node, accessed: bigint, modified: bigint, flags: 
   const both = (a: number, b: number): boolean => (flags & a) !== 0 && (flags & b) !== 0;
   if (flags & ~15 || both(FSTFLAG.accessed, FSTFLAG.accessedNow) || both(FSTFLAG.modified, FSTFLAG.modifiedNow))
     fail(ERRNO.inval);
-  if (!node.writable) fail(ERRNO.rofs);
+  if (!node.area) fail(ERRNO.rofs);
   if (flags & FSTFLAG.accessed) node.accessedNs = BigInt.asUintN(64, accessed);
   if (flags & FSTFLAG.accessedNow) node.accessedNs = nowNs;
   if (flags & FSTFLAG.modified) node.modifiedNs = BigInt.asUintN(64, modified);
   if (flags & FSTFLAG.modifiedNow) node.modifiedNs = nowNs;
 };
 
+/** What the calls of one task work on. */
+export interface FdWorld {
+  readonly host: Host;
+  readonly tree: FileTree;
+  readonly descriptors: Descriptors;
+  readonly rules: VmRules;
+  /** Fills a buffer with the task's randomness, and charges for it. */
+  readonly random: (out: Uint8Array) => void;
+  readonly startNs: bigint;
+  readonly now: () => bigint;
+}
+
 /** Makes the fd_* functions of WASI preview 1. */
-export const createFdCalls = (
-  host: Host,
-  tree: FileTree,
-  descriptors: Descriptors,
-  { gas, taskLimits: limits }: VmRules,
-  startNs: bigint,
-  now: () => bigint,
-) => {
+export const createFdCalls = ({ host, tree, descriptors, rules, random, startNs, now }: FdWorld) => {
+  const { gas, taskLimits: limits } = rules;
   /** Reads the buffers of a vectored call and charges for them. */
   const buffers = (at: number, count: number): Uint8Array[] => {
     if (count >>> 0 > limits.buffers) return fail(ERRNO.inval);
-    host.charge(count * BUFFER);
+    host.charge(count * gas.buffer);
     const out: Uint8Array[] = [];
     for (let i = 0; i < count; i++) {
       const place = (at >>> 0) + 8 * i;
@@ -62,7 +66,19 @@ export const createFdCalls = (
     }
     return out;
   };
-  const read = (node: FileNode | undefined, offset: number, into: readonly Uint8Array[]): number => {
+  const sizeOf = (buffers: readonly Uint8Array[]): number => buffers.reduce((sum, { length }) => sum + length, 0);
+  const deviceSize = (buffers: readonly Uint8Array[]): number => {
+    const size = sizeOf(buffers);
+    return size > MAX_DEVICE_BYTES ? fail(ERRNO.inval) : size;
+  };
+  const readDevice = ({ device }: DeviceNode, into: readonly Uint8Array[]): number => {
+    if (device !== "random") return 0;
+    const size = deviceSize(into);
+    for (const buffer of into) random(buffer);
+    return size;
+  };
+  const read = (node: FileNode | DeviceNode | undefined, offset: number, into: readonly Uint8Array[]): number => {
+    if (node?.kind === "device") return readDevice(node, into);
     let at = offset;
     for (const buffer of into) {
       const count = node ? Math.max(0, Math.min(buffer.length, node.size - at)) : 0;
@@ -73,12 +89,13 @@ export const createFdCalls = (
     }
     return at - offset;
   };
-  /** Writes all buffers, or nothing at all where the limit of the output does not allow it. */
-  const write = (node: FileNode, offset: number, from: readonly Uint8Array[]): number => {
-    let total = 0;
-    for (const buffer of from) total += buffer.length;
+  /** Writes all buffers, or nothing at all where there is no room for them. */
+  const write = (node: FileNode | DeviceNode, offset: number, from: readonly Uint8Array[]): number => {
+    if (node.kind === "device") return deviceSize(from);
+    const total = sizeOf(from);
     host.charge(total * gas.hostByte);
-    if (total > limits.outputBytes) throw new OutputLimit();
+    const { area } = node;
+    if (area && total > area.bytes) area.full();
     tree.write(node, offset, from.length === 1 ? from[0]! : Buffer.concat(from));
     return total;
   };
@@ -158,20 +175,20 @@ export const createFdCalls = (
     fd_read: (fd: number, iovs: number, count: number, at: number) => {
       const found = descriptors.having(fd, RIGHT.fdRead);
       host.slice(at, 4);
-      const done = read(found.node as FileNode | undefined, found.offset, buffers(iovs, count));
+      const done = read(found.node as FileNode | DeviceNode | undefined, found.offset, buffers(iovs, count));
       found.offset += done;
       host.u32(at, done);
       return ERRNO.success;
     },
     fd_pread: (fd: number, iovs: number, count: number, offset: bigint, at: number) => {
       if (descriptors.get(fd).standard) return ERRNO.spipe;
-      const { node } = descriptors.file(fd, RIGHT.fdRead | RIGHT.fdSeek);
+      const { node } = descriptors.contents(fd, RIGHT.fdRead | RIGHT.fdSeek);
       host.slice(at, 4);
       host.u32(at, read(node, toOffset(offset), buffers(iovs, count)));
       return ERRNO.success;
     },
     fd_write: (fd: number, iovs: number, count: number, at: number) => {
-      const found = descriptors.file(fd, RIGHT.fdWrite);
+      const found = descriptors.contents(fd, RIGHT.fdWrite);
       host.slice(at, 4);
       const offset = found.flags & FDFLAG.append ? found.node.size : found.offset;
       const done = write(found.node, offset, buffers(iovs, count));
@@ -181,7 +198,7 @@ export const createFdCalls = (
     },
     fd_pwrite: (fd: number, iovs: number, count: number, offset: bigint, at: number) => {
       if (descriptors.get(fd).standard) return ERRNO.spipe;
-      const { node } = descriptors.file(fd, RIGHT.fdWrite | RIGHT.fdSeek);
+      const { node } = descriptors.contents(fd, RIGHT.fdWrite | RIGHT.fdSeek);
       host.slice(at, 4);
       host.u32(at, write(node, toOffset(offset), buffers(iovs, count)));
       return ERRNO.success;
@@ -189,7 +206,7 @@ export const createFdCalls = (
     fd_seek: (fd: number, delta: bigint, whence: number, at: number) => {
       if (descriptors.get(fd).standard) return ERRNO.spipe;
       const isTell = delta === 0n && whence === WHENCE.current;
-      const found = descriptors.file(fd, isTell ? RIGHT.fdTell : RIGHT.fdSeek);
+      const found = descriptors.contents(fd, isTell ? RIGHT.fdTell : RIGHT.fdSeek);
       if (whence >>> 0 > WHENCE.end) return ERRNO.inval;
       const from = whence === WHENCE.set ? 0 : whence === WHENCE.current ? found.offset : found.node.size;
       const offset = toOffset(BigInt(from) + delta);
@@ -199,7 +216,7 @@ export const createFdCalls = (
     },
     fd_tell: (fd: number, at: number) => {
       if (descriptors.get(fd).standard) return ERRNO.spipe;
-      host.u64(at, BigInt(descriptors.file(fd, RIGHT.fdTell).offset));
+      host.u64(at, BigInt(descriptors.contents(fd, RIGHT.fdTell).offset));
       return ERRNO.success;
     },
     fd_renumber: (from: number, to: number) => {
@@ -212,7 +229,7 @@ export const createFdCalls = (
       host.slice(usedAt, 4);
       const { node } = found;
       if (cookie === 0n || !found.listing) {
-        host.charge(node.entries.length * LISTING_ENTRY);
+        host.charge(node.entries.length * gas.heldEntry);
         const above = found.preopen ? node : (node.parent ?? node);
         found.listing = [
           { name: ".", bytes: Buffer.from("."), node },
@@ -233,7 +250,7 @@ export const createFdCalls = (
         view.setUint8(20, filetypeOf(entry.node, false));
         record.set(entry.bytes, DIRENT_BYTES);
         const count = Math.min(record.length, buffer.length - used);
-        host.charge(count * gas.hostByte + LISTING_ENTRY);
+        host.charge(count * gas.hostByte + gas.listedEntry);
         buffer.set(record.subarray(0, count), used);
         used += count;
       }

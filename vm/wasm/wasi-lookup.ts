@@ -1,5 +1,6 @@
 import { type DirectoryNode, FileError, fail, type Node } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
+import type { GasPrices } from "./gas.ts";
 import { TASK_LIMITS as LIMITS } from "./limits.ts";
 import { ERRNO } from "./wasi-abi.ts";
 import type { Host } from "./wasi-host.ts";
@@ -15,16 +16,14 @@ export interface Place {
   readonly mustBeDirectory: boolean;
 }
 
-/** Gas of a byte of a path: it is decoded, split and compared. */
-const PATH_BYTE = 8;
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const partsOf = (path: string): string[] => path.split("/").filter((part) => part !== "" && part !== ".");
 const namesDirectory = (path: string): boolean => /(?:^|\/)\.{0,2}$/.test(path);
 
 /** Reads a path from memory. Fails for what is too long, not UTF-8, empty, or holds a zero byte. */
-export const readPath = (host: Host, at: number, length: number): string => {
+export const readPath = (host: Host, gas: GasPrices, at: number, length: number): string => {
   if (length >>> 0 > LIMITS.pathBytes) return fail(ERRNO.nametoolong);
-  host.charge((length >>> 0) * PATH_BYTE);
+  host.charge((length >>> 0) * gas.pathByte);
   let path: string;
   try {
     path = strictUtf8.decode(host.slice(at, length));
@@ -38,11 +37,24 @@ export const readPath = (host: Host, at: number, length: number): string => {
 
 /**
  * Finds what a path names from a directory, which neither the path nor a symbolic link on it may leave. A link at its end
- * is followed where `follow` says so. Each link costs gas for its length.
+ * is followed where `follow` says so. Each name costs gas, each link for its length too.
  */
-export const lookUp = (host: Host, tree: FileTree, base: DirectoryNode, path: string, follow: boolean): Place => {
+export const lookUp = (
+  host: Host,
+  gas: GasPrices,
+  tree: FileTree,
+  base: DirectoryNode,
+  path: string,
+  follow: boolean,
+): Place => {
   if (path.startsWith("/")) return fail(ERRNO.notcapable);
-  const left = partsOf(path).reverse();
+  /** Gives the names on a path, the last first, and charges for finding them. */
+  const namesOf = (text: string): string[] => {
+    const names = partsOf(text).reverse();
+    host.charge(names.length * gas.pathPart);
+    return names;
+  };
+  const left = namesOf(path);
   let mustBeDirectory = namesDirectory(path);
   let parent = base;
   let links = 0;
@@ -57,9 +69,9 @@ export const lookUp = (host: Host, tree: FileTree, base: DirectoryNode, path: st
     const isLast = left.length === 0;
     if (node?.kind === "link" && (!isLast || follow)) {
       if (++links > LIMITS.symbolicLinks) return fail(ERRNO.loop);
-      host.charge(node.size * PATH_BYTE);
+      host.charge(node.size * gas.pathByte);
       if (isLast) mustBeDirectory ||= namesDirectory(node.target);
-      left.push(...partsOf(node.target).reverse());
+      left.push(...namesOf(node.target));
       continue;
     }
     if (isLast) {

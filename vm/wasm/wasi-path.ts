@@ -1,14 +1,11 @@
 import { fail } from "./file-nodes.ts";
-import { entriesBelow, type FileTree } from "./file-tree.ts";
+import { type FileTree, payForEntries } from "./file-tree.ts";
 import type { VmRules } from "./versions.ts";
-import { CHANGING_RIGHTS, DIRECTORY_RIGHTS, ERRNO, FDFLAGS, FILE_RIGHTS, LOOKUP, OFLAG, RIGHT } from "./wasi-abi.ts";
-import type { Descriptors } from "./wasi-descriptors.ts";
+import { ERRNO, FDFLAGS, LOOKUP, OFLAG, RIGHT } from "./wasi-abi.ts";
+import { type Descriptors, rightsOf } from "./wasi-descriptors.ts";
 import { setTimes, writeStat } from "./wasi-fd.ts";
 import type { Host } from "./wasi-host.ts";
 import { lookUp, newName, type Place, readPath } from "./wasi-lookup.ts";
-
-/** Gas of an entry below a directory that is renamed: its depth is looked at. */
-const RENAMED_ENTRY = 16;
 
 /** Makes the path_* functions of WASI preview 1. */
 export const createPathCalls = (
@@ -20,7 +17,7 @@ export const createPathCalls = (
   now: () => bigint,
 ) => {
   const resolve = (fd: number, rights: bigint, at: number, length: number, follow: boolean): Place =>
-    lookUp(host, tree, descriptors.directory(fd, rights).node, readPath(host, at, length), follow);
+    lookUp(host, gas, tree, descriptors.directory(fd, rights).node, readPath(host, gas, at, length), follow);
   /** Finds an entry itself, so that it can be made, moved or removed: a link at the end stands for itself. */
   const entry = (fd: number, rights: bigint, at: number, length: number): Place =>
     resolve(fd, rights, at, length, false);
@@ -58,9 +55,9 @@ export const createPathCalls = (
       if (node) {
         if (exclusive) return ERRNO.exist;
         if (node.kind === "link") return ERRNO.loop;
-        if (node.kind === "file" && flags & OFLAG.directory) return ERRNO.notdir;
+        if (node.kind !== "directory" && flags & OFLAG.directory) return ERRNO.notdir;
         if (node.kind === "directory" && (creates || truncates || wantsWrite)) return ERRNO.isdir;
-        if (node.kind === "file" && !node.writable && (wantsWrite || truncates)) return ERRNO.rofs;
+        if (node.kind === "file" && !node.area && (wantsWrite || truncates)) return ERRNO.rofs;
         if (node.kind === "file" && truncates) tree.resize(node, 0);
       } else {
         if (!creates) return ERRNO.noent;
@@ -68,10 +65,8 @@ export const createPathCalls = (
         node = tree.createFile(place.parent, newName(place));
       }
       const passed = descriptors.get(fd).inheriting;
-      const possible =
-        node.kind === "directory" ? DIRECTORY_RIGHTS : node.writable ? FILE_RIGHTS : FILE_RIGHTS & ~CHANGING_RIGHTS;
       // A right that the directory does not pass on, or that this kind of file cannot have, is not given.
-      const given = BigInt.asUintN(64, rights) & passed & possible;
+      const given = BigInt.asUintN(64, rights) & passed & rightsOf(node);
       descriptors.open(number, node, given, BigInt.asUintN(64, inheriting) & passed, fdFlags);
       host.u32(at, number);
       return ERRNO.success;
@@ -112,7 +107,7 @@ export const createPathCalls = (
     path_rename: (fd: number, path: number, length: number, toFd: number, toPath: number, toLength: number) => {
       const from = entry(fd, RIGHT.pathRenameSource, path, length);
       const to = entry(toFd, RIGHT.pathRenameTarget, toPath, toLength);
-      if (from.node?.kind === "directory") host.charge(entriesBelow(from.node) * RENAMED_ENTRY);
+      if (from.node?.kind === "directory") payForEntries(from.node, gas.renamedEntry, host.charge);
       else if (from.node && to.mustBeDirectory) return ERRNO.notdir;
       tree.rename(from.parent, nameOf(from), to.parent, newName(to));
       return ERRNO.success;
@@ -133,7 +128,7 @@ export const createPathCalls = (
       return ERRNO.success;
     },
     path_symlink: (path: number, length: number, fd: number, toPath: number, toLength: number) => {
-      const target = readPath(host, path, length);
+      const target = readPath(host, gas, path, length);
       if (target.startsWith("/")) return ERRNO.notcapable;
       const place = entry(fd, RIGHT.pathSymlink, toPath, toLength);
       tree.createLink(place.parent, linkName(place), target);
@@ -145,10 +140,10 @@ export const createPathCalls = (
       if (node.kind !== "link") return ERRNO.inval;
       const buffer = host.slice(at, size);
       host.slice(usedAt, 4);
-      const target = Buffer.from(node.target).subarray(0, buffer.length);
-      host.charge(target.length * gas.hostByte);
-      buffer.set(target);
-      host.u32(usedAt, target.length);
+      const count = Math.min(node.size, buffer.length);
+      host.charge(count * gas.hostByte);
+      buffer.set(Buffer.from(node.target).subarray(0, count));
+      host.u32(usedAt, count);
       return ERRNO.success;
     },
   };

@@ -4,8 +4,6 @@ import { ERRNO, RIGHT } from "./wasi-abi.ts";
 import type { Descriptors } from "./wasi-descriptors.ts";
 import { Halt, type Host } from "./wasi-host.ts";
 
-/** Gas of a subscription. */
-const SUBSCRIPTION = 256;
 const SUBSCRIPTION_BYTES = 48;
 const EVENT_BYTES = 32;
 const TAG = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
@@ -29,7 +27,7 @@ interface Subscription {
 export const createPoll = (
   host: Host,
   descriptors: Descriptors,
-  { taskLimits: limits }: VmRules,
+  { taskLimits: limits, gas }: VmRules,
   now: () => bigint,
 ) => {
   const fileSubscription = (userdata: bigint, tag: number, fd: number): Subscription => {
@@ -56,7 +54,7 @@ export const createPoll = (
 
   return (inAt: number, outAt: number, count: number, eventsAt: number): number => {
     if (count === 0 || count >>> 0 > limits.subscriptions) return ERRNO.inval;
-    host.charge(count * SUBSCRIPTION);
+    host.charge(count * gas.subscription);
     const subscriptions = Array.from({ length: count }, (_, i) => subscription((inAt >>> 0) + SUBSCRIPTION_BYTES * i));
     host.slice(eventsAt, 4);
     host.slice(outAt, EVENT_BYTES * count);

@@ -2,6 +2,7 @@ import { fromHex, type Hash, uint64, utf8 } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
 import { type DirectoryNode, FileError, OutputLimit } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
+import type { GasPrices } from "./gas.ts";
 import type { VmRules } from "./versions.ts";
 import { ERRNO, WASI_SIGNATURES } from "./wasi-abi.ts";
 import { createDescriptors } from "./wasi-descriptors.ts";
@@ -26,12 +27,13 @@ export interface World {
 
 const RANDOM = utf8("rolec/random");
 
-/** Makes the task's random bytes: keccak256("rolec/random" || taskid || uint64 i) for i = 0, 1, … */
-const createRandom = (taskid: Hash) => {
+/** Makes the task's random bytes, and charges for them: keccak256("rolec/random" || taskid || uint64 i) for i = 0, 1, … */
+const createRandom = (host: Host, taskid: Hash, { randomByte }: GasPrices) => {
   const seed = fromHex(taskid);
   let index = 0;
   let block: Uint8Array = new Uint8Array(0);
   return (out: Uint8Array): void => {
+    host.charge(out.length * randomByte);
     for (let at = 0; at < out.length; ) {
       if (block.length === 0) block = keccak256Bytes(RANDOM, seed, uint64(index++));
       const count = Math.min(block.length, out.length - at);
@@ -42,7 +44,7 @@ const createRandom = (taskid: Hash) => {
   };
 };
 
-const createStringCalls = (host: Host, strings: readonly string[]) => {
+const createStringCalls = (host: Host, strings: readonly string[], { text: price }: GasPrices) => {
   const encoded = strings.map((text) => utf8(`${text}\0`));
   const total = encoded.reduce((sum, bytes) => sum + bytes.length, 0);
   return {
@@ -52,7 +54,7 @@ const createStringCalls = (host: Host, strings: readonly string[]) => {
       return ERRNO.success;
     },
     get: (pointersAt: number, stringsAt: number): number => {
-      host.charge(total + 4 * encoded.length);
+      host.charge(total + price * encoded.length);
       host.slice(pointersAt, 4 * encoded.length);
       let at = stringsAt >>> 0;
       for (const [i, bytes] of encoded.entries()) {
@@ -75,9 +77,9 @@ type Call = (...args: never[]) => number;
 export const createWasi = (host: Host, world: World, rules: VmRules): Record<string, Call> => {
   const startNs = BigInt(world.startTime) * 1_000_000_000n;
   const now = (): bigint => startNs + BigInt(host.used());
-  const random = createRandom(world.taskid);
-  const args = createStringCalls(host, world.args);
-  const environment = createStringCalls(host, world.environment);
+  const random = createRandom(host, world.taskid, rules.gas);
+  const args = createStringCalls(host, world.args, rules.gas);
+  const environment = createStringCalls(host, world.environment, rules.gas);
 
   world.tree.meter(host.charge);
   const descriptors = createDescriptors(world.tree, world.root, rules);
@@ -88,7 +90,7 @@ export const createWasi = (host: Host, world: World, rules: VmRules): Record<str
   };
 
   const calls: Record<string, Call> = {
-    ...createFdCalls(host, world.tree, descriptors, rules, startNs, now),
+    ...createFdCalls({ host, tree: world.tree, descriptors, rules, random, startNs, now }),
     ...createPathCalls(host, world.tree, descriptors, rules, startNs, now),
     args_sizes_get: args.sizes,
     args_get: args.get,
@@ -105,9 +107,7 @@ export const createWasi = (host: Host, world: World, rules: VmRules): Record<str
       return ERRNO.success;
     },
     random_get: (at: number, length: number) => {
-      const out = host.slice(at, length);
-      host.charge(out.length * rules.gas.randomByte);
-      random(out);
+      random(host.slice(at, length));
       return ERRNO.success;
     },
     poll_oneoff: createPoll(host, descriptors, rules, now),

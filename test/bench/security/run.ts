@@ -32,6 +32,8 @@ const head = (title: string, ...cells: readonly string[]): void => {
 export interface Options {
   readonly tasks: number;
   readonly seed: number;
+  /** How many runs the table of waits takes. */
+  readonly seeds: number;
 }
 
 const COLLUDERS = [0.1, 0.2, 0.3, 1 / 3, 0.4];
@@ -182,14 +184,13 @@ const issuance = (): void => {
 };
 
 const WAIT_SECONDS = 300;
-const WAIT_SEEDS = 20;
-const waiting = ({ seed }: Options): void => {
+const waiting = ({ seed, seeds }: Options): void => {
   head(
-    `Seconds that lots of the 10 s category wait beyond the two slots that all do, beside 5 % of the slots and 1 RLC, ${WAIT_SEEDS} seeds`,
+    `Seconds that lots of the 10 s category wait beyond the two slots that all do, beside 5 % of the slots and 1 RLC, ${seeds} seeds`,
     ...["attack", "longest", "median while any waits", "attacker spent RLC, mean"],
   );
   for (const [name, attack] of Object.entries(ATTACKS)) {
-    const runs = Array.from({ length: WAIT_SEEDS }, (_, i) =>
+    const runs = Array.from({ length: seeds }, (_, i) =>
       measureWaits(attack, `waiting ${seed} ${i}`, RLC, WAIT_SECONDS),
     );
     const waits = runs.flatMap((each) => each.waits).sort((a, b) => a - b);

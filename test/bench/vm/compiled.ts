@@ -4,20 +4,20 @@ import { leb, section, sleb } from "../../helpers/wasm-builder.ts";
 
 const HEADER = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const END = 0x0b;
-const join = (...parts: readonly (readonly number[])[]): number[] => {
+export const join = (...parts: readonly (readonly number[])[]): number[] => {
   const out: number[] = [];
   for (const part of parts) for (const byte of part) out.push(byte);
   return out;
 };
 const sized = (bytes: readonly number[]): number[] => join(leb(bytes.length), bytes);
-const repeat = (times: number, of: (i: number) => readonly number[]): number[] => {
+export const repeat = (times: number, of: (i: number) => readonly number[]): number[] => {
   const out: number[] = [];
   for (let i = 0; i < times; i++) for (const byte of of(i)) out.push(byte);
   return out;
 };
 
-/** A module of functions () -> () of which the first is `_start`; `locals` are i32. */
-const moduleOf = (bodies: readonly (readonly number[])[], locals: number): Uint8Array =>
+/** A module of functions () -> () of which the first is `_start`; `locals` are i32, or of `type`. */
+export const moduleOf = (bodies: readonly (readonly number[])[], locals: number, type = 0x7f): Uint8Array =>
   Uint8Array.from(
     join(
       HEADER,
@@ -34,14 +34,14 @@ const moduleOf = (bodies: readonly (readonly number[])[], locals: number): Uint8
       section(7, [1, 6, ...Buffer.from("_start"), 0, 0]),
       section(
         10,
-        join(leb(bodies.length), ...bodies.map((code) => sized(join([1], leb(locals), [0x7f], code, [END])))),
+        join(leb(bodies.length), ...bodies.map((code) => sized(join([1], leb(locals), [type], code, [END])))),
       ),
     ),
   );
 
 const get = (local: number): number[] => [0x20, ...leb(local)];
 const set = (local: number): number[] => [0x21, ...leb(local)];
-const BODY = WASM_LIMITS.bodyBytes - 64;
+export const BODY = WASM_LIMITS.bodyBytes - 64;
 const LOCALS = WASM_LIMITS.locals;
 /** Code that V8 cannot fold away: reads a global. */
 const unknown = [0x23, 0];

@@ -9,25 +9,30 @@ export interface Program {
   readonly unit: string;
   /** Pages whose price at the start is part of what is measured. */
   readonly paidPages?: number;
+  /** What the task is given: the command's arguments, its environment, one input file `in/a`. */
+  readonly args?: readonly string[];
+  readonly environment?: readonly string[];
+  readonly input?: Uint8Array;
   /** Fills the memory before the run. */
   readonly setup?: (words: Uint32Array) => void;
 }
 
-const PAGES = WASM_LIMITS.memoryPages;
-const UNROLLED = 64;
+export const PAGES = WASM_LIMITS.memoryPages;
+export const UNROLLED = 64;
 
-/** A module whose `_start` repeats `body` in a loop that costs little; locals $i, $a, $b (i32), $x, $y (f64), $l (i64). */
-const looped = (times: number, body: string, more = "", pages = "1 1"): string => `(module ${more}
+/** A module whose `_start` repeats `body` in a loop that costs little; locals $i, $a, $b (i32), $x, $y (f64), $l (i64), $v, $w (v128). */
+export const looped = (times: number, body: string, more = "", pages = "1 1"): string => `(module ${more}
   (memory (export "memory") ${pages})
-  (func (export "_start") (local $i i32) (local $a i32) (local $b i32) (local $x f64) (local $y f64) (local $l i64) (local $f f32)
+  (func (export "_start") (local $i i32) (local $a i32) (local $b i32) (local $x f64) (local $y f64) (local $l i64) (local $f f32) (local $v v128) (local $w v128)
     (local.set $i (i32.const ${times})) (local.set $x (f64.const 1.1)) (local.set $y (f64.const 1.7)) (local.set $f (f32.const 1.3))
     (local.set $l (i64.const 0x7fffffffffffff13)) (local.set $a (i32.const 0x7ffffff1))
+    (local.set $v (v128.const f32x4 1.5 0.5 3 1.1)) (local.set $w (v128.const f32x4 1.7 0.7 1.3 1.9))
     (loop $next ${body}
       (br_if $next (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
     (i32.store (i32.const 0) (i32.add (local.get $a) (local.get $b))) (f64.store (i32.const 8) (local.get $x))
-    (i64.store (i32.const 16) (local.get $l)) (f32.store (i32.const 24) (local.get $f))))`;
+    (i64.store (i32.const 16) (local.get $l)) (f32.store (i32.const 24) (local.get $f)) (v128.store (i32.const 32) (local.get $v))))`;
 
-const operation = (name: string, body: string, times = 200_000): Program => ({
+export const operation = (name: string, body: string, times = 200_000): Program => ({
   name,
   text: looped(times, body.repeat(UNROLLED)),
   units: times * UNROLLED,
@@ -48,8 +53,8 @@ const scatter = (words: Uint32Array): void => {
   for (let i = 0; i < lines; i++) words[order[i]! * LINE] = order[(i + 1) % lines]! * LINE * 4;
 };
 
-const CHASE = 40_000;
-const MIX = "(local.set $a (i32.add (i32.mul (local.get $a) (i32.const 1664525)) (i32.const 1013904223)))";
+export const CHASE = 40_000;
+export const MIX = "(local.set $a (i32.add (i32.mul (local.get $a) (i32.const 1664525)) (i32.const 1013904223)))";
 const CASES = 64;
 
 export const OPERATIONS: readonly Program[] = [
@@ -233,73 +238,5 @@ export const OPERATIONS: readonly Program[] = [
     text: looped(100_000, "(local.set $b (i32.add (local.get $b) (memory.size)))".repeat(UNROLLED)),
     units: 100_000 * UNROLLED,
     unit: "operation",
-  },
-];
-
-const imported = (name: string, params: string): string =>
-  `(import "wasi_snapshot_preview1" "${name}" (func $host (param ${params}) (result i32)))`;
-const hostCall = (name: string, params: string, call: string, times = 20_000, more = ""): Program => ({
-  name: `${name}${more === "" ? "" : " "}${more.match(/^;;\s*(.*)$/m)?.[1] ?? ""}`,
-  text: looped(times, `(drop (call $host ${call}))`, `${imported(name, params)}${more}`),
-  units: times,
-  unit: "call",
-});
-const DATA = "\n(data (i32.const 1024) ";
-
-export const HOST_CALLS: readonly Program[] = [
-  hostCall("sched_yield", "", ""),
-  hostCall("clock_time_get", "i32 i64 i32", "(i32.const 0) (i64.const 0) (i32.const 64)"),
-  hostCall("random_get", "i32 i32", "(i32.const 64) (i32.const 1)"),
-  hostCall("random_get", "i32 i32", "(i32.const 64) (i32.const 4096)", 500, "\n;; of 4 KiB"),
-  hostCall("fd_write", "i32 i32 i32 i32", "(i32.const 1) (i32.const 64) (i32.const 0) (i32.const 128)"),
-  hostCall(
-    "fd_write",
-    "i32 i32 i32 i32",
-    "(i32.const 99) (i32.const 64) (i32.const 1) (i32.const 128)",
-    20_000,
-    "\n;; to a bad descriptor",
-  ),
-  hostCall(
-    "fd_write",
-    "i32 i32 i32 i32",
-    "(i32.const 1) (i32.const 1024) (i32.const 1) (i32.const 128)",
-    20_000,
-    `\n;; of 1 byte${DATA}"\\40\\00\\00\\00\\01\\00\\00\\00")`,
-  ),
-  hostCall("fd_prestat_get", "i32 i32", "(i32.const 3) (i32.const 64)"),
-  hostCall(
-    "path_filestat_get",
-    "i32 i32 i32 i32 i32",
-    "(i32.const 3) (i32.const 0) (i32.const 1024) (i32.const 4000) (i32.const 64)",
-    1_000,
-    `\n;; of a path of 2,000 parts${DATA}"${"./".repeat(2_000)}")`,
-  ),
-  hostCall(
-    "path_filestat_get",
-    "i32 i32 i32 i32 i32",
-    "(i32.const 3) (i32.const 0) (i32.const 1024) (i32.const 7) (i32.const 64)",
-    20_000,
-    `\n;; of what is not there${DATA}"nowhere")`,
-  ),
-  {
-    name: "fd_readdir of 4,000 entries, one a call",
-    text: `(module ${imported("fd_readdir", "i32 i32 i32 i64 i32")}
-      (import "wasi_snapshot_preview1" "path_create_directory" (func $make (param i32 i32 i32) (result i32)))
-      (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-      (memory (export "memory") 1 1) (data (i32.const 1024) "out/aaaaaaaa") (data (i32.const 2048) "out")
-      (func (export "setup") (local $i i32) (local $n i32)
-        (loop $next
-          (i32.store (i32.const 1028) (i32.add (i32.const 0x61616161) (i32.and (local.get $i) (i32.const 15))))
-          (i32.store8 (i32.const 1029) (i32.add (i32.const 0x61) (i32.and (i32.shr_u (local.get $i) (i32.const 4)) (i32.const 15))))
-          (i32.store8 (i32.const 1030) (i32.add (i32.const 0x61) (i32.shr_u (local.get $i) (i32.const 8))))
-          (drop (call $make (i32.const 3) (i32.const 1024) (i32.const 12)))
-          (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 4000))))
-        (drop (call $open (i32.const 3) (i32.const 0) (i32.const 2048) (i32.const 3) (i32.const 2) (i64.const -1) (i64.const -1) (i32.const 0) (i32.const 4096))))
-      (func (export "_start") (local $i i32)
-        (loop $next
-          (drop (call $host (i32.load (i32.const 4096)) (i32.const 8192) (i32.const 32) (i64.extend_i32_u (local.get $i)) (i32.const 4100)))
-          (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 2000))))))`,
-    units: 2_000,
-    unit: "call",
   },
 ];

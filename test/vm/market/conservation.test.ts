@@ -3,7 +3,7 @@ import t from "tap";
 import { type Address, EMPTY, type Hash, utf8, ZERO_ADDRESS } from "../../../lib/bytes.ts";
 import { functionsOf, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { burnedTotal } from "../../../vm/market/burned.ts";
-import { dealOf, jobOf, lotId, taskPrice } from "../../../vm/market/deal.ts";
+import { dealOf, jobOf, lotCount, lotId, taskPrice, tasksBefore } from "../../../vm/market/deal.ts";
 import { NRLC } from "../../../vm/market/env.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { scoreUp } from "../../../vm/market/score.ts";
@@ -82,7 +82,7 @@ const act = (
 const bound = (world: World, dealid: Hash): bigint => {
   const job = jobOf(world.state, dealid)!;
   const price = taskPrice(dealOf(world.state, dealid)!);
-  return job.cancelled ? 0n : price * BigInt(Math.max(0, job.tasks - job.next * job.lotSize));
+  return job.cancelled ? 0n : price * BigInt(Math.max(0, job.tasks - tasksBefore(job, job.next)));
 };
 /** The nRLC that a deal's app is owed: its price for each task of a completed lot that is not INVALID. */
 const owedToApp = (world: World, dealid: Hash, invalid: boolean): bigint => {
@@ -157,7 +157,7 @@ t.test("money is conserved to the wei whatever workers do, and every lot comes t
       world.advance(110);
       for (const { dealid } of deals) {
         const job = jobOf(world.state, dealid)!;
-        for (let index = 0; index < Math.ceil(job.tasks / job.lotSize); index++)
+        for (let index = 0; index < lotCount(job); index++)
           attempt(() => world.call(world.staker, MARKET, market("claim"), [world.lotIdOf(dealid, index)]));
       }
       check();

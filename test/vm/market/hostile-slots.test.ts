@@ -213,10 +213,11 @@ t.test("who asked to leave answers for its seat all the same", (t) => {
     }
     for (const worker of others(SEAT.committed)) world.reveal(worker, id, RECEIPT);
     world.finalize(id);
-    t.equal(slotOf(state, slot), undefined, "it has left");
     // Its part of the burned share of four seats' rounds, of 2 Ggas at 0.01 RLC.
-    const left = lies ? 0n : STAKE - 10_000_000n * GWEI;
-    t.equal(state.balance(hostile), left, lies ? "a liar with nothing" : "the silent with its stake, less the price");
+    const stake = STAKE - 10_000_000n * GWEI;
+    if (lies) t.equal(slotOf(state, slot), undefined, "a liar has left with nothing");
+    else t.match(slotOf(state, slot), { leaving: true, isPlaced: false, stake }, "the silent has left its pool");
+    t.equal(state.balance(hostile), 0n);
     balanced(t, world);
   }
   t.end();

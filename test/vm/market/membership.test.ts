@@ -3,10 +3,12 @@ import { fromHex, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { signCompact } from "../../../lib/secp256k1.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
 import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
+import { LOT_STATUS } from "../../../vm/market/lot.ts";
 import { joinHash } from "../../../vm/market/membership.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
+import { askToJoin, balanced, drawn, openPool } from "./drawn.ts";
 import { addressBy, createWorld, keyOf, market, RLC, receiptFor } from "./world.ts";
 
 const STAKE = 10n * RLC;
@@ -112,5 +114,67 @@ t.test("an owner opens a pool of its own, which takes whom it restricts to and e
     /does not take this worker/,
   );
   t.equal(poolOf(state, pool)!.isGenesis, false);
+  t.end();
+});
+
+t.test("a slot that was absent leaves with its stake only once that is forgotten, however it leaves", (t) => {
+  for (const asksFirst of [true, false]) {
+    const world = createWorld({ workers: [["away", 2]], params: { slotSeconds: 60, workShareSeconds: 15 } });
+    const { call, state } = world;
+    const away = addressBy("away");
+    const leave = () => call(away, MARKET, market("leave"), [[0n, 1n]]);
+    if (asksFirst) leave();
+    const { id } = drawn(world);
+    world.advance(20);
+    t.equal(world.lot(id).status, LOT_STATUS.failed, "both were silent");
+    if (!asksFirst) leave();
+    world.advance(20);
+    t.equal(lengthOf(world), 0);
+    t.match(slotOf(state, 0), { leaving: true, isPlaced: false, absences: 1, lot: ZERO_HASH });
+    t.equal(state.balance(away), 0n);
+    t.throws(leave, /leaves already/);
+    t.throws(() => call(away, MARKET, market("resume"), [0n, []]), /the slot leaves/);
+    balanced(t, world);
+    world.advance(6 * 60);
+    t.same([slotOf(state, 0), slotOf(state, 1)], [undefined, undefined]);
+    t.equal(state.balance(away), 2n * STAKE);
+    balanced(t, world);
+  }
+  t.end();
+});
+
+t.test("whoever fills the queues of pools of its own holds up no join, leave, pause or resumption elsewhere", (t) => {
+  const world = createWorld({ workers: [["w0", 4]], params: { slotStakeNrlc: "1000000000", silencePenaltyNrlc: "1" } });
+  const { call, state } = world;
+  const w0 = addressBy("w0");
+  const pools = ["a", "b", "small"].map((name) => openPool(world, name));
+  const lengths = () => [world.pool, ...pools].map((pool) => poolOf(state, pool)!.length);
+  call(w0, MARKET, market("pause"), [3n, []]);
+  world.advance(8);
+  t.same(lengths(), [3, 0, 0, 0]);
+  for (const pool of pools.slice(0, 2)) askToJoin(world, pool, "stranger", 1_000);
+  askToJoin(world, pools[2]!, "other", 2);
+  askToJoin(world, world.pool, "honest", 3);
+  call(w0, MARKET, market("leave"), [[0n]]);
+  call(w0, MARKET, market("resume"), [3n, []]);
+  world.advance(8);
+  t.same(lengths(), [6, 512, 505, 2], "1,024 in all: those of the public pool, and pools in turn");
+  world.advance(4);
+  t.same(lengths(), [6, 1_000, 1_000, 2]);
+  world.advance(4);
+  for (const [name, [owed, has]] of Object.entries(world.books(["stranger", "other", "honest"].map(addressBy))))
+    t.equal(owed, has, name);
+  t.end();
+});
+
+t.test("half of an epoch's changes are for the public pool, the rest for all others", (t) => {
+  const world = createWorld({ workers: [["w0", 4]], params: { slotStakeNrlc: "1000000000", silencePenaltyNrlc: "1" } });
+  const own = openPool(world, "own");
+  askToJoin(world, own, "stranger", 600);
+  askToJoin(world, world.pool, "crowd", 700);
+  world.advance(8);
+  t.same([lengthOf(world), poolOf(world.state, own)!.length], [4 + 512, 512]);
+  world.advance(4);
+  t.same([lengthOf(world), poolOf(world.state, own)!.length], [704, 600]);
   t.end();
 });

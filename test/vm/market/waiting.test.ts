@@ -1,33 +1,16 @@
 import t from "tap";
-import { type Address, type Hash, ZERO_ADDRESS } from "../../../lib/bytes.ts";
-import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
+import type { Address, Hash } from "../../../lib/bytes.ts";
 import { jobOf } from "../../../vm/market/deal.ts";
 import { budgetOf } from "../../../vm/market/draw.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { waitingCount, waitingPools } from "../../../vm/market/waiting.ts";
-import { HUB, MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
+import { HUB, MARKET } from "../../../vm/tables.ts";
 import { ATTACKS, measureWaits } from "../../bench/security/waiting.ts";
-import { drawn, drawnApart, workersOf } from "./drawn.ts";
+import { askToJoin, drawn, drawnApart, join, openPool, workersOf } from "./drawn.ts";
 import { addressBy, createWorld, hub, market, RLC, receiptFor, type World } from "./world.ts";
 
-const registry = functionsOf(WORKERPOOL_REGISTRY_ABI);
-const openPool = (world: World, name: string): Address => {
-  const { developer } = world;
-  const [pool] = world.call(developer, WORKERPOOL_REGISTRY, registry("createWorkerpool"), [developer, name]).values;
-  world.call(developer, MARKET, market("openPool"), [pool!, ZERO_ADDRESS, ZERO_ADDRESS]);
-  return pool as Address;
-};
-/** Puts slots into a pool, and waits until they are there. */
-const join = (world: World, pool: Address, name: string, slots: number): void => {
-  const { developer, validators, genesis } = world;
-  const stake = genesis.params.slotStakeNrlc * 10n ** 9n * BigInt(slots);
-  world.state.credit(addressBy(name), stake);
-  world.state.debit(developer, stake);
-  world.call(addressBy(name), MARKET, market("join"), [pool, validators[0]!, BigInt(slots)], stake);
-  world.advance(4 * 4 + 4);
-};
 const isDrawn = (world: World, deal: Hash): boolean => jobOf(world.state, deal)!.next > 0;
 
 t.test("a twentieth of the slots and 1 RLC keep no lot of the shortest category waiting for two minutes", (t) => {
@@ -141,24 +124,6 @@ t.test("a waiting lot is given up by its sponsor, and by others only where its p
   t.end();
 });
 
-t.test("full lots are not given up before a last one of fewer tasks, whose time they pay for", (t) => {
-  const world = createWorld({ workers: [["w0", 40]] });
-  const [small] = [openPool(world, "small")] as [Address];
-  join(world, small, "w1", 2);
-  world.advance(12);
-  const cheap = 30_000_000n;
-  const bag = world.submit({ pool: small, trust: 100n, volume: 2 * 66 + 1, gasLimit: cheap });
-  const giveUp = (...lots: bigint[]) =>
-    world.call(world.requester, HUB, hub("initializeAndClaimArray"), [lots.map(() => bag), lots.map((i) => 66n * i)]);
-  world.advance(100);
-  t.throws(() => giveUp(0n, 1n), /the last lot has fewer tasks/);
-  t.throws(() => giveUp(1n), /the last lot has fewer tasks/);
-  giveUp(2n, 1n, 0n);
-  t.match(jobOf(world.state, bag), { next: 3, lots: 3, failed: 3 });
-  t.equal(world.account(world.requester).locked, 0n);
-  t.end();
-});
-
 t.test(
   "a seat that has proved its result is free, though another does not reveal, and its slot pays to finalize",
   (t) => {
@@ -203,5 +168,55 @@ t.test("where seats declined a lot has one more round at most, and twice its sea
   t.not(lot.status, LOT_STATUS.escalating, "40 s are over, of 30");
   if (lot.status === LOT_STATUS.failed) t.ok(lot.isUnserved);
   t.ok(lotOf(world.state, id));
+  t.end();
+});
+
+t.test("a crowd of other rounds in somebody's own pool leaves first rounds of others their part of each block", (t) => {
+  const params = { drawsPerBlock: 32, slotStakeNrlc: "1000000000", silencePenaltyNrlc: "100000000" };
+  const world = createWorld({ workers: [["h", 8]], params });
+  const [own, other] = ["own", "other"].map((name) => openPool(world, name)) as [Address, Address];
+  for (const name of ["m0", "m1"]) askToJoin(world, own, name, 100);
+  join(world, other, "w", 8);
+  const crowd = Array.from({ length: 32 }, () => world.submit({ pool: own, trust: 4n }));
+  world.advance(6);
+  const split = crowd.map((deal) => world.lotIdOf(deal)).filter((id) => workersOf(world, id).length === 2);
+  for (const id of split) {
+    world.contribute(addressBy("m0"), id, receiptFor(5));
+    world.call(addressBy("m1"), MARKET, market("decline"), [id]);
+    t.match(world.lot(id), { status: LOT_STATUS.escalating, wanted: 3 });
+  }
+  t.ok(3 * split.length > 32, "more seats than a block draws");
+  const honest = [world.submit({ trust: 4n }), world.submit({ pool: other, trust: 4n })];
+  world.advance(2);
+  for (const deal of honest) t.ok(isDrawn(world, deal));
+  const left = split.filter((id) => world.lot(id).status === LOT_STATUS.escalating).length;
+  t.equal(split.length - left, 9, "28 seats of the block are for other rounds, of which the last goes over");
+  world.advance(2);
+  for (const id of split) t.not(world.lot(id).status, LOT_STATUS.escalating, "and those come too");
+  t.end();
+});
+
+t.test("a lot that waits for another round in a pool that is busy holds up no other of its pool, or of others", (t) => {
+  const world = createWorld({ workers: [["h", 8]] });
+  const own = openPool(world, "own");
+  for (const name of ["m0", "m1"]) askToJoin(world, own, name, 2);
+  world.advance(20);
+  const stuck = Array.from({ length: 2 }, () => world.submit({ pool: own, trust: 4n }));
+  const wide = world.submit({ trust: 4n });
+  world.advance(2);
+  t.equal(poolOf(world.state, own)!.drawable, 0);
+  for (const deal of stuck) {
+    const id = world.lotIdOf(deal);
+    const [first, second] = workersOf(world, id);
+    if (!second) continue;
+    world.contribute(first!, id, receiptFor(5));
+    world.contribute(second, id, receiptFor(6));
+  }
+  t.ok(isDrawn(world, wide));
+  const before = world.submit({ trust: 4n });
+  world.advance(2);
+  t.ok(isDrawn(world, before));
+  world.advance(60);
+  for (const deal of stuck) t.not(world.lot(world.lotIdOf(deal)).status, LOT_STATUS.escalating, "it fails in time");
   t.end();
 });

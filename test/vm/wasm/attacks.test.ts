@@ -10,8 +10,9 @@ import { createProcessPool } from "../../../vm/wasm/process-pool.ts";
 import { STATUS, STATUS_NAMES, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
 import { NEWEST_RULES, VM_VERSION } from "../../../vm/wasm/versions.ts";
-import { ERRNO, WASI_SIGNATURES } from "../../../vm/wasm/wasi-abi.ts";
-import { build, HEADER, i32, leb, type ModuleSource, op, section } from "../../helpers/wasm-builder.ts";
+import { ERRNO } from "../../../vm/wasm/wasi-abi.ts";
+import { program, RESULT, type Step } from "../../helpers/wasi-program.ts";
+import { build, HEADER, leb, type ModuleSource, op, section } from "../../helpers/wasm-builder.ts";
 
 t.setTimeout(300_000);
 const pool = createProcessPool(2);
@@ -44,39 +45,6 @@ const OUTPUT_LIMIT = "OUTPUT_LIMIT 0";
 const grow = op.grow as unknown as number[];
 const drop = op.drop as unknown as number[];
 
-/** Where texts stand in memory; each call that names one takes its address and length. */
-const TEXT = 4_096;
-const RESULT = 32;
-type Step = readonly [name: string, ...values: (number | bigint | string)[]];
-
-/** Makes a program of WASI calls, which exits with the first error; `again` does the steps from there for ever. */
-const program = (steps: readonly Step[], again?: number): ModuleSource => {
-  const imports = [...new Set([...steps.map(([name]) => name), "proc_exit"])];
-  let text = "";
-  const code = steps.map(([name, ...values]) => {
-    const letters = WASI_SIGNATURES.get(name)!.split(">")[0]!;
-    const flat = values.flatMap((value) => {
-      if (typeof value !== "string") return [value];
-      const at = TEXT + Buffer.byteLength(text);
-      text += value;
-      return [at, Buffer.byteLength(value)];
-    });
-    const push = flat.map((value, i) => (letters[i] === "I" ? op.i64(BigInt(value)) : op.i32(Number(value))));
-    const fails = op.if([...op.get(0), ...op.call(imports.indexOf("proc_exit"))]);
-    return [push.flat(), op.call(imports.indexOf(name)), op.tee(0), fails].flat();
-  });
-  return {
-    imports,
-    memory: [16, 16],
-    data: [{ at: TEXT, bytes: [...Buffer.from(text)] }],
-    functions: [
-      {
-        locals: [i32],
-        code: again === undefined ? code : [...code.slice(0, again), op.loop(...code.slice(again), op.br(0))],
-      },
-    ],
-  };
-};
 /** Adds iovecs at 65,536: `count` times the same buffer. */
 const withBuffers = (source: ModuleSource, count: number, at: number, length: number): ModuleSource => {
   const one = [...new Uint8Array(Uint32Array.of(at, length).buffer)];

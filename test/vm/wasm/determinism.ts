@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import loadWabt from "wabt";
 import { STATUS_NAMES } from "../../../vm/wasm/status.ts";
-import { generateProgram } from "./determinism/generator.ts";
+import { FEATURES, generateProgram } from "./determinism/generator.ts";
 
 const TIERS: readonly (readonly string[])[] = [["--no-liftoff"], ["--liftoff-only"], []];
 const GAS_LIMIT = 200_000_000;
@@ -40,8 +40,7 @@ const writePrograms = async (folder: string, count: number, seed: number): Promi
   const wabt = await loadWabt();
   const tapes = fc.sample(fc.array(fc.nat(0xffff), { minLength: 20, maxLength: 200 }), { numRuns: count, seed });
   for (const [i, tape] of tapes.entries()) {
-    const features = { bulk_memory: true, multi_value: true, sat_float_to_int: true, sign_extension: true };
-    const module = wabt.parseWat("generated.wat", generateProgram(tape), features);
+    const module = wabt.parseWat("generated.wat", generateProgram(tape), FEATURES);
     const name = join(folder, String(i).padStart(5, "0"));
     writeFileSync(`${name}.wasm`, module.toBinary({}).buffer);
     writeFileSync(`${name}.json`, JSON.stringify(TASK));

@@ -13,7 +13,7 @@ t.test("compiling pays for functions, loops, branches, calls and canonical NaNs"
   // A body's last `end` joins too; there are two locals.
   const join = 2 * GAS.compileJoin;
   t.equal(base, GAS.compileFunction + join);
-  t.equal(compiling(op.loop()) - base, GAS.compileLoop + 2 * join);
+  t.equal(compiling(op.loop()) - base, GAS.compileLoop + 2 * join + 1, "and a KiB of it, begun");
   t.equal(compiling(op.i32(1), op.if()) - base, GAS.compileIf + 2 * join);
   t.equal(compiling(op.call(0)) - base, GAS.compileCall);
   const brTable = op.block(op.i32(0), [0x0e, 2, 0, 0, 0]);
@@ -31,4 +31,24 @@ t.test("branches that meet at one label cost their square, returns do not", asyn
   const returns = (count: number): number =>
     compiling(...Array.from({ length: count }, () => [...op.i32(1), ...op.if([0x0f])]));
   t.equal(returns(3) - returns(2), returns(2) - returns(1));
+});
+
+t.test("what a loop holds costs each of the loops around it, whatever it is", async (t) => {
+  const NOPS = 10_240;
+  const nested = (loops: number): number => {
+    const around = (bytes: number[]): number[] => Array.from({ length: loops }, () => bytes).flat();
+    return compiling([...around([0x03, 0x40]), ...new Array<number>(NOPS).fill(0x01), ...around([0x0b])]);
+  };
+  const each = GAS.compileLoop + 4 * GAS.compileJoin + (NOPS / 1024) * GAS.compileLoopKib;
+  t.equal(Math.floor((nested(9) - nested(1)) / 8 / each), 1);
+  t.throws(() => nested(4_000), /function too complex/);
+});
+
+t.test("branches beyond what may meet at one label cost no more than the same in several", async (t) => {
+  const jumps = (count: number): number =>
+    compiling(op.block(...Array.from({ length: count }, () => [...op.i32(1), ...op.if(op.br(1))])));
+  const { jumpsTogether } = NEWEST_RULES.limits;
+  const one = jumps(jumpsTogether) - jumps(0);
+  t.equal(jumps(2 * jumpsTogether) - jumps(0), 2 * one);
+  t.ok(jumps(10_000) < 40_000_000);
 });

@@ -2,7 +2,7 @@ import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { parseParams, parseReference, splitArgs } from "../../../vm/wasm/params.ts";
 import { environmentOf, type Task } from "../../../vm/wasm/task.ts";
-import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
+import { NEWEST_RULES, rulesOf } from "../../../vm/wasm/versions.ts";
 
 const HASH = "ab".repeat(32);
 const CID = "bafybeigroawwmgibzntuqeclonl7syqsvcbez3i77qhqw6tusrrzosewby";
@@ -45,8 +45,8 @@ t.test("data is named by content", async (t) => {
 });
 
 t.test("parameters are JSON with iExec's names", async (t) => {
-  t.same(parseParams("", NEWEST_RULES), { args: [], inputs: [] });
-  t.same(parseParams("{}", NEWEST_RULES), { args: [], inputs: [] });
+  t.same(parseParams("", NEWEST_RULES), { args: [], inputs: [], env: {} });
+  t.same(parseParams("{}", NEWEST_RULES), { args: [], inputs: [], env: {} });
   const params = parseParams(
     JSON.stringify({
       iexec_args: "a 'b c'",
@@ -98,7 +98,11 @@ t.test("the environment has iExec's names in a fixed order, which a task cannot 
     hasCallback: false,
     bot: { size: 20, first: 0, index: 7 },
   };
-  t.same(environmentOf(task), [
+  t.notOk(
+    environmentOf(task, rulesOf(1)).some((variable) => variable.startsWith("TMPDIR")),
+    "which version 1 does not have",
+  );
+  t.same(environmentOf(task, NEWEST_RULES), [
     `IEXEC_TASK_ID=0x${HASH}`,
     "IEXEC_IN=/in",
     "IEXEC_OUT=/out",
@@ -110,7 +114,75 @@ t.test("the environment has iExec's names in a fixed order, which a task cannot 
     "IEXEC_INPUT_FILES_NUMBER=1",
     "IEXEC_INPUT_FILES_FOLDER=/in",
     "IEXEC_INPUT_FILE_NAME_1=book.csv",
+    "TMPDIR=/tmp",
     "A=1",
     "B=2",
   ]);
+});
+
+t.test("an input may have a path of its own, and none that leads elsewhere", async (t) => {
+  const named = (...files: string[]) =>
+    parseParams(JSON.stringify({ iexec_input_files: files }), NEWEST_RULES).inputs.map(({ name }) => name);
+  const ipfs = (path: string): string => `/ipfs/${CID}?path=${path}`;
+  t.same(named(ipfs("/share/techmap.v"), ipfs("%2Fshare%2Fa%20b/c"), ipfs("/in/folder/x"), ipfs("/licence")), [
+    "/share/techmap.v",
+    "/share/a b/c",
+    "/in/folder/x",
+    "/licence",
+  ]);
+  t.same(named(`https://example.org/v1/#sha256=${HASH}&path=/share/techmap.v`), ["/share/techmap.v"]);
+  const deep = `${"/d".repeat(16)}`;
+  t.same(named(ipfs(deep)), [deep]);
+  for (const bad of [
+    "share/x",
+    "/",
+    "//x",
+    "/x/",
+    "/../x",
+    "/a/./x",
+    "/a%2F..%2Fx",
+    "/out/x",
+    "/tmp/x",
+    "/dev/null",
+    "/out",
+    `${deep}/d`,
+    `/${"n".repeat(256)}`,
+    `/${"n".repeat(250)}`.repeat(17),
+    "/a%00b",
+    "/a\\b",
+  ])
+    t.throws(() => named(ipfs(bad)), /no path that an input may have/, bad);
+  t.throws(() => named(`/ipfs/${CID}?filename=%2Fshare%2Fx`), /bad file name/);
+  for (const clash of [
+    [ipfs("/a/b"), ipfs("/a/b")],
+    [ipfs("/a/b"), ipfs("/a/b/c")],
+    [ipfs("/a/b/c"), ipfs("/a/b")],
+    [`/ipfs/${CID}?filename=x`, ipfs("/in/x")],
+    [`/ipfs/${CID}?filename=x`, ipfs("/in/x/y")],
+    [ipfs("/in")],
+  ])
+    t.throws(() => named(...clash), /same name, or one is on the way/, clash.join(" "));
+  t.throws(() => parseParams(JSON.stringify({ iexec_input_files: [ipfs("/a")] }), rulesOf(1)), { name: "WasmRefused" });
+});
+
+t.test("parameters may add variables, but none of iExec's", async (t) => {
+  const env = (value: unknown) => parseParams(JSON.stringify({ rolec_env: value }), NEWEST_RULES).env;
+  t.same(env({ TMPDIR: "/tmp", _a1: "" }), { TMPDIR: "/tmp", _a1: "" });
+  for (const bad of [
+    [],
+    "A=1",
+    null,
+    { A: 1 },
+    { "": "x" },
+    { "1A": "x" },
+    { "A=B": "x" },
+    { IEXEC_OUT: "/elsewhere" },
+    { A: "a\0b" },
+    { A: "\ud800" },
+    { ["A".repeat(256)]: "x" },
+    Object.fromEntries(Array.from({ length: 257 }, (_, i) => [`A${i}`, ""])),
+  ])
+    t.throws(() => env(bad), { name: "WasmRefused" }, JSON.stringify(bad).slice(0, 60));
+  t.throws(() => parseParams('{"rolec_env":{"__proto__":"x"}}', NEWEST_RULES), { name: "WasmRefused" });
+  t.throws(() => parseParams('{"rolec_env":{}}', rulesOf(1)), /unknown parameter rolec_env/);
 });

@@ -34,6 +34,7 @@ const unless = (module: Uint8Array | undefined) => ({
 });
 const files = compile("files");
 const kernels = compile("kernels");
+const scratch = compile("scratch");
 
 const TASK: Task = {
   taskid: `0x${"11".repeat(32)}`,
@@ -73,7 +74,7 @@ t.test("a C program sees its files, environment, clock and randomness, and nothi
     "link to /in: Read-only file system",
     "hard link 0, of /in -1",
     "time 6.7, links 2",
-    "/: . .. in out",
+    "/: . .. dev in out tmp",
     "/out: . .. .hidden b c empty in link log log2",
     "/out/c: . .. f1 f2",
     "/nowhere: No such file or directory",
@@ -116,3 +117,24 @@ t.test(
     t.same(metered.slice(0, -2), plain.slice(0, -2));
   },
 );
+
+t.test("a C program has temporary files, /dev/null and an end of its room that it sees", unless(scratch), async (t) => {
+  const result = await run(scratch!);
+  t.equal(result.status, STATUS.ok, text(result, "stderr"));
+  t.same(text(result, "stdout").trimEnd().split("\n"), [
+    "new 1, again -1 File exists",
+    "unlink 0",
+    "read kept gone",
+    "rename -1 Cross-device link",
+    "null: put 1, flush 0, get -1",
+    "null: stat 0, device 1, tty 0",
+    "null: opened to write 1",
+    "random 4",
+    "by /dev/stdout",
+    "stdin -1",
+    "full after 63 MiB: No space left on device",
+    "unlink 0",
+  ]);
+  t.same([...result.files.keys()], ["out/result", "stderr", "stdout"]);
+  t.equal(text(result, "out/result"), "result\n");
+});

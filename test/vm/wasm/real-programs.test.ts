@@ -74,10 +74,56 @@ t.test("CPython runs the user's script from /in, with the same receipt each time
   const module = readFileSync(PYTHON);
   const result = await run(module, { "primes.py": SCRIPT }, ["/in/primes.py", "10000"]);
   t.equal(result.status, STATUS.ok, text(result, "stderr"));
-  t.equal(text(result, "stdout"), "['primes.py'] 1700000001 True 9\n");
+  t.match(text(result, "stdout"), /^\['primes.py'\] 170000000[12] True 9\n$/);
   t.same(JSON.parse(text(result, "out/result/primes.json")), {
     count: 1_229,
     sha256: "616c77264b03185fa8463c097d67d2ebedea55601fe51aeb2959db0edc982558",
   });
   t.equal((await run(module, { "primes.py": SCRIPT }, ["/in/primes.py", "10000"])).digest, result.digest);
+});
+
+const TEMPORARY = `
+import os, shutil, tempfile
+with tempfile.TemporaryFile() as file:
+    file.write(b"x" * 100000); file.seek(0); print(len(file.read()))
+with tempfile.NamedTemporaryFile("w+", suffix=".txt") as file:
+    file.write("named"); file.flush(); print(os.path.dirname(file.name), open(file.name).read())
+with tempfile.TemporaryDirectory() as folder:
+    with open(folder + "/a", "w") as file: file.write("moved")
+    shutil.move(folder + "/a", "/out/a")
+with tempfile.SpooledTemporaryFile(max_size=10) as file:
+    file.write(b"y" * 20); file.seek(0); print(len(file.read()))
+try: os.rename("/out/a", "/tmp/a")
+except OSError as error: print(error.strerror)
+with open(os.devnull, "w") as null, open(os.devnull) as empty: print(file=null); print(repr(empty.read()))
+with open("/dev/urandom", "rb") as random: print(len(random.read(8)))
+try:
+    with open("/tmp/full", "wb") as file:
+        while True: file.write(bytes(1 << 20))
+except OSError as error: print(error.strerror)
+os.remove("/tmp/full")
+try: import sqlite3
+except ImportError: sqlite3 = None
+if sqlite3:
+    for mode in ("MEMORY", "TRUNCATE", "PERSIST", "DELETE"):
+        base = sqlite3.connect("/tmp/base.db")
+        base.execute("pragma journal_mode=" + mode)
+        base.execute("create table if not exists t(x)")
+        base.executemany("insert into t values(?)", ((i,) for i in range(1000)))
+        base.commit()
+        base.execute("create temp table u as select x from t order by -x")
+        base.rollback(); base.close()
+    print(sqlite3.connect("/tmp/base.db").execute("select count(*) from t").fetchone()[0])
+print(os.listdir("/tmp") == (["base.db"] if sqlite3 else []))
+`;
+t.test("CPython's temporary files are in /tmp, and SQLite's where it is built in", { skip: noPython }, async (t) => {
+  const result = await run(readFileSync(PYTHON), { "temporary.py": TEMPORARY }, ["/in/temporary.py"]);
+  t.equal(result.status, STATUS.ok, text(result, "stderr"));
+  const lines = text(result, "stdout").trimEnd().split("\n");
+  t.same(lines.slice(0, 8), [
+    ...["100000", "/tmp named", "20", "Cross-device link", "''", "8", "No space left on device"],
+    lines.length === 9 ? "4000" : "True",
+  ]);
+  t.equal(lines.at(-1), "True");
+  t.equal(text(result, "out/a"), "moved");
 });

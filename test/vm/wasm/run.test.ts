@@ -45,8 +45,8 @@ t.test("a module that writes to standard output gives OK and a receipt that deco
   t.equal(receipt.gasUsed, result.gasUsed);
   t.equal(receipt.outputRoot, result.outputRoot);
   const start = startOf(build(HELLO), 1);
-  // 11 operations of weight 1, the call 5, the host 2,000, 64 for the vector, 3 for its bytes and 32 for each that is kept.
-  t.equal(result.gasUsed, start + 11 + 5 + 2_000 + 64 + 3 + 3 * 32);
+  // 11 operations of weight 1, the call 5, the host 2,000, 512 for the vector, 3 for its bytes, room for 256, and 33 for each that is kept.
+  t.equal(result.gasUsed, start + 11 + 5 + 2_000 + 512 + 3 + 256 + 3 * 33);
 });
 
 t.test("an empty run has the output root of the specification", async (t) => {
@@ -353,4 +353,41 @@ t.test("a session runs lot after lot as if each had a process of its own", async
   const stopped = openSession({ vmVersion: VM_VERSION, module });
   for await (const _ of stopped.run(tasks, patience)) break;
   t.notOk(stopped.isOpen, "a caller that stops early ends it");
+});
+
+t.test("an input at a path of its own is found there, read only, and a variable in the environment", async (t) => {
+  const path = [...Buffer.from("share/lib/a")];
+  /** Opens the path with rights and flags of its own, exits with 100 and the error number, or writes 3 bytes of it. */
+  const module = build({
+    imports: ["path_open", "fd_read", "fd_write", "proc_exit", "environ_get"],
+    functions: [
+      {
+        locals: [i32],
+        code: [
+          ...[3, 0, 64, path.length, 0].map(op.i32),
+          op.i64(2n),
+          op.i64(0n),
+          op.i32(0),
+          op.i32(0),
+          op.call(0),
+          op.tee(0),
+          op.if(op.get(0), op.call(3)),
+          ...[op.i32(16), op.i32(128), op.store32(), op.i32(16), op.i32(3), op.store32(4)],
+          ...[op.i32(0), op.load32(), op.i32(16), op.i32(1), op.i32(24), op.call(1), drop],
+          ...[op.i32(1), op.i32(16), op.i32(1), op.i32(24), op.call(2), drop],
+          ...[op.i32(512), op.i32(1_024), op.call(4), drop],
+          // The last variable's text: after iExec's, at what the pointer before the end says.
+          ...[op.i32(16), op.i32(512 + 4 * 9), op.load32(), op.store32(), op.i32(16), op.i32(8), op.store32(4)],
+          ...[op.i32(1), op.i32(16), op.i32(1), op.i32(24), op.call(2), drop],
+        ],
+      },
+    ],
+    data: [{ at: 64, bytes: path }],
+  });
+  const inputs = [{ name: "/share/lib/a", bytes: Buffer.from("abc") }];
+  const result = await run(module, { inputs, env: { TMPDIR: "/x" } });
+  t.equal(result.status, STATUS.ok);
+  t.equal(text(result), "abcTMPDIR=/");
+  const old = await runTask({ ...lot(module), vmVersion: 1 }, { ...TASK, inputs });
+  t.equal(old.status, STATUS.invalid, "an old deal has none");
 });

@@ -158,10 +158,10 @@ t.test("code that breaks the type rules is refused", async (t) => {
       { functions: [{ code: [] }], data: [{ at: 65_535, bytes: [1, 2] }] },
       /does not fit/,
     ],
-    ["memory over the undeclared limit", { memory: [1_025], functions: [{ code: [] }] }, /at most 1024/],
+    ["memory over the undeclared limit", { memory: [4_097], functions: [{ code: [] }] }, /at most 4096/],
     [
       "deep nesting",
-      code(...new Array<number[]>(1_100).fill([0x02, 0x40]), new Array<number>(1_100).fill(0x0b)),
+      code(...new Array<number[]>(4_100).fill([0x02, 0x40]), new Array<number>(4_100).fill(0x0b)),
       /nesting/,
     ],
     [

@@ -123,7 +123,7 @@ t.test("open files and entries of the output are bounded", async (t) => {
 });
 
 t.test("the most that the output has held is paid for, once, before it grows", async (t) => {
-  const tree = createFileTree([], NEWEST_RULES);
+  const tree = createFileTree([], { ...NEWEST_RULES, gas: { ...GAS, treeByte: 0, movedEntry: 0 } });
   let [paid, means] = [0, Number.POSITIVE_INFINITY];
   tree.meter((gas) => {
     if (paid + gas > means) throw new Error("not enough");
