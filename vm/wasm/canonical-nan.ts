@@ -120,16 +120,16 @@ const NAN_F32 = [0, 0, 0xc0, 0x7f];
 const NAN_F64 = [0, 0, 0, 0, 0, 0, 0xf8, 0x7f];
 const CANONICAL_F32 = Uint8Array.of(0x43, ...NAN_F32);
 const CANONICAL_F64 = Uint8Array.of(0x44, ...NAN_F64);
+/** `(bits << 1) <= infinity << 1`, unsigned: true of all but NaNs. */
+const IS_NUMBER_F32 = Uint8Array.of(0xbc, 0x41, 1, 0x74, 0x41, 0x80, 0x80, 0x80, 0x78, 0x4d);
+const IS_NUMBER_F64 = Uint8Array.of(0xbd, 0x42, 1, 0x86, 0x42, ...new Array<number>(7).fill(0x80), 0x70, 0x58);
 const CANONICAL_F32X4 = Uint8Array.of(0xfd, 0x0c, ...NAN_F32, ...NAN_F32, ...NAN_F32, ...NAN_F32);
+const CANONICAL_F64X2 = Uint8Array.of(0xfd, 0x0c, ...NAN_F64, ...NAN_F64);
 const F32X4_EQ = Uint8Array.of(0xfd, 0x41);
 const F64X2_EQ = Uint8Array.of(0xfd, 0x47);
 const BITSELECT = Uint8Array.of(0xfd, 0x52);
-const CANONICAL_F64X2 = Uint8Array.of(0xfd, 0x0c, ...NAN_F64, ...NAN_F64);
 const F32_EQ = 0x5b;
 const F64_EQ = 0x61;
-/** Tests the bits of a value: `(bits << 1) <= infinity << 1`, unsigned, is true of all but NaNs. */
-const IS_NUMBER_F32 = Uint8Array.of(0xbc, 0x41, 1, 0x74, 0x41, 0x80, 0x80, 0x80, 0x78, 0x4d);
-const IS_NUMBER_F64 = Uint8Array.of(0xbd, 0x42, 1, 0x86, 0x42, ...new Array<number>(7).fill(0x80), 0x70, 0x58);
 
 /** Locals that the rewriter adds: they hold a value of each type while it is made canonical, and the NaNs of vectors. */
 export interface Scratch {
@@ -164,6 +164,15 @@ export const writeNans = (out: Writer, { vectors }: Origins, { nanF32x4, nanF64x
   }
 };
 
+const writeCanonicalVector = (out: Writer, isSingle: boolean, { vector, nanF32x4, nanF64x2 }: Scratch): void => {
+  out.local(0x22, vector);
+  out.local(0x20, isSingle ? nanF32x4 : nanF64x2);
+  out.local(0x20, vector);
+  out.local(0x20, vector);
+  out.bytes(isSingle ? F32X4_EQ : F64X2_EQ);
+  out.bytes(BITSELECT);
+};
+
 /** Tells whether what uses the result of a scalar operation waits long for it: division, square root. */
 export const takesLong = (op: number): boolean => op === 0x91 || op === 0x95 || op === 0x9f || op === 0xa3;
 
@@ -175,13 +184,7 @@ export const takesLong = (op: number): boolean => op === 0x91 || op === 0x95 || 
 export const writeCanonical = (out: Writer, op: number, scratch: Scratch, waitsLong: boolean): number => {
   const type = resultType(op);
   if (type === V128) {
-    const isSingle = kindOf(op) === NAN.f32;
-    out.local(0x22, scratch.vector);
-    out.local(0x20, isSingle ? scratch.nanF32x4 : scratch.nanF64x2);
-    out.local(0x20, scratch.vector);
-    out.local(0x20, scratch.vector);
-    out.bytes(isSingle ? F32X4_EQ : F64X2_EQ);
-    out.bytes(BITSELECT);
+    writeCanonicalVector(out, kindOf(op) === NAN.f32, scratch);
     return 0;
   }
   const single = type === F32;

@@ -14,7 +14,7 @@ import { NEWEST_RULES } from "../../../vm/wasm/versions.ts";
 
 interface Kernel {
   readonly name: string;
-  readonly kind: "integer" | "float";
+  readonly kind: "integer" | "float" | "vector";
   /** Argument that makes a run of about 50 ms. */
   readonly size: number;
 }
@@ -29,6 +29,8 @@ const KERNELS: readonly Kernel[] = [
   { name: "lattice", kind: "float", size: 200 },
   { name: "montecarlo", kind: "float", size: 400_000 },
   { name: "heat", kind: "float", size: 600 },
+  { name: "axpy", kind: "vector", size: 60_000 },
+  { name: "blend", kind: "vector", size: 40_000 },
 ];
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
@@ -63,12 +65,12 @@ const timed = (run: Run, size: number): [number, number] => {
 };
 
 console.log("kernel        plain ms  metered ms   ratio   native ms   plain/native   Ggas   Ggas/s");
-const ratios: Record<Kernel["kind"], number[]> = { integer: [], float: [] };
+const ratios: Record<Kernel["kind"], number[]> = { integer: [], float: [], vector: [] };
 const toNative: number[] = [];
 for (const { name, kind, size } of KERNELS) {
   const wasm = join(folder, `${name}.wasm`);
   const native = join(folder, name);
-  clang(...WASM, "-o", wasm, source(name));
+  clang(...WASM, ...(kind === "vector" ? ["-msimd128"] : []), "-o", wasm, source(name));
   clang("-o", native, source(name), source("native"));
   const module = parseModule(new Uint8Array(readFileSync(wasm)), NEWEST_RULES);
   const { bytes: rewritten } = rewriteModule(module, { exports: module.exports, maxPages: 1_024, gas: GAS });
@@ -113,6 +115,6 @@ for (const { name, kind, size } of KERNELS) {
 }
 rmSync(folder, { recursive: true });
 console.log(
-  `metered to plain: integer kernels ${geometricMean(ratios.integer).toFixed(3)}, float kernels ${geometricMean(ratios.float).toFixed(3)}`,
+  `metered to plain: integer kernels ${geometricMean(ratios.integer).toFixed(3)}, float kernels ${geometricMean(ratios.float).toFixed(3)}, vector kernels ${geometricMean(ratios.vector).toFixed(3)}`,
 );
 console.log(`metered to native: ${geometricMean(toNative).toFixed(2)}`);

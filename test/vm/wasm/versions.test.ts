@@ -2,10 +2,13 @@ import t from "tap";
 import { openSession, runTask, type TaskResult } from "../../../vm/wasm/host.ts";
 import { ComputeFault } from "../../../vm/wasm/process.ts";
 import { prepareModule } from "../../../vm/wasm/rewrite.ts";
-import { STATUS } from "../../../vm/wasm/status.ts";
+import { STATUS, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
 import { rulesOf, VM_VERSION } from "../../../vm/wasm/versions.ts";
-import { build, type ModuleSource, op } from "../../helpers/wasm-builder.ts";
+import { build, i32, leb, type ModuleSource, op, v128 } from "../../helpers/wasm-builder.ts";
+
+const drop: number[] = [...op.drop];
+const zeros = (count: number): number[] => new Array<number>(count).fill(0);
 
 t.test("a version's rules are the same for ever", async (t) => {
   const { limits, taskLimits, gas } = rulesOf(1);
@@ -52,4 +55,88 @@ t.test("what a loop holds costs nothing in an old deal", async (t) => {
   t.equal(old.gasUsed, 30_000_000 + 20 * build(loop).length + 8_192 + 2_000 + 5_000);
   const page = rulesOf(2).gas.initialPage - rulesOf(1).gas.initialPage;
   t.equal(now.gasUsed - old.gasUsed, Math.ceil((512 * 20_002) / 1024) + page);
+});
+
+t.test("vectors and atomics are of version 2: a deal of version 1 keeps its INVALID", async (t) => {
+  const storesVector: ModuleSource = {
+    functions: [{ code: [op.i32(0), [0xfd, 0x0c, 1, ...zeros(15)], [0xfd, 0x0b, 4, 0]] }],
+  };
+  const addsAtomically: ModuleSource = {
+    functions: [{ code: [op.i32(0), op.i32(1), [0xfe, 0x1e, 2, 0], drop] }],
+  };
+  for (const source of [storesVector, addsAtomically]) {
+    t.equal((await runBy(1, source)).status, STATUS.invalid);
+    const result = await runBy(2, source);
+    t.equal(result.status, STATUS.ok);
+    // Both leave 1 in the first byte.
+    t.equal(
+      result.stateRoot,
+      (await runBy(1, { functions: [{ code: [op.i32(0), op.i32(1), op.store32()] }] })).stateRoot,
+    );
+  }
+});
+
+t.test("what a store that leaves the memory may have written is no result: 8 bytes, and 16 with vectors", async (t) => {
+  const at = 65_536 - 12;
+  const source: ModuleSource = {
+    memory: [1, 1],
+    functions: [
+      {
+        code: [
+          op.i32(0),
+          op.i32(1),
+          op.store32(),
+          op.i32(at),
+          op.i32(1),
+          op.store32(),
+          op.i32(65_536),
+          op.i32(1),
+          op.store32(),
+        ],
+      },
+    ],
+  };
+  const [first, second] = [await runBy(1, source), await runBy(2, source)];
+  for (const { status, code } of [first, second]) t.match({ status, code }, { status: STATUS.trap, code: TRAP.other });
+  t.not(first.stateRoot, second.stateRoot);
+  const without: ModuleSource = { memory: [1, 1], functions: [{ code: [op.i32(0), op.i32(1), op.store32()] }] };
+  t.equal(second.stateRoot, (await runBy(2, without)).stateRoot);
+});
+
+t.test("a wait traps, for nobody could wake it, and nobody waits to be told", async (t) => {
+  const atomic = (number: number, alignment: number): number[] => [0xfe, number, alignment, 0];
+  const code = [op.i32(0), op.i32(0), op.i64(0n), atomic(1, 2), drop];
+  t.match(await runBy(2, { functions: [{ code }] }), { status: STATUS.trap, code: TRAP.other });
+  const notify = [op.i32(0), op.i32(0), op.i32(9), atomic(0, 2), op.store32()];
+  t.equal((await runBy(2, { functions: [{ code: notify }] })).status, STATUS.ok);
+  const unaligned = [op.i32(2), atomic(0x10, 2), drop];
+  t.match(await runBy(2, { functions: [{ code: unaligned }] }), { status: STATUS.trap, code: TRAP.other });
+});
+
+t.test("vectors on the stack are metered as what they take", async (t) => {
+  const loads = (count: number): number[][] =>
+    Array.from({ length: count }, (_, i) => [...op.i32(0), 0xfd, 0, 4, ...leb(i)]);
+  const deep: ModuleSource = {
+    functions: [
+      { code: [[0xfd, 0x0c, ...zeros(16)], op.call(1), drop] },
+      {
+        params: [v128],
+        results: [v128],
+        locals: [v128, i32],
+        code: [op.get(0), op.get(0), op.call(1), [0xfd, 0xae, 1]],
+      },
+    ],
+  };
+  t.match(await runBy(2, deep), { status: STATUS.trap, code: TRAP.stack });
+  // The largest frame that the limits allow: as many operands and locals as may be, all vectors, kept over a call.
+  const wide: ModuleSource = {
+    functions: [
+      {
+        locals: new Array<number>(8_192).fill(v128),
+        code: [...loads(16_383), op.call(1), ...Array.from({ length: 16_382 }, () => [0xfd, 0xae, 1]), drop],
+      },
+      { code: [] },
+    ],
+  };
+  t.equal((await runBy(2, wide)).status, STATUS.ok);
 });
