@@ -178,7 +178,8 @@ export const takesLong = (op: number): boolean => op === 0x91 || op === 0x95 || 
 
 /**
  * Writes what makes the result of `op`, on top of the stack, canonical, with a local to hold it: `x == x ? x : NaN`. Where much waits
- * for a division or a root, the bits of a scalar are tested, which takes less time there and more elsewhere (docs/vm.md). Gives how many bytes longer than the comparison that is: limits do not count them.
+ * for a division or a root, the bits of a scalar are tested, which takes less time there and more elsewhere (docs/vm.md). Gives how
+ * many bytes longer than the comparison that is: limits do not count them.
  */
 export const writeCanonical = (out: Writer, op: number, scratch: Scratch, waitsLong: boolean): number => {
   const type = resultType(op);
