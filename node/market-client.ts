@@ -235,6 +235,8 @@ export interface TaskView {
   readonly reveals: number;
   readonly winners: number;
   readonly contributors: readonly Address[];
+  /** Where its results are, as iExec's tools read it; empty before it is completed. */
+  readonly results: Uint8Array;
 }
 
 /** The tasks of these ids; status 0 for those that were not initialized. */
@@ -259,6 +261,7 @@ export const viewTasks = async (client: RpcClient, ids: readonly Hash[]): Promis
       reveals: Number(fields[8]),
       winners: Number(fields[9]),
       contributors: fields[10] as readonly Address[],
+      results: fields[12] as Uint8Array,
     };
   });
 };

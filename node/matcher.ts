@@ -3,6 +3,7 @@ import { type Address, fromHex, type Hash, toHex, ZERO_HASH } from "../lib/bytes
 import { addressOf } from "../lib/secp256k1.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { REVERTED } from "../rpc/errors.ts";
+import { CALL_GAS_CAP } from "../rpc/eth.ts";
 import type { AbiValue } from "../vm/abi.ts";
 import { HUB_EVENTS } from "../vm/market/abi.ts";
 import { orderValues } from "../vm/market/signed-order.ts";
@@ -26,8 +27,6 @@ const LOOKS_OF_TRY = 8;
 /** Tries in vain of a round for a requester, one of each signer; the last of every four is for a signer that was drawn. */
 const TRIES = 32;
 const STRAY = 4;
-/** A node tries no call of more gas (rpc/eth.ts), and what was not tried may revert at the matcher's cost. */
-const MAX_GAS = 12_000_000;
 
 /** What the requests of a round share. */
 interface Round {
@@ -88,7 +87,8 @@ export const createMatcher = (client: RpcClient, key: `0x${string}`, now: () => 
     const data = calldata(orders);
     try {
       const gas = Number(await client.call("eth_estimateGas", [{ from, to: HUB, data: toHex(data) }]));
-      if (gas > MAX_GAS) return undefined;
+      // What the node has not tried may revert, and the matcher would pay for it.
+      if (gas > CALL_GAS_CAP) return undefined;
       const { logs } = await transact(client, key, { to: HUB, data, gas });
       const event = HUB_EVENTS.OrdersMatched!;
       const log = logs.find(({ topics }) => topics[0] === event.topic)!;

@@ -30,7 +30,7 @@ import {
  * for each 3,000 of it, the most that any does (test/vm/market/write-gas.test.ts). What needs more is estimated without a try, since
  * gas depends on calldata alone.
  */
-const CALL_GAS_CAP = 3_000_000;
+export const CALL_GAS_CAP = 3_000_000;
 const MAX_PROOF_SLOTS = 256;
 
 const atLatest = optional(blockId, LATEST);

@@ -5,15 +5,34 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { backingOf, backingWords, loneWarning } from "../backing.ts";
+import { endingsOf } from "../endings.ts";
 import { jobInputs } from "../job-inputs.ts";
 import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, submitJob } from "../jobs.ts";
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
+import { fetchScheduled, isScheduled, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
 import { address, DEFAULT_NODE, privateKey, several, url, whole } from "./options.ts";
 import { fail, print, printJson, rlc, short, table } from "./output.ts";
 
 const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
 const SEAT_STATUS_NAMES = ["drawn", "committed", "proved", "rejected", "silent", "declined"] as const;
+
+const TASK_STATUS_NAMES = ["waiting", "computing", "revealing", "completed", "failed"] as const;
+
+/** Shows a deal whose workers its pool's owner asks. */
+const describeScheduled = (tasks: readonly ScheduledTask[], isJson: boolean | undefined): void => {
+  if (isJson) {
+    printJson({ tasks: tasks.map(({ view, cid }) => ({ ...view, cid })) });
+    return;
+  }
+  const rows = tasks.map(({ index, view: { status, contributors }, cid }) => [
+    index,
+    TASK_STATUS_NAMES[status] ?? status,
+    contributors.map(short).join(", "),
+    cid ?? "",
+  ]);
+  print(table(["task", "status", "contributors", "results"], rows));
+};
 
 const dealId = (text: string): Hash => {
   const lower = text.toLowerCase();
@@ -75,9 +94,14 @@ export const jobCommand = (): Command => {
         print(`costs at most ${rlc(job.totalWei, 9)} RLC; what is not used stays yours, in the hub`);
         print("Ctrl-C leaves the job running.");
       }
-      if (flags.wait) await followJob(client, job.dealid, flags.json ? () => {} : print);
-      if (flags.json) printJson(job);
-      else print(`rolec job describe ${job.dealid}\nrolec job get ${job.dealid} --out results`);
+      const lots = flags.wait ? await followJob(client, job.dealid, flags.json ? () => {} : print) : undefined;
+      const endings = lots && (await endingsOf(client, flags.node, job.dealid, lots));
+      if (flags.json) printJson({ ...job, ...(endings ? { endings } : {}) });
+      else {
+        for (const line of endings?.lines ?? []) print(line);
+        print(`rolec job describe ${job.dealid}\nrolec job get ${job.dealid} --out results`);
+      }
+      if (endings && endings.failed > 0) process.exitCode = 1;
     });
   command
     .command("describe")
@@ -87,6 +111,7 @@ export const jobCommand = (): Command => {
     .option("--json", "print JSON")
     .action(async (dealid: Hash, flags: { node: string; json?: boolean }) => {
       const client = rpcClient(flags.node);
+      if (await isScheduled(client, dealid)) return describeScheduled(await scheduledTasks(client, dealid), flags.json);
       const job = await viewJob(client, dealid);
       const lots = await lotsOfDeal(client, dealid);
       const costs = await costsOfDeal(client, dealid);
@@ -149,7 +174,9 @@ export const jobCommand = (): Command => {
     .requiredOption("--out <folder>", "where they are written")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (dealid: Hash, flags: { out: string; node: string }) => {
-      const files = await fetchResults(rpcClient(flags.node), flags.node, dealid, resolve(flags.out));
+      const client = rpcClient(flags.node);
+      const fetch = (await isScheduled(client, dealid)) ? fetchScheduled : fetchResults;
+      const files = await fetch(client, flags.node, dealid, resolve(flags.out));
       if (files.length === 0) fail("no task of this deal has a result yet");
       for (const file of files) print(file);
     });

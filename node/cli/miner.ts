@@ -31,6 +31,9 @@ interface MinerFlags {
   memory: number;
 }
 
+const NO_SIZES =
+  "Stratum tells no sizes of the dataset: Ethereum's are taken (1 GiB and more). Where the chain has others every share is refused: give --rpc <url> of a node of it too";
+
 export const minerCommand = (): Command =>
   new Command("miner")
     .description("mine work shares with this machine's processors, by a node's RPC or by Stratum")
@@ -59,6 +62,7 @@ export const minerCommand = (): Command =>
         : rpcSource(client, onTrouble, onWork);
       const from = stratum ? endpoint(stratum.host, stratum.port) : (flags.rpc ?? DEFAULT_NODE);
       print(`mining with ${flags.threads} thread${flags.threads === 1 ? "" : "s"} for ${from}. Ctrl-C stops.`);
+      if (stratum && !sizes) print(NO_SIZES);
       const miner = startMiner({
         source,
         threads: flags.threads,

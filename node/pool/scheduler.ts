@@ -25,7 +25,7 @@ import {
   viewDeal,
   viewTasks,
 } from "../market-client.ts";
-import { send } from "../wallet.ts";
+import { createResends } from "../resends.ts";
 import { type CrewMember, createCrew, drawn } from "./crew.ts";
 import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
 import { createSilences } from "./silences.ts";
@@ -77,8 +77,6 @@ export interface Scheduler {
 
 const TICK_MS = 500;
 const MAX_TASKS = 256;
-/** A message that has had no effect after so many blocks is sent again. */
-const RESEND_BLOCKS = 4;
 /** A worker that is there has twice the category's seconds, and these at least, before another is asked too. */
 const LEAST_PATIENCE_SECONDS = 10;
 const MAX_RECEIPTS = 8;
@@ -107,8 +105,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   const deals = new Map<Hash, DealView>();
   const seconds = new Map<bigint, number>();
   const receipts = new Map<Hash, Map<Hash, Uint8Array>>();
-  /** By task and kind, the block at which a message was sent. */
-  const sent = new Map<string, number>();
+  const sent = createResends(client, privateKey, log);
   /** Tasks that take contributions, with those who contributed. */
   const active = new Map<Hash, ReadonlySet<Address>>();
   let [completed, failed, seenBlock] = [0, 0, 0];
@@ -128,19 +125,8 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     seconds.set(category, found);
     return found;
   };
-  const message = async (id: Hash, kind: string, data: Uint8Array): Promise<void> => {
-    const key = `${id} ${kind}`;
-    if (seenBlock < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
-    sent.set(key, seenBlock);
-    try {
-      await send(client, privateKey, { to: HUB, data });
-    } catch (error) {
-      // What was not sent is tried again in the next block: its time may be short.
-      sent.set(key, seenBlock - RESEND_BLOCKS + 1);
-      throw error;
-    }
-    log.info({ task: id, kind }, "sent");
-  };
+  const message = (id: Hash, kind: string, data: Uint8Array): Promise<void> =>
+    sent.send(`${id} ${kind}`, seenBlock, { to: HUB, data }, { task: id, kind });
 
   /** Looks for deals of the pool in the blocks that were not final yet. */
   const findDeals = async (head: number): Promise<void> => {
@@ -362,7 +348,6 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     }
     if (failures === 0) troubles.works(STEPS);
     troubles.works(NODE);
-    if (sent.size > 10_000) sent.clear();
     store.save();
     writeStatus();
     troubles.folderWorks();

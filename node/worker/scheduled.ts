@@ -33,7 +33,7 @@ import {
   signAsk,
   signMessage,
 } from "../pool/messages.ts";
-import { send } from "../wallet.ts";
+import { createResends } from "../resends.ts";
 import { type Computed, compute, type Means } from "./compute.ts";
 import { deadlinesOf } from "./deadline.ts";
 import { openJournal } from "./journal.ts";
@@ -79,7 +79,6 @@ const ASK_TIMEOUT_MS = 5_000;
 /** How long a tick waits for an answer. */
 const TICK_WAIT_MS = 200;
 const MAX_ANSWER_BYTES = 64 * 1024;
-const RESEND_BLOCKS = 4;
 const PERCENT = 100n;
 const TIDY_MS = 600_000;
 const MAX_DECLINED = 10_000;
@@ -96,7 +95,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const declined = new Set<Hash>();
   const unsaid = new Set<Hash>();
   const alarms = createAlarms({ log, now: Date.now });
-  const sent = new Map<string, number>();
+  const sent = createResends(client, privateKey, log);
   /** Computed tasks that are not over. */
   const following = new Set<Hash>();
   let tidyAt = 0;
@@ -145,19 +144,8 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     if (answer instanceof Error) throw answer;
     return answer;
   };
-  const message = async (id: Hash, kind: string, block: number, data: Uint8Array): Promise<void> => {
-    const key = `${id} ${kind}`;
-    if (block < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
-    sent.set(key, block);
-    try {
-      await send(client, privateKey, { to: HUB, data });
-    } catch (error) {
-      // What was not sent is tried again in the next block: its time may be short.
-      sent.set(key, block - RESEND_BLOCKS + 1);
-      throw error;
-    }
-    log.info({ task: id, kind }, "sent");
-  };
+  const message = (id: Hash, kind: string, block: number, data: Uint8Array): Promise<void> =>
+    sent.send(`${id} ${kind}`, block, { to: HUB, data }, { task: id, kind });
   const decline = (id: Hash, reason: string): void => {
     log.info({ task: id, reason }, "declined");
     declined.add(id);
@@ -321,7 +309,6 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       alarms.check(NOTE, note === null ? undefined : () => `the scheduler says: ${note}`);
       const running = computing.size;
       for (const given of answer.tasks) await take(given, block, computing.size - running < places);
-      if (sent.size > 10_000) sent.clear();
       for (const ids of [declined, unsaid]) if (ids.size > MAX_DECLINED) ids.clear();
       if (Date.now() < tidyAt) return true;
       tidyAt = Date.now() + TIDY_MS;

@@ -14,16 +14,8 @@ import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
 import { writeNote } from "../folder.ts";
-import {
-  type LotView,
-  lotsOfWorker,
-  marketFunction,
-  slotsOfWorker,
-  viewJob,
-  viewLotById,
-  viewLotsById,
-} from "../market-client.ts";
-import { send, transact } from "../wallet.ts";
+import { type LotView, lotsOfWorker, marketFunction, viewJob, viewLotById, viewLotsById } from "../market-client.ts";
+import { createResends } from "../resends.ts";
 import { type Computed, compute } from "./compute.ts";
 import { type Deadlines, deadlinesOf } from "./deadline.ts";
 import { createDealRooms } from "./deals.ts";
@@ -31,6 +23,7 @@ import { finalizeAfter, winnersOf } from "./finalizing.ts";
 import { type ChainFigures, createGate, readFigures } from "./gate.ts";
 import { openInputs } from "./inputs.ts";
 import { openJournal } from "./journal.ts";
+import { createLeaving } from "./leaving.ts";
 import { type Machine, thisMachine } from "./machine.ts";
 import { createOutputs } from "./outputs.ts";
 import { createPlaces } from "./places.ts";
@@ -92,8 +85,6 @@ export interface Worker {
 }
 
 const TICK_MS = 500;
-/** A message that has had no effect after so many blocks is sent again. */
-const RESEND_BLOCKS = 4;
 /** How often inputs are asked for, while there is time, before a worker says that they cannot be had; and the first wait. */
 const MAX_TRIES = 5;
 const RETRY_MS = 1_000;
@@ -101,10 +92,6 @@ const RETRY_MS = 1_000;
 const MAX_WARM = 4;
 /** Lots of an earlier life that are taken up again in one tick. */
 const RESUMED = 16;
-/** Slots that one message may give back. */
-const MAX_LEAVE = 256;
-/** The worker's account may have nothing yet to pay for that. */
-const LEAVE_AGAIN_MS = 30_000;
 /** A status that a full disk did not take is tried again after so long. */
 const AGAIN_MS = 60_000;
 const TIDY_MS = 600_000;
@@ -134,14 +121,15 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const outputs = createOutputs(client);
   const gate = createGate(client, policy, machine, outputs, disk);
   const presence = createPresence(client, privateKey, log);
+  const leaving = createLeaving(client, privateKey, policy, log);
   let figures: ChainFigures | undefined;
   const computing = new Map<Hash, Promise<void>>();
   /** Lots that are declined, and why. */
   const cannot = new Map<Hash, string>();
   /** Lots whose inputs did not come: how often, when they are asked for again, and until when. */
   const retries = new Map<Hash, { tries: number; at: number; deadlines: Deadlines }>();
-  /** Messages under way: by lot, kind and round, the block at which they were sent. */
-  const sent = new Map<string, number>();
+  /** Messages by lot, kind and round. */
+  const sent = createResends(client, privateKey, log);
   const revealedSince = new Map<Hash, number>();
   /** Lots of several tasks that this worker has committed to, until their receipts are given away. */
   const unpublished = new Set<Hash>(journal.unpublished());
@@ -150,7 +138,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   const abort = new AbortController();
   const startedAt = new Date().toISOString();
   let [computed, declined, declinedInRow] = [0, 0, 0];
-  let [hasLeft, leaveAt, idleSince, statusAt, tidyAt] = [false, 0, Date.now(), 0, 0];
+  let [statusAt, tidyAt] = [0, 0];
   let seats: { block: number; lots: readonly Hash[] } = { block: -1, lots: [] };
   let lastDecline: string | undefined;
   let end: (reason: string) => void = () => {};
@@ -163,19 +151,8 @@ export const createWorker = (options: WorkerOptions): Worker => {
 
   const troubles = createTroubles({ log, folder: datadir });
 
-  const message = async (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> => {
-    const key = `${lot.id} ${kind} ${lot.round}`;
-    if (block < (sent.get(key) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
-    sent.set(key, block);
-    try {
-      await send(client, privateKey, { to: MARKET, data });
-    } catch (error) {
-      // What was not sent is tried again in the next block: its time may be short.
-      sent.set(key, block - RESEND_BLOCKS + 1);
-      throw error;
-    }
-    log.info({ lot: lot.id, kind }, "sent");
-  };
+  const message = (lot: LotView, kind: string, block: number, data: Uint8Array): Promise<void> =>
+    sent.send(`${lot.id} ${kind} ${lot.round}`, block, { to: MARKET, data }, { lot: lot.id, kind });
 
   /** The receipt that this worker stands for. */
   const receiptOf = (found: Computed): Uint8Array => {
@@ -327,38 +304,12 @@ export const createWorker = (options: WorkerOptions): Worker => {
     else if (lot.status === LOT_STATUS.revealing) await settle(lot, block);
   };
 
-  const giveSlotsBack = async (): Promise<void> => {
-    const ids = (await slotsOfWorker(client, address)).filter(({ isLeaving }) => !isLeaving).map(({ id }) => id);
-    log.info({ slots: ids.length }, "slots are given back");
-    for (let at = 0; at < ids.length; at += MAX_LEAVE)
-      await transact(client, privateKey, {
-        to: MARKET,
-        data: marketFunction("leave").encode(ids.slice(at, at + MAX_LEAVE)),
-      });
-  };
-
-  /** Gives the slots back where the policy says so, and ends an idle program once none is left: a silent seat is fined. */
-  const leaveOrEnd = async (seated: number): Promise<void> => {
-    if (seated > 0 || running() > 0 || unpublished.size > 0 || presence.isComing) idleSince = Date.now();
-    const { maxLots, leaveAfterDeclines, exitWhenIdleSeconds } = policy;
-    const isIdle = exitWhenIdleSeconds > 0 && Date.now() - idleSince >= exitWhenIdleSeconds * 1000;
-    const isDone = maxLots > 0 && computed >= maxLots;
-    const isUnwilling = leaveAfterDeclines > 0 && declinedInRow >= leaveAfterDeclines;
-    if ((isIdle || isDone || isUnwilling) && !hasLeft && Date.now() >= leaveAt) {
-      leaveAt = Date.now() + LEAVE_AGAIN_MS;
-      await giveSlotsBack();
-      hasLeft = true;
-    }
-    if (isIdle && hasLeft && (await slotsOfWorker(client, address)).length === 0)
-      end(`nothing to do for ${exitWhenIdleSeconds} s`);
-  };
-
   /** Forgets what is of no lot that this worker is seated in. */
   const tidy = (lots: readonly Hash[]): void => {
     const seated = new Set(lots);
     for (const map of [cannot, retries, revealedSince])
       for (const id of map.keys()) if (!seated.has(id)) map.delete(id);
-    for (const key of sent.keys()) if (!seated.has(key.slice(0, 66) as Hash)) sent.delete(key);
+    sent.keep((name) => seated.has(name.slice(0, 66) as Hash));
     if (Date.now() < tidyAt) return;
     tidyAt = Date.now() + TIDY_MS;
     for (const id of journal.prune((lot) => seated.has(lot))) unpublished.delete(id);
@@ -409,9 +360,14 @@ export const createWorker = (options: WorkerOptions): Worker => {
       () => troubles.works(PRESENCE),
       (error: Error) => troubles.fails(PRESENCE, error),
     );
-    await leaveOrEnd(lots.length + followed.length).then(
-      () => troubles.works(LEAVING),
-      (error: Error) => troubles.fails(LEAVING, error),
+    const isSeated = lots.length + followed.length > 0;
+    const isBusy = isSeated || running() > 0 || unpublished.size > 0 || presence.isComing;
+    await leaving.follow({ isBusy, computed, declinedInRow }).then(
+      (reason) => {
+        troubles.works(LEAVING);
+        if (reason !== undefined) end(reason);
+      },
+      (error: Error) => void troubles.fails(LEAVING, error),
     );
     troubles.works(NODE);
     tidy([...lots, ...followed]);

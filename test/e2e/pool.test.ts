@@ -12,6 +12,7 @@ import { devKey } from "../../node/folder.ts";
 import { deployApp } from "../../node/jobs.ts";
 import { hubFunction, hubStakeOf, view, viewContributions, viewTasks } from "../../node/market-client.ts";
 import { createPool, signPoolOrder } from "../../node/pool/owner.ts";
+import { fetchScheduled, isScheduled, scheduledTasks } from "../../node/scheduled-deals.ts";
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
@@ -197,6 +198,14 @@ t.test("a scheduler and its workers compute deals of a classic pool, whoever lie
   startDaemon();
   t.same(await untilOver(ids, 65), [TASK_STATUS.completed, TASK_STATUS.completed, TASK_STATUS.completed]);
   for (const id of ids) t.match(await resultOf(id), /price/);
+  const { dealid } = (await viewTasks(client, ids))[0]!;
+  t.ok(await isScheduled(client, dealid));
+  const results = await fetchScheduled(client, testnet.members[1]!.rpcUrl, dealid, join(datadir, "results"));
+  t.equal(results.filter((file) => file.endsWith("out/prices.csv")).length, 3, "the results of a deal are got at once");
+  t.same(
+    (await scheduledTasks(client, dealid)).map(({ index }) => index),
+    [0, 1, 2],
+  );
   const addresses = workers.map(({ address }): Address => address);
   let lies = 0;
   for (const id of ids) {

@@ -17,6 +17,7 @@ import { createMatcher } from "../../node/matcher.ts";
 import { createRefusals } from "../../node/refusals.ts";
 import { RpcCallError, type RpcClient } from "../../rpc/client.ts";
 import { REVERTED } from "../../rpc/errors.ts";
+import { CALL_GAS_CAP } from "../../rpc/eth.ts";
 import type { AbiFunction, AbiValue } from "../../vm/abi.ts";
 import { functionsOf, GROUP_ABI } from "../../vm/market/abi.ts";
 import {
@@ -326,7 +327,10 @@ t.test("a restriction to an account that is no group stops nobody", async (t) =>
 });
 
 t.test("what needs more gas than a node tries is not sent", async (t) => {
-  t.same(await roundsUntilHonest({ workerpool: many(1, () => ({})) }, { gas: 12_500_001 }), { rounds: 1, junk: 1 });
+  t.same(await roundsUntilHonest({ workerpool: many(1, () => ({})) }, { gas: CALL_GAS_CAP + 1 }), {
+    rounds: 1,
+    junk: 1,
+  });
 });
 
 t.test("whatever reverts, an honest order is reached in a few rounds", async (t) => {

@@ -126,6 +126,17 @@ t.test("rolec miner mines, says what it does, and stops at Ctrl-C", async (t) =>
   await rpc.stop();
 });
 
+t.test("a miner by Stratum alone says whose sizes it takes", async (t) => {
+  const child = spawn(process.execPath, [MAIN, "miner", "--stratum", "127.0.0.1:1", "--threads", "1"]);
+  t.teardown(() => child.kill("SIGKILL"));
+  let output = "";
+  for await (const data of child.stdout) {
+    output += data;
+    if (output.includes("--rpc <url>")) break;
+  }
+  t.match(output, /Stratum tells no sizes of the dataset: Ethereum's are taken/);
+});
+
 t.test("rolec miner refuses an endpoint that is none", async (t) => {
   const child = spawn(process.execPath, [MAIN, "miner", "--stratum", "nowhere"]);
   let errors = "";

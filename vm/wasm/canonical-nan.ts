@@ -125,7 +125,9 @@ const F32X4_EQ = Uint8Array.of(0xfd, 0x41);
 const F64X2_EQ = Uint8Array.of(0xfd, 0x47);
 const BITSELECT = Uint8Array.of(0xfd, 0x52);
 const CANONICAL_F64X2 = Uint8Array.of(0xfd, 0x0c, ...NAN_F64, ...NAN_F64);
-/** `(bits << 1) <= infinity << 1`, unsigned: true of all but NaNs. */
+const F32_EQ = 0x5b;
+const F64_EQ = 0x61;
+/** Tests the bits of a value: `(bits << 1) <= infinity << 1`, unsigned, is true of all but NaNs. */
 const IS_NUMBER_F32 = Uint8Array.of(0xbc, 0x41, 1, 0x74, 0x41, 0x80, 0x80, 0x80, 0x78, 0x4d);
 const IS_NUMBER_F64 = Uint8Array.of(0xbd, 0x42, 1, 0x86, 0x42, ...new Array<number>(7).fill(0x80), 0x70, 0x58);
 
@@ -162,12 +164,14 @@ export const writeNans = (out: Writer, { vectors }: Origins, { nanF32x4, nanF64x
   }
 };
 
+/** Tells whether what uses the result of a scalar operation waits long for it: division, square root. */
+export const takesLong = (op: number): boolean => op === 0x91 || op === 0x95 || op === 0x9f || op === 0xa3;
+
 /**
- * Writes what makes the result of `op`, on top of the stack, canonical, with a local to hold it. A scalar's bits are tested as an
- * integer: comparing floats takes the units that compute, 1.5 times the time of a loop that stores much. Gives how many bytes
- * this is longer than what limits count, which is `x == x ? x : NaN`.
+ * Writes what makes the result of `op`, on top of the stack, canonical, with a local to hold it: `x == x ? x : NaN`. Where much waits
+ * for a division or a root, the bits of a scalar are tested, which takes less time there and more elsewhere (docs/vm.md). Gives how many bytes longer than the comparison that is: limits do not count them.
  */
-export const writeCanonical = (out: Writer, op: number, scratch: Scratch): number => {
+export const writeCanonical = (out: Writer, op: number, scratch: Scratch, waitsLong: boolean): number => {
   const type = resultType(op);
   if (type === V128) {
     const isSingle = kindOf(op) === NAN.f32;
@@ -181,13 +185,17 @@ export const writeCanonical = (out: Writer, op: number, scratch: Scratch): numbe
   }
   const single = type === F32;
   const local = single ? scratch.f32 : scratch.f64;
-  const isNumber = single ? IS_NUMBER_F32 : IS_NUMBER_F64;
   const from = out.length;
   out.local(0x22, local);
   const use = out.length - from;
   out.bytes(single ? CANONICAL_F32 : CANONICAL_F64);
   out.local(0x20, local);
-  out.bytes(isNumber);
+  const isNumber = single ? IS_NUMBER_F32 : IS_NUMBER_F64;
+  if (waitsLong) out.bytes(isNumber);
+  else {
+    out.local(0x20, local);
+    out.byte(single ? F32_EQ : F64_EQ);
+  }
   out.byte(0x1b);
-  return isNumber.length - 1 - use;
+  return waitsLong ? isNumber.length - use - 1 : 0;
 };

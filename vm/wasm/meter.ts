@@ -1,4 +1,4 @@
-import { declareScratch, writeCanonical, writeNans } from "./canonical-nan.ts";
+import { declareScratch, takesLong, writeCanonical, writeNans } from "./canonical-nan.ts";
 import type { Code } from "./decode.ts";
 import { WEIGHTS } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
@@ -268,12 +268,15 @@ export const writeFunction = (
   const labels = createLabels(facts, module.rules.limits.jumpsTogether);
   let depth = 0;
   let uncounted = 0;
+  /** Whether this basic block has divided or taken a root. */
+  let waitsLong = false;
   for (let i = 0; i < code.count; i++) {
     if (dead[i] === 1) continue;
     const op = code.op[i]!;
     const from = code.at[i]!;
     const to = code.at[i + 1]!;
     const immediate = code.immediate[i]!;
+    if (endsBlock(op)) waitsLong = false;
     switch (op) {
       case OP.localGet:
       case OP.localSet:
@@ -365,7 +368,8 @@ export const writeFunction = (
         break;
       default:
         out.range(bytes, from, to);
-        if (marked[i] === 1) uncounted += writeCanonical(out, op, canonical);
+        if (takesLong(op)) waitsLong = true;
+        if (marked[i] === 1) uncounted += writeCanonical(out, op, canonical, waitsLong);
     }
   }
   out.local(OP.localGet, gas);

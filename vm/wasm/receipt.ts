@@ -185,14 +185,15 @@ export const invalidReceipt = (
   callbackData: new Uint8Array(0),
 });
 
-/** Describes a receipt in one line for a person. */
-export const describeReceipt = ({ status, code, gasUsed, gasExecuted, outputRoot }: JobReceipt): string => {
+/** Says how a task ended, for a person. */
+export const describeEnd = ({ status, code }: Pick<JobReceipt, "status" | "code">): string => {
   const name = STATUS_NAMES[status] ?? String(status);
-  const detail =
-    status === STATUS.exit
-      ? ` ${code}`
-      : status === STATUS.trap
-        ? ` ${["(trap)", "(unreachable)", "(stack overflow)"][code] ?? code}`
-        : "";
-  return `${name}${detail}, ${gasUsed} gas (${gasExecuted} executed), output ${outputRoot}`;
+  if (status === STATUS.exit) return `${name} ${code}`;
+  return status === STATUS.trap ? `${name} ${["(trap)", "(unreachable)", "(stack overflow)"][code] ?? code}` : name;
+};
+
+/** Describes a receipt in one line for a person. */
+export const describeReceipt = (receipt: JobReceipt): string => {
+  const { gasUsed, gasExecuted, outputRoot } = receipt;
+  return `${describeEnd(receipt)}, ${gasUsed} gas (${gasExecuted} executed), output ${outputRoot}`;
 };

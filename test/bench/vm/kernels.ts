@@ -28,6 +28,7 @@ const KERNELS: readonly Kernel[] = [
   { name: "nbody", kind: "float", size: 40_000 },
   { name: "lattice", kind: "float", size: 200 },
   { name: "montecarlo", kind: "float", size: 400_000 },
+  { name: "heat", kind: "float", size: 600 },
 ];
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
