@@ -96,9 +96,9 @@ t.test("wrong input gets one line that says what is wrong", async (t) => {
     t.notMatch(stderr, /at .*\.ts:\d+/, "no stack trace");
   };
   const module = fileURLToPath(new URL("../../apps/assemblyscript/sample/word-count.wasm", import.meta.url));
-  refused(["run", "/nowhere.wasm"], /nowhere\.wasm is not read/);
+  refused(["run", "/nowhere.wasm"], /nowhere\.wasm does not exist/);
   refused(["run", module, "--dir", "/data"], /in=<folder> or out=<folder> is expected/);
-  refused(["run", module, "--dir", "in=/nowhere"], /nowhere is not read/);
+  refused(["run", module, "--dir", "in=/nowhere"], /nowhere does not exist/);
   refused(["run", module, "--dir", `in=${fileURLToPath(new URL("..", import.meta.url))}`], /is no file/);
   refused(["run", module, "--task", "0x12"], /a task id is expected/);
   refused(["run", module, "--index", "3", "--bag", "3"], /not in a bag of 3/);
