@@ -4,8 +4,12 @@ import { Command, InvalidArgumentError } from "commander";
 import { type Hash, isHex, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { readRegular } from "../../lib/whole-file.ts";
 import { runTask, type TaskResult } from "../../vm/wasm/host.ts";
+import type { RefusedGrowth } from "../../vm/wasm/instance.ts";
+import { PAGE_BYTES } from "../../vm/wasm/limits.ts";
 import { parseParams } from "../../vm/wasm/params.ts";
+import { parseModule } from "../../vm/wasm/parse.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
+import { checkCommand } from "../../vm/wasm/profile.ts";
 import { STATUS, STATUS_NAMES, TRAP } from "../../vm/wasm/status.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { NEWEST_RULES, VM_VERSION } from "../../vm/wasm/versions.ts";
@@ -96,8 +100,20 @@ const statusText = ({ status, code, reason }: TaskResult, gasLimit: number): str
   return reason ? `${name}: ${reason}` : name;
 };
 
+/** Says why the memory did not grow, and what may help. */
+const growthText = ({ pages, has }: RefusedGrowth, module: Uint8Array): string => {
+  const { maxPages: most } = checkCommand(parseModule(module, NEWEST_RULES));
+  const limit = NEWEST_RULES.limits.memoryPages;
+  const why =
+    most < limit
+      ? `the module declares a maximum of ${most}: link it with --max-memory=${limit * PAGE_BYTES}`
+      : `a task has at most ${limit}, which are ${(limit * PAGE_BYTES) / 2 ** 20} MiB`;
+  return `has ${has} pages, and was refused ${pages} more: ${why}`;
+};
+
 const show = (
   result: TaskResult,
+  module: Uint8Array,
   flags: RunFlags,
   startTime: number,
   seconds: number,
@@ -114,6 +130,7 @@ const show = (
     ["digest", `${result.digest}, which workers agree on`],
     ["receipt", toHex(result.receipt)],
   ];
+  if (result.refusedGrowth) rows.push(["memory", growthText(result.refusedGrowth, module)]);
   if (result.cid) rows.push(["output", `${result.cid}: ${entries.length} in /out, ${bytes} bytes, ${where}`]);
   if (flags.callback) rows.push(["callback", toHex(result.callbackData)]);
   for (const [label, text] of rows) print(`${label!.padEnd(9)} ${text}`);
@@ -158,14 +175,14 @@ export const runCommand = (): Command =>
         hasCallback: flags.callback ?? false,
         bot: { size: flags.bag, first: 0, index: flags.index },
       };
+      const module = read(file);
       const start = performance.now();
-      const result = await runTask(
-        { vmVersion: VM_VERSION, module: read(file), timeoutMs: flags.timeout * 1000 },
-        task,
-      ).catch((error: unknown) => {
-        if (error instanceof ComputeFault) return fail(`this machine cannot compute it: ${error.message}`);
-        throw error;
-      });
+      const result = await runTask({ vmVersion: VM_VERSION, module, timeoutMs: flags.timeout * 1000 }, task).catch(
+        (error: unknown) => {
+          if (error instanceof ComputeFault) return fail(`this machine cannot compute it: ${error.message}`);
+          throw error;
+        },
+      );
       const seconds = (performance.now() - start) / 1000;
       if (out) writeResults(resolve(out), result.files);
       if (flags.json) {
@@ -202,7 +219,7 @@ export const runCommand = (): Command =>
         process.stdout.write(result.files.get("stdout") ?? "");
         process.stderr.write(result.files.get("stderr") ?? "");
         print();
-        show(result, flags, startTime, seconds, out === undefined ? undefined : resolve(out));
+        show(result, module, flags, startTime, seconds, out === undefined ? undefined : resolve(out));
       }
       process.exitCode = result.status === STATUS.ok ? 0 : 1;
     });

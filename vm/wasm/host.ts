@@ -1,5 +1,5 @@
 import type { Address, Hash } from "../../lib/bytes.ts";
-import type { Outcome } from "./instance.ts";
+import type { Outcome, RefusedGrowth } from "./instance.ts";
 import { createPacker, type Tier } from "./messages.ts";
 import { type Block, outputRoot } from "./output.ts";
 import { ComputeFault, type JobProcess, startProcess } from "./process.ts";
@@ -59,6 +59,8 @@ export interface TaskResult extends JobReceipt {
   readonly blocks: readonly Block[];
   /** Why the task is INVALID. */
   readonly reason: string | undefined;
+  /** The growth of memory that it was refused last. */
+  readonly refusedGrowth: RefusedGrowth | undefined;
 }
 
 /** What a timer can hold; more would fire at once. */
@@ -75,6 +77,7 @@ const resultOf = (taskid: Hash, receipt: JobReceipt, more: Partial<TaskResult>):
     cid: undefined,
     blocks: [],
     reason: undefined,
+    refusedGrowth: undefined,
     ...more,
   };
 };
@@ -98,7 +101,7 @@ const completed = async (
   return resultOf(
     task.taskid,
     { status, code, gasUsed, gasExecuted, outputRoot: root, stateRoot, callbackData },
-    { files, cid, blocks },
+    { files, cid, blocks, refusedGrowth: outcome.refusedGrowth },
   );
 };
 

@@ -21,6 +21,14 @@ export interface Outcome {
   /** Undefined where it was never started, or left its memory zero: the module's own root stands there then. */
   readonly stateRoot: Hash | undefined;
   readonly files: Map<string, Uint8Array>;
+  /** The growth of memory that was refused last, in pages; no part of the receipt. */
+  readonly refusedGrowth?: RefusedGrowth | undefined;
+}
+
+export interface RefusedGrowth {
+  readonly pages: number;
+  /** What the memory had at the end. */
+  readonly has: number;
 }
 
 /** This machine could not run the task. Never a result. */
@@ -126,6 +134,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
     ended = endOf(error, (exports[EXPORTS.status] as WebAssembly.Global<"i32">).value);
   }
   const remaining = Number(gas().value);
+  const asked = (exports[EXPORTS.growth] as WebAssembly.Global<"i32">).value >>> 0;
   // The last block may have taken more than was left with no check after it.
   if (ended.exact && remaining < 0) ended = { status: STATUS.outOfGas, code: 0, exact: true };
   const takesAll = ended.status === STATUS.outOfGas || !ended.exact;
@@ -139,6 +148,7 @@ export const runIn = ({ prepared, module }: Compiled, world: World, gasLimit: nu
     gasExecuted: Math.min(left, left - remaining) - host.charged(),
     stateRoot: stateRootOf(bytes),
     files: tree.files(),
+    refusedGrowth: asked === 0 ? undefined : { pages: asked, has: bytes.length / PAGE_BYTES },
   };
 };
 

@@ -33,6 +33,7 @@ export const EXPORTS = {
   start: "rolec:start",
   gas: "rolec:gas",
   status: "rolec:status",
+  growth: "rolec:growth",
 } as const;
 export const IMPORTS = { wasi: WASI_MODULE, own: "rolec", fault: "fault" } as const;
 
@@ -115,6 +116,9 @@ const writeDoor = (out: Writer, parameters: number, index: number, layout: Layou
   out.byte(OP.end);
 };
 
+/** Holds the pages of the growth that was refused last, for who asks why a program ended. */
+const growthGlobal = ({ statusGlobal }: Layout): number => statusGlobal + 1;
+
 /**
  * Writes the function that stands for memory.grow. Beyond the module's limit it answers -1, the same everywhere; by
  * nothing it is memory.size; a growth that V8 refuses below the limit is a fault of this machine, not a result.
@@ -150,7 +154,11 @@ const writeGrow = (out: Writer, module: WasmModule, maxPages: number, fault: num
   size();
   out.byte(0x6b);
   out.byte(0x4b); // i32.gt_u
-  answerIf(() => out.i32Const(-1));
+  answerIf(() => {
+    out.local(OP.localGet, pages);
+    out.local(OP.globalSet, growthGlobal(layout));
+    out.i32Const(-1);
+  });
   const cost = (): void => {
     out.local(OP.localGet, pages);
     out.byte(0xad);
@@ -183,7 +191,7 @@ const writeGrow = (out: Writer, module: WasmModule, maxPages: number, fault: num
 const writeGlobals = (module: WasmModule, shape: Shape): Writer => {
   const out = new Writer();
   const own = module.globals.filter(({ initial }) => initial !== undefined);
-  out.u32(own.length + 2);
+  out.u32(own.length + 3);
   for (const { type, mutable, initial } of own) {
     out.byte(type);
     out.byte(mutable ? 1 : 0);
@@ -193,6 +201,7 @@ const writeGlobals = (module: WasmModule, shape: Shape): Writer => {
   out.i64Const(shape.gas);
   out.byte(OP.end);
   out.bytes(Uint8Array.of(I32, 1, OP.i32Const, STOP.none, OP.end));
+  out.bytes(Uint8Array.of(I32, 1, OP.i32Const, 0, OP.end));
   return out;
 };
 
@@ -200,6 +209,7 @@ const writeExports = (module: WasmModule, shape: Shape, layout: Layout, doorInde
   const entries: [string, number, number][] = [
     [EXPORTS.gas, KIND.global, layout.gasGlobal],
     [EXPORTS.status, KIND.global, layout.statusGlobal],
+    [EXPORTS.growth, KIND.global, growthGlobal(layout)],
   ];
   for (const { name, kind, index } of shape.exports)
     entries.push([name, kind, kind === KIND.function ? doorIndex.get(index)! : index]);

@@ -12,6 +12,9 @@ export interface RewrittenStore {
   put(name: string, rewritten: Rewritten): Promise<void>;
 }
 
-/** Names a module, and the rules that it is prepared by. Reads the module once: some 1 ms for a MiB. */
+/** Of what the rewriter writes: another one where an instance finds other exports, or the code another form. */
+const FORM = 2;
+
+/** Names a module, the rules that it is prepared by and the form. Reads the module once: some 1 ms for a MiB. */
 export const moduleName = (module: Uint8Array, vmVersion: number): string =>
-  `${createHash("sha256").update(module).digest("hex")}-${vmVersion}`;
+  `${createHash("sha256").update(module).digest("hex")}-${vmVersion}-${FORM}`;

@@ -1,5 +1,4 @@
 /** The modules of bombs.ts, by name. */
-import { GAS } from "../../../vm/wasm/gas.ts";
 import { WASM_LIMITS } from "../../../vm/wasm/limits.ts";
 import { HEADER, leb, sleb } from "../../helpers/wasm-builder.ts";
 
@@ -80,8 +79,11 @@ const nested = (depth: number, open: Bytes, inner: Bytes): Bytes =>
   join(times(depth, open), inner, times(depth, [END]));
 /** As many `br` out of an `if` to one label as there may be. */
 const meeting = (): Bytes => {
-  const most = Math.floor(Math.sqrt((WASM_LIMITS.compileGas - 10_000_000) / GAS.compileSquare));
-  return body(join([0x02, NOTHING], times(most, [0x23, 0, 0x04, NOTHING, 0x41, 1, 0x24, 0, 0x0c, 1, END]), [END]));
+  return body(
+    join([0x02, NOTHING], times(WASM_LIMITS.labelBranches, [0x23, 0, 0x04, NOTHING, 0x41, 1, 0x24, 0, 0x0c, 1, END]), [
+      END,
+    ]),
+  );
 };
 const elements = (segments: number, length: number): Bytes =>
   vector(segments, times(segments, join([0, 0x41, 0, END], vector(length, times(length, [0])))));

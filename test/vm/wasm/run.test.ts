@@ -355,6 +355,13 @@ t.test("a session runs lot after lot as if each had a process of its own", async
   t.notOk(stopped.isOpen, "a caller that stops early ends it");
 });
 
+t.test("a growth that was refused is told beside the receipt, also where the program then aborts", async (t) => {
+  const result = await run({ memory: [1, 3], functions: [{ code: [op.i32(5), grow, drop, unreachable] }] });
+  t.match(result, { status: STATUS.trap, code: TRAP.unreachable, refusedGrowth: { pages: 5, has: 1 } });
+  const grown = await run({ memory: [1, 3], functions: [{ code: [op.i32(2), grow, drop] }] });
+  t.equal(grown.refusedGrowth, undefined);
+});
+
 t.test("an input at a path of its own is found there, read only, and a variable in the environment", async (t) => {
   const path = [...Buffer.from("share/lib/a")];
   /** Opens the path with rights and flags of its own, exits with 100 and the error number, or writes 3 bytes of it. */
