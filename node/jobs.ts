@@ -15,7 +15,7 @@ import { addressOf } from "../lib/secp256k1.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../rpc/logs.ts";
 import type { AbiValue } from "../vm/abi.ts";
-import { APP_REGISTRY_ABI, functionsOf, MARKET_EVENTS, REGISTRY_ABI } from "../vm/market/abi.ts";
+import { APP_REGISTRY_ABI, functionsOf, HUB_EVENTS, MARKET_EVENTS, REGISTRY_ABI } from "../vm/market/abi.ts";
 import { LOT_STATUS } from "../vm/market/lot.ts";
 import { outputCid } from "../vm/market/result.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../vm/tables.ts";
@@ -27,11 +27,13 @@ import { uploadData } from "./data-client.ts";
 import { getPath } from "./data-files.ts";
 import {
   callAll,
+  type DealView,
   hubFunction,
   type LotView,
   marketFunction,
   view,
   viewDeal,
+  viewDeals,
   viewJob,
   viewLots,
 } from "./market-client.ts";
@@ -188,8 +190,13 @@ interface RpcLog {
   readonly blockNumber: Hex;
 }
 
-/** Reads the market's logs of some topics from a block up to the head, as many blocks at a time as the node allows. */
-const marketLogs = async (client: RpcClient, topics: readonly (Hash | null)[], from: number): Promise<RpcLog[]> => {
+/** Reads a contract's logs of some topics from a block up to the head, as many blocks at a time as the node allows. */
+const logsOf = async (
+  client: RpcClient,
+  address: Address,
+  topics: readonly (Hash | null)[],
+  from: number,
+): Promise<RpcLog[]> => {
   const head = Number(await client.call("eth_blockNumber", []));
   const found: RpcLog[] = [];
   let size = MAX_LOG_BLOCKS;
@@ -197,9 +204,7 @@ const marketLogs = async (client: RpcClient, topics: readonly (Hash | null)[], f
     const last = Math.min(head, first + size - 1);
     const [fromBlock, toBlock] = [first, last].map((number) => `0x${number.toString(16)}`);
     try {
-      found.push(
-        ...((await client.call("eth_getLogs", [{ fromBlock, toBlock, address: MARKET, topics }])) as RpcLog[]),
-      );
+      found.push(...((await client.call("eth_getLogs", [{ fromBlock, toBlock, address, topics }])) as RpcLog[]));
       first = last + 1;
       size = Math.min(MAX_LOG_BLOCKS, 2 * size);
     } catch (error) {
@@ -228,7 +233,7 @@ const blockAt = async (client: RpcClient, time: number): Promise<number> => {
 export const costsOfDeal = async (client: RpcClient, dealid: Hash): Promise<LotCost[]> => {
   const event = MARKET_EVENTS.LotFinalized!;
   const { startTime } = await viewDeal(client, dealid);
-  const logs = await marketLogs(client, [event.topic, null, dealid], await blockAt(client, startTime));
+  const logs = await logsOf(client, MARKET, [event.topic, null, dealid], await blockAt(client, startTime));
   return logs.map((log) => {
     const values = event.decode({ topics: log.topics, data: fromHex(log.data) }) as unknown[];
     const [lot, , ...numbers] = values as [Hash, Hash, ...bigint[]];
@@ -245,11 +250,35 @@ export const costsOfDeal = async (client: RpcClient, dealid: Hash): Promise<LotC
   });
 };
 
+/** A deal, and the block that it was made in. */
+export interface PlacedDeal {
+  readonly dealid: Hash;
+  readonly block: number;
+}
+
 /** Lists the deals that an account submitted, the latest first. Reads the whole chain, ten thousand blocks a request. */
-export const dealsOf = async (client: RpcClient, requester: Address): Promise<{ dealid: Hash; block: number }[]> => {
+export const dealsOf = async (client: RpcClient, requester: Address): Promise<PlacedDeal[]> => {
   const topic: Hash = `0x${requester.slice(2).padStart(64, "0")}`;
-  const logs = await marketLogs(client, [MARKET_EVENTS.JobSubmitted!.topic, null, topic], 0);
+  const logs = await logsOf(client, MARKET, [MARKET_EVENTS.JobSubmitted!.topic, null, topic], 0);
   return logs.map((log) => ({ dealid: log.topics[1]!, block: Number(log.blockNumber) })).reverse();
+};
+
+/** Lists the deals that were made of an account's signed orders, the latest first. Looks at all deals of signed orders. */
+export const matchedDealsOf = async (client: RpcClient, requester: Address): Promise<(PlacedDeal & DealView)[]> => {
+  const event = HUB_EVENTS.OrdersMatched!;
+  const logs = await logsOf(client, HUB, [event.topic], 0);
+  const deals = logs.map((log) => ({
+    dealid: (event.decode({ topics: log.topics, data: fromHex(log.data) }) as unknown[])[0] as Hash,
+    block: Number(log.blockNumber),
+  }));
+  const views = await viewDeals(
+    client,
+    deals.map(({ dealid }) => dealid),
+  );
+  return deals
+    .map((deal, i) => ({ ...views[i]!, ...deal }))
+    .filter((deal) => deal.requester === requester)
+    .reverse();
 };
 
 export interface TaskOutcome {

@@ -324,8 +324,16 @@ export const secondsOfCategory = async (client: RpcClient, category: bigint): Pr
   Number(((await view(client, HUB, hubFunction("viewCategory"), category))[0] as readonly AbiValue[])[2]);
 
 /** A deal as PoCo shows it. */
-export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealView> => {
-  const fields = (await view(client, HUB, hubFunction("viewDeal"), dealid))[0] as AbiValue[];
+export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealView> =>
+  (await viewDeals(client, [dealid]))[0]!;
+
+/** The terms of many deals. */
+export const viewDeals = async (client: RpcClient, dealids: readonly Hash[]): Promise<DealView[]> => {
+  const lists = dealids.map((dealid): AbiValue[] => [dealid]);
+  return (await viewAll(client, HUB, hubFunction("viewDeal"), lists)).map(([deal]) => toDeal(deal as AbiValue[]));
+};
+
+const toDeal = (fields: readonly AbiValue[]): DealView => {
   const pointer = (i: number) => (fields[i] as readonly AbiValue[])[0] as Address;
   return {
     app: pointer(0),

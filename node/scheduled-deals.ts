@@ -3,9 +3,10 @@ import type { Hash } from "../lib/bytes.ts";
 import { parseJson } from "../lib/json.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { taskId } from "../vm/market/deal.ts";
+import { TASK_STATUS } from "../vm/market/scheduled/task.ts";
 import { MARKET } from "../vm/tables.ts";
 import { getPath } from "./data-files.ts";
-import { marketFunction, type TaskView, view, viewDeal, viewTasks } from "./market-client.ts";
+import { marketFunction, type TaskView, view, viewDeal, viewJob, viewTasks } from "./market-client.ts";
 
 /** A task of a deal in an owner-scheduled pool; `cid` is that of its results, once it is completed. */
 export interface ScheduledTask {
@@ -41,6 +42,14 @@ export const scheduledTasks = async (client: RpcClient, dealid: Hash): Promise<S
     indices.map((index) => taskId(dealid, index)),
   );
   return views.map((each, i) => ({ index: indices[i]!, view: each, cid: cidOf(each.results) }));
+};
+
+/** Counts the tasks of a deal that have ended, whoever chose its workers. */
+export const progressOf = async (client: RpcClient, dealid: Hash): Promise<{ completed: number; failed: number }> => {
+  if (!(await isScheduled(client, dealid))) return viewJob(client, dealid);
+  const tasks = await scheduledTasks(client, dealid);
+  const count = (wanted: number): number => tasks.filter(({ view: { status } }) => status === wanted).length;
+  return { completed: count(TASK_STATUS.completed), failed: count(TASK_STATUS.failed) };
 };
 
 /** Gets the results of a deal's tasks into a folder, task-<n>/…, each under the CID that the chain names. */

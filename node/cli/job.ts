@@ -7,10 +7,19 @@ import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { backingOf, backingWords, loneWarning } from "../backing.ts";
 import { endingsOf } from "../endings.ts";
 import { jobInputs } from "../job-inputs.ts";
-import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, nrlcToWei, outcomesOf, submitJob } from "../jobs.ts";
+import {
+  costsOfDeal,
+  dealsOf,
+  fetchResults,
+  lotsOfDeal,
+  matchedDealsOf,
+  nrlcToWei,
+  outcomesOf,
+  submitJob,
+} from "../jobs.ts";
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
-import { fetchScheduled, isScheduled, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
+import { fetchScheduled, isScheduled, progressOf, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
 import { address, DEFAULT_NODE, privateKey, several, url, variables, whole } from "./options.ts";
 import { fail, print, printJson, rlc, short, table } from "./output.ts";
 
@@ -159,15 +168,21 @@ export const jobCommand = (): Command => {
     .action(async (flags: { account?: Address; key?: Hex; node: string }) => {
       const account = flags.account ?? (flags.key ? addressOf(flags.key) : fail("--account or --key is needed"));
       const client = rpcClient(flags.node);
-      const deals = await dealsOf(client, account);
+      const [deals, matched] = await Promise.all([dealsOf(client, account), matchedDealsOf(client, account)]);
       const jobs = await viewJobs(
         client,
         deals.map(({ dealid }) => dealid),
       );
-      const rows = deals.map(({ dealid, block }, i) => {
+      const rows: (string | number)[][] = deals.map(({ dealid, block }, i) => {
         const job = jobs[i]!;
         return [dealid, block, job.volume, job.lots, job.completed, job.failed];
       });
+      for (const { dealid, block, botSize } of matched) {
+        if (deals.some((deal) => deal.dealid === dealid)) continue;
+        const tasks = await progressOf(client, dealid);
+        rows.push([dealid, block, botSize, "-", tasks.completed, tasks.failed]);
+      }
+      rows.sort((a, b) => Number(b[1]) - Number(a[1]));
       print(table(["deal", "block", "tasks", "lots", "completed", "failed"], rows));
     });
   command

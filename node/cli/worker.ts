@@ -99,8 +99,10 @@ const leave = (command: Command): Command =>
     .action(async (flags: { datadir: string; node: string }) => {
       const client = rpcClient(flags.node);
       const { privateKey, address: worker } = workerKey(resolve(flags.datadir));
-      const ids = (await slotsOfWorker(client, worker)).filter(({ isLeaving }) => !isLeaving).map(({ id }) => id);
-      if (ids.length === 0) fail("there is no slot that does not leave already");
+      const slots = await slotsOfWorker(client, worker);
+      const ids = slots.filter(({ isLeaving }) => !isLeaving).map(({ id }) => id);
+      if (ids.length === 0)
+        fail(slots.length === 0 ? "the worker has no slots" : "all slots of the worker leave already");
       for (let at = 0; at < ids.length; at += MAX_LEAVE)
         await transact(client, privateKey, {
           to: MARKET,

@@ -9,10 +9,10 @@ import { type Address, fromHex, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HA
 import { addressOf, signCompact } from "../../lib/secp256k1.ts";
 import { downloadFile, uploadData } from "../../node/data-client.ts";
 import { devKey } from "../../node/folder.ts";
-import { deployApp } from "../../node/jobs.ts";
+import { deployApp, matchedDealsOf } from "../../node/jobs.ts";
 import { hubFunction, hubStakeOf, view, viewContributions, viewTasks } from "../../node/market-client.ts";
 import { createPool, signPoolOrder } from "../../node/pool/owner.ts";
-import { fetchScheduled, isScheduled, scheduledTasks } from "../../node/scheduled-deals.ts";
+import { fetchScheduled, isScheduled, progressOf, scheduledTasks } from "../../node/scheduled-deals.ts";
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
@@ -206,6 +206,8 @@ t.test("a scheduler and its workers compute deals of a classic pool, whoever lie
     (await scheduledTasks(client, dealid)).map(({ index }) => index),
     [0, 1, 2],
   );
+  t.match(await matchedDealsOf(client, addressOf(requesterKey!)), [{ dealid, botSize: 3 }], "and is listed");
+  t.same(await progressOf(client, dealid), { completed: 3, failed: 0 });
   const addresses = workers.map(({ address }): Address => address);
   let lies = 0;
   for (const id of ids) {
