@@ -7,6 +7,8 @@ import type { Task } from "../../../vm/wasm/task.ts";
 import { rulesOf, VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { build, type ModuleSource, op } from "../../helpers/wasm-builder.ts";
 
+t.setTimeout(120_000);
+
 t.test("a version's rules are the same for ever", async (t) => {
   const { limits, taskLimits, gas } = rulesOf(1);
   t.equal(limits.moduleBytes, 32 * 1024 * 1024);
