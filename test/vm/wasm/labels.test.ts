@@ -8,6 +8,7 @@ import type { Task } from "../../../vm/wasm/task.ts";
 import { NEWEST_RULES, type VmRules } from "../../../vm/wasm/versions.ts";
 import { build, i32, op } from "../../helpers/wasm-builder.ts";
 
+t.setTimeout(120_000);
 const TASK: Task = {
   taskid: `0x${"11".repeat(32)}`,
   args: [],

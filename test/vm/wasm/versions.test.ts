@@ -14,6 +14,8 @@ import { build, i32, leb, type ModuleSource, op, v128 } from "../../helpers/wasm
 const drop: number[] = [...op.drop];
 const zeros = (count: number): number[] => new Array<number>(count).fill(0);
 
+t.setTimeout(120_000);
+
 t.test("a version's rules are the same for ever", async (t) => {
   const { limits, taskLimits, gas } = rulesOf(1);
   t.equal(limits.moduleBytes, 32 * 1024 * 1024);
