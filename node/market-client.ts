@@ -325,7 +325,7 @@ export const secondsOfCategory = async (client: RpcClient, category: bigint): Pr
 
 /** A deal as PoCo shows it. */
 export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealView> =>
-  (await viewDeals(client, [dealid]))[0]!;
+  toDeal((await view(client, HUB, hubFunction("viewDeal"), dealid))[0] as AbiValue[]);
 
 /** The terms of many deals. */
 export const viewDeals = async (client: RpcClient, dealids: readonly Hash[]): Promise<DealView[]> => {

@@ -1,4 +1,5 @@
 import t from "tap";
+import "../helpers/plain-spawn.ts";
 import loadWabt from "wabt";
 import { memoryDb } from "../../chain/db.ts";
 import { word, ZERO_HASH } from "../../lib/bytes.ts";

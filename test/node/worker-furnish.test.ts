@@ -3,6 +3,7 @@ import type { RequestListener, ServerResponse } from "node:http";
 import { multiaddr } from "@multiformats/multiaddr";
 import { CID } from "multiformats/cid";
 import t from "tap";
+import "../helpers/plain-spawn.ts";
 import { equalBytes, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
 import { deadlinesOf, MESSAGE_SECONDS } from "../../node/worker/deadline.ts";
 import { createDealRooms } from "../../node/worker/deals.ts";
@@ -10,7 +11,7 @@ import { furnish } from "../../node/worker/furnish.ts";
 import { Unobtainable } from "../../node/worker/unobtainable.ts";
 import { RAW } from "../../p2p/data/cid.ts";
 import { createProcessPool } from "../../vm/wasm/process-pool.ts";
-import { NEWEST_RULES } from "../../vm/wasm/versions.ts";
+import { NEWEST_RULES, rulesOf } from "../../vm/wasm/versions.ts";
 import { type DealWords, dealClient } from "../helpers/deal-client.ts";
 import { patience, startSources } from "../helpers/sources.ts";
 
@@ -34,9 +35,9 @@ const url = (path: string, hash = sha(good)) => `${base}${path}#sha256=${hash.sl
 const source = () => open().inputs;
 const { cid: app } = await store.importFile(utf8("a module"));
 const params = (...files: string[]) => JSON.stringify({ iexec_input_files: files });
-const get = async (words: Partial<DealWords>, inputs = source()) => {
+const get = async (words: Partial<DealWords>, inputs = source(), rules = NEWEST_RULES) => {
   const client = dealClient({ app: `/ipfs/${app}`, ...words });
-  const { load, ...rest } = await furnish({ client, inputs }, ZERO_HASH, NEWEST_RULES, patience());
+  const { load, ...rest } = await furnish({ client, inputs }, ZERO_HASH, rules, patience());
   return { ...rest, ...(await load()) };
 };
 
@@ -85,9 +86,14 @@ t.test("what is named by content is counted before it is read, and each content 
   t.equal(new Set(many.inputs.map(({ bytes }) => bytes)).size, 1);
   const both = await get({ params: names(128), dataset: `/ipfs/${app}` });
   t.match([both.refused, both.held], [/inputs of more than/, 8], "the dataset counts too");
-  const module = await store.importFile(new Uint8Array(32 * MIB + 1));
-  const large = await get({ app: `/ipfs/${module.cid}` });
-  t.match([large.refused, large.held, large.module.length], [/a module of more than/, 32 * MIB, 32 * MIB]);
+  for (const [version, most] of [
+    [1, 32 * MIB],
+    [2, 64 * MIB],
+  ] as const) {
+    const module = await store.importFile(new Uint8Array(most + 1));
+    const large = await get({ app: `/ipfs/${module.cid}` }, source(), rulesOf(version));
+    t.match([large.refused, large.held, large.module.length], [/a module of more than/, most, most]);
+  }
 });
 
 t.test("what the chain says of content is the same for every worker", async (t) => {

@@ -6,13 +6,14 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { type Address, fromHex, type Hash, toHex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { boundlessDisk } from "../../lib/disk.ts";
-import { hubFunction } from "../../node/market-client.ts";
+import { hubFunction, marketFunction } from "../../node/market-client.ts";
 import type { Means } from "../../node/worker/compute.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createScheduled } from "../../node/worker/scheduled.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiFunction, AbiValue } from "../../vm/abi.ts";
 import { TASK_STATUS } from "../../vm/market/scheduled/task.ts";
+import { VM_VERSION } from "../../vm/wasm/versions.ts";
 import { testKey } from "../helpers/chain.ts";
 
 t.setTimeout(60_000);
@@ -38,6 +39,7 @@ const chainOf = (pool: Address): RpcClient => {
     [hubFunction("viewTask"), task],
     [hubFunction("viewContribution"), [0n, ZERO_HASH, ZERO_HASH, ZERO_ADDRESS, 0n]],
     [hubFunction("viewScore"), 0n],
+    [marketFunction("vmVersionOf"), BigInt(VM_VERSION)],
     [hubFunction("viewAccount"), [0n, 0n]],
   ];
   const call: RpcClient["call"] = async (method, params = []) => {
