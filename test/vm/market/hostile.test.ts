@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import t from "tap";
 import type { Address } from "../../../lib/bytes.ts";
 import { jobOf } from "../../../vm/market/deal.ts";
@@ -25,7 +26,11 @@ t.test("who comes and goes once the seats can be foreseen changes no draw of its
       world.call(world.staker, MARKET, market("join"), [world.pool, validator, 8n], 80n * RLC);
     }
     world.advance(2);
-    return JSON.stringify(world.lot(world.lotIdOf(dealid)).seats);
+    return inspect(world.lot(world.lotIdOf(dealid)).seats, {
+      depth: null,
+      breakLength: Infinity,
+      maxArrayLength: null,
+    });
   };
   t.equal(seatsOf(true), seatsOf(false));
   t.end();

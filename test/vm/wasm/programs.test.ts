@@ -24,7 +24,7 @@ const compile = (name: string): Uint8Array | undefined => {
     execFileSync("clang", ["--target=wasm32-wasi", "-O2", ...features, "-o", out, source], { stdio: "pipe" });
   } catch (error) {
     const { code, stderr } = error as { code?: string; stderr?: Buffer };
-    if (code === "ENOENT" || /wasm-ld|stdio\.h|crt1|builtins/.test(String(stderr))) return undefined;
+    if (code === "ENOENT" || /wasm-ld|file not found|crt1|builtins/.test(String(stderr))) return undefined;
     throw new Error(String(stderr));
   }
   return new Uint8Array(readFileSync(out));
