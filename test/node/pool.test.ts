@@ -10,7 +10,7 @@ import { type Ask, readAsk, SIGNATURE_HEADER, signAsk, signMessage } from "../..
 import { createScheduler } from "../../node/pool/scheduler.ts";
 import { createPoolServer } from "../../node/pool/server.ts";
 import { createSilences } from "../../node/pool/silences.ts";
-import { openPoolStore } from "../../node/pool/store.ts";
+import { newTask, openPoolStore } from "../../node/pool/store.ts";
 import { isEnough } from "../../node/pool/trust.ts";
 import { recoverSigner, signedMessageHash } from "../../vm/market/signature.ts";
 import { silent, testKey } from "../helpers/chain.ts";
@@ -126,9 +126,11 @@ t.test("who is silent again and again rests longer each time, up to an hour, unt
   );
   crew.checked(crew.hear(WORKER, now, 1), { stake: 5n, locked: 0n });
   const rests = Array.from({ length: 9 }, () => {
-    silences.silent(WORKER);
+    now += silences.restOf(WORKER);
+    silences.silent(WORKER, now);
     return silences.restOf(WORKER) / 1000;
   });
+  crew.hear(WORKER, now, 1);
   t.same(rests, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
   t.same([crew.hasFree(0n), crew.free().length], [false, 0], "it is not asked");
   now += 3_600_000;
@@ -136,12 +138,12 @@ t.test("who is silent again and again rests longer each time, up to an hour, unt
   t.equal(crew.free().length, 1);
   for (let i = 0; i < 4; i++) silences.answered(WORKER);
   t.equal(counts.size, 0, "four answers, and all is well");
-  silences.silent(WORKER);
+  silences.silent(WORKER, now);
   t.equal(silences.restOf(WORKER), 30_000);
-  for (let i = 0; i < 20_000; i++) silences.silent(`0x${i.toString(16).padStart(40, "0")}`);
+  for (let i = 0; i < 20_000; i++) silences.silent(`0x${i.toString(16).padStart(40, "0")}`, now);
   t.equal(counts.size, 16_384);
   now += 25 * 3_600_000;
-  silences.silent(WORKER);
+  silences.silent(WORKER, now);
   t.equal(counts.size, 1, "what is a day old is forgotten");
   t.end();
 });
@@ -152,8 +154,8 @@ t.test("a store remembers who was asked for what", async (t) => {
   const store = openPoolStore(folder, POOL);
   store.scanned = 7;
   store.deals.set(word(1), { block: 5, next: 2, over: false });
-  const who = { assigned: new Map([[WORKER, 99]]), refused: new Set([POOL]), counted: new Set([WORKER]) };
-  const task = { dealid: word(1), index: 1, ...who };
+  const who = { assigned: new Map([[WORKER, 99]]), counted: new Set([WORKER]), late: new Map([[WORKER, 5]]) };
+  const task = { ...newTask(word(1), 1), ...who };
   store.silences.set(WORKER, { count: 2, until: 5 });
   store.tasks.set(word(2), task);
   store.save();

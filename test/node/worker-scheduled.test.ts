@@ -83,7 +83,7 @@ const workerOf = async (t: Test, answer: (response: ServerResponse) => void, poo
       rooms: { of: () => never, close: () => {} },
       signal: stopped.signal,
     } as unknown as Means,
-    policy: defaultPolicy(2),
+    policy: { ...defaultPolicy(2), cores: 2, memoryMib: 4_096 },
     machine: { othersLoad: () => 0, onMains: () => true } as never,
     disk: boundlessDisk,
     log: { info: note, warn: note } as never,
@@ -96,6 +96,7 @@ const listing = (tasks: readonly Hash[], note: unknown = null): string =>
       taskid,
       enclaveChallenge: ZERO_ADDRESS,
       authorization: toHex(new Uint8Array(65)),
+      waitMs: 20_000,
     })),
     note,
   });
