@@ -301,12 +301,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     if (reason !== undefined) return decline(taskid, reason);
     // What a deal's tasks wait for comes to all of them at once: more of one than have a place would wait on.
     const ofDeal = [...dealsBegun.values()].filter((dealid) => dealid === view!.dealid).length;
-    const isBusy = !hasPlace || ofDeal >= placesOf(policy);
+    if (!hasPlace || ofDeal >= placesOf(policy)) return void unsaid.add(taskid);
     const gasLimit = view!.timeref * CAP_GAS_PER_SECOND;
     const lack =
-      (isBusy ? "there is no place for it now" : undefined) ??
-      stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(taskid)) ??
-      (await outputs.lack(gasLimit, 1));
+      stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(taskid)) ?? (await outputs.lack(gasLimit, 1));
     const until = Math.min(view!.contributionDeadline, (Date.now() + waitMs) / 1000);
     if (lack === undefined) begin(taskid, view!, deal, until);
     else putOff(taskid, lack);
