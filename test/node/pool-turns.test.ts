@@ -71,3 +71,42 @@ t.test("a deal of 256 tasks that nobody does leaves room for another buyer's", a
   t.ok(given);
   t.ok(refusals < 64, `${refusals} tasks were declined before`);
 });
+
+t.test("who has answered is asked before keys that never did", async (t) => {
+  const deal = word(7);
+  const given = new Set<Hash>();
+  const worker: Address = `0x${"aa".repeat(20)}`;
+  const node = await startPoolNode(t, {
+    deals: new Map([[deal, { tasks: 9, requester: OTHER }]]),
+    task: (id) => ({
+      ...{ status: TASK_STATUS.active, dealid: deal, timeref: 60 },
+      contributors: given.has(id) ? [worker] : [],
+    }),
+  });
+  const { ask } = startScheduler(t, node.url);
+  const until = async (isSo: () => boolean): Promise<void> => {
+    for (let i = 0; i < 100 && !isSo(); i++) await sleep(100);
+  };
+  await until(() => {
+    for (const { taskid } of ask(worker, { free: given.size === 0 ? 1 : 0 }).tasks) given.add(taskid);
+    return given.size > 0;
+  });
+  // The scheduler sees that, and other keys, before anybody has a place.
+  const keys = Array.from({ length: 20 }, (_, i): Address => `0x${(i + 1).toString(16).padStart(40, "0")}`);
+  await until(() => {
+    for (const key of keys) ask(key, { free: 0 });
+    return ask(worker, { free: 0 }).tasks.length === 0;
+  });
+  await sleep(1_000);
+  for (const key of keys) ask(key, { free: 8 });
+  let tasks = 0;
+  await until(() => {
+    tasks = ask(worker, { free: 8 - tasks }).tasks.length;
+    return tasks === 8;
+  });
+  t.equal(tasks, 8);
+  t.equal(
+    keys.map((key) => ask(key).tasks.length).reduce((a, b) => a + b),
+    0,
+  );
+});
