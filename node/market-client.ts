@@ -46,7 +46,7 @@ export const callAll = async (client: RpcClient, items: readonly BatchItem[], si
 };
 
 /** As `view`, once for each list of arguments. */
-const viewAll = async (
+export const viewAll = async (
   client: RpcClient,
   to: Address,
   fn: Function,
@@ -383,6 +383,7 @@ export const viewDataset = async (
 /** A slot of a worker. */
 export interface SlotView {
   readonly id: bigint;
+  readonly pool: Address;
   readonly stakeWei: bigint;
   readonly lot: Hash;
   readonly isLeaving: boolean;
@@ -395,6 +396,7 @@ export interface SlotView {
 
 const toSlot = (id: bigint, fields: readonly AbiValue[]): SlotView => ({
   id,
+  pool: fields[1] as Address,
   stakeWei: fields[6] as bigint,
   lot: fields[7] as Hash,
   isLeaving: fields[9] as boolean,

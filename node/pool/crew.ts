@@ -13,6 +13,8 @@ export interface CrewMember {
   /** Tasks that it was told of. */
   readonly told: Set<Hash>;
   note: string | null;
+  /** It has contributed to a task that it was asked for. */
+  hasAnswered: boolean;
   /** nRLC that were free in the hub when the chain was asked last; undefined where it was not yet. */
   stake: bigint | undefined;
   checked: number;
@@ -97,6 +99,7 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
       credit: 0,
       told: new Set<Hash>(),
       note: null,
+      hasAnswered: false,
       stake: undefined,
       checked: 0,
     };

@@ -23,6 +23,8 @@ export interface Assignment {
   readonly taskid: Hash;
   readonly enclaveChallenge: Address;
   readonly authorization: Hex;
+  /** Milliseconds that the scheduler still waits for the contribution before it asks others. */
+  readonly waitMs: number;
 }
 
 /** What a scheduler answers. */
@@ -78,8 +80,11 @@ export const readAsk = (body: Uint8Array, signature: string): Ask => {
 export const readAssignments = (answer: unknown): Assignments => {
   const { tasks, note } = (answer ?? {}) as Partial<Record<keyof Assignments, unknown>>;
   const isTask = (each: unknown): boolean => {
-    const { taskid, enclaveChallenge, authorization } = (each ?? {}) as Partial<Record<keyof Assignment, unknown>>;
-    return isHex(taskid, 32) && isHex(enclaveChallenge, 20) && isHex(authorization, 65);
+    const { taskid, enclaveChallenge, authorization, waitMs } = (each ?? {}) as Partial<
+      Record<keyof Assignment, unknown>
+    >;
+    const isTime = Number.isFinite(waitMs) && (waitMs as number) >= 0;
+    return isHex(taskid, 32) && isHex(enclaveChallenge, 20) && isHex(authorization, 65) && isTime;
   };
   const isNote = note === null || (typeof note === "string" && note.length <= MAX_NOTE_CHARS);
   if (!Array.isArray(tasks) || tasks.length > MAX_LISTED || !tasks.every(isTask) || !isNote)

@@ -1,19 +1,15 @@
 import { join } from "node:path";
 import { type Address, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
-import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../../rpc/logs.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
-import { resultHashOf } from "../../vm/market/contribution.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import { CONTRIBUTION_RATIO } from "../../vm/market/lot.ts";
-import { resultsOf } from "../../vm/market/result.ts";
 import { CONTRIBUTION_STATUS, MAX_CONTRIBUTORS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { HUB } from "../../vm/tables.ts";
-import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
 import { writeNote } from "../folder.ts";
 import {
   type DealView,
@@ -26,11 +22,15 @@ import {
   viewTasks,
 } from "../market-client.ts";
 import { createResends } from "../resends.ts";
+import { createAnswers } from "./answers.ts";
 import { type CrewMember, createCrew, drawn } from "./crew.ts";
 import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
+import { patienceOf } from "./patience.ts";
+import { createReceipts } from "./receipts.ts";
 import { createSilences } from "./silences.ts";
-import { type OpenTask, openPoolStore } from "./store.ts";
+import { newTask, type OpenTask, openPoolStore } from "./store.ts";
 import { isEnough } from "./trust.ts";
+import { inTurn, nextInTurn, type Waiting } from "./turns.ts";
 
 export interface SchedulerOptions {
   /** Of the pool's owner, whose account pays for the messages. */
@@ -76,10 +76,6 @@ export interface Scheduler {
 }
 
 const TICK_MS = 500;
-const MAX_TASKS = 256;
-/** A worker that is there has twice the category's seconds, and these at least, before another is asked too. */
-const LEAST_PATIENCE_SECONDS = 10;
-const MAX_RECEIPTS = 8;
 /** Stakes that are asked for in one request: of those who are new, and of those of whom one is to be chosen. */
 const STAKES = 100;
 const CHOSEN = 8;
@@ -88,6 +84,13 @@ const NODE: Subject = { fails: "the node does not answer", works: "the node answ
 const STAKE: Subject = { fails: "stakes are not read", works: "stakes are read again" };
 const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
 export const NO_ENCLAVE = "no enclave: worker keys sign in its place";
+
+/** A task that takes contributions: who has given one, and how long is waited for each who has not. */
+interface Active {
+  readonly deal: DealView;
+  readonly given: ReadonlySet<Address>;
+  readonly patienceMs: number;
+}
 
 const noteOf = (needed: bigint, { stake }: CrewMember): string =>
   `a task binds ${needed} nRLC, and ${stake} lie free in the hub: rolec account deposit`;
@@ -100,14 +103,16 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   const store = openPoolStore(datadir, pool);
   const silences = createSilences(store.silences, now);
   const crew = createCrew(now, (worker) => silences.restOf(worker) > 0);
-  const startedAt = now();
+  const answers = createAnswers({ silences, crew, startedAt: now(), now, log });
   const troubles = createTroubles({ log, folder: datadir });
   const deals = new Map<Hash, DealView>();
   const seconds = new Map<bigint, number>();
-  const receipts = new Map<Hash, Map<Hash, Uint8Array>>();
+  /** Of deals that are not over: whose they are, and the first task after theirs. */
+  const facts = new Map<Hash, { readonly requester: Address; readonly end: number }>();
+  const receipts = createReceipts();
   const sent = createResends(client, privateKey, log);
-  /** Tasks that take contributions, with those who contributed. */
-  const active = new Map<Hash, ReadonlySet<Address>>();
+  /** Tasks that take contributions. */
+  const active = new Map<Hash, Active>();
   let [completed, failed, seenBlock] = [0, 0, 0];
   let [timer, running]: [NodeJS.Timeout | undefined, Promise<void>] = [undefined, Promise.resolve()];
   let stopped = false;
@@ -154,17 +159,32 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     for (const [id, deal] of store.deals) if (deal.over && deal.block <= store.scanned) store.deals.delete(id);
   };
 
+  const factsOf = async (dealid: Hash): Promise<{ readonly requester: Address; readonly end: number }> => {
+    const known = facts.get(dealid);
+    if (known) return known;
+    const { requester, botFirst, botSize } = await dealOf(dealid);
+    const found = { requester, end: botFirst + botSize };
+    facts.set(dealid, found);
+    return found;
+  };
   const openTasks = async (): Promise<void> => {
+    const waiting: Waiting[] = [];
+    for (const [dealid, { over, next }] of store.deals) {
+      if (over) continue;
+      const { requester, end } = await factsOf(dealid);
+      if (next < end) waiting.push({ dealid, requester, tasks: end - next });
+    }
+    const underWay = await Promise.all(
+      [...store.tasks.values()].map(async ({ dealid }) => ({ dealid, requester: (await factsOf(dealid)).requester })),
+    );
+    for (const dealid of nextInTurn(waiting, underWay)) {
+      const index = store.deals.get(dealid)!.next++;
+      store.tasks.set(taskId(dealid, index), newTask(dealid, index));
+    }
+    const deals = new Set([...store.tasks.values()].map(({ dealid }) => dealid));
     for (const [dealid, open] of store.deals) {
-      if (open.over) continue;
-      const { botFirst, botSize } = await dealOf(dealid);
-      while (open.next < botFirst + botSize && store.tasks.size < MAX_TASKS) {
-        const index = open.next++;
-        const [refused, counted] = [new Set<Address>(), new Set<Address>()];
-        store.tasks.set(taskId(dealid, index), { dealid, index, assigned: new Map(), refused, counted });
-      }
-      const isUnderWay = [...store.tasks.values()].some((task) => task.dealid === dealid);
-      open.over = open.next === botFirst + botSize && !isUnderWay;
+      if (!open.over) open.over = open.next === facts.get(dealid)!.end && !deals.has(dealid);
+      if (open.over) facts.delete(dealid);
     }
   };
 
@@ -194,48 +214,38 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       });
   };
 
+  /** Who has answered before goes before who has not, since keys cost nothing; and who has declined the task comes last. */
+  const rankOf = (task: OpenTask, { address, hasAnswered }: CrewMember): number =>
+    task.refused.has(address) ? 2 : Number(!hasAnswered);
   /** Finds a worker that may be asked and has the stake: by what was seen of it, which is looked at again for some at once. */
   const choose = async (task: OpenTask, stake: bigint): Promise<CrewMember | undefined> => {
-    const [able, unable]: [CrewMember[], CrewMember[]] = [[], []];
+    const able: CrewMember[][] = [[], [], []];
     for (const member of crew.free()) {
-      if (task.assigned.has(member.address) || task.refused.has(member.address) || member.stake === undefined) continue;
-      (member.stake >= stake ? able : unable).push(member);
+      const isRefused = (task.refused.get(member.address)?.until ?? 0) > now();
+      if (task.assigned.has(member.address) || isRefused || member.stake === undefined) continue;
+      if (member.stake < stake) member.note = noteOf(stake, member);
+      else able[rankOf(task, member)]!.push(member);
     }
-    for (const member of unable) member.note = noteOf(stake, member);
-    for (let rest = able; rest.length > 0; ) {
-      const some = drawn(rest, CHOSEN);
-      if (stake > 0n) await look(some);
-      const found = some.find((member) => member.stake! >= stake);
-      for (const member of some) if (member.stake! < stake) member.note = noteOf(stake, member);
-      if (found) return found;
-      rest = rest.filter((member) => !some.includes(member));
+    for (let rest of able) {
+      while (rest.length > 0) {
+        const some = drawn(rest, CHOSEN);
+        if (stake > 0n) await look(some);
+        const found = some.find((member) => member.stake! >= stake);
+        for (const member of some) if (member.stake! < stake) member.note = noteOf(stake, member);
+        if (found) return found;
+        rest = rest.filter((member) => !some.includes(member));
+      }
     }
     return undefined;
   };
 
-  const patienceOf = ({ timeref }: TaskView): number => 1000 * Math.max(LEAST_PATIENCE_SECONDS, 2 * timeref);
-  /** Counts once for each who was asked whether it has contributed in time. Nobody is silent while the scheduler is not there. */
-  const count = (id: Hash, { assigned, counted }: OpenTask, view: TaskView): void => {
-    for (const [worker, since] of assigned) {
-      if (counted.has(worker)) continue;
-      const hasGiven = view.contributors.includes(worker);
-      const isLate = view.status === TASK_STATUS.active && since >= startedAt && now() - since >= patienceOf(view);
-      if (hasGiven) silences.answered(worker);
-      else if (isLate) {
-        silences.silent(worker);
-        log.info({ task: id, worker, restMs: silences.restOf(worker) }, "silent");
-      }
-      if (hasGiven || isLate) counted.add(worker);
-    }
-  };
-
   /** Asks workers until the result would have the deal's trust, should they all agree. */
   const assign = async (id: Hash, task: OpenTask, view: TaskView, deal: DealView): Promise<void> => {
-    const patience = patienceOf(view);
+    const patienceMs = patienceOf(view);
     const given = new Set(view.contributors);
-    active.set(id, given);
+    active.set(id, { deal, given, patienceMs });
     const asked = [...task.assigned].filter(
-      ([worker, since]) => !given.has(worker) && crew.isAlive(worker) && now() - since < patience,
+      ([worker, since]) => !given.has(worker) && crew.isAlive(worker) && now() - since < patienceMs,
     );
     const workers = [...view.contributors, ...asked.map(([worker]) => worker)];
     const found = workers.length === 0 ? [] : await viewContributions(client, id, workers);
@@ -252,32 +262,27 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     }
   };
 
-  const digestOfDeal = (deal: DealView, receipt: Uint8Array): Hash =>
-    deal.callback === ZERO_ADDRESS ? digestOf(receipt) : keccak256(decodeReceipt(receipt)?.callbackData ?? receipt);
-
   const finalize = async (id: Hash, view: TaskView, deal: DealView, time: number): Promise<void> => {
-    const receipt = [...(receipts.get(id)?.values() ?? [])].find(
-      (each) => resultHashOf(id, digestOfDeal(deal, each)) === view.consensus,
-    );
-    // Nobody brought the receipt: the workers are paid all the same, once there is no more time to wait.
-    const isLate = time >= view.revealDeadline + view.timeref && deal.callback === ZERO_ADDRESS;
-    if (!receipt && !isLate) return;
-    const results = receipt ? resultsOf(receipt) : new Uint8Array(0);
-    const callback =
-      receipt && deal.callback !== ZERO_ADDRESS ? decodeReceipt(receipt)!.callbackData : new Uint8Array(0);
-    await message(id, "finalize", hubFunction("finalize").encode(id, results, callback));
+    const { timeref, revealDeadline, finalDeadline } = view;
+    // Receipts are waited for, and never until the task can only be claimed.
+    const isLate = time >= revealDeadline + Math.min(timeref, (finalDeadline - revealDeadline) / 2);
+    // Agreement on a callback's data alone leaves open whose receipt says where the results are.
+    const found = deal.callback === ZERO_ADDRESS ? [] : await viewContributions(client, id, view.contributors);
+    const outcome = isLate ? receipts.lateOutcomeOf(id, found) : receipts.outcomeOf(id, found);
+    if (!outcome) return;
+    await message(id, "finalize", hubFunction("finalize").encode(id, outcome.results, outcome.callback));
   };
 
   const drop = (id: Hash): void => {
     store.tasks.delete(id);
-    receipts.delete(id);
+    receipts.forget(id);
     active.delete(id);
   };
 
   const step = async (id: Hash, task: OpenTask, view: TaskView, time: number): Promise<void> => {
     const deal = await dealOf(task.dealid);
     if (view.status !== TASK_STATUS.active) active.delete(id);
-    count(id, task, view);
+    answers.count(id, task, view);
     if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) {
       if (view.status === TASK_STATUS.completed) completed += 1;
       else failed += 1;
@@ -296,9 +301,11 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     }
     if (time >= view.finalDeadline) return message(id, "claim", hubFunction("claim").encode(id));
     if (view.status === TASK_STATUS.active) {
+      receipts.forget(id);
       if (time < view.contributionDeadline) await assign(id, task, view, deal);
       return;
     }
+    receipts.expect(id, view, deal);
     const isOver = time >= view.revealDeadline;
     if (isOver && view.reveals === 0) return message(id, "reopen", hubFunction("reopen").encode(id));
     if (view.reveals > 0 && (isOver || view.reveals === view.winners)) await finalize(id, view, deal, time);
@@ -338,9 +345,10 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
             entries.map(([id]) => id),
           );
     let failures = 0;
-    for (const [i, [id, task]] of entries.entries()) {
+    const steps = entries.map(([id, task], i) => ({ id, task, view: views[i]! }));
+    for (const { id, task, view } of inTurn(steps, ({ task: { dealid } }) => facts.get(dealid)?.requester)) {
       try {
-        await step(id, task, views[i]!, Number(head.timestamp));
+        await step(id, task, view, Number(head.timestamp));
       } catch (error) {
         failures += 1;
         troubles.fails(STEPS, error as Error, { task: id });
@@ -366,16 +374,6 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     }, TICK_MS);
   };
 
-  const takeResults = ({ worker, results }: Ask): void => {
-    for (const { taskid, receipt } of results) {
-      if (!store.tasks.get(taskid)?.assigned.has(worker)) continue;
-      const kept = receipts.get(taskid) ?? new Map<Hash, Uint8Array>();
-      receipts.set(taskid, kept);
-      const bytes = fromHex(receipt);
-      if (kept.size < MAX_RECEIPTS && decodeReceipt(bytes)) kept.set(digestOf(bytes), bytes);
-    }
-  };
-
   return {
     pool,
     owner,
@@ -396,21 +394,27 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       if (member.stake === undefined) lookAtNew();
       for (const id of ask.declined) {
         const task = store.tasks.get(id);
-        if (task?.assigned.delete(worker)) task.refused.add(worker);
+        if (!task?.assigned.has(worker)) continue;
+        answers.declined(task, member);
+        member.told.delete(id);
       }
-      takeResults(ask);
-      const mine = [...store.tasks].filter(
-        ([id, { assigned, dealid }]) =>
-          assigned.has(worker) && active.get(id)?.has(worker) === false && deals.has(dealid),
-      );
+      for (const { taskid, receipt } of ask.results) receipts.take(taskid, worker, fromHex(receipt));
+      // What it was asked for last comes first: what it has let lie keeps nothing from it.
+      const mine = [...store.tasks]
+        .flatMap(([taskid, { assigned }]) => {
+          const [since, task] = [assigned.get(worker), active.get(taskid)];
+          return since === undefined || !task || task.given.has(worker) ? [] : [{ taskid, since, ...task }];
+        })
+        .sort((a, b) => b.since - a.since);
       for (const id of member.told) if (!store.tasks.has(id)) member.told.delete(id);
       // Places of tasks that it was not told of until now are taken.
-      member.credit = Math.max(0, ask.free - mine.filter(([id]) => !member.told.has(id)).length);
-      const tasks = mine.slice(0, MAX_LISTED).map(([taskid, { dealid }]) => {
+      member.credit = Math.max(0, ask.free - mine.filter(({ taskid }) => !member.told.has(taskid)).length);
+      const tasks = mine.slice(0, MAX_LISTED).map(({ taskid, since, deal, patienceMs }) => {
         member.told.add(taskid);
-        const asksForEnclave = BigInt(deals.get(dealid)!.tag) % 2n === ENCLAVE_BIT;
+        const asksForEnclave = BigInt(deal.tag) % 2n === ENCLAVE_BIT;
         const enclaveChallenge = asksForEnclave ? worker : ZERO_ADDRESS;
-        return { taskid, enclaveChallenge, authorization: signMessage(privateKey, worker, taskid, enclaveChallenge) };
+        const authorization = signMessage(privateKey, worker, taskid, enclaveChallenge);
+        return { taskid, enclaveChallenge, authorization, waitMs: Math.max(0, since + patienceMs - now()) };
       });
       const restMs = silences.restOf(worker);
       const rest = `silent when it was asked: asked again in ${Math.ceil(restMs / 1000)} s`;

@@ -8,7 +8,13 @@ export interface Silence {
 
 /** Who was asked and did not answer is asked again later, twice as late with each time; an answer halves what was counted. */
 export interface Silences {
-  silent(worker: Address): void;
+  /**
+   * Counts that a worker did not answer what it was asked at a time (ms), and gives until when it rests for that. What it was asked
+   * before its last rest was over is the same silence: undefined.
+   */
+  silent(worker: Address, since: number): number | undefined;
+  /** Takes a silence back that was counted, and its rest: the answer was late. */
+  takeBack(worker: Address, until: number): void;
   answered(worker: Address): void;
   /** Milliseconds until a worker is asked again; 0 where it may be now. */
   restOf(worker: Address): number;
@@ -32,9 +38,17 @@ export const createSilences = (counts: Map<Address, Silence>, now: () => number)
     }
   };
   return {
-    silent: (worker) => {
-      const count = (counts.get(worker)?.count ?? 0) + 1;
+    silent: (worker, since) => {
+      const found = counts.get(worker);
+      if (found && since < found.until) return undefined;
+      const count = (found?.count ?? 0) + 1;
       note(worker, count, Math.min(MOST_MS, FIRST_MS * 2 ** (count - 1)));
+      return counts.get(worker)?.until;
+    },
+    takeBack: (worker, until) => {
+      const found = counts.get(worker);
+      if (!found) return;
+      note(worker, Math.max(0, found.count - 1), found.until === until ? 0 : Math.max(0, found.until - now()));
     },
     answered: (worker) => {
       const found = counts.get(worker);

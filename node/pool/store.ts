@@ -20,11 +20,23 @@ export interface OpenTask {
   readonly index: number;
   /** Workers that are asked, and since when (milliseconds). */
   readonly assigned: Map<Address, number>;
-  /** Workers that will not. */
-  readonly refused: Set<Address>;
+  /** Workers that would not: how often, and until when they are not asked again. Not saved. */
+  readonly refused: Map<Address, { readonly times: number; readonly until: number }>;
   /** Workers whose answer, or silence, is counted. */
   readonly counted: Set<Address>;
+  /** Those of them whose silence has cost them something: until when they were to rest for it. */
+  readonly late: Map<Address, number>;
 }
+
+/** Makes a task of which nobody was asked. */
+export const newTask = (dealid: Hash, index: number): OpenTask => ({
+  dealid,
+  index,
+  assigned: new Map(),
+  refused: new Map(),
+  counted: new Set(),
+  late: new Map(),
+});
 
 /** What a scheduler must not forget: who was asked for what. Everything else it reads from the chain. */
 export interface PoolStore {
@@ -45,8 +57,8 @@ interface Saved {
     readonly dealid: Hash;
     readonly index: number;
     readonly assigned: readonly [Address, number][];
-    readonly refused: readonly Address[];
     readonly counted?: readonly Address[];
+    readonly late?: readonly [Address, number][];
   }[];
   readonly silences?: readonly [Address, Silence][];
 }
@@ -60,9 +72,14 @@ export const openPoolStore = (datadir: string, pool: Address): PoolStore => {
     scanned: saved.scanned,
     deals: new Map(saved.deals.map(({ dealid, ...deal }) => [dealid, deal])),
     tasks: new Map(
-      saved.tasks.map(({ taskid, dealid, index, assigned, refused, counted }) => [
+      saved.tasks.map(({ taskid, dealid, index, assigned, counted, late }) => [
         taskid,
-        { dealid, index, assigned: new Map(assigned), refused: new Set(refused), counted: new Set(counted) },
+        {
+          ...newTask(dealid, index),
+          assigned: new Map(assigned),
+          counted: new Set(counted),
+          late: new Map(late),
+        },
       ]),
     ),
     silences: new Map(saved.silences),
@@ -70,13 +87,13 @@ export const openPoolStore = (datadir: string, pool: Address): PoolStore => {
       const now: Saved = {
         scanned: store.scanned,
         deals: [...store.deals].map(([dealid, deal]) => ({ dealid, ...deal })),
-        tasks: [...store.tasks].map(([taskid, { dealid, index, assigned, refused, counted }]) => ({
+        tasks: [...store.tasks].map(([taskid, { dealid, index, assigned, counted, late }]) => ({
           taskid,
           dealid,
           index,
           assigned: [...assigned],
-          refused: [...refused],
           counted: [...counted],
+          late: [...late],
         })),
         silences: [...store.silences],
       };

@@ -11,7 +11,7 @@ import { type Deadlines, signalUntil } from "./deadline.ts";
 import type { DealRoom, DealRooms } from "./deals.ts";
 import type { Outputs } from "./outputs.ts";
 import type { Places } from "./places.ts";
-import { Unobtainable } from "./unobtainable.ts";
+import { OutOfTime } from "./unobtainable.ts";
 
 /** What a lot's computation gave: each task's receipt, and the CIDs of the results that this machine serves. */
 export interface Computed {
@@ -62,13 +62,13 @@ const keep = async (
   if (kept !== cid) throw new ComputeFault(`the node keeps the results as ${kept}, not ${cid}`);
 };
 
-/** Waits until what a lot needs is here. Throws Unobtainable where it is not when half of the time is over. */
+/** Waits until what a lot needs is here. Throws OutOfTime where it is not when half of the time is over. */
 const fetchAll = async ({ rooms, signal }: Means, { dealid, vmVersion, deadlines }: Work): Promise<DealRoom> => {
   const inTime = signalUntil(deadlines.fetchBy, signal);
   try {
     return await rooms.of(dealid, vmVersion, { signal: inTime, until: deadlines.fetchBy });
   } catch (error) {
-    if (inTime.aborted && !signal.aborted) throw new Unobtainable("what the lot needs did not come in time");
+    if (inTime.aborted && !signal.aborted) throw new OutOfTime("what the lot needs did not come in time");
     throw error;
   }
 };
@@ -140,7 +140,8 @@ export const compute = async (means: Means, work: Work): Promise<Computed> => {
       leave();
     }
   } catch (error) {
-    throw signal.aborted && !means.signal.aborted ? new ComputeFault("the time to answer is over") : error;
+    const isOver = signal.aborted || Date.now() >= work.deadlines.answerBy;
+    throw isOver && !means.signal.aborted ? new OutOfTime("the time to answer is over") : error;
   } finally {
     room.leave();
   }

@@ -2,9 +2,11 @@ import type { Address, Hex } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import type { AbiValue } from "../../vm/abi.ts";
+import { NRLC } from "../../vm/market/env.ts";
 import { PAUSE } from "../../vm/market/slot.ts";
 import { MARKET } from "../../vm/tables.ts";
-import { marketFunction, type SlotView, slotsOfWorker } from "../market-client.ts";
+import { marketFunction, type SlotView, slotsOfWorker, viewAll } from "../market-client.ts";
 import { send } from "../wallet.ts";
 import { lossWords, readLosses } from "./losses.ts";
 
@@ -20,7 +22,7 @@ const pausable = ({ pause }: SlotView): boolean => pause === PAUSE.none || pause
 
 /** Tells the chain when a worker's slots may be drawn: absence that is announced costs nothing but the message. */
 export interface Presence {
-  /** Pauses the slots while there has been a reason for long, takes them up again once there is none. Asks now and then. */
+  /** Pauses the slots while there has been a reason for long, takes them up again once there is none. Asks now and then. Throws what the last look met. */
   follow(reason: string | undefined, block: number): Promise<void>;
   /** Slots are on their way back: who has no seat now may have one soon. */
   readonly isComing: boolean;
@@ -45,13 +47,31 @@ export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence 
   const losses: string[] = [];
   let through: number | undefined;
   const said = new Map<bigint, number>();
+  /** What the last look met. */
+  let looked: Error | undefined;
 
+  /** Sends a message for each batch, whatever becomes of the others; then throws what the first that failed did. */
   const tell = async (what: "pause" | "resume", slots: readonly SlotView[]): Promise<void> => {
+    const failed: unknown[] = [];
     for (let at = 0; at < slots.length; at += MAX_SLOTS) {
-      const [first, ...more] = slots.slice(at, at + MAX_SLOTS).map(({ id }) => id);
-      await send(client, key, { to: MARKET, data: marketFunction(what).encode(first!, more) });
+      const ids = slots.slice(at, at + MAX_SLOTS).map(({ id }) => id);
+      const [first, ...more] = ids;
+      try {
+        await send(client, key, { to: MARKET, data: marketFunction(what).encode(first!, more) });
+        log.info({ slots: ids.map(Number) }, `${what} is asked for`);
+      } catch (error) {
+        failed.push(error);
+      }
     }
-    if (slots.length > 0) log.info({ slots: slots.map(({ id }) => Number(id)) }, `${what} is asked for`);
+    if (failed.length > 0) throw failed[0];
+  };
+  /** Those that have the part of their stake that they must have to be drawn: one of the others would turn a whole message away. */
+  const backed = async (slots: readonly SlotView[]): Promise<SlotView[]> => {
+    const pools = [...new Set(slots.map(({ pool }) => pool))];
+    const lists = pools.map((pool): AbiValue[] => [pool]);
+    const views = await viewAll(client, MARKET, marketFunction("viewPool"), lists);
+    const stakes = new Map(pools.map((pool, i) => [pool, (views[i]![0] as AbiValue[])[6] as bigint]));
+    return slots.filter(({ pool, stakeWei }) => 4n * stakeWei >= 3n * stakes.get(pool)! * NRLC);
   };
   /** Says what slots were absent for since the last look. */
   const noteAbsences = (slots: readonly SlotView[]): void => {
@@ -76,6 +96,25 @@ export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence 
     losses.splice(0, losses.length - MAX_SHOWN);
     through = block;
   };
+  const look = async (now: number, block: number): Promise<void> => {
+    const slots = await slotsOfWorker(client, worker);
+    noteAbsences(slots);
+    await noteLosses(block);
+    const isAway = reasonSince !== undefined && now - reasonSince >= PATIENCE_MS;
+    const paused = slots.filter(({ isLeaving, pause }) => !isLeaving && pause !== PAUSE.none);
+    const able = reasonSince === undefined ? await backed(paused) : [];
+    isComing = able.length > 0;
+    if (reasonSince !== undefined && !isAway) return;
+    const wanted = isAway
+      ? slots.filter((slot) => !slot.isLeaving && pausable(slot))
+      : able.filter((slot) => !pausable(slot) && slot.restEnd * 1000 <= now);
+    const due = wanted.filter(({ id }) => now >= (said.get(id) ?? 0));
+    for (const { id } of due) said.set(id, now + AGAIN_MS);
+    await tell(isAway ? "pause" : "resume", due);
+    const poor = isAway ? [] : paused.filter((slot) => !able.includes(slot)).map(({ id }) => id);
+    if (poor.length > 0)
+      throw new Error(`slots ${poor.join(", ")} have too little left of their stake: leave, and join anew`);
+  };
   return {
     losses,
     get isComing() {
@@ -84,22 +123,15 @@ export const createPresence = (client: RpcClient, key: Hex, log: Log): Presence 
     follow: async (reason, block) => {
       const now = Date.now();
       reasonSince = reason === undefined ? undefined : (reasonSince ?? now);
-      if (now < lookAt) return;
-      lookAt = now + LOOK_MS;
-      const slots = await slotsOfWorker(client, worker);
-      noteAbsences(slots);
-      await noteLosses(block);
-      const isAway = reasonSince !== undefined && now - reasonSince >= PATIENCE_MS;
-      isComing = reasonSince === undefined && slots.some(({ isLeaving, pause }) => !isLeaving && pause !== PAUSE.none);
-      if (reasonSince !== undefined && !isAway) return;
-      const due = slots.filter(
-        (slot) =>
-          !slot.isLeaving &&
-          now >= (said.get(slot.id) ?? 0) &&
-          (isAway ? pausable(slot) : !pausable(slot) && slot.restEnd * 1000 <= now),
-      );
-      for (const { id } of due) said.set(id, now + AGAIN_MS);
-      await tell(isAway ? "pause" : "resume", due);
+      if (now >= lookAt) {
+        lookAt = now + LOOK_MS;
+        looked = await look(now, block).then(
+          () => undefined,
+          (error: Error) => error,
+        );
+      }
+      // It lasts until the next look.
+      if (looked) throw looked;
     },
     farewell: async () => {
       const slots = await slotsOfWorker(client, worker);

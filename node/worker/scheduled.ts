@@ -12,6 +12,7 @@ import { CAP_GAS_PER_SECOND } from "../../vm/market/clock.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { CONTRIBUTION_STATUS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { HUB } from "../../vm/tables.ts";
+import { ComputeFault } from "../../vm/wasm/process.ts";
 import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
 import {
   type DealView,
@@ -38,7 +39,8 @@ import { type Computed, compute, type Means } from "./compute.ts";
 import { deadlinesOf } from "./deadline.ts";
 import { openJournal } from "./journal.ts";
 import type { Machine } from "./machine.ts";
-import { pauseOf, refusalOf, stakeRefusalOf, type WorkerPolicy } from "./policy.ts";
+import { pauseOf, placesOf, refusalOf, stakeRefusalOf, type WorkerPolicy } from "./policy.ts";
+import { OutOfTime, Unobtainable } from "./unobtainable.ts";
 
 /** The scheduler whose pool a worker works in. */
 export interface PoolAccess {
@@ -91,8 +93,10 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   const address = addressOf(privateKey);
   const journal = openJournal(join(options.datadir, "tasks"), { log });
   const computing = new Map<Hash, Promise<void>>();
-  /** Tasks that are not this worker's, and those of them that the scheduler is still to be told of. */
-  const declined = new Set<Hash>();
+  /** The deals of what is computed. */
+  const dealsBegun = new Map<Hash, Hash>();
+  /** Tasks that were declined, and whether for good; those that the scheduler is still to be told of. */
+  const declined = new Map<Hash, boolean>();
   const unsaid = new Set<Hash>();
   const alarms = createAlarms({ log, now: Date.now });
   const sent = createResends(client, privateKey, log);
@@ -146,11 +150,14 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   };
   const message = (id: Hash, kind: string, block: number, data: Uint8Array): Promise<void> =>
     sent.send(`${id} ${kind}`, block, { to: HUB, data }, { task: id, kind });
-  const decline = (id: Hash, reason: string): void => {
-    log.info({ task: id, reason }, "declined");
-    declined.add(id);
+  const refuse = (id: Hash, reason: string, isForGood: boolean): void => {
+    if (!declined.has(id)) log.info({ task: id, reason }, "declined");
+    declined.set(id, isForGood);
     unsaid.add(id);
   };
+  const decline = (id: Hash, reason: string): void => refuse(id, reason, true);
+  /** Declines what may be this worker's when it is asked again: to hold it without a word would cost both sides. */
+  const putOff = (id: Hash, reason: string): void => refuse(id, reason, false);
 
   const receiptOf = ({ receipts }: Computed): Uint8Array => options.tamper?.(receipts[0]!) ?? receipts[0]!;
   /** What is agreed on: the callback's data where the deal has a callback, else the receipt. */
@@ -160,8 +167,11 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
   /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
   const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);
 
-  const begin = (id: Hash, view: TaskView, deal: DealView): void => {
-    const deadlines = deadlinesOf({ roundEnd: view.contributionDeadline }, Date.now());
+  /** Begins a task of which somebody waits for the answer until then (Unix seconds). */
+  const begin = (id: Hash, view: TaskView, deal: DealView, until: number): void => {
+    const deadlines = deadlinesOf({ roundEnd: until }, Date.now());
+    unsaid.delete(id);
+    dealsBegun.set(id, view.dealid);
     const work = viewVmVersion(client, view.dealid)
       .then((vmVersion) =>
         compute(means, {
@@ -180,9 +190,15 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       })
       .catch(async (error: Error) => {
         await release(id);
-        if (!means.signal.aborted) decline(id, `${deal.app}: ${error.message}`);
+        if (means.signal.aborted) return;
+        const isForGood =
+          error instanceof ComputeFault || (error instanceof Unobtainable && !(error instanceof OutOfTime));
+        refuse(id, `${deal.app}: ${error.message}`, isForGood);
       })
-      .finally(() => computing.delete(id));
+      .finally(() => {
+        computing.delete(id);
+        dealsBegun.delete(id);
+      });
     computing.set(id, work);
   };
 
@@ -213,7 +229,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
     block: number,
   ): Promise<void> => {
     const excess = stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(given.taskid));
-    if (excess !== undefined) return decline(given.taskid, excess);
+    if (excess !== undefined) return putOff(given.taskid, excess);
     await outputs.keep(given.taskid, finalDeadline);
     staked.set(given.taskid, deal.workerStakeNrlc);
     const { taskid, enclaveChallenge, authorization } = given;
@@ -255,7 +271,7 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
       if (!found) {
         // Its file is torn: what was contributed has to be revealed all the same.
         if (mine!.status === CONTRIBUTION_STATUS.contributed && !computing.has(id))
-          begin(id, { ...view, contributionDeadline: view.revealDeadline }, await viewDeal(client, view.dealid));
+          begin(id, view, await viewDeal(client, view.dealid), view.revealDeadline);
         continue;
       }
       const receipt = receiptOf(found);
@@ -271,22 +287,27 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
 
   /** Contributes what is computed; begins what is not where there is a place for it. */
   const take = async (given: Assignment, block: number, hasPlace: boolean): Promise<void> => {
-    const { taskid } = given;
-    if (computing.has(taskid) || declined.has(taskid)) return;
+    const { taskid, waitMs } = given;
+    if (computing.has(taskid)) return;
+    // Said again where the scheduler asks again.
+    if (declined.get(taskid)) return void unsaid.add(taskid);
     const [view] = await viewTasks(client, [taskid]);
     const [mine] = await viewContributions(client, taskid, [address]);
     if (view!.status !== TASK_STATUS.active || mine!.status !== CONTRIBUTION_STATUS.unset) return;
     const deal = await viewDeal(client, view!.dealid);
     const found = journal.get(taskid);
     if (found) return contribute(given, view!, deal, found, block);
-    if (!hasPlace) return;
+    const reason = refusal(given, view!, deal);
+    if (reason !== undefined) return decline(taskid, reason);
+    // What a deal's tasks wait for comes to all of them at once: more of one than have a place would wait on.
+    const ofDeal = [...dealsBegun.values()].filter((dealid) => dealid === view!.dealid).length;
+    if (!hasPlace || ofDeal >= placesOf(policy)) return void unsaid.add(taskid);
     const gasLimit = view!.timeref * CAP_GAS_PER_SECOND;
-    const reason =
-      refusal(given, view!, deal) ??
-      stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(taskid)) ??
-      (await outputs.lack(gasLimit, 1));
-    if (reason === undefined) begin(taskid, view!, deal);
-    else decline(taskid, reason);
+    const lack =
+      stakeRefusalOf(policy, deal.workerStakeNrlc, await heldBeside(taskid)) ?? (await outputs.lack(gasLimit, 1));
+    const until = Math.min(view!.contributionDeadline, (Date.now() + waitMs) / 1000);
+    if (lack === undefined) begin(taskid, view!, deal, until);
+    else putOff(taskid, lack);
   };
 
   return {

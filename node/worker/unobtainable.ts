@@ -3,6 +3,11 @@ export class Unobtainable extends Error {
   override readonly name: string = "Unobtainable";
 }
 
+/** What a lot needs, or its answer, did not come in its time. */
+export class OutOfTime extends Unobtainable {
+  override readonly name: string = "OutOfTime";
+}
+
 /** Answers of HTTP that another try may change, of those that blame who asks. */
 const PASSING: readonly number[] = [408, 425, 429];
 

@@ -1,11 +1,10 @@
 import { join } from "node:path";
-import { type Address, equalBytes, type Hash, type Hex, toHex, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, type Hex, ZERO_HASH } from "../../lib/bytes.ts";
 import { createDisk, freeBytesOf } from "../../lib/disk.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
-import { RpcCallError, rpcClient } from "../../rpc/client.ts";
-import { REVERTED } from "../../rpc/errors.ts";
+import { rpcClient } from "../../rpc/client.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { MARKET } from "../../vm/tables.ts";
@@ -14,7 +13,7 @@ import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
 import { findSandbox } from "../../vm/wasm/sandbox.ts";
 import { writeNote } from "../folder.ts";
-import { type LotView, lotsOfWorker, marketFunction, viewJob, viewLotById, viewLotsById } from "../market-client.ts";
+import { type LotView, lotsOfWorker, marketFunction, viewJob, viewLotsById } from "../market-client.ts";
 import { createResends } from "../resends.ts";
 import { type Computed, compute } from "./compute.ts";
 import { type Deadlines, deadlinesOf } from "./deadline.ts";
@@ -29,6 +28,7 @@ import { createOutputs } from "./outputs.ts";
 import { createPlaces } from "./places.ts";
 import type { WorkerPolicy } from "./policy.ts";
 import { createPresence } from "./presence.ts";
+import { createPublishing, lotOf } from "./publishing.ts";
 import { openRewritten } from "./rewritten.ts";
 import { createScheduled, type PoolAccess } from "./scheduled.ts";
 import { Unobtainable } from "./unobtainable.ts";
@@ -131,8 +131,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
   /** Messages by lot, kind and round. */
   const sent = createResends(client, privateKey, log);
   const revealedSince = new Map<Hash, number>();
-  /** Lots of several tasks that this worker has committed to, until their receipts are given away. */
-  const unpublished = new Set<Hash>(journal.unpublished());
+  const publishing = createPublishing(client, journal);
   /** What an earlier life of this worker computed: a few at a time are looked at, what became of them. */
   const earlier = journal.ids();
   const abort = new AbortController();
@@ -244,19 +243,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       itemsRoot,
     );
     await message(lot, "contribute", block, data);
-    if (lot.count > 1) unpublished.add(lot.id);
-  };
-
-  /** Gives a lot's receipts to the node once the chain holds their root, so that the requester can get each task's result. */
-  const publish = async (id: Hash): Promise<void> => {
-    const found = journal.get(id);
-    const lot = await viewLotById(client, id);
-    const isOver = lot.status === LOT_STATUS.failed || lot.status === LOT_STATUS.claimed;
-    if (found && lot.receipt.length > 0 && equalBytes(lotReceiptOf(found.receipts), lot.receipt))
-      await client.call("rolec_putLotReceipts", [id, found.receipts.map(toHex)]);
-    else if (lot.receipt.length === 0 && !isOver) return;
-    unpublished.delete(id);
-    journal.published(id);
+    if (lot.count > 1) publishing.add(lot.id);
   };
 
   const settle = async (lot: LotView, block: number): Promise<void> => {
@@ -284,11 +271,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
    * finalize; then the results are served, or unpinned where nobody is promised them.
    */
   const follow = async (id: Hash, block: number): Promise<void> => {
-    const lot = await viewLotById(client, id).catch((error: Error) => {
-      if (!(error instanceof RpcCallError && error.code === REVERTED)) throw error;
-      return undefined;
-    });
-    // Of another chain, or of one that was turned over.
+    const lot = await lotOf(client, id);
     if (!lot) return outputs.served(id);
     const has = (state: number): boolean => lot.seats.some((seat) => seat.worker === address && seat.status === state);
     const isProved = has(SEAT.proved);
@@ -312,7 +295,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
     sent.keep((name) => seated.has(name.slice(0, 66) as Hash));
     if (Date.now() < tidyAt) return;
     tidyAt = Date.now() + TIDY_MS;
-    for (const id of journal.prune((lot) => seated.has(lot))) unpublished.delete(id);
+    for (const id of journal.prune((lot) => seated.has(lot))) publishing.drop(id);
   };
 
   /** Declines what will not be computed any more, and pauses: who says that it goes is not silent. */
@@ -335,7 +318,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
     const steps = [
       ...(await viewLotsById(client, lots)).map((lot) => [lot.id, () => step(lot, block)] as const),
       ...followed.map((id) => [id, () => follow(id, block)] as const),
-      ...[...unpublished].map((id) => [id, () => publish(id)] as const),
+      ...publishing.lots().map((id) => [id, () => publishing.follow(id)] as const),
     ];
     let failures = 0;
     for (const [id, run] of steps) {
@@ -361,7 +344,7 @@ export const createWorker = (options: WorkerOptions): Worker => {
       (error: Error) => troubles.fails(PRESENCE, error),
     );
     const isSeated = lots.length + followed.length > 0;
-    const isBusy = isSeated || running() > 0 || unpublished.size > 0 || presence.isComing;
+    const isBusy = isSeated || running() > 0 || publishing.lots().length > 0 || presence.isComing;
     await leaving.follow({ isBusy, computed, declinedInRow }).then(
       (reason) => {
         troubles.works(LEAVING);

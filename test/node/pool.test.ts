@@ -5,13 +5,16 @@ import fc from "fast-check";
 import t from "tap";
 import { type Address, fromHex, type Hash, type Hex, utf8, word } from "../../lib/bytes.ts";
 import { addressOf, recoverOfWallet } from "../../lib/secp256k1.ts";
+import type { TaskView } from "../../node/market-client.ts";
+import { createAnswers } from "../../node/pool/answers.ts";
 import { createCrew } from "../../node/pool/crew.ts";
 import { type Ask, readAsk, SIGNATURE_HEADER, signAsk, signMessage } from "../../node/pool/messages.ts";
 import { createScheduler } from "../../node/pool/scheduler.ts";
 import { createPoolServer } from "../../node/pool/server.ts";
-import { createSilences } from "../../node/pool/silences.ts";
-import { openPoolStore } from "../../node/pool/store.ts";
+import { createSilences, type Silence } from "../../node/pool/silences.ts";
+import { newTask, openPoolStore } from "../../node/pool/store.ts";
 import { isEnough } from "../../node/pool/trust.ts";
+import { TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { recoverSigner, signedMessageHash } from "../../vm/market/signature.ts";
 import { silent, testKey } from "../helpers/chain.ts";
 
@@ -126,9 +129,11 @@ t.test("who is silent again and again rests longer each time, up to an hour, unt
   );
   crew.checked(crew.hear(WORKER, now, 1), { stake: 5n, locked: 0n });
   const rests = Array.from({ length: 9 }, () => {
-    silences.silent(WORKER);
+    now += silences.restOf(WORKER);
+    silences.silent(WORKER, now);
     return silences.restOf(WORKER) / 1000;
   });
+  crew.hear(WORKER, now, 1);
   t.same(rests, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
   t.same([crew.hasFree(0n), crew.free().length], [false, 0], "it is not asked");
   now += 3_600_000;
@@ -136,14 +141,63 @@ t.test("who is silent again and again rests longer each time, up to an hour, unt
   t.equal(crew.free().length, 1);
   for (let i = 0; i < 4; i++) silences.answered(WORKER);
   t.equal(counts.size, 0, "four answers, and all is well");
-  silences.silent(WORKER);
+  silences.silent(WORKER, now);
   t.equal(silences.restOf(WORKER), 30_000);
-  for (let i = 0; i < 20_000; i++) silences.silent(`0x${i.toString(16).padStart(40, "0")}`);
+  for (let i = 0; i < 20_000; i++) silences.silent(`0x${i.toString(16).padStart(40, "0")}`, now);
   t.equal(counts.size, 16_384);
   now += 25 * 3_600_000;
-  silences.silent(WORKER);
+  silences.silent(WORKER, now);
   t.equal(counts.size, 1, "what is a day old is forgotten");
   t.end();
+});
+
+t.test("what was asked for at one time is one silence, and a late answer or a decline takes it back", async (t) => {
+  let now = 1_000_000;
+  const counts = new Map<Address, Silence>();
+  const silences = createSilences(counts, () => now);
+  const crew = createCrew(() => now);
+  const answers = createAnswers({ silences, crew, startedAt: now, now: () => now, log: silent });
+  const member = crew.hear(WORKER, now, 16);
+  const tasks = Array.from({ length: 16 }, (_, i) => newTask(word(1), i));
+  const view = (contributors: readonly Address[] = []): TaskView =>
+    ({ status: TASK_STATUS.active, timeref: 10, contributors }) as unknown as TaskView;
+  const countAll = (contributors?: readonly Address[]): void => {
+    for (const task of tasks) answers.count(word(2), task, view(contributors));
+  };
+  for (const [i, task] of tasks.entries()) task.assigned.set(WORKER, now + 100 * i);
+  now += 19_000;
+  countAll();
+  t.equal(counts.size, 0, "there is time left");
+  for (; now < 1_030_000; now += 500) countAll();
+  t.same([counts.get(WORKER)?.count, silences.restOf(WORKER)], [1, 20_000], "sixteen tasks, one silence");
+  answers.count(word(2), tasks[0]!, view([WORKER]));
+  t.equal(counts.size, 0, "a late answer takes it back");
+  for (let i = 0; i < 3; i++) answers.count(word(2), tasks[0]!, view([WORKER]));
+  t.notOk(member.hasAnswered, "and is no answer in time");
+
+  const late = newTask(word(1), 16);
+  late.assigned.set(WORKER, now);
+  now += 20_000;
+  answers.count(word(2), late, view());
+  t.equal(counts.get(WORKER)?.count, 1);
+  answers.declined(late, member);
+  t.equal(counts.size, 0, "so does a decline");
+  t.same([late.assigned.size, late.refused.get(WORKER)], [0, { times: 1, until: now + 10_000 }]);
+  answers.declined(late, member);
+  t.same(late.refused.get(WORKER), { times: 2, until: now + 20_000 }, "it is asked again later each time");
+
+  late.assigned.set(WORKER, now);
+  now += 20_000;
+  answers.count(word(2), late, view());
+  const until = late.late.get(WORKER)!;
+  now = until;
+  silences.silent(WORKER, now);
+  answers.count(word(2), late, view([WORKER]));
+  t.same([counts.get(WORKER)?.count, silences.restOf(WORKER)], [1, 60_000], "a later silence keeps its rest");
+  const next = newTask(word(1), 17);
+  next.assigned.set(WORKER, now);
+  answers.count(word(2), next, view([WORKER]));
+  t.ok(member.hasAnswered);
 });
 
 t.test("a store remembers who was asked for what", async (t) => {
@@ -152,8 +206,8 @@ t.test("a store remembers who was asked for what", async (t) => {
   const store = openPoolStore(folder, POOL);
   store.scanned = 7;
   store.deals.set(word(1), { block: 5, next: 2, over: false });
-  const who = { assigned: new Map([[WORKER, 99]]), refused: new Set([POOL]), counted: new Set([WORKER]) };
-  const task = { dealid: word(1), index: 1, ...who };
+  const who = { assigned: new Map([[WORKER, 99]]), counted: new Set([WORKER]), late: new Map([[WORKER, 5]]) };
+  const task = { ...newTask(word(1), 1), ...who };
   store.silences.set(WORKER, { count: 2, until: 5 });
   store.tasks.set(word(2), task);
   store.save();

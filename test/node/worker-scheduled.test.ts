@@ -3,11 +3,14 @@ import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { type Address, fromHex, type Hash, toHex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { boundlessDisk } from "../../lib/disk.ts";
 import { hubFunction, marketFunction } from "../../node/market-client.ts";
+import type { Ask } from "../../node/pool/messages.ts";
 import type { Means } from "../../node/worker/compute.ts";
+import type { DealRooms } from "../../node/worker/deals.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createScheduled } from "../../node/worker/scheduled.ts";
 import type { RpcClient } from "../../rpc/client.ts";
@@ -53,10 +56,17 @@ const chainOf = (pool: Address): RpcClient => {
 };
 
 /** A worker's part for a scheduler that answers each ask by `answer`; and what it logs. */
-const workerOf = async (t: Test, answer: (response: ServerResponse) => void, pool = POOL) => {
-  const server = createServer((request, response) => {
+const workerOf = async (
+  t: Test,
+  answer: (response: ServerResponse, ask: Ask) => void,
+  pool = POOL,
+  room: DealRooms["of"] = () => new Promise<never>(() => {}),
+) => {
+  const server = createServer(async (request, response) => {
+    let text = "";
+    for await (const chunk of request) text += chunk;
     if (request.url === "/pool") response.end(JSON.stringify({ pool: POOL, owner: OTHER }));
-    else answer(response);
+    else answer(response, JSON.parse(text) as Ask);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const datadir = mkdtempSync(join(tmpdir(), "rolec-scheduled-"));
@@ -69,33 +79,33 @@ const workerOf = async (t: Test, answer: (response: ServerResponse) => void, poo
   });
   const lines: string[] = [];
   const note = (_: object, line: string): void => void lines.push(line);
-  const never = new Promise<never>(() => {});
   const outputs = { begin: () => {}, lack: async () => undefined, release: async () => {}, keep: async () => {} };
   const scheduled = createScheduled({
     access: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, noEnclave: false },
     privateKey: testKey("worker"),
     datadir,
-    // What a task needs never comes.
+    // What a task needs never comes, unless it is said.
     means: {
       client: chainOf(pool),
       node: "",
       outputs,
-      rooms: { of: () => never, close: () => {} },
+      rooms: { of: room, close: () => {} },
       signal: stopped.signal,
     } as unknown as Means,
-    policy: defaultPolicy(2),
+    policy: { ...defaultPolicy(2), cores: 2, memoryMib: 4_096 },
     machine: { othersLoad: () => 0, onMains: () => true } as never,
     disk: boundlessDisk,
     log: { info: note, warn: note } as never,
   });
   return { scheduled, lines };
 };
-const listing = (tasks: readonly Hash[], note: unknown = null): string =>
+const listing = (tasks: readonly Hash[], note: unknown = null, waitMs: unknown = 20_000): string =>
   JSON.stringify({
     tasks: tasks.map((taskid) => ({
       taskid,
       enclaveChallenge: ZERO_ADDRESS,
       authorization: toHex(new Uint8Array(65)),
+      waitMs,
     })),
     note,
   });
@@ -146,8 +156,46 @@ t.test("what is no answer is said to be none", async (t) => {
     '{"tasks":7,"note":null}',
     '{"tasks":[null],"note":null}',
     '{"tasks":[],"note":7}',
+    listing(TASKS.slice(0, 1), null, -1),
+    listing(TASKS.slice(0, 1), null, "long"),
   ]) {
     const { scheduled } = await workerOf(t, (response) => response.end(text));
     t.match((await ticks(scheduled, 1))[0]?.message, /no answer/, text);
   }
+});
+
+t.test("what drips is declined while the scheduler waits, and begun again where it asks again", async (t) => {
+  const [declined, untils]: [Hash[], number[]] = [[], []];
+  const { scheduled } = await workerOf(
+    t,
+    (response, ask) => {
+      declined.push(...ask.declined);
+      response.end(listing(TASKS.slice(0, 1), null, 3_400));
+    },
+    POOL,
+    (_id, _version, { signal, until }) => {
+      untils.push(until - Date.now());
+      return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    },
+  );
+  for (let i = 0; i < 60 && untils.length < 2; i++, await sleep(50)) await ticks(scheduled, 1);
+  t.same(declined.slice(0, 1), TASKS.slice(0, 1));
+  t.equal(untils.length, 2, "it had no other fault than the time");
+  t.ok(
+    untils.every((ms) => ms <= 400),
+    `what is left after fetching is for computing, and a message: ${untils}`,
+  );
+});
+
+t.test("of one deal no more tasks wait for data than have a place; the others are declined at once", async (t) => {
+  const declined = new Set<Hash>();
+  const listed = TASKS.slice(0, 8);
+  const { scheduled, lines } = await workerOf(t, (response, ask) => {
+    for (const id of ask.declined) declined.add(id);
+    response.end(listing(listed.filter((id) => !declined.has(id))));
+  });
+  for (let i = 0; i < 4; i++) await scheduled.tick(i, 8, 60);
+  t.equal(scheduled.computing.size, 2);
+  t.same([...declined].sort(), listed.slice(2).sort());
+  t.same(lines, [], "that is no news");
 });
