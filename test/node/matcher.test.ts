@@ -1,4 +1,5 @@
 import t from "tap";
+import { intrinsicGas, type TransactionFields } from "../../chain/transaction.ts";
 import {
   type Address,
   EMPTY,
@@ -14,12 +15,15 @@ import {
 import { keccak256 } from "../../lib/keccak.ts";
 import { hubFunction, marketFunction } from "../../node/market-client.ts";
 import { createMatcher } from "../../node/matcher.ts";
+import { NO_DATASET } from "../../node/matching.ts";
 import { createRefusals } from "../../node/refusals.ts";
+import { MAX_ORDER_BYTES } from "../../p2p/orders/check.ts";
 import { RpcCallError, type RpcClient } from "../../rpc/client.ts";
 import { REVERTED } from "../../rpc/errors.ts";
 import { CALL_GAS_CAP } from "../../rpc/eth.ts";
 import type { AbiFunction, AbiValue } from "../../vm/abi.ts";
 import { functionsOf, GROUP_ABI } from "../../vm/market/abi.ts";
+import { marketNatives } from "../../vm/market/natives.ts";
 import {
   type AppOrder,
   type DatasetOrder,
@@ -27,7 +31,7 @@ import {
   WORKERPOOL_ORDER,
   type WorkerpoolOrder,
 } from "../../vm/market/order.ts";
-import { type OrderName, orderToJson } from "../../vm/market/signed-order.ts";
+import { type OrderName, orderToJson, orderValues } from "../../vm/market/signed-order.ts";
 import { HUB, MARKET } from "../../vm/tables.ts";
 
 const address = (name: string): Address => `0x${keccak256(utf8(name)).slice(26)}`;
@@ -363,6 +367,20 @@ t.test("what needs more gas than a node tries is not sent", async (t) => {
     rounds: 1,
     junk: 1,
   });
+});
+
+t.test("no set of orders that a book takes needs more gas than a node tries", async (t) => {
+  const sign = new Uint8Array(MAX_ORDER_BYTES).fill(255);
+  const dataset = { ...NO_DATASET.order, sign };
+  const values = [
+    orderValues({ kind: "app", order: app({ sign }) }),
+    orderValues({ kind: "dataset", order: dataset }),
+    orderValues({ kind: "workerpool", order: pool("any", 1n, { sign }) }),
+    orderValues({ kind: "request", order: request({ sign }) }),
+  ];
+  const data = hubFunction("matchOrders").encode(...values);
+  const gas = intrinsicGas({ data, accessList: [] } as unknown as TransactionFields) + marketNatives[HUB]!.gas(data);
+  t.ok(gas <= CALL_GAS_CAP, `${gas} gas`);
 });
 
 t.test("whatever reverts, an honest order is reached in a few rounds", async (t) => {
