@@ -18,6 +18,8 @@ import type { Refusals } from "./refusals.ts";
 
 /** Pairs of app and dataset that are considered for a request. */
 const PAIRS = 64;
+/** Pools' orders that come later than their price says, since their pools could draw nobody now. */
+const HELD = 64;
 /** Signers of pools' orders that are drawn for a request. */
 const STRAYS = 64;
 
@@ -37,7 +39,7 @@ export const nameOf = ({ app, dataset, workerpool, request }: Offers): string =>
 
 /** Sets for a request that may make a deal, found one by one as they are asked for. */
 export interface Candidates {
-  /** The cheapest first; those whose pool's signer was refused lately come last. */
+  /** The cheapest first, before them those whose pool could draw now; those whose pool's signer was refused lately come last. */
   readonly best: AsyncGenerator<Offers>;
   /** A set of each signer, in an order that nobody can foresee: whoever fills the head of the book does not fill this. */
   readonly strays: AsyncGenerator<Offers>;
@@ -108,6 +110,23 @@ export const candidatesOf = (options: {
       (workerpool) => judge.pool({ workerpool, request }),
       (offer) => ({ offer, price: offer.order.workerpoolprice, level: levelOf(offer) }),
     );
+  /** Rows of one level after another: of each first those whose pools could draw now, and each part a level of its own. */
+  const readyFirst = async function* (rows: AsyncGenerator<Row<Pool["order"]>>): AsyncGenerator<Row<Pool["order"]>> {
+    let level = 0;
+    let held: Row<Pool["order"]>[] = [];
+    for await (const row of rows) {
+      const next = row.level ?? 0;
+      if (next !== level) {
+        yield* held;
+        held = [];
+        level = next;
+      }
+      const isHeld = held.length < HELD && !(await judge.canDraw({ workerpool: row.offer, request }));
+      if (isHeld) held.push({ ...row, level: 2 * level + 1 });
+      else yield { ...row, level: 2 * level };
+    }
+    yield* held;
+  };
   const passesSet = async (offers: Offers): Promise<boolean> => {
     const name = nameOf(offers);
     if (refusals.has(requester, name)) return false;
@@ -123,7 +142,7 @@ export const candidatesOf = (options: {
       .map(({ pool }) => pool);
   };
   const best = async function* (): AsyncGenerator<Offers> {
-    const rows = lazyList(passingPools(byRank()));
+    const rows = lazyList(readyFirst(passingPools(byRank())));
     for await (const [{ offer: workerpool }, pair] of bestPairs(rows, pairs, ({ offer }) => isOut(offer.signer))) {
       if (!look()) return;
       const offers = { ...pair, workerpool, request };

@@ -66,6 +66,9 @@ export type Book = Awaited<ReturnType<typeof readBook>>;
 
 /** What the chain says of a pool that it draws. */
 export interface DrawnPool {
+  /** Slots, and how many of them are free to be drawn. */
+  readonly length: bigint;
+  readonly drawable: bigint;
   /** Whom it lets ask. */
   readonly requesterRestrict: Address;
   readonly slotStakeNrlc: bigint;
@@ -110,10 +113,14 @@ export const createFacts = (client: RpcClient) => {
     drawnPool: (pool: Address): Promise<DrawnPool | undefined> =>
       once(`pool ${pool}`, async () => {
         const [found] = await view(client, MARKET, marketFunction("viewPool"), pool);
-        const [isDrawn, , , , , requesterRestrict, slotStakeNrlc] = found as readonly AbiValue[];
-        return isDrawn === true
-          ? { requesterRestrict: requesterRestrict as Address, slotStakeNrlc: slotStakeNrlc as bigint }
-          : undefined;
+        const [isDrawn, , length, drawable, , requesterRestrict, slotStakeNrlc] = found as readonly AbiValue[];
+        if (isDrawn !== true) return undefined;
+        return {
+          length: length as bigint,
+          drawable: drawable as bigint,
+          requesterRestrict: requesterRestrict as Address,
+          slotStakeNrlc: slotStakeNrlc as bigint,
+        };
       }),
     /** Percent of a pool's price that its workers bind: whatever its owner says. */
     workerStakeRatio: async (pool: Address): Promise<bigint> =>

@@ -1,3 +1,4 @@
+import { firstCommittee } from "../vm/market/committee.ts";
 import { MAX_TASKS, MAX_TIMEREF } from "../vm/market/drawn-deal.ts";
 import { MARKET } from "../vm/tables.ts";
 import type { DrawnPool, Facts } from "./matcher-facts.ts";
@@ -29,14 +30,14 @@ export interface Funded {
 export const createJudge = (facts: Facts) => {
   /** What a deal of a pool that the chain draws asks for (vm/market/drawn-deal.ts). */
   const passesDrawn = async (
-    { requesterRestrict, slotStakeNrlc }: DrawnPool,
+    { length, requesterRestrict, slotStakeNrlc }: DrawnPool,
     ratio: bigint,
     { workerpool, request }: Pick<Offers, "workerpool" | "request">,
   ): Promise<boolean> => {
     const { requester, category, trust } = request.order;
     // Half a slot is the most that a lot may cost.
     if (workerpool.order.workerpoolprice * ratio * 2n > slotStakeNrlc * 100n) return false;
-    if (trust > (await facts.maxTrust())) return false;
+    if (trust > (await facts.maxTrust()) || length < firstCommittee(trust)) return false;
     const seconds = await facts.secondsOf(category);
     if (seconds !== undefined && (seconds < 1 || seconds > MAX_TIMEREF)) return false;
     return facts.pass([[requesterRestrict, requester]]);
@@ -53,6 +54,12 @@ export const createJudge = (facts: Facts) => {
       if (drawn) return passesDrawn(drawn, ratio, offers);
       // Its owner may ask workers for any part of the price. More than all have together overflows, or is a deal that nobody can work for.
       return (order.workerpoolprice * ratio) / 100n <= (await facts.hubSupply());
+    },
+    /** Tells whether a pool that passes could seat the request's committee now: elsewhere a deal would wait. */
+    canDraw: async ({ workerpool, request }: Pick<Offers, "workerpool" | "request">): Promise<boolean> => {
+      const drawn = await facts.drawnPool(workerpool.order.workerpool);
+      if (!drawn) return true;
+      return drawn.drawable >= firstCommittee(request.order.trust) && 2n * drawn.drawable >= drawn.length;
     },
     set: async (offers: Offers): Promise<boolean> => {
       if (!tagsCross(offers) || !(await facts.pass(restrictionsOfSet(offers)))) return false;

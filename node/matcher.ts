@@ -13,7 +13,7 @@ import { hubFunction } from "./market-client.ts";
 import { candidatesOf, nameOf } from "./matcher-candidates.ts";
 import { type Book, createFacts, type Facts, readBook } from "./matcher-facts.ts";
 import { createJudge, type Judge } from "./matcher-judge.ts";
-import { type Offer, type Offers, priceOf } from "./matching.ts";
+import { mostOf, type Offer, type Offers, priceOf } from "./matching.ts";
 import { freshSalt } from "./orders.ts";
 import { createRefusals } from "./refusals.ts";
 import { TransactionReverted, transact } from "./wallet.ts";
@@ -180,7 +180,13 @@ export const createMatcher = (client: RpcClient, key: `0x${string}`, now: () => 
       const requests = book.requests.map((request) => ({ request, seen: lookedAt.get(request.key) ?? 0 }));
       lookedAt = new Map(requests.map(({ request, seen }) => [request.key, seen]));
       const filled: Filled[] = [];
+      // Whose money is bound waits for it, and keeps no look from those who can pay.
+      const [able, short]: Offers["request"][][] = [[], []];
       for (const { request } of requests.sort((a, b) => a.seen - b.seen).slice(0, REQUESTS)) {
+        const isAble = (await facts.stakeOf(request.order.requester)) >= mostOf(request.order);
+        (isAble ? able : short)!.push(request);
+      }
+      for (const request of [...able!, ...short!]) {
         if (round.looks.left < LOOKS_OF_TRY) break;
         lookedAt.set(request.key, rounds);
         filled.push(...(await fillRequest(round, request)));

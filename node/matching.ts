@@ -50,6 +50,10 @@ export const priceOfPair = ({ app, dataset }: Pick<Offers, "app" | "dataset">): 
 /** nRLC of a task: app, dataset and pool together. */
 export const priceOf = (offers: Offers): bigint => priceOfPair(offers) + offers.workerpool.order.workerpoolprice;
 
+/** nRLC of a task at most, as a request says. */
+export const mostOf = ({ appmaxprice, datasetmaxprice, workerpoolmaxprice }: RequestOrder): bigint =>
+  appmaxprice + datasetmaxprice + workerpoolmaxprice;
+
 /** nRLC that the owner of a pool binds for a task of an order. */
 export const boundByOwner = ({ workerpoolprice }: WorkerpoolOrder): bigint =>
   (workerpoolprice * WORKERPOOL_STAKE_RATIO) / 100n;

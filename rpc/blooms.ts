@@ -13,12 +13,11 @@ const PER_TURN = 16;
 export interface Blooms {
   /**
    * Takes in the chain of the head from block `from` on, as far back as is remembered: headers that were not read before, in turns
-   * with others, one search after the other. Gives the first block that is there.
+   * with others, one search after the other. Gives that chain's blocks from the first that is there, which stays the chain of that time.
    */
-  follow(from: number): Promise<number>;
-  /** The bloom filter of a block that is there, until the next wait. */
-  of(number: number): Uint8Array;
-  hashOf(number: number): Hash;
+  follow(from: number): Promise<{ readonly first: number; readonly hashes: readonly Hash[] }>;
+  /** The bloom filter of a block, until the next wait; undefined where it is not there, or not any more. */
+  of(number: number, hash: Hash): Uint8Array | undefined;
 }
 
 /** Remembers 4 MiB of bloom filters, from the first search on. */
@@ -47,11 +46,17 @@ export const createBlooms = (engine: Pick<EnginePort, "head" | "store">, turns: 
       hash = block.header.parentHash;
     }
   };
-  const takeIn = async (from: number): Promise<number> => {
+  /** Blocks that are there, from one on. */
+  const chainFrom = (first: number) => ({
+    first,
+    hashes: Array.from({ length: newest - first + 1 }, (_, i) => hashes[(first + i) % KEPT]!),
+  });
+  const takeIn = async (from: number): Promise<{ first: number; hashes: Hash[] }> => {
     if (filters.length === 0) filters = new Uint8Array(KEPT * BLOOM_BYTES);
     const top = engine.head();
     const least = Math.max(0, top.header.number - KEPT + 1);
     const first = Math.max(from, least);
+    if (first > top.header.number) return { first, hashes: [] };
     const fresh = await readBack(top.hash, first, ({ hash, header }) => hashAt(header.number) === hash);
     const last = fresh.at(-1)?.header;
     // What is there goes on below what came, or is of another chain.
@@ -59,11 +64,11 @@ export const createBlooms = (engine: Pick<EnginePort, "head" | "store">, turns: 
     oldest = Math.max(oldest, least);
     newest = top.header.number;
     for (const block of fresh) put(block);
-    if (oldest <= first) return first;
+    if (oldest <= first) return chainFrom(first);
     const below = store.head(hashAt(oldest)!)!.header.parentHash;
     for (const block of await readBack(below, first, () => false)) put(block);
     oldest = first;
-    return first;
+    return chainFrom(first);
   };
   let before: Promise<unknown> = Promise.resolve();
   return {
@@ -72,7 +77,9 @@ export const createBlooms = (engine: Pick<EnginePort, "head" | "store">, turns: 
       before = work;
       return work;
     },
-    of: (number) => filters.subarray((number % KEPT) * BLOOM_BYTES, ((number % KEPT) + 1) * BLOOM_BYTES),
-    hashOf: (number) => hashes[number % KEPT]!,
+    of: (number, hash) => {
+      const at = (number % KEPT) * BLOOM_BYTES;
+      return hashAt(number) === hash ? filters.subarray(at, at + BLOOM_BYTES) : undefined;
+    },
   };
 };

@@ -100,15 +100,19 @@ export const findLogs = async (
   if (to - from >= MAX_LOG_BLOCKS) invalidParams(`block range of more than ${MAX_LOG_BLOCKS} blocks`);
   const found: LogJson[] = [];
   const { blooms } = view;
-  const known = await blooms.follow(from);
+  // The chain of the head as it is now: an answer is not of two chains, whatever becomes the head meanwhile.
+  const { first, hashes } = await blooms.follow(from);
   let passed = 0;
   for (let number = from; number <= to; number++) {
-    if (number >= known && !matcher.mayHold(blooms.of(number))) {
+    const hash = hashes[number - first];
+    if (hash === undefined && number >= first) break;
+    const bloom = hash === undefined ? undefined : blooms.of(number, hash);
+    if (bloom && !matcher.mayHold(bloom)) {
       if (++passed % PASSED_PER_TURN === 0) await turn();
       continue;
     }
     await turn();
-    const block = view.header(number >= known ? { hash: blooms.hashOf(number), requireCanonical: false } : { number });
+    const block = view.header(hash === undefined ? { number } : { hash, requireCanonical: false });
     const logs = block ? matchingLogs(view, block, matcher) : [];
     hold(logs.reduce((sum, { data }) => sum + LOG_BYTES + data.length, 0));
     for (const log of logs) found.push(log);

@@ -64,6 +64,9 @@ const MAX_ASKED = 32;
 /** Peers that one tree is fetched from at a time. */
 const MAX_SOURCES = 8;
 const MAX_FAILURES = 2;
+/** Blocks that a source may lack, and more of them for each that it gave: beyond it nothing more is expected of it. */
+const MAX_LACKS = 1_024;
+const LACKS_FOR_ONE = 4;
 /** Answers "later" in a row that are waited for, when nobody else has the data. */
 const MAX_WAITS = 20;
 /** Who has not answered for so long keeps no place from others, and gives nothing: one window of an honest one, and a little. */
@@ -92,8 +95,9 @@ interface Source {
   /** Answers "later" since its last block. */
   waits: number;
   restsUntil: number;
-  /** Blocks that it was asked for in vain. */
+  /** Blocks that it was asked for in vain, and how many it gave. */
   readonly lacks: Set<string>;
+  gave: number;
 }
 
 /** A block that is missing, how many sources are asked for it now, and when the last of them was. */
@@ -184,7 +188,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
     const join = (peer: PeerId): void => {
       if (known.has(peer.toString()) || isBanned(peer) || peer.equals(host.peerId)) return;
       known.add(peer.toString());
-      sources.push({ peer, failures: 0, waits: 0, restsUntil: 0, lacks: new Set() });
+      sources.push({ peer, failures: 0, waits: 0, restsUntil: 0, lacks: new Set(), gave: 0 });
     };
     /** What a source is to be asked for now: what nobody is asked for, or else what others do not answer. */
     const choose = (source: Source): Want[] => {
@@ -230,6 +234,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
           if (!(bytes instanceof Uint8Array) || bytes.length > MAX_BLOCK_BYTES || !isBlockOf(cid, bytes))
             return failData("data-hash", name);
           source.waits = 0;
+          source.gave += 1;
           // Another source may have given it in the meantime.
           if (!wanted.delete(name)) continue;
           try {
@@ -241,7 +246,7 @@ export const createExchange = (options: ExchangeOptions): DataExchange => {
           onBlock(bytes.length);
           await follow(await take(cid, bytes));
         }
-        source.failures = 0;
+        source.failures = source.lacks.size > MAX_LACKS + LACKS_FOR_ONE * source.gave ? MAX_FAILURES : 0;
       } catch (error) {
         ended.throwIfAborted();
         if (error instanceof RuleError && error.verdict !== "reject") throw error;

@@ -53,7 +53,7 @@ export const meansOf = (state: State, account: Address): bigint => {
 const rlc = (amount: bigint): string =>
   `${amount / RLC_NRLC}.${(amount % RLC_NRLC).toString().padStart(9, "0")}`.replace(/\.?0+$/, "");
 
-/** nRLC that the signer has to have free for one task. */
+/** nRLC that the signer has to have in the hub for one task. */
 const boundByATask = (state: State, { kind, order }: SignedOrder): bigint => {
   if (kind === "request") return order.appmaxprice + order.datasetmaxprice + order.workerpoolmaxprice;
   // The owner of a pool that it schedules itself answers with a part of the price.
@@ -79,12 +79,14 @@ export const checkOrder = (state: State, chainId: number, signed: SignedOrder, s
   const hash = hashOfOrder(chainId, signed);
   const remaining = order.volume - consumedOf(state, hash);
   if (remaining <= 0n) failOrder("order-consumed", "nothing is left of it, or it was cancelled");
-  const { stake } = hubAccount(state, owner);
+  const { stake, locked } = hubAccount(state, owner);
   const bound = boundByATask(state, signed);
-  if (stake < bound)
+  // What deals bind comes free again: till then the order waits, which whoever matches sees.
+  const inHub = stake + locked;
+  if (inHub < bound)
     failOrder(
       "order-unfunded",
-      `${owner} has ${rlc(stake)} RLC free in the hub, and a task of this order binds ${rlc(bound)} RLC: rolec account deposit ${rlc(bound - stake)} --key <its key>`,
+      `${owner} has ${rlc(inHub)} RLC in the hub, and a task of this order binds ${rlc(bound)} RLC: rolec account deposit ${rlc(bound - inHub)} --key <its key>`,
     );
   const means = meansOf(state, owner);
   if (means < MIN_MEANS_NRLC)

@@ -1,4 +1,5 @@
 import t from "tap";
+import { intrinsicGas, type TransactionFields } from "../../chain/transaction.ts";
 import {
   type Address,
   EMPTY,
@@ -14,12 +15,15 @@ import {
 import { keccak256 } from "../../lib/keccak.ts";
 import { hubFunction, marketFunction } from "../../node/market-client.ts";
 import { createMatcher } from "../../node/matcher.ts";
+import { NO_DATASET } from "../../node/matching.ts";
 import { createRefusals } from "../../node/refusals.ts";
+import { MAX_ORDER_BYTES } from "../../p2p/orders/check.ts";
 import { RpcCallError, type RpcClient } from "../../rpc/client.ts";
 import { REVERTED } from "../../rpc/errors.ts";
 import { CALL_GAS_CAP } from "../../rpc/eth.ts";
 import type { AbiFunction, AbiValue } from "../../vm/abi.ts";
 import { functionsOf, GROUP_ABI } from "../../vm/market/abi.ts";
+import { marketNatives } from "../../vm/market/natives.ts";
 import {
   type AppOrder,
   type DatasetOrder,
@@ -27,7 +31,7 @@ import {
   WORKERPOOL_ORDER,
   type WorkerpoolOrder,
 } from "../../vm/market/order.ts";
-import { type OrderName, orderToJson } from "../../vm/market/signed-order.ts";
+import { type OrderName, orderToJson, orderValues } from "../../vm/market/signed-order.ts";
 import { HUB, MARKET } from "../../vm/tables.ts";
 
 const address = (name: string): Address => `0x${keccak256(utf8(name)).slice(26)}`;
@@ -89,6 +93,8 @@ interface NodeOptions {
   readonly stakes?: Readonly<Record<Address, bigint>>;
   /** Whom all pools but the honest one are drawn for. */
   readonly drawnFor?: Address;
+  /** How many slots these have, and how many of them are free: 8 and 8 unless told. */
+  readonly slots?: (pool: Address) => readonly [length: bigint, drawable: bigint];
   readonly signerOf?: SignerOf;
   /** The chain's public pool, at 4 nRLC a task of trust 1. */
   readonly publicPool?: Address;
@@ -105,7 +111,7 @@ interface NodeOptions {
  * nothing, as one that is on the attacker's side. `tried` is what the matcher asked the chain for.
  */
 const nodeOf = (book: Book, options: NodeOptions = {}) => {
-  const { stakes, drawnFor, signerOf, publicPool, ratio = 30n, seconds = 10n } = options;
+  const { stakes, drawnFor, slots = () => [8n, 8n], signerOf, publicPool, ratio = 30n, seconds = 10n } = options;
   const asked = { calls: 0 };
   const tried: { readonly workerpool: Address; readonly volume: bigint }[] = [];
   const viewed: readonly (readonly [AbiFunction, (args: AbiValue[], to: Address) => AbiValue[] | undefined])[] = [
@@ -118,7 +124,7 @@ const nodeOf = (book: Book, options: NodeOptions = {}) => {
       marketFunction("viewPool"),
       ([of]) =>
         drawnFor && of !== HONEST.workerpool && of !== publicPool
-          ? [[true, false, 0n, 0n, ZERO_ADDRESS, drawnFor, 10_000n]]
+          ? [[true, false, ...slots(of as Address), ZERO_ADDRESS, drawnFor, 10_000n]]
           : [[false, false, 0n, 0n, ZERO_ADDRESS, ZERO_ADDRESS, 10_000n]],
     ],
     [
@@ -295,6 +301,8 @@ t.test("all that the chain refuses a pool for is judged without a try", async (t
   await judged("trust beyond what is drawn", { drawnFor }, { trust: 100n }, { trust: 11n });
   await judged("a category without time for a task", { drawnFor, seconds: 0n });
   await judged("a category of more than a year", { drawnFor, seconds: 31_536_001n });
+  await judged("a pool that can seat no committee", { drawnFor, slots: () => [1n, 1n] });
+  await judged("or none for such trust", { drawnFor, slots: () => [3n, 3n] }, { trust: 9n }, { trust: 9n });
   const volume = 2n ** 32n + 1n;
   const rich = 10n ** 12n;
   const apps = { app: [app({ volume })], request: [request({ volume, workerpoolmaxprice: 10n })] };
@@ -307,6 +315,34 @@ t.test("all that the chain refuses a pool for is judged without a try", async (t
     { rounds: 1, junk: 0 },
     "more tasks than a drawn pool numbers",
   );
+});
+
+t.test("pools that could draw now come before cheaper ones where a deal would wait, as far as they go", async (t) => {
+  const tries = async (free: (i: number) => readonly [bigint, bigint], count: number) => {
+    const pools = many(count, () => ({}), 1n).slice(1);
+    const slots = (of: Address) => free(pools.findIndex(({ workerpool }) => workerpool === of));
+    const book = { app: [app()], dataset: [], workerpool: [...pools, HONEST], request: [request()] };
+    const { client, tried } = nodeOf(book, { drawnFor: ZERO_ADDRESS, slots });
+    await createMatcher(client, keccak256(utf8("key")), () => 0)
+      .round()
+      .catch((error) => t.equal(error, REACHED));
+    return tried.map(({ workerpool }) => pools.findIndex((each) => each.workerpool === workerpool));
+  };
+  t.same(await tries(() => [8n, 3n], 64), [-1], "too few of its slots are free");
+  t.same(await tries(() => [8n, 1n], 64), [-1], "no committee is free");
+  t.same(await tries((i) => [8n, i < 5 ? 0n : 8n], 6), [5, -1], "one that can");
+  t.same((await tries(() => [8n, 0n], 66)).slice(0, 2), [64, 65], "no more than so many are passed over");
+});
+
+t.test("requests whose money is bound keep no look from those who can pay", async (t) => {
+  const bound = Array.from({ length: 60 }, (_, i) => {
+    const requester = address(`bound ${i}`);
+    return request({ ...salted(`bound ${i}`), requester, beneficiary: requester, workerpoolmaxprice: 5_000n });
+  });
+  const stakes = Object.fromEntries(bound.map(({ requester }) => [requester, 0n]));
+  const workerpool = [...many(300, () => ({}), 5n)];
+  const asked = request({ ...salted("able"), workerpool: HONEST.workerpool });
+  t.same(await roundsUntilHonest({ workerpool, request: [...bound, asked] }, { stakes }), { rounds: 1, junk: 0 });
 });
 
 t.test("who asks in its own pool needs money for both its sides", async (t) => {
@@ -331,6 +367,20 @@ t.test("what needs more gas than a node tries is not sent", async (t) => {
     rounds: 1,
     junk: 1,
   });
+});
+
+t.test("no set of orders that a book takes needs more gas than a node tries", async (t) => {
+  const sign = new Uint8Array(MAX_ORDER_BYTES).fill(255);
+  const dataset = { ...NO_DATASET.order, sign };
+  const values = [
+    orderValues({ kind: "app", order: app({ sign }) }),
+    orderValues({ kind: "dataset", order: dataset }),
+    orderValues({ kind: "workerpool", order: pool("any", 1n, { sign }) }),
+    orderValues({ kind: "request", order: request({ sign }) }),
+  ];
+  const data = hubFunction("matchOrders").encode(...values);
+  const gas = intrinsicGas({ data, accessList: [] } as unknown as TransactionFields) + marketNatives[HUB]!.gas(data);
+  t.ok(gas <= CALL_GAS_CAP, `${gas} gas`);
 });
 
 t.test("whatever reverts, an honest order is reached in a few rounds", async (t) => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CID } from "multiformats/cid";
 import { pino } from "pino";
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
@@ -393,4 +394,33 @@ t.test("a block that the disk spoilt is noticed when it is read, and fetched aga
   t.notOk(await b.store.hasTree(cid));
   await b.exchange.fetch(cid);
   t.ok(equalBytes(await b.store.readFile(cid, "big"), big));
+});
+
+t.test("who has a tree's folders and none of its files is soon asked for no more", async (t) => {
+  const [source, node] = [await openDataStore(memoryDb()), await startNode(t)];
+  const liar = await startNode(t, { serves: false });
+  const FILES = 4_000;
+  const files = Array.from({ length: FILES }, (_, i) => ({ path: `${i % 8}/${i}`, bytes: utf8(`file ${i}`) }));
+  const { cid } = await source.importTree(files);
+  let asked = 0;
+  let gave = 0;
+  await serve(
+    liar.host,
+    protocol,
+    () => true,
+    (request) => {
+      const { has, want } = request as { has?: unknown[]; want?: Uint8Array[] };
+      if (has) return has.map(() => true);
+      return want!.map((bytes) => {
+        const of = CID.decode(bytes);
+        if (of.code === RAW) asked += 1;
+        else gave += 1;
+        return of.code === RAW ? null : source.blocks.get(of)!;
+      });
+    },
+  );
+  await connect(node, liar);
+  await t.rejects(node.exchange.fetch(cid), { code: "data-missing" });
+  t.equal(gave, 9);
+  t.ok(asked > 1_024 && asked < 1_024 + 3 * 128, `${asked} of ${FILES} asked for`);
 });

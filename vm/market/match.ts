@@ -5,8 +5,9 @@ import { checked, ensure } from "../revert.ts";
 import { HUB } from "../tables.ts";
 import { HUB_ERRORS, HUB_EVENTS } from "./abi.ts";
 import { categoryCount } from "./category.ts";
+import { firstCommittee } from "./committee.ts";
 import { type Deal, dealOf, setDeal } from "./deal.ts";
-import { drawnTerms, openDrawnDeal } from "./drawn-deal.ts";
+import { drawnTerms, type Offered, openDrawnDeal } from "./drawn-deal.ts";
 import { type Env, emitAt } from "./env.ts";
 import { lock } from "./escrow.ts";
 import { accepts } from "./group.ts";
@@ -23,9 +24,10 @@ import {
 } from "./order.ts";
 import { consumedOf, setConsumed } from "./order-state.ts";
 import { ownerAnswered } from "./owner.ts";
-import { poolOf } from "./pool.ts";
+import { type Pool, poolOf } from "./pool.ts";
 import { apps, datasets, workerpools } from "./registry.ts";
 import { verifyPresignatureOrSignature } from "./signature.ts";
+import { matchedPrice } from "./standing-order.ts";
 
 /** Percent of a task's price that the owner of an owner-scheduled pool locks. */
 export const WORKERPOOL_STAKE_RATIO = 30n;
@@ -128,6 +130,21 @@ const volumeOf = ({ state }: Env, orders: Orders, hashes: Hashes): bigint =>
 /** Computes how many tasks orders would make. Reverts with a panic where more than an order's volume is used up. */
 export const dealVolume = (env: Env, orders: Orders): bigint => volumeOf(env, orders, hashesOf(env, orders));
 
+/**
+ * Gives what a drawn pool's order offers for a task. Whoever matches chooses the pool and, of a genesis pool, the order: so this
+ * reverts where the pool could seat no committee, and where a genesis pool's order is of a trust that costs more than the request's.
+ */
+const drawnOffer = (env: Env, pool: Pool, price: bigint, cap: number, trust: bigint): Offered => {
+  const seats = firstCommittee(trust);
+  ensure(pool.length >= seats, `the pool has ${pool.length} slots, and a committee takes ${seats}`);
+  const asked = (clock: number): bigint => {
+    const due = pool.isGenesis ? matchedPrice(env, clock, trust) : price;
+    ensure(price === due, `the pool's price for this trust is ${due}`);
+    return price;
+  };
+  return { gasLimit: BigInt(cap), price: asked, lotSize: 1 };
+};
+
 /** Opens a deal of an owner-scheduled pool: its sponsor locks the cost, the pool's owner a part of its own price. */
 const openScheduledDeal = (env: Env, dealid: Hash, deal: Deal): void => {
   setDeal(env.state, dealid, deal);
@@ -178,15 +195,15 @@ export const matchOrders = (env: Env, orders: Orders, sponsor: Address): Hash =>
 
   const first = consumedOf(state, hashes.request);
   const dealid = keccak256(encodeAbi("bytes32,uint256", [hashes.request, first]));
-  const isDrawn = poolOf(state, workerpool.workerpool) !== undefined;
+  const pool = poolOf(state, workerpool.workerpool);
   const { requester, category, trust, params } = request;
   const ask = { pool: workerpool.workerpool, requester, category, tag: tagOf(orders), trust, params, first, volume };
-  const terms = isDrawn
-    ? drawnTerms(env, ask, (cap) => ({ gasLimit: BigInt(cap), price: () => workerpool.workerpoolprice, lotSize: 1 }))
+  const terms = pool
+    ? drawnTerms(env, ask, (cap, atTrust) => drawnOffer(env, pool, workerpool.workerpoolprice, cap, atTrust))
     : scheduledTerms(env, orders, owners.workerpool, first, volume);
   for (const which of present(orders))
     setConsumed(state, hashes[which], checked(consumedOf(state, hashes[which]) + volume));
-  const open = isDrawn ? openDrawnDeal : openScheduledDeal;
+  const open = pool ? openDrawnDeal : openScheduledDeal;
   open(env, dealid, {
     ...terms,
     app: app.app,

@@ -16,15 +16,21 @@ export const standingPrice = ({ block }: Env, gas: bigint, seats: number, tasks 
   return (block.params.pricePerGgasNrlc * gas * BigInt(seats) + unit - 1n) / unit;
 };
 
-/** Tells whether an order is one that a genesis pool stands by: for anyone, untagged, at the standing price or above. */
+/**
+ * Computes what a matched task costs in a genesis pool, in nRLC, when its clock is so many seconds: no more and no less, since
+ * whoever matches, who may work there, would else choose what a requester pays.
+ */
+export const matchedPrice = (env: Env, clock: number, trust: bigint): bigint =>
+  standingPrice(env, BigInt(boughtGas(clock)), firstCommittee(trust));
+
+/** Tells whether an order is one that a genesis pool stands by: for anyone, untagged, at the standing price. */
 const isOffered = (env: Env, order: WorkerpoolOrder): boolean => {
   const category = categoryAt(env.state, order.category);
   if (!category || order.trust > env.block.params.maxTrust || !poolOf(env.state, order.workerpool)?.isGenesis)
     return false;
   const restrictions = [order.apprestrict, order.datasetrestrict, order.requesterrestrict];
   if (order.tag !== ZERO_HASH || restrictions.some((restriction) => restriction !== ZERO_ADDRESS)) return false;
-  const seats = firstCommittee(order.trust < 1n ? 1n : order.trust);
-  return order.workerpoolprice >= standingPrice(env, BigInt(boughtGas(category.workClockTimeRef)), seats);
+  return order.workerpoolprice === matchedPrice(env, category.workClockTimeRef, order.trust);
 };
 
 /**

@@ -86,7 +86,7 @@ t.test("a callback's data is what the receipt has for it", (t) => {
 });
 
 t.test("a sponsor of a drawn deal pays, and takes back what was not drawn", (t) => {
-  const scene = createScene([], []);
+  const scene = createScene([], SLOTS);
   const { call, requester, staker } = scene;
   scene.stake(staker, 1_000_000_000n);
   const orders = scene.orders({
@@ -117,8 +117,10 @@ t.test("a drawn pool takes workers and requesters of its groups alone", (t) => {
   call(addressBy("w0"), MARKET, market("join"), join, 20n * RLC);
   t.throws(() => scene.match(), /0x1b/);
   call(scheduler, requesters, group("addMembers"), [[requester]]);
-  const dealid = scene.match();
+  t.throws(() => scene.match(), /the pool has 0 slots, and a committee takes 2/, "they are not there yet");
   scene.advance(12);
+  const dealid = scene.match();
+  scene.advance(2);
   const task = taskId(dealid, 0);
   t.equal(scene.lot(task).status, LOT_STATUS.computing);
   computeHonestly(scene.world, task, receiptFor(2_000_000_000));
@@ -126,6 +128,52 @@ t.test("a drawn pool takes workers and requesters of its groups alone", (t) => {
   const each = (pay * 90n) / 100n / 2n;
   t.strictSame(scene.has("w0"), [1_000_000n + 2n * each, 0n]);
   t.strictSame(scene.has("scheduler"), [1_000_000n + pay - 2n * each, 0n], "its ratio of what is paid");
+  t.end();
+});
+
+t.test("whoever matches has no say in what the public pool costs", (t) => {
+  const scene = createScene([], SLOTS);
+  scene.stake(scene.requester, 10_000_000_000n);
+  const most = 1_000_000_000n;
+  const fill = (pool: { workerpoolprice: bigint; trust: bigint }, trust: bigint) =>
+    scene.match({
+      workerpool: scene.standingOrder(pool),
+      request: { workerpool: scene.genesisPool, workerpoolmaxprice: most, trust },
+    });
+  const refused = (pool: { workerpoolprice: bigint; trust: bigint }, trust: bigint, why: RegExp) =>
+    t.throws(() => fill(pool, trust), why, `${pool.workerpoolprice} at ${pool.trust} for ${trust}`);
+  const PRICE_OF_64 = 3n * PRICE;
+  for (const workerpoolprice of [0n, PRICE - 1n, PRICE + 1n, PRICE_OF_64, most])
+    refused({ workerpoolprice, trust: 4n }, 4n, /0x41/);
+  refused({ workerpoolprice: PRICE, trust: 64n }, 4n, /0x41/);
+  for (const trust of [0n, 1n, 4n])
+    refused({ workerpoolprice: PRICE_OF_64, trust: 64n }, trust, /the pool's price for this trust is 80000000/);
+  for (const [trust, asked] of [
+    [4n, 0n],
+    [4n, 1n],
+    [1n, 1n],
+    [4n, 3n],
+    [4n, 4n],
+  ] as const)
+    t.equal((scene.view("viewDeal", fill({ workerpoolprice: PRICE, trust }, asked)) as AbiValue[][])[2]![2], PRICE);
+  t.equal((scene.view("viewDeal", fill({ workerpoolprice: PRICE_OF_64, trust: 64n }, 64n)) as bigint[])[3], 64n);
+  t.end();
+});
+
+t.test("a request is not filled in a drawn pool that can seat no committee", (t) => {
+  const scene = createScene([], [["w0", 3]]);
+  const { call, scheduler, pool, requester } = scene;
+  scene.stake(requester, 10_000_000_000n);
+  call(scheduler, MARKET, market("openPool"), [pool, ZERO_ADDRESS, ZERO_ADDRESS]);
+  const before = scene.account(requester);
+  t.throws(() => scene.match(), /the pool has 0 slots, and a committee takes 2/);
+  const publicly = (workerpoolprice: bigint, trust: bigint) => ({
+    workerpool: scene.standingOrder({ workerpoolprice, trust }),
+    request: { workerpoolmaxprice: workerpoolprice, trust },
+  });
+  t.throws(() => scene.match(publicly(2n * PRICE, 16n)), /the pool has 3 slots, and a committee takes 4/);
+  t.strictSame(scene.account(requester), before, "nothing is used up or locked");
+  scene.match(publicly((3n * PRICE) / 2n, 8n));
   t.end();
 });
 

@@ -24,6 +24,7 @@ import {
   WORKERPOOL_ORDER,
 } from "../../../vm/market/order.ts";
 import { APP_REGISTRY, HUB, MARKET, TOKEN, VALIDATORS } from "../../../vm/tables.ts";
+import { join } from "./drawn.ts";
 import { createScene, type Scene, signAs } from "./scene.ts";
 import { addressBy, eventNames, hub, market, registry } from "./world.ts";
 
@@ -353,7 +354,7 @@ t.test("a dataset fits a deal made without one, or the reason says why not", (t)
 });
 
 t.test("the genesis pool stands by its price: the order is its own signature", (t) => {
-  const scene = createScene();
+  const scene = createScene([], [["w0", 3]]);
   const { call, requester, view, genesis, advance } = scene;
   const price = 80_000_000n; // two rounds of category 0, 2 Ggas each, two seats, at 10^7 nRLC a Ggas
   const standing = scene.standingOrder;
@@ -365,6 +366,7 @@ t.test("the genesis pool stands by its price: the order is its own signature", (
   };
   t.equal(holds(standing()), "0x1626ba7e");
   t.equal(holds(standing({ workerpoolprice: price - 1n })), "0xffffffff");
+  t.equal(holds(standing({ workerpoolprice: price + 1n })), "0xffffffff");
   t.equal(holds(standing({ trust: 5n })), "0xffffffff", "three seats cost more");
   t.equal(holds(standing({ trust: 5n, workerpoolprice: 120_000_000n })), "0x1626ba7e");
   t.equal(holds(standing({ trust: 101n, workerpoolprice: 10n ** 12n })), "0xffffffff");
@@ -404,15 +406,18 @@ t.test("the genesis pool stands by its price: the order is its own signature", (
       /the chain schedules/,
     );
   t.throws(() => scene.match({ workerpool: standing(), request: { workerpoolmaxprice: price, tag: word(1) } }), /0x06/);
+  call(addressBy("owner"), HUB, hub("createCategory"), ["long", "an hour", 3_600n]);
+  const long = { category: 7n, trust: 4n };
   t.throws(
     () =>
       scene.match({
-        workerpool: { ...standing({ workerpoolprice: 5_000_000_001n }) },
-        request: { workerpoolmaxprice: 10n ** 10n },
+        workerpool: standing({ ...long, workerpoolprice: 14_440_000_000n }),
+        request: { ...long, workerpoolmaxprice: 10n ** 11n },
       }),
     /half a slot/,
   );
-  // nobody has a slot: what is not drawn goes back after ten units of time
+  // no slot is free: what is not drawn goes back after ten units of time
+  call(addressBy("w0"), MARKET, market("pause"), [0n, [1n, 2n]]);
   advance(101);
   call(requester, HUB, hub("initializeAndClaimArray"), [
     [first, first, second],
@@ -426,6 +431,7 @@ t.test("an owner's drawn pool is matched by its own signature, and locks nothing
   const scene = createScene();
   const { call, scheduler, pool, requester } = scene;
   call(scheduler, MARKET, market("openPool"), [pool, ZERO_ADDRESS, requester]);
+  join(scene.world, pool, "w0", 2);
   const before = scene.account(scheduler);
   const dealid = scene.match();
   t.strictSame(scene.account(scheduler), before);
