@@ -31,7 +31,7 @@ const rolec = (...args: string[]): Promise<{ code: number; out: string; error: s
 t.test("orders placed at one node are listed, matched and cancelled at another", async (t) => {
   const datadir = mkdtempSync(join(tmpdir(), "rolec-e2e-orders-"));
   const ports = { rpcPort: 23_545, p2pPort: 23_745 };
-  const testnet = await startTestnet({ datadir, validators: 2, workers: 0, slotsPerWorker: 0, accounts: 4, ...ports });
+  const testnet = await startTestnet({ datadir, validators: 2, workers: 1, slotsPerWorker: 2, accounts: 4, ...ports });
   t.teardown(async () => {
     await testnet.stop();
     rmSync(datadir, { recursive: true, force: true });
