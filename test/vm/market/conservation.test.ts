@@ -152,13 +152,14 @@ t.test("money is conserved to the wei whatever workers do, and every lot comes t
         if (i % 10 === 0) check();
       }
       check();
-      // What was not drawn is cancelled, what is left over can be claimed by anyone; then nothing is locked.
+      // What was not drawn is cancelled, what is left over can be finalized or claimed by anyone; then nothing is locked.
       for (const { dealid } of deals) attempt(() => world.call(world.requester, MARKET, market("cancel"), [dealid]));
       world.advance(110);
       for (const { dealid } of deals) {
         const job = jobOf(world.state, dealid)!;
         for (let index = 0; index < lotCount(job); index++)
-          attempt(() => world.call(world.staker, MARKET, market("claim"), [world.lotIdOf(dealid, index)]));
+          for (const what of ["finalize", "claim"])
+            attempt(() => world.call(world.staker, MARKET, market(what), [world.lotIdOf(dealid, index)]));
       }
       check();
       for (const { dealid } of deals) {
