@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { basename, join, resolve, sep } from "node:path";
 import { TASK_LIMITS } from "../vm/wasm/limits.ts";
 import { parseReference } from "../vm/wasm/params.ts";
 import { clashOf, isInputName, pathOf } from "../vm/wasm/task.ts";
@@ -42,27 +42,38 @@ export const localInputs = (text: string): LocalInput[] => {
   const at = existsSync(text) ? -1 : text.lastIndexOf("=/");
   const [path, place] = at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
   if (!existsSync(path)) throw new Error(`${path} does not exist`);
-  if (!statSync(path).isDirectory()) return [{ name: place ?? basename(resolve(path)), path }];
+  const stat = statSync(path);
+  if (!stat.isDirectory() && !stat.isFile()) throw new Error(`${path} is neither a file nor a folder`);
+  if (stat.isFile()) return [{ name: place ?? basename(resolve(path)), path }];
   const found = readdirSync(path, place === undefined ? {} : { recursive: true })
     .map(String)
     .sort()
     .map((name) => ({ name, path: join(path, name) }))
     .filter((each) => place === undefined || !lstatSync(each.path).isDirectory());
   if (found.length === 0) throw new Error(`${path} is empty`);
-  for (const each of found)
-    if (!statSync(each.path, { throwIfNoEntry: false })?.isFile())
+  const below = place === undefined ? "" : `${place.replace(/\/$/, "")}/`;
+  const placed = found.map((each) => ({ ...each, name: below + each.name.replaceAll(sep, "/") }));
+  for (const each of placed) {
+    const stat = statSync(each.path, { throwIfNoEntry: false });
+    if (stat?.isFile()) continue;
+    if (place === undefined)
       throw new Error(
         `${each.path} is no file: a job's /in holds files alone, name each of them, or give a path: ${path}=/in`,
       );
-  return place === undefined
-    ? found
-    : found.map(({ name, path }) => ({ name: `${place.replace(/\/$/, "")}/${name.replaceAll("\\", "/")}`, path }));
+    throw new Error(
+      stat?.isDirectory()
+        ? `${each.path} is a link to a folder, which is not followed: give a copy that holds it, as cp -rL makes`
+        : `${each.path} is neither a file nor a folder`,
+    );
+  }
+  return placed;
 };
 
 const planLocal = (node: string, { name, path }: LocalInput): Planned => ({
   name,
   source: path,
-  reference: async () => byCid(await addPath(node, path), name),
+  // A link to a file stands for the file, as it does where the job is only tried.
+  reference: async () => byCid(await addPath(node, realpathSync(path)), name),
 });
 
 /** Plans what is named by content: a file as it is, a directory's files each by its name. */

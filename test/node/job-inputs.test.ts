@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -8,7 +9,7 @@ import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { dataPort } from "../../node/data-port.ts";
-import { jobInputs } from "../../node/job-inputs.ts";
+import { jobInputs, localInputs } from "../../node/job-inputs.ts";
 import { streamUrl } from "../../node/worker/web.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { dataRoute } from "../../rpc/data.ts";
@@ -77,8 +78,29 @@ t.test("files and folders may have paths of their own", async (t) => {
   ]);
   t.same(await read(await make([`${url}#path=/books/a.csv`])), [["/books/a.csv", "bought,1\n"]]);
   t.same(await make([`${url}#sha256=${sha}&path=/books/a.csv`], true), [`${url}#sha256=${sha}&path=/books/a.csv`]);
+  symlinkSync(join(share, "techmap.v"), join(share, "link.v"));
+  t.same((await read(await make([`${share}=/s`]))).at(-2), ["/s/link.v", "map"], "a link to a file is that file");
+  symlinkSync(join(share, "ice40"), join(share, "same"));
+  await t.rejects(make([`${share}=/s`]), /same is a link to a folder, which is not followed: .* cp -rL/);
+  rmSync(join(share, "same"));
   await t.rejects(make([`${share}=/out/x`]), /a name that no input can have/);
   await t.rejects(make([`${join(share, "techmap.v")}=/a`, `${share}=/a`]), /would be \/a, where others need a folder/);
+});
+
+t.test("a name is what it is, and what is no file is never read", { skip: process.platform === "win32" }, async (t) => {
+  const odd = join(root, "odd");
+  mkdirSync(odd);
+  writeFileSync(join(odd, "a\\b"), "");
+  t.same(
+    localInputs(`${odd}=/odd`).map(({ name }) => name),
+    ["/odd/a\\b"],
+  );
+  await t.rejects(make([`${odd}=/odd`]), /a name that no input can have/);
+  const pipe = join(root, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  for (const text of [pipe, `${pipe}=/p`]) await t.rejects(make([text]), /pipe is neither a file nor a folder/);
+  execFileSync("mkfifo", [join(odd, "pipe")]);
+  await t.rejects(make([`${odd}=/odd`]), /pipe is neither a file nor a folder/);
 });
 
 t.test("a URL is fetched once by the buyer, and named by its content", async (t) => {

@@ -56,10 +56,18 @@ export interface DeviceNode extends Inode, Linked {
   readonly device: "stdin" | "stdout" | "stderr" | "null" | "random";
 }
 
+/** What listings show of an entry. They keep it when the entry is gone, so it leads to nothing that counts: contents, targets of links. */
+export interface Shown {
+  /** The name. */
+  readonly bytes: Uint8Array;
+  readonly inode: bigint;
+  readonly kind: Node["kind"];
+}
+
 export interface Entry {
   readonly name: string;
-  readonly bytes: Uint8Array;
   readonly node: Node;
+  readonly shown: Shown;
 }
 
 export interface DirectoryNode extends Inode {

@@ -12,7 +12,7 @@ const find = (directory: DirectoryNode, bytes: Uint8Array): { at: number; found:
   let high = directory.entries.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    const order = Buffer.compare(directory.entries[middle]!.bytes, bytes);
+    const order = Buffer.compare(directory.entries[middle]!.shown.bytes, bytes);
     if (order === 0) return { at: middle, found: true };
     if (order < 0) low = middle + 1;
     else high = middle;
@@ -93,14 +93,14 @@ export const createFileTree = (
     const bytes = Buffer.from(name, "utf8");
     const { at, found } = find(parent, bytes);
     if (found) fail(ERRNO.exist);
-    parent.entries.splice(at, 0, { name, bytes, node });
+    parent.entries.splice(at, 0, { name, node, shown: { bytes, inode: node.inode, kind: node.kind } });
     parent.blockBytes += LINK_BYTES + bytes.length;
   };
   const take = (parent: DirectoryNode, name: string): Entry => {
     const { at, found } = find(parent, Buffer.from(name, "utf8"));
     if (!found) fail(ERRNO.noent);
     const [entry] = parent.entries.splice(at, 1);
-    parent.blockBytes -= LINK_BYTES + entry!.bytes.length;
+    parent.blockBytes -= LINK_BYTES + entry!.shown.bytes.length;
     return entry!;
   };
 

@@ -29,6 +29,9 @@ export const GAS = {
   compileSquare: 2,
   /** A KiB of what a loop holds: V8 looks at all of it for each of the loops that it is in. */
   compileLoopKib: 512,
+  /** An atomic operation; and 1,024 of the square of how many a function has: V8 takes a square of time where one waits for another. */
+  compileAtomic: 300,
+  compileAtomicSquares: 128,
   /** A byte of input: it is fetched, hashed and copied. */
   inputByte: 4,
   /** A page of 64 KiB of the initial memory: it is touched, and hashed at the end. */
@@ -76,16 +79,18 @@ const MOST_OUTPUT =
 
 /** Numbers of operations are below this (opcodes.ts). */
 const OPERATIONS = 0x400;
+type Operations = readonly (number | readonly [number, number])[];
 /** Weight of each operation, by its number (opcodes.ts). Structure costs nothing: what branches to it pays. */
+export type Weights = Readonly<Uint16Array>;
 export const WEIGHTS: Uint16Array = new Uint16Array(OPERATIONS).fill(1);
-const weigh = (weight: number, ...ops: readonly (number | readonly [number, number])[]): void => {
+const weigh = (weight: number, ...ops: Operations): void => {
   for (const op of ops)
     if (typeof op === "number") WEIGHTS[op] = weight;
     else WEIGHTS.fill(weight, op[0], op[1] + 1);
 };
 /** Vectors cost what V8 takes for all their lanes; an atomic access waits for memory, a store too. */
 const weighBehindPrefixes = (): void => {
-  const vector = (weight: number, ...numbers: readonly (number | readonly [number, number])[]): void =>
+  const vector = (weight: number, ...numbers: Operations): void =>
     weigh(
       weight,
       ...numbers.map((one) =>
@@ -93,7 +98,8 @@ const weighBehindPrefixes = (): void => {
       ),
     );
   vector(10, [0x00, 0x0a], [0x54, 0x57], [0x5c, 0x5d]); // loads
-  vector(2, [0x0f, 0x22], [0x58, 0x5b], 0x53, [0x63, 0x64], [0x83, 0x84], [0xa3, 0xa4], [0xc3, 0xc4]); // lanes, and tests of all
+  vector(4, 0x0b, [0x58, 0x5b]); // stores
+  vector(2, [0x0f, 0x22], 0x53, [0x63, 0x64], [0x83, 0x84], [0xa3, 0xa4], [0xc3, 0xc4]); // lanes, and tests of all
   vector(3, 0x0d, 0x0e); // shuffle swizzle
   vector(3, [0x41, 0x4c]); // comparisons of floats
   vector(4, 0x62, [0x6b, 0x6d], 0xcc, 0xd5); // popcnt, shifts of bytes, i64x2.shr_s and mul
@@ -120,7 +126,8 @@ const TO_INTEGER = [
 ] as const;
 weigh(0, OP.nop, OP.block, OP.loop, OP.else, OP.end);
 weigh(2, OP.if, OP.br, OP.brIf, OP.return, OP.globalGet, OP.globalSet);
-weigh(10, [OP.firstLoad, 0x35]); // a load may wait for memory, a store does not
+weigh(10, [OP.firstLoad, OP.firstStore - 1]); // a load may wait for memory
+weigh(4, [OP.firstStore, OP.lastStore]); // a store to two pages waits for both
 weigh(4, OP.brTable);
 weigh(5, OP.call);
 weigh(10, OP.callIndirect);
@@ -159,18 +166,21 @@ export const compileGas = (
   { count, op, immediate }: Code,
   locals: number,
   facts: Facts,
-  { compileLoopKib }: GasPrices,
+  { compileLoopKib, compileAtomic, compileAtomicSquares }: GasPrices,
 ): number => {
   const { marked } = facts.origins;
   let gas = GAS.compileFunction + GAS.compileSquare * facts.jumpSquares;
   gas += Math.ceil((compileLoopKib * facts.loopBytes) / 1024);
   let joins = 0;
+  let atomics = 0;
   for (let i = 0; i < count; i++) {
     const one = op[i]!;
     gas += COMPILE[one]! + marked[i]! * GAS.compileBranch;
     if (one === OP.brTable) gas += GAS.compileBranch * immediate[i]!;
     if (one >= OP.loop && one <= OP.return) joins++;
+    else if (one >= FIRST_ATOMIC) atomics++;
   }
+  gas += compileAtomic * atomics + Math.ceil((compileAtomicSquares * atomics ** 2) / 1024);
   return gas + GAS.compileJoin * joins * locals;
 };
 

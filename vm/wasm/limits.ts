@@ -66,6 +66,8 @@ export const TASK_LIMITS = {
   nameBytes: 255,
   pathBytes: 4_096,
   openFiles: 1_024,
+  /** Entries in all listings that descriptors hold, of directories as they were: several times what there is to list. */
+  listedEntries: 65_536,
   /** Symbolic links that one path may lead through. */
   symbolicLinks: 32,
   /** Buffers of one vectored call, and subscriptions of one poll. */

@@ -1,6 +1,6 @@
 import { declareScratch, takesLong, writeCanonical, writeNans } from "./canonical-nan.ts";
 import type { Code } from "./decode.ts";
-import { WEIGHTS } from "./gas.ts";
+import type { Weights } from "./gas.ts";
 import { WASM_LIMITS as LIMITS } from "./limits.ts";
 import type { Locals, WasmModule } from "./module.ts";
 import { I32, I64, OP } from "./opcodes.ts";
@@ -98,7 +98,7 @@ interface Plan {
   readonly small: boolean;
 }
 
-const plan = (code: Code): Plan => {
+const plan = (code: Code, weights: Weights): Plan => {
   const after = new Float64Array(code.count);
   const dead = new Uint8Array(code.count);
   let entry = 0;
@@ -132,7 +132,7 @@ const plan = (code: Code): Plan => {
       dead[i] = 1;
       continue;
     }
-    cost += WEIGHTS[op]!;
+    cost += weights[op]!;
     if (op === OP.call || op === OP.callIndirect) calls = true;
     if (op === OP.callIndirect) indirect = true;
     else if (op === OP.loop) loops = true;
@@ -192,7 +192,7 @@ export const writeFunction = (
 ): number => {
   const { bytes } = module;
   const { params, results } = module.types[module.functionTypes[functionIndex]!]!;
-  const { entry, after, dead, calls, indirect, bulk, small } = plan(code);
+  const { entry, after, dead, calls, indirect, bulk, small } = plan(code, module.rules.weights);
   const { marked } = facts.origins;
 
   const gas = params.length;

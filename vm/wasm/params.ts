@@ -2,7 +2,7 @@ import { CID } from "multiformats/cid";
 import { JSON_OF_ANY_LENGTH, parseJson } from "../../lib/json.ts";
 import { TASK_LIMITS, type TaskLimits } from "./limits.ts";
 import { WasmRefused } from "./refusal.ts";
-import { clashOf, isFileName, isInputName } from "./task.ts";
+import { clashOf, isFileName, isInputName, isOfIexec } from "./task.ts";
 import type { VmRules } from "./versions.ts";
 
 /** Data that a deal's parameters name, checked against what names it. */
@@ -104,8 +104,7 @@ export const parseReference = (text: string, limits: TaskLimits = TASK_LIMITS): 
   return { kind: "url", url: url[1]!, sha256: `0x${url[2]!.toLowerCase()}`, name };
 };
 
-/** Names that the tasks of iExec have are theirs: a deal that gave another value to one would see it ignored. */
-const ENV_NAME = /^(?!IEXEC_|__proto__$)[A-Za-z_][A-Za-z0-9_]*$/;
+const ENV_NAME = /^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_ENV_NAME_CHARS = 255;
 
 /** Reads variables by their names. Throws WasmRefused for a name that none may have, and for what is no text. */
@@ -115,7 +114,8 @@ const parseEnv = (value: unknown, { variables }: TaskLimits): Record<string, str
   const entries = Object.entries(value);
   if (entries.length > variables) refuse(`more than ${variables} variables`);
   for (const [name, text] of entries) {
-    if (!ENV_NAME.test(name) || name.length > MAX_ENV_NAME_CHARS) refuse(`no name of a variable: ${name.slice(0, 80)}`);
+    if (!ENV_NAME.test(name) || isOfIexec(name) || name.length > MAX_ENV_NAME_CHARS)
+      refuse(`no name of a variable: ${name.slice(0, 80)}`);
     if (typeof text !== "string" || !text.isWellFormed() || text.includes("\0"))
       refuse(`variable ${name.slice(0, 80)} is not a text`);
   }

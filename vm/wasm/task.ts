@@ -74,7 +74,13 @@ export const clashOf = (names: readonly string[]): string | undefined => {
 /** Name of the program, the first argument. */
 export const PROGRAM = "app";
 
-/** Makes the environment of a task in iExec's names and order, then what `env` adds in the order of its names. */
+/** Tells whether a variable's name is one that the tasks of iExec have, now or later: no deal gives it another value. */
+export const isOfIexec = (name: string): boolean => name.startsWith("IEXEC_");
+
+/**
+ * Makes the environment of a task in iExec's names and order, then what `env` adds in the order of its names; TMPDIR keeps its place
+ * whoever says what it is.
+ */
 export const environmentOf = (task: Task, { taskLimits }: VmRules): string[] => {
   const names = new Map<string, string>([
     ["IEXEC_TASK_ID", task.taskid],
@@ -93,7 +99,7 @@ export const environmentOf = (task: Task, { taskLimits }: VmRules): string[] => 
   for (const [i, { name }] of task.inputs.entries()) names.set(`IEXEC_INPUT_FILE_NAME_${i + 1}`, name);
   if (taskLimits.scratchEntries > 0) names.set("TMPDIR", "/tmp");
   for (const [name, value] of Object.entries(task.env ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
-    if (!names.has(name)) names.set(name, value);
+    if (!isOfIexec(name)) names.set(name, value);
   return Array.from(names, ([name, value]) => `${name}=${value}`);
 };
 

@@ -1,5 +1,6 @@
-import { GAS, type GasPrices } from "./gas.ts";
+import { GAS, type GasPrices, WEIGHTS, type Weights } from "./gas.ts";
 import { TASK_LIMITS, type TaskLimits, WASM_LIMITS, type WasmLimits } from "./limits.ts";
+import { OP } from "./opcodes.ts";
 
 /** Parts of WebAssembly that are allowed beside those that always were. */
 export interface Features {
@@ -19,6 +20,8 @@ export interface VmRules {
   readonly limits: WasmLimits;
   readonly taskLimits: TaskLimits;
   readonly gas: GasPrices;
+  /** Gas of each operation, by its number. */
+  readonly weights: Weights;
 }
 
 /** What the tools use, and the genesis profiles give new deals. */
@@ -28,6 +31,7 @@ export const NEWEST_RULES: VmRules = {
   limits: WASM_LIMITS,
   taskLimits: TASK_LIMITS,
   gas: GAS,
+  weights: WEIGHTS,
 };
 
 /** What old deals keep: where a later version has another limit or price, the one that they were made under. */
@@ -44,10 +48,20 @@ const VERSION_1: VmRules = {
     segments: 65_536,
     memoryPagesUndeclared: 1_024,
   },
-  taskLimits: { ...TASK_LIMITS, scratchBytes: 0, scratchEntries: 0, scratchDepth: 0, inputDepth: 0, variables: 0 },
+  taskLimits: {
+    ...TASK_LIMITS,
+    scratchBytes: 0,
+    scratchEntries: 0,
+    scratchDepth: 0,
+    inputDepth: 0,
+    variables: 0,
+    listedEntries: 1_024 * 4_098,
+  },
   gas: {
     ...GAS,
     compileLoopKib: 0,
+    compileAtomic: 0,
+    compileAtomicSquares: 0,
     treeByte: 0,
     randomByte: 32,
     pathByte: 8,
@@ -63,6 +77,7 @@ const VERSION_1: VmRules = {
     initialPage: 8_192,
     growPage: 8_192,
   },
+  weights: WEIGHTS.map((weight, op) => (op >= OP.firstStore && op <= OP.lastStore ? 1 : weight)),
 };
 
 const VERSIONS: readonly VmRules[] = [VERSION_1, NEWEST_RULES];

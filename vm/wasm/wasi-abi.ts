@@ -11,6 +11,7 @@ export const ERRNO = {
   mfile: 33,
   nametoolong: 37,
   noent: 44,
+  nomem: 48,
   nospc: 51,
   nosys: 52,
   notdir: 54,

@@ -1,4 +1,4 @@
-import { type DeviceNode, type DirectoryNode, type Entry, type FileNode, fail, type Node } from "./file-nodes.ts";
+import { type DeviceNode, type DirectoryNode, type FileNode, fail, type Node, type Shown } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
 import type { VmRules } from "./versions.ts";
 import { CHANGING_RIGHTS, DIRECTORY_RIGHTS, ERRNO, FDFLAG, FILE_RIGHTS, FILETYPE, RIGHT } from "./wasi-abi.ts";
@@ -16,7 +16,7 @@ export interface Descriptor {
   flags: number;
   offset: number;
   /** The entries that fd_readdir goes through, taken when it starts. */
-  listing: readonly Entry[] | undefined;
+  listing: readonly Shown[] | undefined;
 }
 
 // Seeking is among them, so that libraries buffer these streams as files, not as terminals.
@@ -25,7 +25,7 @@ const STREAM_RIGHTS =
 const OUTPUT_RIGHTS = STREAM_RIGHTS | RIGHT.fdWrite | RIGHT.fdSync | RIGHT.fdDatasync | RIGHT.fdAdvise;
 
 /** Gives the kind of a node as WASI numbers it. */
-export const filetypeOf = (node: Node | undefined, standard: boolean): number => {
+export const filetypeOf = (node: Pick<Node, "kind"> | undefined, standard: boolean): number => {
   if (standard || !node || node.kind === "device") return FILETYPE.characterDevice;
   if (node.kind === "directory") return FILETYPE.directory;
   return node.kind === "link" ? FILETYPE.symbolicLink : FILETYPE.regularFile;
@@ -66,6 +66,13 @@ export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefine
       listing: undefined,
     });
 
+  /** Entries in all listings. */
+  let listed = 0;
+  /** Gives up what a descriptor that is closed holds. */
+  const drop = ({ node, listing }: Descriptor): void => {
+    listed -= listing?.length ?? 0;
+    if (node?.kind === "file") tree.release(node);
+  };
   const get = (fd: number): Descriptor => table[fd >>> 0] ?? fail(ERRNO.badf);
   /** Gives an open descriptor that has all of these rights. Without those to read or to write it answers as POSIX does. */
   const having = (fd: number, rights: bigint): Descriptor => {
@@ -120,9 +127,9 @@ export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefine
       table[fd] = { node, standard: false, preopen: false, rights, inheriting, flags, offset, listing: undefined };
     },
     close(fd: number): void {
-      const { node } = get(fd);
+      const found = get(fd);
       table[fd >>> 0] = undefined;
-      if (node?.kind === "file") tree.release(node);
+      drop(found);
     },
     /** Moves a descriptor to a number that is taken; what that stood for is closed. */
     renumber(from: number, to: number): void {
@@ -131,7 +138,15 @@ export const createDescriptors = (tree: FileTree, root: DirectoryNode | undefine
       if (found === replaced) return;
       table[from >>> 0] = undefined;
       table[to >>> 0] = found;
-      if (replaced.node?.kind === "file") tree.release(replaced.node);
+      drop(replaced);
+    },
+    /** Gives a descriptor a new listing. Fails where all of them together would hold more than a task may. */
+    list(found: Descriptor, listing: readonly Shown[]): readonly Shown[] {
+      const more = listing.length - (found.listing?.length ?? 0);
+      if (listed + more > limits.listedEntries) fail(ERRNO.nomem);
+      listed += more;
+      found.listing = listing;
+      return listing;
     },
   };
 };

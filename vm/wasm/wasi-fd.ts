@@ -1,4 +1,4 @@
-import { type DeviceNode, type FileNode, fail, type Node } from "./file-nodes.ts";
+import { type DeviceNode, type FileNode, fail, type Node, type Shown } from "./file-nodes.ts";
 import type { FileTree } from "./file-tree.ts";
 import type { VmRules } from "./versions.ts";
 import { ERRNO, FDFLAG, FDFLAGS, FSTFLAG, RIGHT } from "./wasi-abi.ts";
@@ -228,26 +228,27 @@ export const createFdCalls = ({ host, tree, descriptors, rules, random, startNs,
       const buffer = host.slice(at, length);
       host.slice(usedAt, 4);
       const { node } = found;
-      if (cookie === 0n || !found.listing) {
+      const list = (): readonly Shown[] => {
         host.charge(node.entries.length * gas.heldEntry);
-        const above = found.preopen ? node : (node.parent ?? node);
-        found.listing = [
-          { name: ".", bytes: Buffer.from("."), node },
-          { name: "..", bytes: Buffer.from(".."), node: above },
-          ...node.entries,
-        ];
-      }
+        const { inode, kind } = found.preopen ? node : (node.parent ?? node);
+        return descriptors.list(found, [
+          { bytes: Buffer.from("."), inode: node.inode, kind: node.kind },
+          { bytes: Buffer.from(".."), inode, kind },
+          ...node.entries.map(({ shown }) => shown),
+        ]);
+      };
+      const listing = cookie === 0n || !found.listing ? list() : found.listing;
       const start = BigInt.asUintN(64, cookie);
       let used = 0;
-      for (let i = start > BigInt(found.listing.length) ? found.listing.length : Number(start); ; i++) {
-        const entry = found.listing[i];
+      for (let i = start > BigInt(listing.length) ? listing.length : Number(start); ; i++) {
+        const entry = listing[i];
         if (!entry || used === buffer.length) break;
         const record = new Uint8Array(DIRENT_BYTES + entry.bytes.length);
         const view = new DataView(record.buffer);
         view.setBigUint64(0, BigInt(i + 1), true);
-        view.setBigUint64(8, entry.node.inode, true);
+        view.setBigUint64(8, entry.inode, true);
         view.setUint32(16, entry.bytes.length, true);
-        view.setUint8(20, filetypeOf(entry.node, false));
+        view.setUint8(20, filetypeOf(entry, false));
         record.set(entry.bytes, DIRENT_BYTES);
         const count = Math.min(record.length, buffer.length - used);
         host.charge(count * gas.hostByte + gas.listedEntry);

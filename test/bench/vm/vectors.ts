@@ -125,6 +125,23 @@ const straight = (name: string, number: number, more: readonly number[] = []) =>
   },
 });
 
+/** A body of one atomic operation again and again, each at what the last gave; it returns before them, since a wait traps. */
+const chainedAtomics = (name: string, number: number, ...operands: readonly (readonly number[])[]) => ({
+  name: `compile: 16,000 atomic ${name} in a chain`,
+  build: () => {
+    const op = join(get(0), ...operands, [0xfe, number, 2, 0], set(0));
+    return moduleOf(
+      [
+        join(
+          [0x23, 0, 0x45, 0x04, 0x40, 0x0f, 0x0b],
+          repeat(16_000, () => op),
+        ),
+      ],
+      1,
+    );
+  },
+});
+
 export const VECTOR_COMPILED: readonly { readonly name: string; readonly build: () => Uint8Array }[] = [
   straight("1 MiB of i32x4.neg", 0xa1),
   straight("1 MiB of i8x16.popcnt", 0x62),
@@ -145,10 +162,11 @@ export const VECTOR_COMPILED: readonly { readonly name: string; readonly build: 
         V128,
       ),
   },
-  {
-    name: "compile: 60,000 atomic additions",
-    build: () => moduleOf([repeat(60_000, () => [0x41, 0, 0x23, 0, 0xfe, 0x1e, 2, 0, 0x24, 0])], 1),
-  },
+  chainedAtomics("loads", 0x10),
+  chainedAtomics("additions", 0x1e, get(0)),
+  chainedAtomics("exchanges if equal", 0x48, get(0), get(0)),
+  chainedAtomics("notifications", 0x00, get(0)),
+  chainedAtomics("waits", 0x01, get(0), [0x42, 0]),
   {
     name: "compile: 16,000 vectors that meet at the end",
     build: () =>

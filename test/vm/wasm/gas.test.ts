@@ -44,6 +44,19 @@ t.test("what a loop holds costs each of the loops around it, whatever it is", as
   t.throws(() => nested(4_000), /function too complex/);
 });
 
+t.test("atomic operations cost their square, for one may wait for another", async (t) => {
+  const chained = (count: number): number =>
+    compiling(...Array.from({ length: count }, () => [...op.get(0), 0xfe, 0x10, 2, 0, ...op.set(0)]));
+  const cost = (count: number): number =>
+    GAS.compileAtomic * count + Math.ceil((GAS.compileAtomicSquares * count ** 2) / 1024);
+  for (const count of [1, 1_000, 10_000]) t.equal(chained(count) - chained(0), cost(count));
+  t.ok(cost(16_000) < NEWEST_RULES.limits.compileGas);
+  t.throws(() => chained(18_000), /function too complex/);
+  const notified = (count: number): number =>
+    compiling(...Array.from({ length: count }, () => [...op.get(0), ...op.get(0), 0xfe, 0, 2, 0, ...op.set(0)]));
+  t.equal(notified(100), chained(100), "all of them");
+});
+
 t.test("branches beyond what may meet at one label cost an eighth of their square", async (t) => {
   const jumps = (count: number): number =>
     compiling(op.block(...Array.from({ length: count }, () => [...op.i32(1), ...op.if(op.br(1))])));

@@ -120,6 +120,27 @@ t.test("the environment has iExec's names in a fixed order, which a task cannot 
   ]);
 });
 
+t.test(
+  "a deal may say where its tasks put what is temporary, and no more of a name is taken than is kept",
+  async (t) => {
+    const env = parseParams(JSON.stringify({ rolec_env: { TMPDIR: "/out", A: "1" } }), NEWEST_RULES).env;
+    const task: Task = {
+      taskid: `0x${HASH}`,
+      args: [],
+      env,
+      inputs: [],
+      gasLimit: 0,
+      startTime: 0,
+      hasCallback: false,
+    };
+    t.same(environmentOf(task, NEWEST_RULES).slice(-2), ["TMPDIR=/out", "A=1"]);
+    const named = (length: number) =>
+      parseParams(JSON.stringify({ rolec_env: { ["A".repeat(length)]: "x" } }), NEWEST_RULES);
+    t.equal(Object.keys(named(255).env)[0]?.length, 255);
+    t.throws(() => named(256), /no name of a variable/);
+  },
+);
+
 t.test("an input may have a path of its own, and none that leads elsewhere", async (t) => {
   const named = (...files: string[]) =>
     parseParams(JSON.stringify({ iexec_input_files: files }), NEWEST_RULES).inputs.map(({ name }) => name);

@@ -384,7 +384,7 @@ t.test("an input at a path of its own is found there, read only, and a variable 
           ...[op.i32(1), op.i32(16), op.i32(1), op.i32(24), op.call(2), drop],
           ...[op.i32(512), op.i32(1_024), op.call(4), drop],
           // The last variable's text: after iExec's, at what the pointer before the end says.
-          ...[op.i32(16), op.i32(512 + 4 * 9), op.load32(), op.store32(), op.i32(16), op.i32(8), op.store32(4)],
+          ...[op.i32(16), op.i32(512 + 4 * 10), op.load32(), op.store32(), op.i32(16), op.i32(8), op.store32(4)],
           ...[op.i32(1), op.i32(16), op.i32(1), op.i32(24), op.call(2), drop],
         ],
       },
@@ -392,9 +392,9 @@ t.test("an input at a path of its own is found there, read only, and a variable 
     data: [{ at: 64, bytes: path }],
   });
   const inputs = [{ name: "/share/lib/a", bytes: Buffer.from("abc") }];
-  const result = await run(module, { inputs, env: { TMPDIR: "/x" } });
+  const result = await run(module, { inputs, env: { WORK: "/x" } });
   t.equal(result.status, STATUS.ok);
-  t.equal(text(result), "abcTMPDIR=/");
+  t.equal(text(result), "abcWORK=/x\0");
   const old = await runTask({ ...lot(module), vmVersion: 1 }, { ...TASK, inputs });
   t.equal(old.status, STATUS.invalid, "an old deal has none");
 });

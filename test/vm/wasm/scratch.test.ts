@@ -2,6 +2,8 @@ import "../../helpers/plain-spawn.ts";
 import t from "tap";
 import { fromHex, uint64, utf8 } from "../../../lib/bytes.ts";
 import { keccak256Bytes } from "../../../lib/keccak.ts";
+import type { DirectoryNode } from "../../../vm/wasm/file-nodes.ts";
+import { createFileTree } from "../../../vm/wasm/file-tree.ts";
 import { compileModule, type Outcome, runInstance } from "../../../vm/wasm/instance.ts";
 import { TASK_LIMITS } from "../../../vm/wasm/limits.ts";
 import { STATUS, STATUS_NAMES } from "../../../vm/wasm/status.ts";
@@ -69,6 +71,24 @@ t.test("what is in /tmp is read again, and is in no result", async (t) => {
   t.equal(text(outcome, "stdout"), "abcd");
   const left = run(steps.slice(0, 3)).gasUsed - run(steps.slice(0, 2)).gasUsed;
   t.ok(left < 10_000, `${left} gas to write to it: it is not kept, so it costs no output`);
+});
+
+t.test("a listing shows what there was, and keeps nothing else of what is removed", async (t) => {
+  const tree = createFileTree([], NEWEST_RULES);
+  for (const area of ["tmp", "out"]) {
+    const directory = tree.child(tree.root, area) as DirectoryNode;
+    tree.createLink(directory, "l", "x".repeat(4_096));
+    tree.createFile(directory, "f");
+    const shown = directory.entries.map((entry) => entry.shown);
+    for (const name of ["l", "f"]) tree.removeFile(directory, name);
+    t.same(
+      shown.map(({ bytes, inode, ...more }) => [Buffer.from(bytes).toString(), typeof inode, more]),
+      [
+        ["f", "bigint", { kind: "file" }],
+        ["l", "bigint", { kind: "link" }],
+      ],
+    );
+  }
 });
 
 t.test("a full /tmp answers ENOSPC, and the task goes on", async (t) => {

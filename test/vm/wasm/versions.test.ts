@@ -8,7 +8,7 @@ import { STATUS, TRAP } from "../../../vm/wasm/status.ts";
 import type { Task } from "../../../vm/wasm/task.ts";
 import { rulesOf, VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { ERRNO } from "../../../vm/wasm/wasi-abi.ts";
-import { program, RESULT } from "../../helpers/wasi-program.ts";
+import { program, RESULT, type Step } from "../../helpers/wasi-program.ts";
 import { build, i32, leb, type ModuleSource, op, v128 } from "../../helpers/wasm-builder.ts";
 
 const drop: number[] = [...op.drop];
@@ -93,6 +93,44 @@ t.test("what a loop holds costs nothing in an old deal", async (t) => {
   t.equal(old.gasUsed, 30_000_000 + 20 * build(loop).length + 8_192 + 2_000 + 5_000);
   const page = rulesOf(2).gas.initialPage - rulesOf(1).gas.initialPage;
   t.equal(now.gasUsed - old.gasUsed, Math.ceil((512 * 20_002) / 1024) + page);
+});
+
+t.test("a store costs what it may wait, but in an old deal", async (t) => {
+  const stores: ModuleSource = {
+    functions: [{ code: [op.i32(0), op.i32(1), op.store32(), op.i32(8), op.i64(1n), op.store64()] }],
+  };
+  t.same([(await runBy(1, stores)).gasExecuted, (await runBy(2, stores)).gasExecuted], [6, 12]);
+  const wide: ModuleSource = { functions: [{ code: [op.i32(0), [0xfd, 0x0c, ...zeros(16)], [0xfd, 0x0b, 4, 0]] }] };
+  t.equal((await runBy(2, wide)).gasExecuted, 6, "a vector's too");
+});
+
+t.test("what listings hold together has a limit, which old deals do not have", async (t) => {
+  const FILES = 1_000;
+  /** Makes files in /out, then opens and lists it so many times; closes one and lists again at the end. */
+  const listing = (times: number, ending: readonly Step[]): ModuleSource =>
+    program([
+      ...Array.from({ length: FILES }, (_, i): Step => ["path_create_directory", 3, `out/${i}`]),
+      ...Array.from({ length: times }, (_, i): Step[] => [open, list(4 + i)]).flat(),
+      ...ending,
+    ]);
+  const open: Step = ["path_open", 3, 0, "out", 2, 1n << 14n, 0n, 0, RESULT];
+  const list = (fd: number): Step => ["fd_readdir", fd, 65_536, 24, 0n, RESULT];
+  const most = Math.floor(rulesOf(2).taskLimits.listedEntries / (FILES + 2));
+  const endings = [1, 2].map((version) =>
+    [
+      listing(most, [list(4), ["fd_close", 5], open, list(5)]),
+      listing(most, [["fd_renumber", 4, 5], open, list(4)]),
+      listing(most + 1, []),
+    ].map((source) => {
+      const { status, code } = runInstance(compileModule(build(source), rulesOf(version)), TASK);
+      return [status, code];
+    }),
+  );
+  const ok = [STATUS.ok, 0];
+  t.same(endings, [
+    [ok, ok, ok],
+    [ok, ok, [STATUS.exit, ERRNO.nomem]],
+  ]);
 });
 
 t.test("vectors and atomics are of version 2: a deal of version 1 keeps its INVALID", async (t) => {
