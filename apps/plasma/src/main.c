@@ -28,7 +28,7 @@ struct options {
 static int is_particles(double number) { return number == floor(number) && fmod(number, 2) == 0; }
 
 static struct options read_options(int count, char **arguments) {
-  struct options options = {.mode = TWO_STREAM, .time = 50, .setting = {.step = 0.1, .waves = 1, .cells = 64, .particles = 17000}};
+  struct options options = {.mode = TWO_STREAM, .time = 50, .setting = {.step = 0.1, .waves = 1, .cells = 64, .particles = 16000}};
   struct setting *setting = &options.setting;
   const char *wavenumber = NULL, *thermal = NULL, *amplitude = NULL;
   int tasks = 0;

@@ -26,7 +26,7 @@ struct options {
 
 static struct options read_options(int count, char **arguments) {
   struct options options = {.reynolds = "100", .angle = "0", .time = 26, .from = -1,
-                            .setting = {.speed = 0.15, .resolution = 8, .length = 10, .height = 4.1, .x = 2, .y = 2, .channel = 1}};
+                            .setting = {.speed = 0.15, .resolution = 8, .length = 9, .height = 4.1, .x = 2, .y = 2, .channel = 1}};
   struct setting *setting = &options.setting;
   int tasks = 0;
   for (int i = 1; i < count; i += 2) {
