@@ -80,6 +80,14 @@ export const powerQ32 = (state: State, index: number): bigint => {
   return shareQ32(members, index) ?? shareQ32(before, index) ?? validators.get(state, index)?.lastPowerQ32 ?? 0n;
 };
 
+/** Tells whether a validator is in a set in force or was in one: it may have proposed and voted. */
+export const hasServed = (state: State, address: Address): boolean => {
+  const validator = validators.find(state, address);
+  if (!validator) return false;
+  const { members, before } = activeSets(state);
+  return validator.lastPowerQ32 > 0n || [...members, ...before].some(({ index }) => index === validator.index);
+};
+
 /**
  * Makes a set the one in force. Who was slashed since it was chosen keeps its slots, which stay empty, and has no vote. Those that
  * leave keep the share of power that slashing may ask for later.

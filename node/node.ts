@@ -3,6 +3,7 @@ import { openDb } from "../chain/db.ts";
 import { ConflictError } from "../consensus/conflict.ts";
 import { createEngine } from "../consensus/engine.ts";
 import { createProducer } from "../consensus/producer.ts";
+import { hasServed } from "../consensus/sets.ts";
 import type { Address } from "../lib/bytes.ts";
 import { createDisk, diskFault, freeBytesOf } from "../lib/disk.ts";
 import { httpUrl, placeOfMultiaddr } from "../lib/endpoint.ts";
@@ -38,6 +39,8 @@ export interface NodeOptions {
   readonly validators?: ValidatorSource | undefined;
   /** Whole epochs to listen for doubles of its validators before it signs; left out: none, nobody else has their keys. */
   readonly doppelgangerEpochs?: number;
+  /** That its validators never signed on this chain, whatever the chain shows of them. */
+  readonly newProtection?: boolean | undefined;
   readonly rpc: {
     readonly host: string;
     readonly port: number;
@@ -150,6 +153,12 @@ const start = async (options: NodeOptions, databases: Closable[]): Promise<Runni
   const protection = source
     ? opened(await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash, onFailure))
     : undefined;
+  const addresses = signers.map(({ address }) => address);
+  const head = engine.head();
+  const maySign = options.newProtection || head.header.number === 0;
+  // A signer has protection of its own, and any node may come to it.
+  if (source?.kind !== "remote")
+    await protection?.begin(addresses, (each) => !maySign && hasServed(engine.stateOf(head), each));
   const dataDb = opened(await openDb(join(datadir, "data"), { onFailure, remedy: REMEDIES.data }));
   const data = await openDataStore(dataDb, { ...options.data, disk });
   const orders = await openOrderBook({ db: dataDb, engine, now: Date.now, log, disk });
@@ -187,7 +196,6 @@ const start = async (options: NodeOptions, databases: Closable[]): Promise<Runni
   const miners = options.stratum;
   const stratum = miners && createStratum({ engine, desk, ...miners, log });
   const stratumPort = stratum && (await listening({ ...miners, ...STRATUM_OPTIONS }, stratum.start));
-  const addresses = signers.map(({ address }) => address);
   const doubles = watchForDoubles({
     engine,
     validators: addresses,

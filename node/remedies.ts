@@ -21,5 +21,7 @@ export const REMEDIES = {
     "Stop the node, remove the folder and start again: it gets the chain from its peers. Where no other node has the chain, the chain is lost",
   data: "Stop the node, remove the folder and start again. What other nodes keep too comes back when it is asked for; what this one alone kept is lost, and so is its book of orders until others send theirs",
   protection:
-    "It keeps your validators from signing twice: do not go on without it. Bring it back from an interchange (remove the folder, then rolec validator protection import), or let the validators rest, and start without it only once the head's epoch is above every one that they can have signed",
+    "It keeps your validators from signing twice: do not go on without it. Bring it back from an interchange (remove the folder, then rolec validator protection import), or let the validators rest, and start without it (--new-protection) only once the head's epoch is above every one that they can have signed",
+  newProtection:
+    "What was signed before keeps a validator from signing twice, for which its bond is slashed. Put the folder back as it was, or bring over what was signed (rolec validator protection import <file>). For keys that never signed on this chain there is --new-protection",
 } as const;

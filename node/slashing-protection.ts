@@ -2,6 +2,7 @@ import { type Database, type Op, openDb } from "../chain/db.ts";
 import type { SlashingProtection } from "../consensus/producer.ts";
 import { type Address, concat, fromHex, type Hash, toHex, utf8 } from "../lib/bytes.ts";
 import { type Coder, decodeWith, encodeWith, hash, record, uint } from "../lib/codec.ts";
+import { DamagedFileError } from "../lib/whole-file.ts";
 import { REMEDIES } from "./remedies.ts";
 
 /** A kind of record, one a validator. */
@@ -24,6 +25,24 @@ const layout = <T>(kind: string, coder: Coder<T>): Layout<T> => {
 /** The last proposal and the last vote: by EIP-3076's minimal form everything at or below them is forbidden. */
 export const lastProposal = layout("p", record({ slot: uint, hash }));
 export const lastVote = layout("v", record({ sourceEpoch: uint, targetEpoch: uint, targetHash: hash }));
+
+/** That a validator began to be protected: what it signed since then is known, and if that is nothing. */
+const begun = layout("b", record({}));
+
+const isKnown = (db: Database, validator: Address): boolean =>
+  [begun, lastProposal, lastVote].some(({ read }) => read(db, validator) !== undefined);
+
+/** Slashing protection of a folder. */
+export interface OpenProtection extends SlashingProtection {
+  /** Tells whether it knows what a validator signed. */
+  knows(validator: Address): boolean;
+  /**
+   * Begins to protect validators. Throws where one that it does not know may have signed, since then its records are lost, or
+   * are elsewhere. Resolves once the disk knows.
+   */
+  begin(validators: readonly Address[], mayHaveSigned: (validator: Address) => boolean): Promise<void>;
+  close(): Promise<void>;
+}
 
 const GENESIS_KEY = utf8("genesis");
 
@@ -60,9 +79,23 @@ export const openSlashingProtection = async (
   genesisHash: Hash,
   /** Told of the first batch that the disk does not take: nothing is signed any more. */
   onFailure?: (error: Error) => void,
-): Promise<SlashingProtection & { close(): Promise<void> }> => {
+): Promise<OpenProtection> => {
   const db = await openProtectionDb(path, genesisHash, onFailure);
-  return { ...protectWith(db), close: () => db.close() };
+  const knows = (validator: Address): boolean => isKnown(db, validator);
+  return {
+    ...protectWith(db),
+    knows,
+    begin: async (validators, mayHaveSigned) => {
+      const fresh = validators.filter((each) => !knows(each));
+      const lost = fresh.find(mayHaveSigned);
+      if (lost) throw new DamagedFileError(path, `does not say what ${lost} signed`, REMEDIES.newProtection);
+      await db.batch(
+        fresh.map((each) => begun.op(each, {})),
+        true,
+      );
+    },
+    close: () => db.close(),
+  };
 };
 
 /** Protects with any database. */

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { localSigner, type Signer } from "../consensus/producer.ts";
@@ -44,10 +45,11 @@ export const readValidatorSource = (datadir: string): ValidatorSource | undefine
   return { kind: "plain", keys: readPlainKeys(json, path) };
 };
 
-const clientOf = (source: Extract<ValidatorSource, { kind: "remote" }>): SignerClientOptions => ({
-  url: source.url,
-  token: readSecretFile(source.tokenFile, REMEDIES.token),
-});
+const clientOf = ({ url, tokenFile }: Extract<ValidatorSource, { kind: "remote" }>): SignerClientOptions => {
+  // The signer makes it at its first start.
+  if (!existsSync(tokenFile)) throw new SignerAway(`signer ${url}: its token ${tokenFile} does not exist`);
+  return { url, token: readSecretFile(tokenFile, REMEDIES.token) };
+};
 
 /** Opens the keys of a source that holds any. Takes about two seconds a validator. Throws where there are none. */
 export const openKeys = async (source: ValidatorSource): Promise<ValidatorKeys[]> => {
@@ -70,7 +72,7 @@ const AWAY: Subject = {
 };
 const RETRY_MS = 1_000;
 
-/** As `openSigners`; waits for a signer that is not reached, and says so: both may be started at once, in any order. */
+/** As `openSigners`; waits for a signer that is not reached, or has not made its token, and says so: both may be started at once, in any order. */
 export const awaitSigners = async (source: ValidatorSource, genesisHash: Hash, log: Log): Promise<Signer[]> => {
   const troubles = createTroubles({ log });
   for (;;) {

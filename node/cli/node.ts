@@ -46,6 +46,7 @@ interface NodeFlags extends AccessFlags {
   remoteSigner?: string;
   tokenFile?: string;
   doppelgangerEpochs: number;
+  newProtection?: boolean;
   logLevel: string;
 }
 
@@ -93,6 +94,7 @@ export const nodeCommand = (): Command =>
       whole(0, 1_000),
       8,
     )
+    .option("--new-protection", "its validators never signed on this chain: start without what they signed")
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
     .action(async (flags: NodeFlags) => {
       const stopped = stopSignal();
@@ -106,6 +108,7 @@ export const nodeCommand = (): Command =>
           datadir,
           validators: sourceOf(flags),
           doppelgangerEpochs: flags.doppelgangerEpochs,
+          newProtection: flags.newProtection,
           rpc: { host: flags.host, port: flags.port, hostNames: flags.rpcHostName, origins: flags.rpcOrigin },
           p2p: {
             listen: (flags.p2pHost ?? ["127.0.0.1"]).map((address) => tcpMultiaddr(address, flags.p2pPort)),

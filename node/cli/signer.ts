@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { httpUrl, isLoopbackHost } from "../../lib/endpoint.ts";
@@ -22,6 +23,7 @@ interface SignerFlags {
   keystores?: string;
   passwordFile?: string;
   tokenFile?: string;
+  newProtection?: boolean;
   host: string;
   port: number;
   logLevel: string;
@@ -42,6 +44,7 @@ export const signerCommand = (): Command =>
     .option("--keystores <folder>", "key files of the validators, instead of validator.json")
     .option("--password-file <file>", "their password")
     .option("--token-file <file>", "what nodes have to show; made where it is missing (default: token in the folder)")
+    .option("--new-protection", "its validators never signed on this chain: start without what they signed")
     .option("--host <host>", "address to listen on", host, "127.0.0.1")
     .option("--port <port>", "port; 0 lets the system choose", port, 9000)
     .option("--log-level <level>", "trace, debug, info, warn, error", "info")
@@ -54,7 +57,12 @@ export const signerCommand = (): Command =>
       const log = createLog({ level: flags.logLevel });
       const protection = await openSlashingProtection(join(datadir, "slashing-protection"), genesisHash);
       const keys = await openKeys(sourceOf(flags, datadir));
-      const tokenFile = flags.tokenFile ?? join(datadir, "token");
+      const addresses = keys.map(({ address }) => address);
+      // It follows no chain; but a folder with its token was a signer's, and that one's records cannot all be gone.
+      const ownToken = join(datadir, "token");
+      const wasUsed = !flags.newProtection && existsSync(ownToken) && !addresses.some(protection.knows);
+      await protection.begin(addresses, () => wasUsed);
+      const tokenFile = flags.tokenFile ?? ownToken;
       const { secret, isNew } = readOrMakeSecret(
         tokenFile,
         () => randomBytes(32).toString("base64url"),

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import t, { type Test } from "tap";
 import { openDb } from "../../chain/db.ts";
@@ -22,6 +23,7 @@ import { startNode } from "../../node/node.ts";
 import { openPoolStore } from "../../node/pool/store.ts";
 import { readSecretFile } from "../../node/validator-keystores.ts";
 import { openSigners } from "../../node/validator-source.ts";
+import { rpcClient } from "../../rpc/client.ts";
 import { silent } from "../helpers/chain.ts";
 
 const folderOf = (t: Test): string => {
@@ -51,10 +53,18 @@ const newFolder = (t: Test): string => {
   return datadir;
 };
 
-const startAndStop = async (datadir: string, lines?: string[]): Promise<void> => {
+const startAndStop = async (datadir: string, lines?: string[], newProtection = false): Promise<void> => {
   const log = lines ? pino({ level: "warn" }, { write: (line: string) => lines.push(line) }) : silent;
   const p2p = { listen: ["/ip4/127.0.0.1/tcp/0"], bootstrap: [] };
-  const node = await startNode({ datadir, rpc: { host: "127.0.0.1", port: 0 }, p2p, log });
+  const node = await startNode({ datadir, newProtection, rpc: { host: "127.0.0.1", port: 0 }, p2p, log });
+  await node.stop();
+};
+
+/** Runs a node until its validator has made a block. */
+const makeBlock = async (datadir: string): Promise<void> => {
+  const node = await startNode({ datadir, rpc: { host: "127.0.0.1", port: 0 }, log: silent });
+  const rpc = rpcClient(node.rpcUrl);
+  while (Number(await rpc.call("eth_blockNumber", [])) === 0) await sleep(100);
   await node.stop();
 };
 
@@ -110,6 +120,28 @@ t.test("a node says of each damaged database what to do and what is lost, and fo
   }
   await startAndStop(datadir);
 });
+
+t.test(
+  "without what its validator signed a node does not start on a chain that has the validator in a set",
+  async (t) => {
+    const datadir = newFolder(t);
+    const path = join(datadir, "slashing-protection");
+    await makeBlock(datadir);
+    await startAndStop(datadir);
+    rmSync(path, { recursive: true });
+    await says(t, () => startAndStop(datadir), path, "gone");
+    await t.rejects(startAndStop(datadir), { message: /protection import <file>.*--new-protection/ });
+
+    // Another validator, which this chain has in no set, begins; the one that served comes back by the option alone.
+    const own = readFileSync(join(datadir, "validator.json"), "utf8");
+    writeSecret(join(datadir, "validator.json"), JSON.stringify(validatorKeys(devKey("validator", 1))));
+    await startAndStop(datadir);
+    writeSecret(join(datadir, "validator.json"), own);
+    await t.rejects(startAndStop(datadir), { message: /does not say what 0x/ }, "beside records of others too");
+    await startAndStop(datadir, undefined, true);
+    await startAndStop(datadir);
+  },
+);
 
 t.test("a database whose content is damaged names itself, and its owner's remedy", async (t) => {
   const path = join(folderOf(t), "db");

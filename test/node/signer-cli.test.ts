@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
 import t from "tap";
@@ -45,11 +46,15 @@ t.test("a node without keys makes blocks by a signer of another process", async 
   writeSecret(at("password"), "x\n");
   const genesis = ["--genesis", at("node", "genesis.json"), "--port", "0"];
   const keystores = ["--keystores", at("keys"), "--password-file", at("password")];
-  const startSigner = async (): Promise<{ signer: ChildProcess; url: string }> => {
-    const signer = spawn(process.execPath, [MAIN, "signer", "--datadir", at("signer"), ...genesis, ...keystores], {
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+  const spawnSigner = (...more: string[]): ChildProcess => {
+    const args = ["signer", "--datadir", at("signer"), ...genesis, ...keystores, ...more];
+    const signer = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     t.teardown(() => signer.kill("SIGKILL"));
+    return signer;
+  };
+  const startSigner = async (...more: string[]): Promise<{ signer: ChildProcess; url: string }> => {
+    const signer = spawnSigner(...more);
+    signer.stderr!.resume();
     const [, url] = await lineOf(signer, /signs for 1 validators at (http:\S+)/);
     return { signer, url: url! };
   };
@@ -58,6 +63,12 @@ t.test("a node without keys makes blocks by a signer of another process", async 
   first.signer.kill("SIGTERM");
   const [code] = await once(first.signer, "exit");
   t.equal(code, 0, "the signer stops in order");
+
+  // Of a folder with its token what was signed is gone.
+  rmSync(at("signer", "slashing-protection"), { recursive: true });
+  const refused = spawnSigner();
+  t.match(await text(refused.stderr!), /slashing-protection does not say what 0x.*--new-protection/);
+  t.equal(refused.exitCode ?? (await once(refused, "exit"))[0], 1);
 
   // The node is started before its signer.
   genesis.splice(-1, 1, new URL(first.url).port);
@@ -68,7 +79,7 @@ t.test("a node without keys makes blocks by a signer of another process", async 
   const log = pino({ level: "info" }, { write: (line: string) => told.resolve(void lines.push(JSON.parse(line).msg)) });
   const starting = startNode({ datadir: at("node"), rpc: { host: "127.0.0.1", port: 0 }, log });
   await told.promise;
-  const { signer } = await startSigner();
+  const { signer } = await startSigner("--new-protection");
   const node = await starting;
   t.teardown(() => node.stop());
   t.match(lines, [

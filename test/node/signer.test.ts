@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { encodeHeader, type Header } from "../../chain/header.ts";
@@ -9,10 +13,12 @@ import type { Link } from "../../consensus/finality.ts";
 import { createProducer, type Signer } from "../../consensus/producer.ts";
 import { blsPublicKey } from "../../lib/bls.ts";
 import { toHex, ZERO_HASH } from "../../lib/bytes.ts";
+import { writeSecret } from "../../node/folder.ts";
 import { askValidators, connectSigner } from "../../node/signer/client.ts";
 import { createGuard } from "../../node/signer/guard.ts";
 import { createSignerServer } from "../../node/signer/server.ts";
 import { protectWith } from "../../node/slashing-protection.ts";
+import { awaitSigners } from "../../node/validator-source.ts";
 import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 
 const TOKEN = "a token that only nodes have";
@@ -77,6 +83,22 @@ t.test("a node without keys makes blocks and finality through a signer", async (
   const engine = await work(signers, 16);
   t.equal(engine.head().header.number, 16);
   t.equal(engine.finalized().epoch, 2);
+});
+
+t.test("a node waits for a signer that has not made its token", async (t) => {
+  const { options } = await startSigner(t);
+  const folder = mkdtempSync(join(tmpdir(), "rolec-token-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const tokenFile = join(folder, "token");
+  const lines: string[] = [];
+  const told = Promise.withResolvers<void>();
+  const log = pino({}, { write: (line: string) => told.resolve(void lines.push(JSON.parse(line).msg)) });
+  const waiting = awaitSigners({ kind: "remote", url: options.url, tokenFile }, genesisHash, log);
+  await told.promise;
+  writeSecret(tokenFile, `${TOKEN}\n`);
+  t.equal((await waiting).length, keys.length);
+  t.match(lines, [/waits for its signer .*its token .*token does not exist/, /^the signer answers/]);
+  t.equal(lines.length, 2);
 });
 
 t.test("of two nodes behind one signer only one is served: nothing slashable leaves it", async (t) => {

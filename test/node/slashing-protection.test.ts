@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import t from "tap";
-import { type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { openSlashingProtection } from "../../node/slashing-protection.ts";
 
 const genesis: Hash = `0x${"99".repeat(32)}`;
@@ -37,6 +37,25 @@ t.test("protection of one network says nothing about another, and opens there no
   const open = await openSlashingProtection(path, genesis);
   await t.rejects(openSlashingProtection(path, genesis), /does not open/, "a second process that signs");
   await open.close();
+});
+
+t.test("a validator that may have signed begins with its records alone", async (t) => {
+  const path = mkdtempSync(join(tmpdir(), "rolec-protection-"));
+  t.teardown(() => rmSync(path, { recursive: true }));
+  const [A, B, C] = ["aa", "bb", "cc"].map((each): Address => `0x${each.repeat(20)}`) as [Address, Address, Address];
+  let protection = await openSlashingProtection(path, genesis);
+  await protection.allowVote(A, 2, 4, ZERO_HASH);
+  await protection.begin([A, B], (each) => each === A);
+  const lost = { name: "DamagedFileError", message: new RegExp(`^${path} does not say what ${C} signed\\. `) };
+  await t.rejects(
+    protection.begin([A, B, C], () => true),
+    lost,
+  );
+  await protection.close();
+  protection = await openSlashingProtection(path, genesis);
+  t.same([A, B, C].map(protection.knows), [true, true, false], "who began without a signature is known");
+  await protection.begin([A, B], () => true);
+  await protection.close();
 });
 
 t.test("of requests at the same moment one is allowed, and its repetition once the disk knows it", async (t) => {
