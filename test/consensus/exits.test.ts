@@ -1,6 +1,7 @@
 import t from "tap";
 import { epochOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
+import { hasServed } from "../../consensus/sets.ts";
 import { abiFunction } from "../../vm/abi.ts";
 import { VALIDATORS } from "../../vm/tables.ts";
 import { VALIDATORS_ABI, validators } from "../../vm/validators.ts";
@@ -52,6 +53,8 @@ for (const [epochs, params] of EPOCHS)
       t.same(validators.exiting(state()), []);
       t.notOk(validators.activeSet(state()).some((each) => each.index === 3));
       t.ok(validator().lastPowerQ32 > 0n, "what slashing may ask for later is kept");
+      const served = [keys[0]!, leaver, alice].map(({ address }) => hasServed(state(), address));
+      t.same(served, [true, true, false], "who is in a set or was in one, not a stranger");
       send(leaver, call("withdraw", leaver.address));
       await run(2);
       t.equal(validator().bond, 10_000n * RLC, "its bond is locked");
