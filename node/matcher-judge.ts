@@ -1,6 +1,8 @@
 import { firstCommittee } from "../vm/market/committee.ts";
 import { MAX_TASKS, MAX_TIMEREF } from "../vm/market/drawn-deal.ts";
 import { MARKET } from "../vm/tables.ts";
+import { parseParams } from "../vm/wasm/params.ts";
+import { NEWEST_RULES } from "../vm/wasm/versions.ts";
 import type { DrawnPool, Facts } from "./matcher-facts.ts";
 import {
   boundByOwner,
@@ -43,6 +45,15 @@ export const createJudge = (facts: Facts) => {
     return facts.pass([[requesterRestrict, requester]]);
   };
   return {
+    /** Tells whether workers can read what a request asks for: a deal of one that they cannot is INVALID, and paid. */
+    request: ({ order }: Offers["request"]): boolean => {
+      try {
+        parseParams(order.params, NEWEST_RULES);
+        return true;
+      } catch {
+        return false;
+      }
+    },
     app: (offers: Pick<Offers, "app" | "request">): Promise<boolean> => facts.pass(restrictionsOfApp(offers)),
     dataset: (offers: Pick<Offers, "dataset" | "request">): Promise<boolean> =>
       facts.pass(restrictionsOfDataset(offers)),

@@ -189,6 +189,7 @@ export const createMatcher = (client: RpcClient, key: `0x${string}`, now: () => 
       for (const request of [...able!, ...short!]) {
         if (round.looks.left < LOOKS_OF_TRY) break;
         lookedAt.set(request.key, rounds);
+        if (!round.judge.request(request)) continue;
         filled.push(...(await fillRequest(round, request)));
       }
       return filled;

@@ -14,6 +14,8 @@ import {
   type SignedOrderOf,
 } from "../vm/market/signed-order.ts";
 import { HUB } from "../vm/tables.ts";
+import { parseParams } from "../vm/wasm/params.ts";
+import { NEWEST_RULES } from "../vm/wasm/versions.ts";
 import { hubFunction } from "./market-client.ts";
 import { transact } from "./wallet.ts";
 
@@ -44,8 +46,14 @@ export interface OrderQuery {
 /** Makes an order another than one of the same terms. */
 export const freshSalt = (): Hash => toHex(randomBytes(32));
 
+/** Throws WasmRefused for a request whose parameters every worker would call INVALID: such a deal is paid all the same. */
+export const checkRequest = ({ kind, order }: SignedOrder): void => {
+  if (kind === "request") parseParams(order.params, NEWEST_RULES);
+};
+
 /** Signs an order (EIP-712): `key` is of its entry's owner, or of the requester. */
 export const signOrder = <T extends SignedOrder>(chainId: number, key: Hex, unsigned: T): T => {
+  checkRequest(unsigned);
   const sign = fromHex(signCompact(hashOfOrder(chainId, unsigned), key));
   sign[64]! += 27;
   return { ...unsigned, order: { ...unsigned.order, sign } };

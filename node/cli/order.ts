@@ -14,6 +14,7 @@ import { publicPool } from "../iexec-files.ts";
 import { createMatcher, type Filled } from "../matcher.ts";
 import {
   cancelOrder,
+  checkRequest,
   findOrder,
   freshSalt,
   type ListedOrder,
@@ -167,6 +168,8 @@ const submit = (command: Command): Command =>
       const file = readGivenJson<OrdersFile>(resolve(path)) ?? fail(`${path} does not exist`);
       const orders = ordersOfFile(file, await chainIdOf(client));
       if (orders.length === 0) fail(`${path} has no orders of this chain`);
+      // All before the first: a file is placed whole or not at all.
+      for (const order of orders) checkRequest(order);
       for (const order of orders) print(`${order.kind} order ${await placeOrder(client, order)} stands in the book`);
     });
 

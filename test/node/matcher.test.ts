@@ -16,6 +16,7 @@ import { keccak256 } from "../../lib/keccak.ts";
 import { hubFunction, marketFunction } from "../../node/market-client.ts";
 import { createMatcher } from "../../node/matcher.ts";
 import { NO_DATASET } from "../../node/matching.ts";
+import { checkRequest, signOrder } from "../../node/orders.ts";
 import { createRefusals } from "../../node/refusals.ts";
 import { MAX_ORDER_BYTES } from "../../p2p/orders/check.ts";
 import { RpcCallError, type RpcClient } from "../../rpc/client.ts";
@@ -360,6 +361,15 @@ t.test("a restriction to an account that is no group stops nobody", async (t) =>
   ];
   const requests = [request({ ...salted("to nobody"), workerpool: nobody, workerpoolmaxprice: 5_000n }), request()];
   t.same(await roundsUntilHonest({ workerpool: junk, request: requests }), { rounds: 1, junk: 0 });
+});
+
+t.test("a request whose parameters no worker can read makes no deal, and is not signed", async (t) => {
+  for (const params of ["{bad", '{"iexec_args":"a \'b"}', '{"unknown":1}']) {
+    const asked = request({ params });
+    t.same(await roundsUntilHonest({ request: [asked] }), { rounds: 0, junk: 0 }, params);
+    t.throws(() => signOrder(1, keccak256(utf8("key")), { kind: "request", order: asked }), { name: "WasmRefused" });
+    t.throws(() => checkRequest({ kind: "request", order: asked }), { name: "WasmRefused" }, "nor given to a book");
+  }
 });
 
 t.test("what needs more gas than a node tries is not sent", async (t) => {
