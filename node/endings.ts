@@ -5,7 +5,7 @@ import { outputCid } from "../vm/market/result.ts";
 import { describeEnd, type JobReceipt } from "../vm/wasm/receipt.ts";
 import { STATUS } from "../vm/wasm/status.ts";
 import { streamFile } from "./data-client.ts";
-import { outcomesOf } from "./jobs.ts";
+import { ENDED, outcomesOf, type TaskOutcome } from "./jobs.ts";
 import type { LotView } from "./market-client.ts";
 
 /** How the tasks of a job ended that did not end well. */
@@ -37,6 +37,17 @@ const lastWords = async (node: string, { outputRoot }: JobReceipt): Promise<stri
     return [];
   }
 };
+
+/** Says why there is nothing to get of a job without results. */
+export const whyNothing = (lots: readonly LotView[], outcomes: readonly TaskOutcome[]): string => {
+  if (lots.some(({ status }) => !ENDED.includes(status))) return "no task of this deal has a result yet";
+  const ways = new Set(outcomes.map(({ receipt }) => (receipt ? describeEnd(receipt) : "without a result at hand")));
+  return `all tasks of this deal ended ${[...ways].join(", ")}: nothing to fetch`;
+};
+
+/** Counts the tasks that workers agree did not end well: their lots are completed all the same. */
+export const notOk = (outcomes: readonly TaskOutcome[]): number =>
+  outcomes.filter(({ receipt }) => receipt && receipt.status !== STATUS.ok).length;
 
 /** Looks at how the tasks of a job that is over ended. Asks the node for receipts, and for one task's standard error. */
 export const endingsOf = async (

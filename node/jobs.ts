@@ -157,7 +157,8 @@ export const submitJob = async (client: RpcClient, key: Hex, request: JobRequest
 
 /** The receipts of a lot's tasks may be 700 kB of JSON. */
 const LOTS_A_REQUEST = 10;
-const ENDED: readonly number[] = [LOT_STATUS.completed, LOT_STATUS.failed, LOT_STATUS.claimed];
+/** Statuses of lots that nothing more happens to. */
+export const ENDED: readonly number[] = [LOT_STATUS.completed, LOT_STATUS.failed, LOT_STATUS.claimed];
 
 /** Reads all lots of a deal; of those that were read before, only what had not ended then. */
 export const lotsOfDeal = async (

@@ -5,7 +5,7 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { backingOf, backingWords, loneWarning } from "../backing.ts";
-import { endingsOf } from "../endings.ts";
+import { endingsOf, notOk, whyNothing } from "../endings.ts";
 import { jobInputs } from "../job-inputs.ts";
 import {
   costsOfDeal,
@@ -139,7 +139,7 @@ export const jobCommand = (): Command => {
       const costOf = new Map(costs.map((cost) => [cost.lot, cost]));
       const receiptOf = new Map(outcomes.map(({ index, receipt }) => [index, receipt]));
       print(
-        `deal ${dealid}: ${job.volume} tasks in ${job.lots} lots, ${job.completed} completed, ${job.failed} failed`,
+        `deal ${dealid}: ${job.volume} tasks in ${job.lots} lots, ${job.completed} completed, ${job.failed} failed; ${notOk(outcomes)} tasks ended otherwise than OK`,
       );
       print();
       const rows = lots.map((lot) => {
@@ -161,7 +161,7 @@ export const jobCommand = (): Command => {
     });
   command
     .command("list")
-    .description("list the jobs of an account")
+    .description("list the jobs of an account; completed is what workers agreed on, however the program ended")
     .option("--account <address>", "account", address)
     .option("--key <key>", "private key of the account", privateKey)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
@@ -193,9 +193,14 @@ export const jobCommand = (): Command => {
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (dealid: Hash, flags: { out: string; node: string }) => {
       const client = rpcClient(flags.node);
-      const fetch = (await isScheduled(client, dealid)) ? fetchScheduled : fetchResults;
+      const isAsked = await isScheduled(client, dealid);
+      const fetch = isAsked ? fetchScheduled : fetchResults;
       const files = await fetch(client, flags.node, dealid, resolve(flags.out));
-      if (files.length === 0) fail("no task of this deal has a result yet");
+      if (files.length === 0 && isAsked) fail("no task of this deal has a result");
+      if (files.length === 0) {
+        const lots = await lotsOfDeal(client, dealid);
+        fail(whyNothing(lots, await outcomesOf(client, dealid, lots)));
+      }
       for (const file of files) print(file);
     });
   return command;

@@ -5,13 +5,16 @@ import { memoryDb } from "../../chain/db.ts";
 import { word, ZERO_HASH } from "../../lib/bytes.ts";
 import { uploadData } from "../../node/data-client.ts";
 import { dataPort } from "../../node/data-port.ts";
-import { endingsOf } from "../../node/endings.ts";
+import { endingsOf, notOk, whyNothing } from "../../node/endings.ts";
 import type { LotView } from "../../node/market-client.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { dataRoute } from "../../rpc/data.ts";
+import { LOT_STATUS } from "../../vm/market/lot.ts";
 import { outputCid } from "../../vm/market/result.ts";
 import { runTask, type TaskResult } from "../../vm/wasm/host.ts";
+import type { JobReceipt } from "../../vm/wasm/receipt.ts";
+import { STATUS } from "../../vm/wasm/status.ts";
 import { startRpc } from "../helpers/rpc.ts";
 
 const data = dataPort(await openDataStore(memoryDb()), undefined);
@@ -86,4 +89,14 @@ t.test("where nobody gives its standard error, the ending is told all the same",
   const { failed, lines } = await endingsOf(rpcClient(node.url), "http://127.0.0.1:9", ZERO_HASH, lots);
   t.equal(failed, 1);
   t.same(lines, ["task 0 of 1 ended with EXIT 3"]);
+});
+
+t.test("a job whose tasks all ended INVALID says so, not that a result is to come", (t) => {
+  const lots = (status: number) => [{ first: 0, count: 1, status } as unknown as LotView];
+  const receipt = { status: STATUS.invalid, code: 0 } as JobReceipt;
+  const outcomes = [{ index: 0, receipt }];
+  t.match(whyNothing(lots(LOT_STATUS.completed), outcomes), /ended INVALID: nothing to fetch/);
+  t.match(whyNothing(lots(LOT_STATUS.computing), [{ index: 0, receipt: undefined }]), /yet/);
+  t.equal(notOk([...outcomes, { index: 1, receipt: { ...receipt, status: STATUS.ok } }]), 1);
+  t.end();
 });
