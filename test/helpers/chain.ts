@@ -45,20 +45,27 @@ export const EPOCHS: readonly (readonly [name: string, params: TestParams])[] = 
   ["epochs of the profile", PROFILE],
 ];
 
-/** Makes a genesis of the development profile, with epochs of four slots unless others are given, with validators and funded accounts. */
+/**
+ * Makes a genesis of the development profile, with epochs of four slots unless others are given, with validators and funded accounts.
+ * The first validator has all RLC that is left; `changes` stand in the place of the document's own fields.
+ */
 export const testGenesis = (
   count: number,
   accounts: readonly Address[] = [],
   params: TestParams = {},
+  changes: Readonly<Record<string, unknown>> = {},
 ): { genesis: Genesis; keys: ValidatorKeys[]; document: unknown } => {
   const keys = Array.from({ length: count }, (_, i) => validatorKeys(testKey(`validator ${i}`)));
-  const document = devGenesis({
-    genesisTime: 1_700_000_000,
-    validators: keys.map((each) => genesisValidator(each, 10_000n * RLC)),
-    accounts: accounts.map((address) => ({ address, balance: (1_000n * RLC).toString() })),
-    slots: [],
-    params: { ...FOUR_SLOTS, ...params },
-  });
+  const document = {
+    ...devGenesis({
+      genesisTime: 1_700_000_000,
+      validators: keys.map((each) => genesisValidator(each, 10_000n * RLC)),
+      accounts: accounts.map((address) => ({ address, balance: (1_000n * RLC).toString() })),
+      slots: [],
+      params: { ...FOUR_SLOTS, ...params },
+    }),
+    ...changes,
+  };
   return { genesis: readGenesis(document), keys, document };
 };
 
@@ -82,8 +89,13 @@ export interface TestNode {
 }
 
 /** Engines and producers of one chain in one process, on a clock that the test moves; messages arrive at once. */
-export const createTestNetwork = async (count: number, accounts: readonly Address[] = [], params: TestParams = {}) => {
-  const { genesis, keys } = testGenesis(count, accounts, params);
+export const createTestNetwork = async (
+  count: number,
+  accounts: readonly Address[] = [],
+  params: TestParams = {},
+  changes: Readonly<Record<string, unknown>> = {},
+) => {
+  const { genesis, keys } = testGenesis(count, accounts, params, changes);
   let nowMs = genesis.genesisTime * 1000;
   const nodes: TestNode[] = [];
   /** Pairs that do not hear each other. */
