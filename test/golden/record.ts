@@ -58,7 +58,8 @@ export interface Golden {
   /** Calls of each block's transactions, by name. */
   readonly calls: readonly (readonly string[])[];
   readonly questions: ReadonlyMap<string, readonly Question[]>;
-  readonly receipts: readonly Receipt[];
+  /** Tells what a question asks, with the function that is called. */
+  readonly describe: (question: Question | undefined) => string;
   readonly coverage: Coverage;
   readonly errors: readonly Error[];
 }
@@ -143,6 +144,13 @@ export const makeGolden = async (log?: (line: string) => void): Promise<Golden> 
     const item = kind && eventsOf(kind).find((each) => topicOf(each) === topics[0]);
     if (item) events.add(`${kind}.${item.name}`);
   }
+  const describe = (question: Question | undefined): string => {
+    const { to, data } = (question?.params[0] ?? {}) as { to?: string; data?: Hex };
+    const kind = kinds.get(to ?? "");
+    const item = kind && data && calledOf(kind, data);
+    const asked = JSON.stringify(question?.params ?? null).slice(0, 400);
+    return item ? `${nameOf(kind, item)} ${asked}` : asked;
+  };
   const { genesisTime } = stage.genesis;
   const described = blocks.map((block, i): BlockRecord => {
     const { stateRoot, receiptsRoot, consensusRoot, hash } = block;
@@ -176,7 +184,7 @@ export const makeGolden = async (log?: (line: string) => void): Promise<Golden> 
     `reorganized ${reorganized}`,
   ].join(" ");
   return {
-    ...{ stage, calls, questions, errors, receipts: receipts.flat() },
+    ...{ stage, calls, questions, errors, describe },
     record: { end, blocks: described, answers },
     coverage: { succeeded, reverted, events },
   };
@@ -250,7 +258,7 @@ export const firstDifference = (expected: GoldenRecord, { record, calls }: Golde
 };
 
 /** Names the first question of each method that is answered otherwise than in a record. */
-export const otherAnswers = (expected: GoldenRecord, { record, questions }: Golden): string[] => {
+export const otherAnswers = (expected: GoldenRecord, { record, questions, describe }: Golden): string[] => {
   const methods = new Set([...expected.answers.keys(), ...record.answers.keys()]);
   return [...methods].flatMap((method) => {
     const want = expected.answers.get(method) ?? [];
@@ -259,8 +267,8 @@ export const otherAnswers = (expected: GoldenRecord, { record, questions }: Gold
       (i) => want[i] !== got[i],
     );
     if (others.length === 0) return [];
-    const first = questions.get(method)?.[others[0]!]?.params;
-    return [`${method}: ${others.length} of ${want.length}, the first ${JSON.stringify(first)?.slice(0, 400)}`];
+    const first = describe(questions.get(method)?.[others[0]!]);
+    return [`${method}: ${others.length} of ${want.length}, the first ${first}`];
   });
 };
 

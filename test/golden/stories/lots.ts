@@ -222,14 +222,18 @@ export async function* lots(stage: Stage): Story {
     ask(actor("stranger"), "market", "settle", [bag.ids[0], 0n, toHex(ended[1]!), proof], { fails: true }),
   ];
 
-  // One lies: more are drawn, who refute it.
+  // One lies that has a score to lose: more are drawn, who refute it.
   const right = receiptFor(800_000_000);
   for (let lied = false; !lied; ) {
     const { ids } = yield* open();
     const [id] = ids as [Hash];
     const [first, second] = drawnOf(await lotOf(id));
-    const liar = second && first;
-    yield [...(liar ? [contribute(liar, id, receiptFor(1_000))] : []), contribute(second ?? first!, id, right)];
+    const score = await stage.read<bigint>("hub", "viewScore", [first!.address]);
+    const liar = second && score >= 2n ? first : undefined;
+    yield [
+      ...(liar ? [contribute(liar, id, receiptFor(1_000))] : []),
+      ...[first!, second].filter((each) => each && each !== liar).map((each) => contribute(each!, id, right)),
+    ];
     lied = liar !== undefined;
     for (;;) {
       const { status } = yield* until(stage, id, COMPUTING, REVEALING);
