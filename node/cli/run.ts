@@ -13,7 +13,7 @@ import { checkCommand } from "../../vm/wasm/profile.ts";
 import { STATUS, STATUS_NAMES, TRAP } from "../../vm/wasm/status.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { NEWEST_RULES, VM_VERSION } from "../../vm/wasm/versions.ts";
-import { localInputs } from "../job-inputs.ts";
+import { checkPlaces, type LocalInput, localInputs } from "../job-inputs.ts";
 import { several, variables, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
 
@@ -50,31 +50,12 @@ const taskId = (text: string): Hash => {
   return lower;
 };
 
-const read = (path: string): Uint8Array => {
-  try {
-    return readRegular(path);
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-};
-const readInput = (path: string): InputFile => ({ name: basename(path), bytes: read(path) });
-
-const readInputs = (text: string): InputFile[] => {
-  try {
-    return localInputs(text).map(({ name, path }) => ({ name, bytes: read(path) }));
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-};
+const given = ({ name, path }: LocalInput) => ({ name, source: path });
+const bytesOf = ({ name, path }: LocalInput): InputFile => ({ name, bytes: readRegular(path) });
 
 /** Gives the variables, as a deal's parameters could have them. */
-const environment = (env: Record<string, string>): Record<string, string> => {
-  try {
-    return parseParams(JSON.stringify({ rolec_env: env }), NEWEST_RULES).env;
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-};
+const environment = (env: Record<string, string>): Record<string, string> =>
+  parseParams(JSON.stringify({ rolec_env: env }), NEWEST_RULES).env;
 
 const writeResults = (path: string, files: TaskResult["files"]): void => {
   for (const [name, bytes] of files) {
@@ -163,19 +144,22 @@ export const runCommand = (): Command =>
       const folders = flags.dir.filter(({ name }) => name === "in");
       const out = flags.out ?? flags.dir.find(({ name }) => name === "out")?.path;
       if (flags.index >= flags.bag) fail(`--index ${flags.index} is not in a bag of ${flags.bag}`);
+      const inputs = [...folders.map(({ path }) => path), ...flags.input].flatMap(localInputs);
+      const dataset = flags.dataset === undefined ? [] : [{ name: basename(flags.dataset), path: flags.dataset }];
+      checkPlaces(inputs.map(given), dataset.map(given));
       const startTime = flags.time ?? Math.floor(Date.now() / 1000);
       const task: Task = {
         taskid: flags.task,
         args,
         env: environment(flags.env),
-        inputs: [...folders.map(({ path }) => path), ...flags.input].flatMap(readInputs),
-        ...(flags.dataset ? { dataset: { ...readInput(flags.dataset), address: ZERO_ADDRESS } } : {}),
+        inputs: inputs.map(bytesOf),
+        ...(dataset[0] ? { dataset: { ...bytesOf(dataset[0]), address: ZERO_ADDRESS } } : {}),
         gasLimit: flags.gas,
         startTime,
         hasCallback: flags.callback ?? false,
         bot: { size: flags.bag, first: 0, index: flags.index },
       };
-      const module = read(file);
+      const module = readRegular(file);
       const start = performance.now();
       const result = await runTask({ vmVersion: VM_VERSION, module, timeoutMs: flags.timeout * 1000 }, task).catch(
         (error: unknown) => {

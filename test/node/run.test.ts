@@ -88,6 +88,25 @@ t.test("a run says how it ended, what it cost, and where its output is", async (
   t.match(short.stdout, /^status +OUT_OF_GAS: it needs more than 1000 gas/m);
 });
 
+t.test("files that a job could not have are refused before anything runs, by name", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rolec-run-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const [module, one] = [join(folder, "empty.wasm"), join(folder, "x")];
+  writeFileSync(module, EMPTY_PROGRAM);
+  writeFileSync(one, "");
+  mkdirSync(join(folder, "in"));
+  writeFileSync(join(folder, "in", "x"), "");
+  const refused = (reason: string, ...options: string[]): void => {
+    const { status, stdout, stderr } = rolec("run", module, ...options);
+    t.same([status, stdout, stderr], [1, "", `rolec: ${reason}\n`]);
+  };
+  refused(`${one} has a name that no input can have: /out/x`, "--input", `${one}=/out/x`);
+  refused(`${folder}/in/x and ${one} would both be /in/x`, "--dir", `in=${folder}/in`, "--input", one);
+  refused(`${one} and ${folder}/in/x would both be /in/x`, "--input", one, "--dataset", join(folder, "in", "x"));
+  refused(`${one} would be /a, where others need a folder`, "--input", `${one}=/a`, "--input", `${folder}/in=/a/b`);
+  t.end();
+});
+
 t.test("wrong input gets one line that says what is wrong", async (t) => {
   const refused = (args: string[], reason: RegExp) => {
     const { status, stderr, stdout } = rolec(...args);
