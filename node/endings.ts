@@ -70,6 +70,8 @@ export const endingsOf = async (
     ([way, [first, ...others]]) =>
       `task ${first}${others.length > 0 ? ` and ${others.length} more` : ""} of ${outcomes.length} ended with ${way}`,
   );
+  if (failed.some(({ receipt }) => receipt?.status === STATUS.outOfGas))
+    lines.push("a task gets more with --gas; rolec run tells how much it needs");
   const speaker = failed.find(({ receipt }) => receipt && receipt.status !== STATUS.invalid);
   const words = speaker ? await lastWords(node, speaker.receipt!) : [];
   if (words.length > 0)

@@ -143,6 +143,9 @@ export const rpcOrigin = (): Option =>
 /** Where commands find a node when none is named. */
 export const DEFAULT_NODE = process.env.ROLEC_NODE ?? "http://127.0.0.1:8545";
 
+/** Gas limit of a job's task unless told: what the shortest category allows. */
+export const JOB_GAS = 2_000_000_000;
+
 /** Collects NAME=value, for commander; what names there may be is for the rules of the VM to say. */
 export const variables = (text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> => {
   const at = text.indexOf("=");

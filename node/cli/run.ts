@@ -10,12 +10,16 @@ import { parseParams } from "../../vm/wasm/params.ts";
 import { parseModule } from "../../vm/wasm/parse.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
 import { checkCommand } from "../../vm/wasm/profile.ts";
-import { STATUS, STATUS_NAMES, TRAP } from "../../vm/wasm/status.ts";
+import { describeEnd } from "../../vm/wasm/receipt.ts";
+import { STATUS, STATUS_NAMES } from "../../vm/wasm/status.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { NEWEST_RULES, VM_VERSION } from "../../vm/wasm/versions.ts";
 import { checkPlaces, type LocalInput, localInputs } from "../job-inputs.ts";
-import { several, variables, whole } from "./options.ts";
+import { JOB_GAS, several, variables, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
+
+/** Enough for what five minutes of a lot allow: here a task is tried, and pays nothing. */
+const RUN_GAS = 60_000_000_000;
 
 interface RunFlags {
   input: string[];
@@ -65,20 +69,17 @@ const writeResults = (path: string, files: TaskResult["files"]): void => {
   }
 };
 
-const TRAPS: Readonly<Record<number, string>> = {
-  [TRAP.other]: "a trap: memory or table out of bounds, division by zero, a wrong type",
-  [TRAP.unreachable]: "it reached `unreachable`: most often a failed assertion or a panic",
-  [TRAP.stack]: "its stack is full: recursion without end, or too deep",
+/** Says in words how the task ended. */
+const statusText = (result: TaskResult): string => {
+  const end = describeEnd(result);
+  return result.status === STATUS.invalid && result.reason ? `${end}: ${result.reason}` : end;
 };
 
-/** Says in words how the task ended. */
-const statusText = ({ status, code, reason }: TaskResult, gasLimit: number): string => {
-  const name = STATUS_NAMES[status]!;
-  if (status === STATUS.exit) return `${name} ${code}`;
-  if (status === STATUS.trap) return `${name} ${code}: ${TRAPS[code]}`;
-  if (status === STATUS.outOfGas) return `${name}: it needs more than ${gasLimit} gas (--gas)`;
-  if (status === STATUS.outputLimit) return `${name}: it writes more than a task may (16 MiB, 4,096 entries, depth 16)`;
-  return reason ? `${name}: ${reason}` : name;
+/** Says what the task cost, and what a job gives it where that is less than it took. */
+const gasText = ({ gasUsed, gasExecuted, status }: TaskResult, gasLimit: number): string => {
+  const text = `${gasUsed} of ${gasLimit}, ${gasExecuted} executed`;
+  if (status === STATUS.outOfGas) return `${text}: --gas gives more`;
+  return gasUsed > JOB_GAS ? `${text}: rolec job run needs --gas ${gasUsed}` : text;
 };
 
 /** Says why the memory did not grow, and what may help. */
@@ -104,8 +105,8 @@ const show = (
   const bytes = entries.reduce((sum, [, content]) => sum + content.length, 0);
   const where = out ? `in ${out}` : "not kept: --out <folder> writes it";
   const rows = [
-    ["status", statusText(result, flags.gas)],
-    ["gas", `${result.gasUsed} of ${flags.gas}, ${result.gasExecuted} executed`],
+    ["status", statusText(result)],
+    ["gas", gasText(result, flags.gas)],
     ["time", `${seconds.toFixed(2)} s, with the start of its process`],
     ["clock", `from ${new Date(1000 * startTime).toISOString()}; the same run again: --time ${startTime}`],
     ["digest", `${result.digest}, which workers agree on`],
@@ -132,7 +133,12 @@ export const runCommand = (): Command =>
     .option("--env <NAME=value>", "a variable of its environment (several may be given)", variables, {})
     .option("--dataset <file>", "the deal's dataset, which is in /in too")
     .option("--out <folder>", "where out/, stdout and stderr are written")
-    .option("--gas <n>", "gas limit", whole(0, Number.MAX_SAFE_INTEGER), 60_000_000_000)
+    .option(
+      "--gas <n>",
+      `gas limit; rolec job run gives ${JOB_GAS} unless told`,
+      whole(0, Number.MAX_SAFE_INTEGER),
+      RUN_GAS,
+    )
     .option("--bag <n>", "size of the bag of tasks that it believes to be in", whole(1, 1_000_000), 1)
     .option("--index <n>", "its place in the bag", whole(0, 999_999), 0)
     .option("--time <seconds>", "what its clock begins at, Unix time (default: now)", whole(0, 2 ** 33 - 1))
