@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
+import { plainLine } from "../../lib/plain.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
@@ -206,7 +207,7 @@ export const jobCommand = (): Command => {
         const lots = await lotsOfDeal(client, dealid);
         fail(whyNothing(lots, await outcomesOf(client, dealid, lots)));
       }
-      for (const file of files) print(file);
+      for (const file of files) print(plainLine(file));
     });
   return command;
 };

@@ -122,7 +122,10 @@ const status = (command: Command): Command =>
       const show = async (): Promise<void> => {
         const now = await readStatus(datadir);
         if (flags.json) printJson(now);
-        else print(`${flags.watch && process.stdout.isTTY ? CLEAR : ""}${statusPage(now)}`);
+        else {
+          if (flags.watch && process.stdout.isTTY) process.stdout.write(CLEAR);
+          print(statusPage(now));
+        }
       };
       await show();
       if (!flags.watch) return;

@@ -80,7 +80,7 @@ t.test("what did not end well is counted by the way it ended, with the last line
     "task 5 of 6 ended with no result: too few workers agreed on one",
     "a task gets more with --gas; rolec run tells how much it needs",
     "task 1 said last, on standard error:",
-    ...Array.from({ length: 10 }, () => "  [2Jline"),
+    ...Array.from({ length: 10 }, () => "  \\u001b[2Jline"),
   ]);
 });
 
