@@ -21,7 +21,7 @@ import {
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
 import { fetchScheduled, isScheduled, progressOf, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
-import { address, DEFAULT_NODE, JOB_GAS, privateKey, several, url, variables, whole } from "./options.ts";
+import { address, DEFAULT_NODE, folder, JOB_GAS, privateKey, several, url, variables, whole } from "./options.ts";
 import { fail, print, printJson, rlc, short, table } from "./output.ts";
 
 const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
@@ -195,7 +195,7 @@ export const jobCommand = (): Command => {
     .command("get")
     .description("get the results of a job, each under the hash that a quorum agreed on")
     .argument("<deal>", "deal", dealId)
-    .requiredOption("--out <folder>", "where they are written")
+    .requiredOption("--out <folder>", "where they are written", folder)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (dealid: Hash, flags: { out: string; node: string }) => {
       const client = rpcClient(flags.node);

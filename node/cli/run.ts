@@ -15,7 +15,7 @@ import { STATUS, STATUS_NAMES } from "../../vm/wasm/status.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { NEWEST_RULES, VM_VERSION } from "../../vm/wasm/versions.ts";
 import { checkPlaces, type LocalInput, localInputs } from "../job-inputs.ts";
-import { JOB_GAS, several, variables, whole } from "./options.ts";
+import { folder, JOB_GAS, several, variables, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
 
 /** Enough for what five minutes of a lot allow: here a task is tried, and pays nothing. */
@@ -24,7 +24,7 @@ const RUN_GAS = 60_000_000_000;
 interface RunFlags {
   input: string[];
   env: Record<string, string>;
-  dir: Folder[];
+  dir: Mapped[];
   dataset?: string;
   out?: string;
   gas: number;
@@ -37,15 +37,15 @@ interface RunFlags {
   json?: boolean;
 }
 
-interface Folder {
+interface Mapped {
   readonly name: "in" | "out";
   readonly path: string;
 }
 
-const folder = (text: string, before: Folder[] = []): Folder[] => {
+const mapped = (text: string, before: Mapped[] = []): Mapped[] => {
   const match = /^\/?(in|out)=(.+)$/.exec(text);
   if (!match) throw new InvalidArgumentError("in=<folder> or out=<folder> is expected");
-  return [...before, { name: match[1] as "in" | "out", path: match[2]! }];
+  return [...before, { name: match[1] as "in" | "out", path: match[1] === "out" ? folder(match[2]!) : match[2]! }];
 };
 
 const taskId = (text: string): Hash => {
@@ -123,7 +123,7 @@ export const runCommand = (): Command =>
     .description("run a WASI program here, exactly as a worker would, and print its receipt")
     .argument("<file>", "the module, a .wasm file")
     .argument("[args...]", "its arguments (put -- before those that begin with a dash)")
-    .option("--dir <in=folder>", "in=<folder>: its files are /in; out=<folder>: as --out", folder, [] as Folder[])
+    .option("--dir <in=folder>", "in=<folder>: its files are /in; out=<folder>: as --out", mapped, [] as Mapped[])
     .option(
       "--input <file>",
       "a file or folder for /in, or <file>=/path (several may be given)",
@@ -132,7 +132,7 @@ export const runCommand = (): Command =>
     )
     .option("--env <NAME=value>", "a variable of its environment (several may be given)", variables, {})
     .option("--dataset <file>", "the deal's dataset, which is in /in too")
-    .option("--out <folder>", "where out/, stdout and stderr are written")
+    .option("--out <folder>", "where out/, stdout and stderr are written", folder)
     .option(
       "--gas <n>",
       `gas limit; rolec job run gives ${JOB_GAS} unless told`,
