@@ -14,19 +14,24 @@ export interface Answers {
    * silent while the scheduler is not there.
    */
   count(id: Hash, task: OpenTask, view: TaskView): void;
-  /** Hears that a worker will not do a task, or not now: it is asked again later, and later with each time, if anybody is. */
-  declined(task: OpenTask, member: CrewMember): void;
+  /**
+   * Hears that a worker will not do a task, or not now, of which nobody else was asked for `patienceMs`: it is asked again later, and
+   * later with each time, if anybody is.
+   */
+  declined(task: OpenTask, member: CrewMember, patienceMs: number): void;
 }
 
 /** Makes what counts answers since `startedAt`. */
 export const createAnswers = (parts: {
   readonly silences: Silences;
   readonly crew: Crew;
+  /** Hears for how many milliseconds somebody has had a task in vain. */
+  readonly tookInVain: (task: OpenTask, ms: number) => void;
   readonly startedAt: number;
   readonly now: () => number;
   readonly log: Log;
 }): Answers => {
-  const { silences, crew, startedAt, now, log } = parts;
+  const { silences, crew, tookInVain, startedAt, now, log } = parts;
   const takeBack = ({ late }: OpenTask, worker: Address): void => {
     const cost = late.get(worker);
     if (cost !== undefined) silences.takeBack(worker, cost);
@@ -47,13 +52,16 @@ export const createAnswers = (parts: {
           if (member) member.hasAnswered = true;
           continue;
         }
+        tookInVain(task, patienceOf(view));
         const cost = silences.silent(worker, since);
         if (cost === undefined) continue;
         task.late.set(worker, cost);
         log.info({ task: id, worker, restMs: silences.restOf(worker) }, "silent");
       }
     },
-    declined: (task, { address }) => {
+    declined: (task, { address }, patienceMs) => {
+      const heldMs = Math.min(patienceMs, now() - (task.assigned.get(address) ?? now()));
+      if (!task.counted.has(address)) tookInVain(task, heldMs);
       task.assigned.delete(address);
       takeBack(task, address);
       task.counted.delete(address);

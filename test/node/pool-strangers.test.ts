@@ -49,6 +49,7 @@ const startNode = async (t: Test, tasks = 1n) => {
     [hubFunction("viewTask"), task],
     [hubFunction("viewContribution"), () => [0n, ZERO_HASH, ZERO_HASH, ZERO_ADDRESS, 0n]],
     [hubFunction("viewScore"), () => 0n],
+    [hubFunction("viewCategory"), () => ["", "", 60n]],
     [hubFunction("viewAccount"), ([of]) => [of === WORKER ? 1_000n : 0n, 0n]],
   ];
   const { topic } = HUB_EVENTS.SchedulerNotice!;

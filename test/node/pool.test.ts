@@ -12,7 +12,7 @@ import { type Ask, readAsk, SIGNATURE_HEADER, signAsk, signMessage } from "../..
 import { createScheduler } from "../../node/pool/scheduler.ts";
 import { createPoolServer } from "../../node/pool/server.ts";
 import { createSilences, type Silence } from "../../node/pool/silences.ts";
-import { newTask, openPoolStore } from "../../node/pool/store.ts";
+import { newTask, type OpenTask, openPoolStore } from "../../node/pool/store.ts";
 import { isEnough } from "../../node/pool/trust.ts";
 import { TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { recoverSigner, signedMessageHash } from "../../vm/market/signature.ts";
@@ -156,7 +156,11 @@ t.test("what was asked for at one time is one silence, and a late answer or a de
   const counts = new Map<Address, Silence>();
   const silences = createSilences(counts, () => now);
   const crew = createCrew(() => now);
-  const answers = createAnswers({ silences, crew, startedAt: now, now: () => now, log: silent });
+  let vainMs = 0;
+  const tookInVain = (_: OpenTask, ms: number): void => {
+    vainMs += ms;
+  };
+  const answers = createAnswers({ silences, crew, tookInVain, startedAt: now, now: () => now, log: silent });
   const member = crew.hear(WORKER, now, 16);
   const tasks = Array.from({ length: 16 }, (_, i) => newTask(word(1), i));
   const view = (contributors: readonly Address[] = []): TaskView =>
@@ -180,10 +184,12 @@ t.test("what was asked for at one time is one silence, and a late answer or a de
   now += 20_000;
   answers.count(word(2), late, view());
   t.equal(counts.get(WORKER)?.count, 1);
-  answers.declined(late, member);
+  vainMs = 0;
+  answers.declined(late, member, 20_000);
+  t.equal(vainMs, 0, "its time is counted once");
   t.equal(counts.size, 0, "so does a decline");
   t.same([late.assigned.size, late.refused.get(WORKER)], [0, { times: 1, until: now + 10_000 }]);
-  answers.declined(late, member);
+  answers.declined(late, member, 20_000);
   t.same(late.refused.get(WORKER), { times: 2, until: now + 20_000 }, "it is asked again later each time");
 
   late.assigned.set(WORKER, now);
@@ -205,7 +211,7 @@ t.test("a store remembers who was asked for what", async (t) => {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const store = openPoolStore(folder, POOL);
   store.scanned = 7;
-  store.deals.set(word(1), { block: 5, next: 2, over: false });
+  store.deals.set(word(1), { block: 5, next: 2, back: [0], vainMs: 7, over: false });
   const who = { assigned: new Map([[WORKER, 99]]), counted: new Set([WORKER]), late: new Map([[WORKER, 5]]) };
   const task = { ...newTask(word(1), 1), ...who };
   store.silences.set(WORKER, { count: 2, until: 5 });
