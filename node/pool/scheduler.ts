@@ -23,7 +23,7 @@ import {
 } from "../market-client.ts";
 import { createResends } from "../resends.ts";
 import { createAnswers } from "./answers.ts";
-import { type CrewMember, createCrew, drawn } from "./crew.ts";
+import { type CrewMember, createCrew, drawn, STANDING } from "./crew.ts";
 import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
 import { patienceOf } from "./patience.ts";
 import { createReceipts } from "./receipts.ts";
@@ -257,12 +257,12 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       });
   };
 
-  /** Who has answered before goes before who has not, since keys cost nothing; and who has declined the task comes last. */
-  const rankOf = (task: OpenTask, { address, hasAnswered }: CrewMember): number =>
-    task.refused.has(address) ? 2 : Number(!hasAnswered);
+  /** Who has answered goes before who has not, since keys cost nothing; and who has declined the task comes last. */
+  const rankOf = (task: OpenTask, { address, standing }: CrewMember): number =>
+    task.refused.has(address) ? STANDING.unproven + 1 : standing;
   /** Finds a worker that may be asked and has the stake: by what was seen of it, which is looked at again for some at once. */
   const choose = async (task: OpenTask, stake: bigint): Promise<CrewMember | undefined> => {
-    const able: CrewMember[][] = [[], [], []];
+    const able: CrewMember[][] = [[], [], [], []];
     for (const member of crew.free()) {
       const isRefused = (task.refused.get(member.address)?.until ?? 0) > now();
       if (task.assigned.has(member.address) || isRefused || member.stake === undefined) continue;
@@ -469,7 +469,8 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
         .sort((a, b) => b.since - a.since);
       for (const id of member.told) if (!store.tasks.has(id)) member.told.delete(id);
       // Places of tasks that it was not told of until now are taken.
-      member.credit = Math.max(0, ask.free - mine.filter(({ taskid }) => !member.told.has(taskid)).length);
+      const untold = mine.filter(({ taskid }) => !member.told.has(taskid)).length;
+      member.credit = Math.max(0, Math.min(ask.free - untold, member.most - mine.length));
       const tasks = mine.slice(0, MAX_LISTED).map(({ taskid, since, deal, patienceMs }) => {
         member.told.add(taskid);
         const asksForEnclave = BigInt(deal.tag) % 2n === ENCLAVE_BIT;
@@ -477,8 +478,10 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
         const authorization = signMessage(privateKey, worker, taskid, enclaveChallenge);
         return { taskid, enclaveChallenge, authorization, waitMs: Math.max(0, since + patienceMs - now()) };
       });
-      const restMs = silences.restOf(worker);
-      const rest = `silent when it was asked: asked again in ${Math.ceil(restMs / 1000)} s`;
+      const silentMs = silences.restOf(worker);
+      const restMs = Math.max(silentMs, member.restsUntil - now());
+      const why = silentMs > 0 ? "silent when it was asked" : "had a task for long, and gave it back";
+      const rest = `${why}: asked again in ${Math.ceil(restMs / 1000)} s`;
       return { tasks, note: restMs > 0 ? rest : member.note };
     },
   };
