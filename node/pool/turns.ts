@@ -1,4 +1,5 @@
 import type { Address, Hash } from "../../lib/bytes.ts";
+import { createHeap, type Heap } from "../../lib/heap.ts";
 import { drawn } from "./crew.ts";
 
 /** Tasks that are under way at a time: of all deals, of one, and of one requester's. */
@@ -54,48 +55,68 @@ export const worthOf = (deal: {
 
 const countOf = <K>(counts: ReadonlyMap<K, number>, key: K): number => counts.get(key) ?? 0;
 const add = <K>(counts: Map<K, number>, key: K, count = 1): void => void counts.set(key, countOf(counts, key) + count);
+const byWorth = (a: Claim, b: Claim): number => (a.worth === b.worth ? 0 : b.worth - a.worth);
 const unknownLast = (a: Claim, b: Claim): number => Number(b.isKnown) - Number(a.isKnown);
 
 /**
  * Gives the deals whose next tasks begin: those worth most first, and among these in turn, of whom the fewest are under way first, so
  * that no deal and no requester keeps the others out. Where all places are taken, what is idle makes way for what is worth more.
+ * O(log n) a task of n deals that wait, after O(n).
  */
 export const nextInTurn = (waiting: readonly Waiting[], underWay: readonly UnderWay[]): Turns => {
   const [ofDeal, ofRequester, left] = [new Map<Hash, number>(), new Map<Address, number>(), new Map<Hash, number>()];
-  const count = ({ dealid, requester }: Claim, by: number): void => {
-    add(ofDeal, dealid, by);
-    add(ofRequester, requester, by);
+  const count = ({ dealid, requester }: Claim): void => {
+    add(ofDeal, dealid);
+    add(ofRequester, requester);
   };
-  for (const task of underWay) count(task, 1);
-  for (const { dealid, tasks } of waiting) left.set(dealid, tasks);
-  const [begun, putBack]: [Hash[], Hash[]] = [[], []];
-  // Those worth least are last, of these the newest.
-  const idle = underWay.filter(({ isIdle }) => isIdle).sort((a, b) => b.worth - a.worth);
-  const before = (a: Claim, b: Claim): number =>
-    b.worth - a.worth ||
+  for (const task of underWay) count(task);
+  interface Queued extends Waiting {
+    /** What came first is first of what is alike. */
+    readonly place: number;
+  }
+  const isOpen = ({ dealid }: Claim): boolean => countOf(left, dealid) > 0 && countOf(ofDeal, dealid) < MAX_OF_DEAL;
+  const ofWhom = new Map<Address, Queued[]>();
+  for (const [place, deal] of waiting.entries()) {
+    left.set(deal.dealid, deal.tasks);
+    if (!isOpen(deal) || countOf(ofRequester, deal.requester) >= MAX_OF_REQUESTER) continue;
+    const deals = ofWhom.get(deal.requester) ?? [];
+    if (deals.push({ ...deal, place }) === 1) ofWhom.set(deal.requester, deals);
+  }
+  const ofOne = (a: Queued, b: Queued): number =>
+    byWorth(a, b) || countOf(ofDeal, a.dealid) - countOf(ofDeal, b.dealid) || a.place - b.place;
+  const ofAll = (a: Queued, b: Queued): number =>
+    byWorth(a, b) ||
     countOf(ofRequester, a.requester) - countOf(ofRequester, b.requester) ||
     unknownLast(a, b) ||
-    countOf(ofDeal, a.dealid) - countOf(ofDeal, b.dealid);
-  let open = waiting;
-  for (;;) {
-    open = open.filter(
-      ({ dealid, requester }) =>
-        countOf(left, dealid) > 0 &&
-        countOf(ofDeal, dealid) < MAX_OF_DEAL &&
-        countOf(ofRequester, requester) < MAX_OF_REQUESTER,
-    );
-    if (open.length === 0) break;
-    const next = open.reduce((a, b) => (before(a, b) <= 0 ? a : b));
+    ofOne(a, b);
+  /** A requester's deals; the first of them is out of the heap. */
+  interface Line {
+    readonly first: Queued;
+    readonly rest: Heap<Queued>;
+  }
+  const lines = createHeap<Line>((a, b) => ofAll(a.first, b.first) < 0);
+  for (const deals of ofWhom.values()) {
+    const rest = createHeap((a, b) => ofOne(a, b) < 0, deals);
+    lines.push({ first: rest.pop()!, rest });
+  }
+  const [begun, putBack]: [Hash[], Hash[]] = [[], []];
+  // Those worth least are last, of these the newest.
+  const idle = underWay.filter(({ isIdle }) => isIdle).sort(byWorth);
+  for (let line = lines.pop(); line; line = lines.pop()) {
+    const { first: next, rest } = line;
     if (underWay.length - putBack.length + begun.length >= MAX_TASKS) {
       const last = idle.at(-1);
       if (!last || last.worth >= next.worth) break;
       idle.pop();
       putBack.push(last.id);
-      count(last, -1);
     }
-    count(next, 1);
+    count(next);
     add(left, next.dealid, -1);
     begun.push(next.dealid);
+    if (isOpen(next)) rest.push(next);
+    if (countOf(ofRequester, next.requester) >= MAX_OF_REQUESTER) continue;
+    const first = rest.pop();
+    if (first) lines.push({ first, rest });
   }
   return { begun, putBack };
 };
@@ -115,8 +136,6 @@ export const inTurn = <T>(entries: readonly T[], claimOf: (entry: T) => Claim): 
       ranks.set(claim.requester, rank + 1);
       return { entry, claim, rank, place: places.get(claim.requester)! };
     })
-    .sort(
-      (a, b) => b.claim.worth - a.claim.worth || a.rank - b.rank || unknownLast(a.claim, b.claim) || a.place - b.place,
-    )
+    .sort((a, b) => byWorth(a.claim, b.claim) || a.rank - b.rank || unknownLast(a.claim, b.claim) || a.place - b.place)
     .map(({ entry }) => entry);
 };
