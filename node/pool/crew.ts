@@ -19,6 +19,8 @@ export interface CrewMember {
   standing: (typeof STANDING)[keyof typeof STANDING];
   /** Tasks that it may have at a time: one more with each that it contributes to in time, half where it has one in vain. */
   most: number;
+  /** nRLC that the tasks bind which it has and has not contributed to. */
+  promised: bigint;
   /** Until when it is asked for nothing, since it had a task in vain. */
   restsUntil: number;
   /** nRLC that were free in the hub when the chain was asked last; undefined where it was not yet. */
@@ -33,6 +35,8 @@ const MAX_SKEW_MS = 30_000;
 /** Workers with stake, and keys without, which cost nothing. */
 const MAX_MEMBERS = 10_000;
 const MAX_STRANGERS = 1_024;
+/** What a worker of one place fetches for at a time (node/worker/gate.ts): one that is new may have as many. */
+const FIRST_TASKS = 8;
 /** Who has no stake, or too little, is looked at again after so long; who had to make way, later. */
 const RECHECK_MS = 5_000;
 const TURNED_AWAY_MS = 60_000;
@@ -55,6 +59,9 @@ export interface Crew {
   checked(member: CrewMember, account: { readonly stake: bigint; readonly locked: bigint }): void;
 }
 
+/** Tells whether a member was seen to have the stake of a task beside those that it has. */
+export const covers = ({ stake, promised }: CrewMember, needed: bigint): boolean =>
+  stake !== undefined && stake >= promised + needed;
 /** Notes that a member has contributed in time. */
 export const praise = (member: CrewMember, isPrompt: boolean): void => {
   member.standing = isPrompt ? STANDING.prompt : STANDING.slow;
@@ -118,7 +125,8 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
       told: new Set<Hash>(),
       note: null,
       standing: STANDING.unproven,
-      most: 1,
+      most: FIRST_TASKS,
+      promised: 0n,
       restsUntil: 0,
       stake: undefined,
       checked: 0,
@@ -154,7 +162,7 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
     },
     get: find,
     isAlive: (address) => isAlive(find(address)),
-    hasFree: (stake) => everybody().some((member) => isFree(member) && (member.stake ?? -1n) >= stake),
+    hasFree: (stake) => everybody().some((member) => isFree(member) && covers(member, stake)),
     free: () => everybody().filter(isFree),
     toCheck: (most) => {
       const isDue = (member: CrewMember): boolean =>

@@ -23,7 +23,7 @@ import {
 } from "../market-client.ts";
 import { createResends } from "../resends.ts";
 import { createAnswers } from "./answers.ts";
-import { type CrewMember, createCrew, drawn, STANDING } from "./crew.ts";
+import { type CrewMember, covers, createCrew, drawn, STANDING } from "./crew.ts";
 import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
 import { patienceOf } from "./patience.ts";
 import { createReceipts } from "./receipts.ts";
@@ -108,8 +108,8 @@ interface Active {
   readonly patienceMs: number;
 }
 
-const noteOf = (needed: bigint, { stake }: CrewMember): string =>
-  `a task binds ${needed} nRLC, and ${stake} lie free in the hub: rolec account deposit`;
+const noteOf = (needed: bigint, { stake, promised }: CrewMember): string =>
+  `a task binds ${needed} nRLC, those it has ${promised}, and ${stake} lie free in the hub: rolec account deposit`;
 
 /** Makes the scheduler of an owner-scheduled pool: initializes its tasks, authorizes workers, finalizes, reopens and claims. */
 export const createScheduler = (options: SchedulerOptions): Scheduler => {
@@ -266,15 +266,15 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     for (const member of crew.free()) {
       const isRefused = (task.refused.get(member.address)?.until ?? 0) > now();
       if (task.assigned.has(member.address) || isRefused || member.stake === undefined) continue;
-      if (member.stake < stake) member.note = noteOf(stake, member);
+      if (!covers(member, stake)) member.note = noteOf(stake, member);
       else able[rankOf(task, member)]!.push(member);
     }
     for (let rest of able) {
       while (rest.length > 0) {
         const some = drawn(rest, CHOSEN);
         if (stake > 0n) await look(some);
-        const found = some.find((member) => member.stake! >= stake);
-        for (const member of some) if (member.stake! < stake) member.note = noteOf(stake, member);
+        const found = some.find((member) => covers(member, stake));
+        for (const member of some) if (!covers(member, stake)) member.note = noteOf(stake, member);
         if (found) return found;
         rest = rest.filter((member) => !some.includes(member));
       }
@@ -300,6 +300,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       if (!member) return;
       idle.delete(id);
       member.credit -= 1;
+      member.promised += deal.workerStakeNrlc;
       member.note = null;
       task.assigned.set(member.address, now());
       pending.push(await scoreOf(id, member.address));
@@ -470,7 +471,10 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       for (const id of member.told) if (!store.tasks.has(id)) member.told.delete(id);
       // Places of tasks that it was not told of until now are taken.
       const untold = mine.filter(({ taskid }) => !member.told.has(taskid)).length;
-      member.credit = Math.max(0, Math.min(ask.free - untold, member.most - mine.length));
+      // What it has let run out it has to say something to first.
+      const isLate = mine.some(({ since, patienceMs }) => now() - since >= patienceMs);
+      member.credit = isLate ? 0 : Math.max(0, Math.min(ask.free - untold, member.most - mine.length));
+      member.promised = mine.reduce((sum, { deal }) => sum + deal.workerStakeNrlc, 0n);
       const tasks = mine.slice(0, MAX_LISTED).map(({ taskid, since, deal, patienceMs }) => {
         member.told.add(taskid);
         const asksForEnclave = BigInt(deal.tag) % 2n === ENCLAVE_BIT;

@@ -49,7 +49,7 @@ export const unixNow = (): number => Math.floor(Date.now() / 1000);
 
 /** Starts a node whose chain is a table of views; `sent` are the hub's functions that it was sent, with their arguments. */
 export const startPoolNode = async (
-  t: Test,
+  t: Pick<Test, "teardown">,
   chain: {
     readonly deals: ReadonlyMap<Hash, DealFacts>;
     task(id: Hash): TaskFacts;
@@ -131,7 +131,7 @@ export const startPoolNode = async (
 };
 
 /** Starts a scheduler of the pool over a node; `ask` asks it as a worker that has places. */
-export const startScheduler = (t: Test, node: string) => {
+export const startScheduler = (t: Pick<Test, "teardown">, node: string) => {
   const datadir = mkdtempSync(join(tmpdir(), "rolec-scheduler-"));
   const who = { privateKey: OWNER, pool: POOL, workers: [], noEnclave: false };
   const scheduler: Scheduler = createScheduler({ ...who, node, datadir, log: silent });

@@ -184,5 +184,5 @@ t.test("a worker that takes a task and is silent is put off, and then asked agai
   for (let i = 0; i < 8; i++, await sleep(200)) ask(8);
   t.equal(ask(0).tasks.length, 1, "nor while it lets that one lie");
   ask(8, [taskid]);
-  t.equal((await until(8, ({ tasks }) => tasks.length > 0)).tasks.length, 1);
+  t.ok((await until(8, ({ tasks }) => tasks.length > 0)).tasks.length > 0, "then it does");
 });

@@ -137,12 +137,8 @@ t.test("who has answered is asked before keys that never did", async (t) => {
   await sleep(1_000);
   for (const who of [...keys, worker]) ask(who, { free: 8 });
   const had = (who: Address): number => ask(who, { free: 8 }).tasks.length;
-  await until(() => keys.some((key) => had(key) > 0));
-  t.equal(had(worker), 2, "as many as it may have, before anybody else has one");
-  t.ok(
-    keys.every((key) => had(key) <= 1),
-    "who is not known has one at a time",
-  );
+  await until(() => had(worker) + keys.map(had).reduce((a, b) => a + b) === 8);
+  t.equal(had(worker), 8);
 });
 
 t.test("a crowd of keys with a free deal each does not keep out who pays", async (t) => {

@@ -114,6 +114,10 @@ t.test("a crew hears each message once, in time, and forgets who is silent", asy
   now += 11_000;
   t.notOk(crew.isAlive(WORKER));
   t.notOk(crew.hasFree(0n));
+  crew.hear(WORKER, now, 1);
+  member.promised = 3n;
+  t.same([crew.hasFree(2n), crew.hasFree(3n)], [true, false], "the stake is for all tasks that it has");
+  now += 1;
   crew.hear(WORKER, now, 0);
   t.ok(crew.isAlive(WORKER));
   t.notOk(crew.hasFree(0n), "it is there, and busy");
@@ -221,13 +225,13 @@ t.test("who holds a task and gives it back late rests as long, comes last, and h
     task.assigned.set(WORKER, now);
     return task;
   };
-  t.same([member.standing, member.most], [STANDING.unproven, 1], "a key that nobody knows has one task at a time");
+  t.same([member.standing, member.most], [STANDING.unproven, 8], "a key that nobody knows has few tasks at a time");
   for (let i = 0; i < 3; i++) answers.count(word(2), ask(i), view([WORKER]));
-  t.same([member.standing, member.most], [STANDING.prompt, 4], "one more with each answer in time");
+  t.same([member.standing, member.most], [STANDING.prompt, 11], "one more with each answer in time");
   const slow = ask(3);
   now += 15_000;
   answers.count(word(2), slow, view([WORKER]));
-  t.same([member.standing, member.most], [STANDING.slow, 5], "late, but in time");
+  t.same([member.standing, member.most], [STANDING.slow, 12], "late, but in time");
   crew.hear(WORKER, now, 1_024);
 
   const soon = ask(4);
@@ -243,7 +247,7 @@ t.test("who holds a task and gives it back late rests as long, comes last, and h
   crew.hear(WORKER, now, 1_024);
   answers.declined(first, member, 20_000);
   answers.declined(second, member, 20_000);
-  t.same([member.standing, member.most], [STANDING.unproven, 2], "two at one time are one fault");
+  t.same([member.standing, member.most], [STANDING.unproven, 6], "two at one time are one fault");
   now += 19_800;
   crew.hear(WORKER, now, 1_024);
   t.equal(crew.free().length, 0, "it rests");
@@ -252,7 +256,7 @@ t.test("who holds a task and gives it back late rests as long, comes last, and h
   const never = ask(7);
   now += 20_000;
   answers.count(word(2), never, view([]));
-  t.same([member.standing, member.most], [STANDING.unproven, 1], "silence is no better");
+  t.same([member.standing, member.most], [STANDING.unproven, 3], "silence is no better");
 });
 
 t.test("a store remembers who was asked for what", async (t) => {
