@@ -3,7 +3,6 @@ import { type MessageStream, StreamMessageEvent } from "@libp2p/interface";
 import { Uint8ArrayList } from "uint8arraylist";
 import type { Turns } from "../lib/turns.ts";
 import { type Clock, createBucket, monotonic } from "./bucket.ts";
-import type { FrameScan } from "./frame-scan.ts";
 import { processorMs } from "./peer-budget.ts";
 
 /**
@@ -11,26 +10,9 @@ import { processorMs } from "./peer-budget.ts";
  * that costs more is read later: nothing is lost, its sender waits.
  */
 const PACE = { capacity: 1_000, perSecond: 250 };
-/** How many bytes a cut follows at a time. */
-const STEP_BYTES = 512;
 
 /** Tells how many of the first bytes of what has come are handed on in one turn. Throws where they end the connection. */
 export type Cut = (data: Uint8ArrayList) => number;
-
-/** Makes a cut after so many frames: what a frame costs does not depend on its length alone. */
-export const cutAfter =
-  (scan: FrameScan, frames: number): Cut =>
-  (data) => {
-    const most = scan.frames + frames;
-    let at = 0;
-    for (const piece of data)
-      for (let from = 0; from < piece.length && scan.frames < most; from += STEP_BYTES) {
-        const step = piece.subarray(from, from + STEP_BYTES);
-        scan.push(step);
-        at += step.length;
-      }
-    return at;
-  };
 
 /** Reads one connection. */
 export interface Reading {

@@ -5,7 +5,7 @@ import type { Turns } from "../lib/turns.ts";
 import type { Clock } from "./bucket.ts";
 import { createFrameScan } from "./frame-scan.ts";
 import type { Ledger } from "./ledger.ts";
-import { createReading, cutAfter, type Reading } from "./reading.ts";
+import { createReading, type Reading } from "./reading.ts";
 import { createStreamWatch, type StreamNeeds } from "./stream-watch.ts";
 import { gatherSends, joinSends } from "./writing.ts";
 
@@ -23,8 +23,8 @@ const MESSAGES_IN_TURN = 128;
 
 /** The head of a message of Noise: its length. */
 const MESSAGE_HEAD_BYTES = 2;
-const bytesOfMessage = (head: Uint8Array): number | undefined =>
-  head.length < MESSAGE_HEAD_BYTES ? undefined : head[0]! * 256 + head[1]!;
+const bytesOfMessage = (head: Uint8Array, length: number): number | undefined =>
+  length < MESSAGE_HEAD_BYTES ? undefined : head[0]! * 256 + head[1]!;
 
 /** The head of a frame: version, type, flags (2), stream (4), length (4). */
 const HEAD_BYTES = 12;
@@ -48,8 +48,8 @@ const guardOf = (
   };
   connection.addEventListener("close", release, { once: true });
   let current = 0;
-  const onHead = (head: Uint8Array): number | undefined => {
-    if (head.length < HEAD_BYTES) return undefined;
+  const onHead = (head: Uint8Array, headBytes: number): number | undefined => {
+    if (headBytes < HEAD_BYTES) return undefined;
     const view = new DataView(head.buffer, head.byteOffset);
     const [type, flags, length] = [head[1], view.getUint16(2), view.getUint32(8)];
     current = view.getUint32(4);
@@ -62,10 +62,9 @@ const guardOf = (
     throw new Error(`a frame of ${length} bytes`);
   };
   const scan = createFrameScan(HEAD_BYTES, onHead, (piece) => watch.onBytes(current, piece));
-  const cut = cutAfter(scan, FRAMES_IN_TURN);
   let frames = 0;
   reading.cut(connection, (data) => {
-    const end = cut(data);
+    const end = scan.push(data, FRAMES_IN_TURN);
     if (scan.frames !== frames) hold.set(0);
     frames = scan.frames;
     hold.set(scan.pendingBytes);
@@ -96,10 +95,10 @@ export const createTransport = (options: TransportOptions) => {
     async (connection, limits) => {
       joinSends(connection);
       const reading = createReading(connection, options.turns, options.now);
-      const cut = cutAfter(createFrameScan(MESSAGE_HEAD_BYTES, bytesOfMessage), MESSAGES_IN_TURN);
+      const scan = createFrameScan(MESSAGE_HEAD_BYTES, bytesOfMessage);
       // The words of the handshake have their own limit, and are followed by the first message.
       let isSecured = false;
-      reading.cut(connection, (data) => (isSecured ? cut(data) : data.byteLength));
+      reading.cut(connection, (data) => (isSecured ? scan.push(data, MESSAGES_IN_TURN) : data.byteLength));
       const secured = await secure(connection, limits);
       isSecured = true;
       carriers.set(secured.connection, { connection, reading });
