@@ -1,37 +1,29 @@
-import type { Socket } from "node:net";
-import type { MessageStream, Stream, StreamMessageEvent } from "@libp2p/interface";
+import type { Stream } from "@libp2p/interface";
 import t from "tap";
 import { concat } from "../../lib/bytes.ts";
 import type { Host } from "../../p2p/host.ts";
-import { startHost, type Teardown, until } from "../helpers/hosts.ts";
+import { emptyMessages, type Secured, securedOf, startHost, type Teardown, until } from "../helpers/hosts.ts";
 
 t.setTimeout(120_000);
 const HASH = `0x${"11".repeat(32)}` as const;
 const PROTOCOL = "/test/1";
 const MESSAGE_BYTES = 65_519;
 
-type Bytes = StreamMessageEvent["data"];
-/** What libp2p has beneath a connection and does not declare. */
-interface Secured extends MessageStream {
-  readonly stream: MessageStream & { readonly socket: Socket };
-  readonly handshake: { encrypt(data: Uint8Array): Bytes };
-  encrypt(data: Bytes): Bytes;
-}
-const securedOf = (host: Host, other: Host): Secured =>
-  (host.getConnections(other.peerId)[0] as unknown as { muxer: { maConn: Secured } }).muxer.maConn;
-
 /** Two hosts that are connected, once what they tell each other at first is told. */
 const startPair = async (t: Teardown) => {
   const [from, to] = [await startHost(t, HASH), await startHost(t, HASH)];
   await from.dial(to.getMultiaddrs());
   await until(() => to.getConnections(from.peerId).length > 0, "both sides are connected");
+  const [sending, reading] = [from.getConnections(to.peerId), to.getConnections(from.peerId)].map((all) =>
+    securedOf(all[0]!),
+  ) as [Secured, Secured];
   let heardAt = Date.now();
-  for (const secured of [securedOf(from, to), securedOf(to, from)])
+  for (const secured of [sending, reading])
     secured.addEventListener("message", () => {
       heardAt = Date.now();
     });
   await until(() => Date.now() - heardAt > 1_000, "both are silent");
-  return { from, to, sending: securedOf(from, to), reading: securedOf(to, from) };
+  return { from, to, sending, reading };
 };
 /** Has a host take a protocol. Gives what comes on each of its streams. */
 const takeAll = async (host: Host): Promise<Uint8Array[][]> => {
@@ -55,10 +47,7 @@ t.test("of messages that hold nothing a turn decrypts 128, and none is lost", as
   const stream = await from.dialProtocol(to.peerId, PROTOCOL);
   const parts: number[] = [];
   reading.stream.addEventListener("message", ({ data }) => void parts.push(data.byteLength));
-  const empty = Array.from({ length: 10_000 }, () => {
-    const body = sending.handshake.encrypt(new Uint8Array(0)).subarray();
-    return concat(Uint8Array.of(0, body.length), body);
-  });
+  const empty = emptyMessages(sending, 10_000);
   const each = empty[0]!.length;
   sending.stream.send(concat(...empty));
   stream.send(Uint8Array.of(7));
