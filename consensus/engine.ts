@@ -235,11 +235,6 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     now,
     head: () => head,
     stateOf,
-    viewAt: (block, slot) => {
-      const base = baseOf(block);
-      prepare(chain, base, slot);
-      return base.state;
-    },
     isOnFinal,
     onVerified: (vote) => {
       desk.watchVote(vote);

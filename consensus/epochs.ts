@@ -7,7 +7,19 @@ import { isJailed, type Validator, validators } from "../vm/validator-store.ts";
 import { beginUnbonding } from "./exits.ts";
 import { leakEpoch } from "./leak.ts";
 import { chooseSet, fadeAndMint } from "./power.ts";
-import { active, anchors, candidate, checkpoints, finality, must, named, ONLY, reserve, tallies } from "./records.ts";
+import {
+  active,
+  anchors,
+  type Checkpoint,
+  candidate,
+  checkpoints,
+  finality,
+  must,
+  named,
+  ONLY,
+  reserve,
+  tallies,
+} from "./records.ts";
 import { dropWorkOfEpoch, workOfEpoch } from "./resources/work.ts";
 import { payRewards, rewardsOf, votesOf } from "./rewards.ts";
 import { sharesAt } from "./schedule.ts";
@@ -21,27 +33,32 @@ export const KEPT_EPOCHS = 256;
 export const isEligible = (validator: Validator, epoch: number, minBondWei: bigint, evidenceEpochs: number): boolean =>
   validator.exitEpoch === undefined && validator.bond >= minBondWei && !isJailed(validator, epoch, evidenceEpochs);
 
-/** A block that may be a checkpoint, with the sets that its header names. */
-interface Named {
-  readonly hash: Hash;
-  readonly slot: number;
-  readonly mixHash: Hash;
-  readonly set: number;
-  readonly setBefore: number;
-}
+/** A block that may be a checkpoint: the sets that its header names, and the only source that a vote for it may have. */
+export type Named = Omit<Checkpoint, "before" | "bits" | "justified">;
 
-/** Records a block as the checkpoint of an epoch. Its own post-state names the only source of its votes. */
-const recordCheckpoint = (state: State, epoch: number, before: number, block: Named): void => {
+/** Reads from a block's own post-state what it is as a checkpoint, whatever its epoch. */
+export const namedBlock = (state: State, genesis: Genesis, header: Header, hash: Hash): Named => {
+  const { set, setBefore } = must(named.get(state, ONLY), "the sets that a header names");
   const { justifiedEpoch, justifiedHash } = must(finality.get(state, ONLY), "finality");
-  checkpoints.set(state, epoch, {
-    ...block,
-    before,
+  return {
+    hash,
+    slot: slotOf(genesis, header.timestamp),
+    mixHash: header.mixHash,
+    set,
+    setBefore,
     sourceEpoch: justifiedEpoch,
-    sourceHash: justifiedHash,
-    bits: new Uint8Array(0),
-    justified: false,
-  });
+    // Block 0's own state cannot name it.
+    sourceHash: header.number === 0 ? hash : justifiedHash,
+  };
 };
+
+/** Tells whether a block is the checkpoint of an epoch on a chain that has not gone on from it. */
+export const isCheckpointOf = (genesis: Genesis, { slot }: Pick<Named, "slot">, epoch: number): boolean =>
+  slot <= firstSlot(genesis, epoch);
+
+/** Records a block as the checkpoint of an epoch. */
+const recordCheckpoint = (state: State, epoch: number, before: number, block: Named): void =>
+  checkpoints.set(state, epoch, { ...block, before, bits: new Uint8Array(0), justified: false });
 
 /** Puts block 0's hash where its own state could not know it. */
 const nameGenesis = (state: State, hash: Hash): void => {
@@ -106,8 +123,7 @@ export const crossBoundaries = (
   const parentEpoch = epochOf(genesis, parentSlot);
   const epoch = epochOf(genesis, slot);
   if (parent.number === 0) nameGenesis(state, parentHash);
-  const { set, setBefore } = must(named.get(state, ONLY), "the sets that a header names");
-  const block: Named = { hash: parentHash, slot: parentSlot, mixHash: parent.mixHash, set, setBefore };
+  const block = namedBlock(state, genesis, parent, parentHash);
   // A block at its epoch's first slot is that epoch's checkpoint; its hash is known from its child on.
   if (parentSlot === firstSlot(genesis, parentEpoch) && parentSlot > 0)
     recordCheckpoint(state, parentEpoch, parentEpoch - 1, block);
