@@ -7,9 +7,10 @@ import { RuleError } from "../lib/rule-error.ts";
 import { recoverCompact } from "../lib/secp256k1.ts";
 import { validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
+import { checkHeader } from "./header-rules.ts";
 import { randaoMessage } from "./proposer.ts";
 import { failConsensus } from "./rules.ts";
-import { checkHeader, type Screened } from "./transition.ts";
+import type { Screened } from "./transition.ts";
 
 /** Clock skew that a block may show before it is put off (spec section 2). */
 export const FUTURE_TOLERANCE_MS = 500;
@@ -70,7 +71,7 @@ export const createAdmission = (options: {
   const invalid = new Map<Hash, true>();
   /** Signers by hash and signature: a block is looked at by gossip, in the queue and in the waiting room. */
   const signers = new Map<string, Address | undefined>();
-  /** Who was drawn for a slot on a parent, where others claimed it: the draw may cost a whole era's boundary. */
+  /** Who was drawn for a slot on a parent, where others claimed it. */
   const drawn = new Map<string, Address>();
   /** Hashes by slot and proposer. */
   const twins = new Map<string, Set<Hash>>();

@@ -19,13 +19,15 @@ import type { Attestation } from "./evidence.ts";
 import { openEvidenceDesk } from "./evidence-desk.ts";
 import { openForkChoice } from "./fork-choice.ts";
 import { openChain } from "./open-chain.ts";
+import { type Base, contextOf, drawSlot, openSlot } from "./open-slot.ts";
 import { createPoolKeeper } from "./pool-keeper.ts";
+import { proposerOf } from "./proposer.ts";
 import { finality, must, ONLY } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
 import { createShareIntake } from "./share-intake.ts";
 import type { SharePool } from "./share-pool.ts";
-import { type Base, beginImport, type Outcome, prepare } from "./transition.ts";
+import { closeBlock, type Outcome, openBlock } from "./transition.ts";
 import { branchOf, moveHead, mustBlock, mustHead } from "./tree.ts";
 import { createUpgradeWatch } from "./upgrade-watch.ts";
 import { createVoteIntake } from "./vote-intake.ts";
@@ -81,13 +83,13 @@ export interface Engine {
   has(hash: Hash): boolean;
   /** Opens the post-state of a block; to be thrown away after reading or trying. */
   stateOf(block: Block): State;
-  /** Opens a block's post-state with what is needed to build on it. */
+  /** Gives a block with what is needed to build on it. */
   baseOf(block: Block): Base;
   /** What a transaction in the next slot after a block would see. */
   nextContext(block: Block): { state: State; context: BlockContext };
   /**
    * Judges a block that gossip brings by header and signature, before the rest is read. Throws RuleError where it is not
-   * wanted. 0.1 ms; where the whole is large, its slot is drawn first, which an era's boundary may make 20 ms.
+   * wanted. 0.1 ms; where the whole is large, its slot is drawn first.
    */
   screenBlock(block: BlockHead, bytes?: number): void;
   /**
@@ -146,14 +148,13 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
     header: block.header,
     hash: block.hash,
     peaks: must(store.peaks(block.hash), `peaks of ${block.hash}`),
-    state: stateOf(block),
+    openState: () => stateOf(block),
   });
   const nextContext = (block: Block): { state: State; context: BlockContext } => {
-    const base = baseOf(block);
     const next = Math.floor(slotOf(genesis, Math.floor(now() / 1000)));
     const slot = Math.max(slotOf(genesis, block.header.timestamp) + 1, next);
-    const prepared = prepare(chain, base, slot);
-    return { state: base.state, context: prepared.context(block.header.mixHash, prepared.proposer.address) };
+    const opened = openSlot(chain, drawSlot(chain, baseOf(block), slot));
+    return { state: opened.state, context: contextOf(opened, block.header.mixHash, opened.proposer.address) };
   };
   const { pool, onHead: movePool } = createPoolKeeper({ db, genesis, now, head, stateOf, nextContext, log });
   const votes = createVotePool();
@@ -225,7 +226,7 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
   });
   const drawnFor = (parent: BlockHead, { header }: BlockHead): Address => {
     const slot = slotOf(genesis, header.timestamp);
-    return prepare(chain, baseOf(parent), slot).proposer.address;
+    return proposerOf(chain, parent.header, stateOf(parent), slot).proposer.address;
   };
   const voteIntake = createVoteIntake({
     chain,
@@ -321,8 +322,8 @@ export const createEngine = async ({ db, genesis, now, log, ...options }: Engine
       if (!parent) return waiting.forParent(block, screened.signer);
       const earlyMs = block.header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS;
       if (earlyMs > 0) return waiting.forSlot(block, screened.signer, earlyMs, () => importLater(block));
-      const run = beginImport(chain, baseOf(parent), block, screened);
-      await keep(run(await intake.verdicts(block)));
+      const opened = openBlock(chain, baseOf(parent), block, screened);
+      await keep(closeBlock(chain, opened, await intake.verdicts(block)));
     } catch (error) {
       admission.onRefused(block, error);
       throw error;

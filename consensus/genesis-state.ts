@@ -11,7 +11,7 @@ import { VALIDATORS } from "../vm/tables.ts";
 import { validators, validatorsGenesis } from "../vm/validator-store.ts";
 import { chooseSet } from "./power.ts";
 import { active, anchors, checkpoints, finality, named, ONLY, reserve, sets } from "./records.ts";
-import { validatorsRoot } from "./transition.ts";
+import { validatorsRoot } from "./validators-root.ts";
 
 /** Builds block 0 on an empty state. It is final, and the source of the first votes. */
 export const buildGenesis = (genesis: Genesis, state: State): { block: Block; ops: readonly Op[] } => {

@@ -10,10 +10,11 @@ import { createTroubles, type Subject } from "../lib/trouble.ts";
 import { validators } from "../vm/validator-store.ts";
 import type { Engine } from "./engine.ts";
 import { type Link, voteMessage } from "./finality.ts";
+import { drawSlot, openSlot } from "./open-slot.ts";
 import { randaoMessage } from "./proposer.ts";
 import { finality, must, ONLY } from "./records.ts";
 import { workWindow } from "./resources/work.ts";
-import { buildBlock, prepare } from "./transition.ts";
+import { buildBlock } from "./transition.ts";
 import { mustBlock } from "./tree.ts";
 import type { Vote } from "./votes.ts";
 
@@ -112,22 +113,21 @@ export const createProducer = ({
   const propose = async (slot: number): Promise<boolean> => {
     const parent = engine.head();
     if (slotOf(genesis, parent.header.timestamp) >= slot) return false;
-    const base = engine.baseOf(parent);
-    const { proposer, mayPropose } = prepare(chain, base, slot);
-    const signer = signers.find((each) => each.address === proposer.address);
-    if (!signer || !mayPropose) return false;
+    const drawn = drawSlot(chain, engine.baseOf(parent), slot);
+    const signer = signers.find((each) => each.address === drawn.proposer.address);
+    if (!signer || !drawn.mayPropose) return false;
     const { address } = signer;
     const epoch = epochOf(genesis, slot);
     const randaoReveal = await signer.reveal(chain.genesisHash, slot);
-    // A fresh base: prepare changed the other one.
-    const built = buildBlock(chain, engine.baseOf(parent), {
-      slot,
+    const opened = openSlot(chain, drawn);
+    const { state } = opened;
+    const built = buildBlock(chain, opened, {
       beneficiary: address,
       randaoReveal,
       transactions: inTime(slot),
-      workShares: engine.shares.best(workWindow(base.state)),
-      certificates: engine.votes.certificates(base.state, firstOpenEpoch(genesis, epoch)),
-      evidence: engine.evidenceFor(base.state),
+      workShares: engine.shares.best(workWindow(state)),
+      certificates: engine.votes.certificates(state, firstOpenEpoch(genesis, epoch)),
+      evidence: engine.evidenceFor(state),
       onRefused: (tx, error) => {
         refused.add(tx.hash);
         // Its money went in this block already: at the next head it would go too.

@@ -35,7 +35,7 @@ export interface ShareIntake {
   add(share: WorkShare): Promise<void>;
   /** Gives, once, the shares that came before their anchor did. */
   takeWaiting(anchor: Hash): WorkShare[];
-  /** Computes what importBlock asks of a block's shares, all of whose other checks have passed. */
+  /** Computes what closeBlock asks of a block's shares, all of whose other checks have passed. */
   verdicts(block: Block): Promise<(share: WorkShare) => boolean>;
   /** Forgets what is too old for a new head, and makes the next epoch's cache in time. */
   onHead(head: Block): void;

@@ -1,0 +1,80 @@
+import t from "tap";
+import { epochOf } from "../../chain/params.ts";
+import { signTransaction } from "../../chain/transaction.ts";
+import { drawProposer, epochSeed, proposerOf } from "../../consensus/proposer.ts";
+import { anchors, must } from "../../consensus/records.ts";
+import { activeSets } from "../../consensus/sets.ts";
+import { validatorKeys } from "../../node/folder.ts";
+import { abiFunction } from "../../vm/abi.ts";
+import { VALIDATORS } from "../../vm/tables.ts";
+import { VALIDATORS_ABI } from "../../vm/validators.ts";
+import { callsIn } from "../helpers/calls.ts";
+import { createTestNetwork, EPOCHS, openAt, testKey } from "../helpers/chain.ts";
+import { EASY_WORK, mineShare } from "../helpers/mining.ts";
+
+t.setTimeout(120_000);
+
+t.test("a slot is made ready once for each block that a node builds or imports, and for nothing else", async (t) => {
+  const { nodes, run } = await createTestNetwork(4);
+  const { crossBoundaries } = await callsIn("/consensus/epochs.ts", ["crossBoundaries"], () => run(16));
+  t.same(
+    nodes.map(({ engine }) => engine.head().header.number),
+    [16, 16, 16, 16],
+  );
+  t.equal(crossBoundaries, 4 * 16);
+  t.ok(nodes[0]!.engine.finalized().epoch > 0, "they proposed and voted");
+  await Promise.all(nodes.map(({ engine }) => engine.stop()));
+});
+
+t.test("a block with work shares is checked once, and so are its shares", async (t) => {
+  const { nodes, keys, run } = await createTestNetwork(2, [], EASY_WORK);
+  await run(1);
+  const share = mineShare(nodes[0]!.engine, { beneficiary: keys[0]!.address });
+  for (const { engine } of nodes) await engine.addShare(share);
+  const block = () => nodes[0]!.engine.head();
+  const opened = await callsIn("/consensus/transition.ts", ["openBlock", "closeBlock", "buildBlock"], () => run(1));
+  t.same(block().body.workShares, [share]);
+  t.same(opened, { openBlock: 1, closeBlock: 1, buildBlock: 1 });
+  const next = mineShare(nodes[0]!.engine, { beneficiary: keys[1]!.address });
+  for (const { engine } of nodes) await engine.addShare(next);
+  const checked = await callsIn("/consensus/resources/work.ts", ["checkShare"], () => run(1));
+  t.same(block().body.workShares, [next]);
+  t.same(checked, { checkShare: 2 }, "where it is built, and where it is imported");
+  await Promise.all(nodes.map(({ engine }) => engine.stop()));
+});
+
+for (const [epochs, params] of EPOCHS)
+  t.test(`who proposes is the same before boundaries are crossed as after them (${epochs})`, async (t) => {
+    const leaver = validatorKeys(testKey("validator 2"));
+    const { nodes, genesis, run, skip } = await createTestNetwork(3, [leaver.address], params);
+    const { engine } = nodes[0]!;
+    const { chain } = engine;
+    const { slotsPerEpoch, epochsPerEra } = genesis.params;
+    const era = slotsPerEpoch * epochsPerEra;
+    const exit = abiFunction(VALIDATORS_ABI.find((each) => each.startsWith("function exit("))!).encode();
+    const fees = { maxPriorityFeePerGas: 1n, maxFeePerGas: 10n ** 10n, gasLimit: 1_000_000 };
+    const tx = { type: 2, chainId: genesis.chainId, nonce: 0, ...fees, to: VALIDATORS, value: 0n, data: exit } as const;
+    for (const node of nodes) node.engine.addTransaction(signTransaction({ ...tx, accessList: [] }, leaver.secp));
+    const sizes = new Set<number>();
+    const check = (): void => {
+      const parent = engine.head();
+      const { slot: first } = openAt(engine).common;
+      for (const slot of [0, 1, slotsPerEpoch, 2 * slotsPerEpoch, era - 1, era, 2 * era].map((each) => first + each)) {
+        const { state } = openAt(engine, slot);
+        const epoch = epochOf(genesis, slot);
+        const mix = epoch < 2 ? chain.genesisMix : must(anchors.get(state, epoch - 2), "an anchor").mixHash;
+        const after = drawProposer(epochSeed(epoch, mix), slot, activeSets(state).members);
+        t.equal(proposerOf(chain, parent.header, engine.stateOf(parent), slot).proposer.index, after.index);
+        sizes.add(activeSets(state).members.length);
+      }
+    };
+    for (let slot = 1; slot < 3 * era; slot++) {
+      await run(1);
+      check();
+    }
+    skip(3 * era + 1);
+    await run(1);
+    check();
+    t.same([...sizes], [3, 2], "one leaves");
+    await Promise.all(nodes.map((node) => node.engine.stop()));
+  });
