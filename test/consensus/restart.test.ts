@@ -5,8 +5,8 @@ import { epochOf, firstOpenEpoch, firstSlot, slotOf, timestampOf } from "../../c
 import { openStore } from "../../chain/store.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
 import { openForkChoice } from "../../consensus/fork-choice.ts";
-import { localSigner } from "../../consensus/producer.ts";
 import { finality, must, ONLY } from "../../consensus/records.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import { buildBlock } from "../../consensus/transition.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import type { Hash } from "../../lib/bytes.ts";

@@ -6,7 +6,8 @@ import { type Genesis, type Params, slotOf, timestampOf } from "../../chain/para
 import { DEV_PARAMS } from "../../chain/profiles.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
 import { drawSlot, type OpenSlot, openSlot } from "../../consensus/open-slot.ts";
-import { createProducer, localSigner, type Producer, type SlashingProtection } from "../../consensus/producer.ts";
+import { createProducer, type Producer } from "../../consensus/producer.ts";
+import { localSigner, type SlashingProtection } from "../../consensus/signer.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import { type Address, type Hex, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
