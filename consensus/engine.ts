@@ -100,8 +100,8 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-/** What all parts of an engine stand on. */
-interface Ground {
+/** What all parts of an engine share. */
+interface Core {
   readonly db: Database;
   readonly chain: Chain;
   readonly store: Store;
@@ -112,7 +112,7 @@ interface Ground {
   readonly head: Head;
 }
 
-const openGround = async ({ db, genesis, now, log, settled = [] }: EngineOptions): Promise<Ground> => {
+const openCore = async ({ db, genesis, now, log, settled = [] }: EngineOptions): Promise<Core> => {
   const { store, chain } = await openChain(db, genesis, settled);
   const views = createViews({ db, store, chain, now });
   const known = (block: Block) => must(finality.get(views.stateOf(block), ONLY), "finality");
@@ -124,7 +124,7 @@ const openGround = async ({ db, genesis, now, log, settled = [] }: EngineOptions
  * Tells whether the keys of the head's sets are bonded still: who was away for longer cannot tell their words from those of
  * keys that have long left, and judges nothing by them.
  */
-const isAware = ({ chain: { genesis }, views, head }: Ground): boolean => {
+const isAware = ({ chain: { genesis }, views, head }: Core): boolean => {
   const { epoch, evidenceEpochs } = views.present();
   return epoch - epochOf(genesis, slotOf(genesis, head.block().header.timestamp)) <= evidenceEpochs;
 };
@@ -138,8 +138,8 @@ interface Watches {
   readonly keptVotes: readonly Attestation[];
 }
 
-const openWatches = async (ground: Ground, settled: readonly Hash[]): Promise<Watches> => {
-  const { db, chain, store, log, events, views, head } = ground;
+const openWatches = async (core: Core, settled: readonly Hash[]): Promise<Watches> => {
+  const { db, chain, store, log, events, views, head } = core;
   const { stateOf, present } = views;
   const keptVotes: Attestation[] = [];
   const desk = await openEvidenceDesk({
@@ -180,8 +180,8 @@ const openWatches = async (ground: Ground, settled: readonly Hash[]): Promise<Wa
   return { desk, upgrades, rivals, keptVotes };
 };
 
-const createHeaderJudge = (ground: Ground, { desk, upgrades }: Watches): Admission => {
-  const { chain, store, now, views, head } = ground;
+const admissionOf = (core: Core, { desk, upgrades }: Watches): Admission => {
+  const { chain, store, now, views, head } = core;
   return createAdmission({
     chain,
     store,
@@ -191,18 +191,13 @@ const createHeaderJudge = (ground: Ground, { desk, upgrades }: Watches): Admissi
     final: head.finalBlock,
     onSigned: desk.watchHeader,
     onUnknownUpgrade: (index, slot, { hash }) => {
-      if (isAware(ground)) upgrades.onBlock(index, hash, epochOf(chain.genesis, slot), views.present().epoch);
+      if (isAware(core)) upgrades.onBlock(index, hash, epochOf(chain.genesis, slot), views.present().epoch);
     },
   });
 };
 
-const createVoteJudge = (
-  ground: Ground,
-  { desk, upgrades }: Watches,
-  votes: VotePool,
-  verifier: VoteVerifier,
-): VoteIntake => {
-  const { chain, store, now, views, head } = ground;
+const voteIntakeOf = (core: Core, { desk, upgrades }: Watches, votes: VotePool, verifier: VoteVerifier): VoteIntake => {
+  const { chain, store, now, views, head } = core;
   return createVoteIntake({
     chain,
     store,
@@ -214,7 +209,7 @@ const createVoteJudge = (
     isOnFinal: head.isOnFinal,
     onVerified: (vote) => {
       desk.watchVote(vote);
-      if (!isAware(ground)) return;
+      if (!isAware(core)) return;
       const { targetHash, targetEpoch } = vote.link;
       for (const index of vote.indices) upgrades.onVote(index, targetHash, targetEpoch, views.present().epoch);
     },
@@ -222,7 +217,7 @@ const createVoteJudge = (
 };
 
 /** All parts of an engine. */
-interface Parts extends Ground, Watches {
+interface Parts extends Core, Watches {
   readonly pool: PoolKeeper;
   readonly votes: VotePool;
   readonly verifier: VoteVerifier;
@@ -233,8 +228,8 @@ interface Parts extends Ground, Watches {
 }
 
 const openParts = async (options: EngineOptions): Promise<Parts> => {
-  const ground = await openGround(options);
-  const { db, chain, store, now, log, events, views, head } = ground;
+  const core = await openCore(options);
+  const { db, chain, store, now, log, events, views, head } = core;
   const { genesis } = chain;
   const { stateOf, nextContext } = views;
   const pool = createPoolKeeper({ db, genesis, now, head: head.block(), stateOf, nextContext, log });
@@ -243,21 +238,21 @@ const openParts = async (options: EngineOptions): Promise<Parts> => {
   const verifier = createVoteVerifier(chain.genesisHash, () =>
     activeSets(stateOf(head.block())).members.length < MANY_VOTERS ? 0 : VOTE_WAIT_MS,
   );
-  const watches = await openWatches(ground, options.settled ?? []);
-  const voteIntake = createVoteJudge(ground, watches, votes, verifier);
+  const watches = await openWatches(core, options.settled ?? []);
+  const voteIntake = voteIntakeOf(core, watches, votes, verifier);
   const ethash = options.ethash ?? createEthash();
   const onShare = (share: WorkShare): void => events.emit("share", share);
   const shares = createShareIntake({ chain, store, ethash, head: head.block, stateOf, onShare });
   const blocks = createBlockIntake({
-    ...ground,
+    ...core,
     ...watches,
     pool,
     votes,
     shares,
-    admission: createHeaderJudge(ground, watches),
-    isAware: () => isAware(ground),
+    admission: admissionOf(core, watches),
+    isAware: () => isAware(core),
   });
-  return { ...ground, ...watches, pool, votes, verifier, voteIntake, ethash, shares, blocks };
+  return { ...core, ...watches, pool, votes, verifier, voteIntake, ethash, shares, blocks };
 };
 
 /** Tells of a vote that is kept; a quorum counts as soon as it is seen, before a block carries it. */

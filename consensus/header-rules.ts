@@ -1,3 +1,4 @@
+import { type Block, consensusRoot, transactionsRoot } from "../chain/block.ts";
 import { EMPTY_OMMERS, type Header } from "../chain/header.ts";
 import { epochOf, eraOf, paramsAt, slotOf } from "../chain/params.ts";
 import type { Chain } from "./chain.ts";
@@ -7,6 +8,12 @@ import { failConsensus } from "./rules.ts";
 /** Checks that what a header says is what it has to say. Throws RuleError. */
 export const expectEqual = <T>(code: Parameters<typeof failConsensus>[0], got: T, expected: T): void => {
   if (got !== expected) failConsensus(code, { got, expected });
+};
+
+/** Checks that a body is its header's, but for what has to be run. Throws RuleError. */
+export const checkBody = ({ header, body }: Pick<Block, "header" | "body">): void => {
+  expectEqual("header-consensus-root", header.consensusRoot, consensusRoot(body));
+  expectEqual("header-transactions-root", header.transactionsRoot, transactionsRoot(body.transactions));
 };
 
 /** Checks what a header says against its parent alone: cheap, and before anything is run. Gives its slot. Throws RuleError. */

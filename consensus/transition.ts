@@ -26,7 +26,7 @@ import type { BlockContext } from "../vm/natives.ts";
 import type { Chain } from "./chain.ts";
 import { includeEvidence } from "./evidence.ts";
 import { includeCertificate } from "./finality.ts";
-import { checkHeader, expectEqual } from "./header-rules.ts";
+import { checkBody, checkHeader, expectEqual } from "./header-rules.ts";
 import { type Base, contextOf, type DrawnSlot, drawSlot, type OpenSlot, openSlot } from "./open-slot.ts";
 import { mixReveal, randaoMessage } from "./proposer.ts";
 import { type Finality, finality, must, ONLY } from "./records.ts";
@@ -199,8 +199,7 @@ const checkProposer = (
 export const openBlock = (chain: Chain, base: Base, block: Block, screened?: Screened): OpenBlock => {
   const { header, body } = block;
   const at = screened?.slot ?? checkHeader(chain, base.header, header);
-  expectEqual("header-consensus-root", header.consensusRoot, consensusRoot(body));
-  expectEqual("header-transactions-root", header.transactionsRoot, transactionsRoot(body.transactions));
+  checkBody(block);
   const drawn = drawSlot(chain, base, at);
   checkProposer(chain, drawn, block, screened);
   const slot = openSlot(chain, drawn);
