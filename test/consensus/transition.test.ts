@@ -1,9 +1,12 @@
 import t from "tap";
 import { epochOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
+import { type Link, voteMessage } from "../../consensus/finality.ts";
 import { drawProposer, epochSeed, proposerOf } from "../../consensus/proposer.ts";
-import { anchors, must } from "../../consensus/records.ts";
+import { anchors, finality, must, ONLY } from "../../consensus/records.ts";
 import { activeSets } from "../../consensus/sets.ts";
+import type { Vote } from "../../consensus/votes.ts";
+import { blsSign } from "../../lib/bls.ts";
 import { validatorKeys } from "../../node/folder.ts";
 import { abiFunction } from "../../vm/abi.ts";
 import { VALIDATORS } from "../../vm/tables.ts";
@@ -41,6 +44,41 @@ t.test("a block with work shares is checked once, and so are its shares", async 
   t.same(block().body.workShares, [next]);
   t.same(checked, { checkShare: 2 }, "where it is built, and where it is imported");
   await Promise.all(nodes.map(({ engine }) => engine.stop()));
+});
+
+t.test("votes for a block that nobody has built on cross no boundary", async (t) => {
+  const { nodes, keys, genesis, run, skip } = await createTestNetwork(4);
+  const { slotsPerEpoch, epochsPerEra } = genesis.params;
+  // The last two slots of an era stay empty: its last block is the checkpoint of the next era's first epoch.
+  await run(slotsPerEpoch * epochsPerEra - 2);
+  const { engine } = nodes[0]!;
+  const target = engine.head();
+  const { justifiedEpoch, justifiedHash } = must(finality.get(engine.stateOf(target), ONLY), "finality");
+  const link = {
+    sourceEpoch: justifiedEpoch,
+    sourceHash: justifiedHash,
+    targetEpoch: epochsPerEra,
+    targetHash: target.hash,
+  };
+  const voteFor = (index: number, of: Link): Vote => ({
+    index,
+    link: of,
+    signature: blsSign(keys[index]!.bls, voteMessage(engine.genesisHash, of)),
+  });
+  skip(3);
+  const { crossBoundaries } = await callsIn("/consensus/epochs.ts", ["crossBoundaries"], async () => {
+    await engine.addVote(voteFor(0, link));
+    await t.rejects(engine.addVote(voteFor(1, { ...link, sourceHash: target.hash })), { code: "vote-source" });
+    await t.rejects(engine.addVote(voteFor(2, { ...link, targetEpoch: epochsPerEra - 1 })), {
+      code: "vote-unknown-target",
+    });
+  });
+  t.equal(crossBoundaries, 0);
+  t.same(
+    engine.votes.all().filter((vote) => vote.link.targetEpoch === epochsPerEra),
+    [voteFor(0, link)],
+  );
+  await Promise.all(nodes.map((node) => node.engine.stop()));
 });
 
 for (const [epochs, params] of EPOCHS)
