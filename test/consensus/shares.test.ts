@@ -3,7 +3,7 @@ import { type Block, consensusRoot, MAX_WORK_SHARES, type WorkShare } from "../.
 import { memoryDb } from "../../chain/db.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { epochOf, slotOf } from "../../chain/params.ts";
-import { signTransaction, type Transaction } from "../../chain/transaction.ts";
+import type { Transaction } from "../../chain/transaction.ts";
 import { shareDifficulty } from "../../consensus/asert.ts";
 import { createEngine } from "../../consensus/engine.ts";
 import { createEthash, type Ethash } from "../../consensus/ethash/ethash.ts";
@@ -14,12 +14,11 @@ import { buildBlock } from "../../consensus/transition.ts";
 import { fromHex, type Hash, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
 import { genesisValidator, validatorKeys } from "../../node/folder.ts";
-import { abiFunction } from "../../vm/abi.ts";
 import { VALIDATORS } from "../../vm/tables.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { VALIDATORS_ABI } from "../../vm/validators.ts";
 import { accountOf, createTestNetwork, openAt, RLC, silent, testKey } from "../helpers/chain.ts";
 import { EASY_WORK, forgeShare, mineShare } from "../helpers/mining.ts";
+import { validatorCall } from "../helpers/validator-call.ts";
 
 t.setTimeout(120_000);
 
@@ -199,24 +198,8 @@ t.test("who registers in a block earns work from the next one on", async (t) => 
   const { engine } = nodes[0]!;
   await run(1);
   const { blsPublicKey, proofOfPossession } = genesisValidator(newcomer, 0n);
-  const register = abiFunction(VALIDATORS_ABI.find((each) => each.startsWith("function register("))!);
-  engine.addTransaction(
-    signTransaction(
-      {
-        type: 2,
-        chainId: genesis.chainId,
-        nonce: 0,
-        maxPriorityFeePerGas: 1n,
-        maxFeePerGas: 10n ** 10n,
-        gasLimit: 20_000_000,
-        to: VALIDATORS,
-        value: 600n * RLC,
-        data: register.encode(fromHex(blsPublicKey), fromHex(proofOfPossession), newcomer.address),
-        accessList: [],
-      },
-      newcomer.secp,
-    ),
-  );
+  const args = [fromHex(blsPublicKey), fromHex(proofOfPossession), newcomer.address];
+  engine.addTransaction(validatorCall({ genesis, keys: newcomer, name: "register", args, value: 600n * RLC }));
   const share = mineShare(engine, { beneficiary: newcomer.address });
   /** The shares of a block with these transactions, and whether it leaves the newcomer registered. */
   const build = (transactions: Iterable<Transaction>) => {

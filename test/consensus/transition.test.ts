@@ -1,6 +1,5 @@
 import t from "tap";
 import { epochOf } from "../../chain/params.ts";
-import { signTransaction } from "../../chain/transaction.ts";
 import { type Link, voteMessage } from "../../consensus/finality.ts";
 import { drawProposer, epochSeed, proposerOf } from "../../consensus/proposer.ts";
 import { anchors, finality, must, ONLY } from "../../consensus/records.ts";
@@ -8,12 +7,10 @@ import { activeSets } from "../../consensus/sets.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import { blsSign } from "../../lib/bls.ts";
 import { validatorKeys } from "../../node/folder.ts";
-import { abiFunction } from "../../vm/abi.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
-import { VALIDATORS_ABI } from "../../vm/validators.ts";
 import { callsIn } from "../helpers/calls.ts";
 import { createTestNetwork, EPOCHS, openAt, testKey } from "../helpers/chain.ts";
 import { EASY_WORK, mineShare } from "../helpers/mining.ts";
+import { validatorCall } from "../helpers/validator-call.ts";
 
 t.setTimeout(120_000);
 
@@ -89,10 +86,7 @@ for (const [epochs, params] of EPOCHS)
     const { chain } = engine;
     const { slotsPerEpoch, epochsPerEra } = genesis.params;
     const era = slotsPerEpoch * epochsPerEra;
-    const exit = abiFunction(VALIDATORS_ABI.find((each) => each.startsWith("function exit("))!).encode();
-    const fees = { maxPriorityFeePerGas: 1n, maxFeePerGas: 10n ** 10n, gasLimit: 1_000_000 };
-    const tx = { type: 2, chainId: genesis.chainId, nonce: 0, ...fees, to: VALIDATORS, value: 0n, data: exit } as const;
-    for (const node of nodes) node.engine.addTransaction(signTransaction({ ...tx, accessList: [] }, leaver.secp));
+    for (const node of nodes) node.engine.addTransaction(validatorCall({ genesis, keys: leaver, name: "exit" }));
     const sizes = new Set<number>();
     const check = (): void => {
       const parent = engine.head();
