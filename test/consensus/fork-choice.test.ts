@@ -1,6 +1,6 @@
 import t from "tap";
+import { drawSlot } from "../../consensus/open-slot.ts";
 import { finality, ONLY, sets } from "../../consensus/records.ts";
-import { prepare } from "../../consensus/transition.ts";
 import { createTestNetwork, EPOCHS } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
@@ -9,7 +9,7 @@ t.test("a quorum of votes justifies as soon as it is seen, before a block carrie
   const { nodes, keys, run } = await createTestNetwork(4);
   await run(4);
   const { engine: any } = nodes[0]!;
-  const { proposer } = prepare(any.chain, any.baseOf(any.head()), 5);
+  const { proposer } = drawSlot(any.chain, any.baseOf(any.head()), 5);
   // The three others vote, and no block of slot 5 tells of it.
   await run(1, new Set([keys.findIndex((key) => key.address === proposer.address)]));
   for (const { engine } of nodes) {
