@@ -295,10 +295,13 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     const words = found.slice(0, given.size).filter(({ status }) => status !== CONTRIBUTION_STATUS.rejected);
     const pending = found.slice(given.size).map(({ score }) => score);
     if (workers.length === 0) idle.add(id);
+    const needed = (await factsOf(task.dealid)).workers;
     while (!isEnough(deal.trust, words, pending) && given.size + pending.length < MAX_CONTRIBUTORS) {
       const member = await choose(task, deal.workerStakeNrlc);
       if (!member) return;
       idle.delete(id);
+      // Beyond these, others have disagreed.
+      if (given.size + pending.length >= needed) tookInVain(task, 1_000 * view.timeref);
       member.credit -= 1;
       member.promised += deal.workerStakeNrlc;
       member.note = null;

@@ -55,6 +55,8 @@ export const startPoolNode = async (
     task(id: Hash): TaskFacts;
     /** Status of a contribution. */
     contribution?(task: Hash, worker: Address): number;
+    /** What was contributed; left out: the same by all. */
+    result?(task: Hash, worker: Address): Hash;
   },
 ) => {
   const sent: { readonly name: string; readonly args: readonly AbiValue[] }[] = [];
@@ -85,7 +87,8 @@ export const startPoolNode = async (
       hubFunction("viewContribution"),
       ([id, worker]) => [
         BigInt(chain.contribution?.(id as Hash, worker as Address) ?? 0),
-        ...[ZERO_HASH, ZERO_HASH, ZERO_ADDRESS, 0n],
+        chain.result?.(id as Hash, worker as Address) ?? ZERO_HASH,
+        ...[ZERO_HASH, ZERO_ADDRESS, 0n],
       ],
     ],
     [hubFunction("viewScore"), () => 0n],
@@ -145,5 +148,5 @@ export const startScheduler = (t: Pick<Test, "teardown">, node: string) => {
     const time = Date.now() + ++asks / 1_000;
     return scheduler.ask({ pool: POOL, worker, time, free: 1, declined: [], results: [], ...said });
   };
-  return { scheduler, ask };
+  return { scheduler, ask, datadir };
 };

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import t from "tap";
 import { type Address, type Hash, word } from "../../lib/bytes.ts";
+import { openPoolStore } from "../../node/pool/store.ts";
 import { workersFor } from "../../node/pool/trust.ts";
 import { type Claim, inTurn, MAX_TASKS, nextInTurn, type UnderWay, worthOf } from "../../node/pool/turns.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import { TASK_STATUS } from "../../vm/market/scheduled/task.ts";
-import { type DealFacts, startPoolNode, startScheduler } from "../helpers/pool-node.ts";
+import { type DealFacts, POOL, startPoolNode, startScheduler } from "../helpers/pool-node.ts";
 
 t.setTimeout(60_000);
 
@@ -167,4 +168,18 @@ t.test("a crowd of keys with a free deal each does not keep out who pays", async
   status = TASK_STATUS.failed;
   for (let i = 0; i < 100 && looked.size < deals.size; i++) await sleep(100);
   t.equal(looked.size, deals.size, "what gave way has its place again");
+});
+
+t.test("workers that are asked because others disagree count as asked in vain", async (t) => {
+  const [deal, contributors] = [word(7), [addressAt(1), addressAt(2)]];
+  const node = await startPoolNode(t, {
+    deals: new Map([[deal, { tasks: 1, requester: OTHER, trust: 3n }]]),
+    task: () => ({ status: TASK_STATUS.active, dealid: deal, timeref: 60, contributors }),
+    result: (_, worker) => word(BigInt(worker)),
+  });
+  const { ask, scheduler, datadir } = startScheduler(t, node.url);
+  const third = addressAt(3);
+  for (let i = 0; i < 100 && ask(third).tasks.length === 0; i++) await sleep(100);
+  await scheduler.stop();
+  t.match(openPoolStore(datadir, POOL).deals.get(deal), { vainMs: 60_000 });
 });
