@@ -1,12 +1,14 @@
 import type { Block, Certificate } from "../chain/block.ts";
 import { firstSlot, slotOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { active } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
 import type { Attestation } from "./evidence.ts";
 import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, verifyVotes } from "./finality.ts";
-import { active, type Checkpoint, checkpoints, must, ONLY } from "./records.ts";
+import { type Checkpoint, checkpoints, must } from "./records.ts";
 
 /** Two checkpoints that exclude each other are final: a third of the power signed for both, and these certificates prove it. */
 export class ConflictError extends Error {

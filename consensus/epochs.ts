@@ -1,13 +1,14 @@
 import type { Header } from "../chain/header.ts";
 import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { Hash } from "../lib/bytes.ts";
 import { burnedOfEra } from "../vm/market/burned.ts";
-import { isJailed, type Validator, validators } from "../vm/validator-store.ts";
+import { active, isJailed, type Validator, validators } from "../vm/validator-store.ts";
 import { beginUnbonding } from "./exits.ts";
 import { leakEpoch } from "./leak.ts";
 import { chooseSet, fadeAndMint } from "./power.ts";
-import { active, anchors, candidate, checkpoints, finality, must, named, ONLY, reserve, tallies } from "./records.ts";
+import { anchors, candidate, checkpoints, finality, must, named, reserve, tallies } from "./records.ts";
 import { dropWorkOfEpoch, workOfEpoch } from "./resources/work.ts";
 import { payRewards, rewardsOf, votesOf } from "./rewards.ts";
 import { sharesAt } from "./schedule.ts";

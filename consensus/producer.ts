@@ -1,6 +1,7 @@
 import type { Block } from "../chain/block.ts";
 import { type Header, hashHeader } from "../chain/header.ts";
 import { epochOf, firstOpenEpoch, firstSlot, slotOf, timestampOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import { blsSign } from "../lib/bls.ts";
 import type { Address, Hash, Hex } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
@@ -11,7 +12,7 @@ import { validators } from "../vm/validator-store.ts";
 import type { Engine } from "./engine.ts";
 import { type Link, voteMessage } from "./finality.ts";
 import { randaoMessage } from "./proposer.ts";
-import { finality, must, ONLY } from "./records.ts";
+import { finality, must } from "./records.ts";
 import { workWindow } from "./resources/work.ts";
 import { buildBlock, prepare } from "./transition.ts";
 import { mustBlock } from "./tree.ts";

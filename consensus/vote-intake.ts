@@ -1,4 +1,5 @@
 import { epochOf, firstSlot, slotOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import { blsVerify } from "../lib/bls.ts";
@@ -10,7 +11,7 @@ import type { Chain } from "./chain.ts";
 import { KEPT_EPOCHS } from "./epochs.ts";
 import type { Attestation } from "./evidence.ts";
 import { voteMessage } from "./finality.ts";
-import { checkpoints, finality, must, ONLY } from "./records.ts";
+import { checkpoints, finality, must } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
 import { watchedEpochs } from "./slasher.ts";

@@ -1,10 +1,10 @@
 import { type Address, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { type AbiValue, encodeAbi } from "../vm/abi.ts";
+import { HUB, MARKET } from "../vm/addresses.ts";
 import { boughtGas } from "../vm/market/clock.ts";
 import { firstCommittee } from "../vm/market/committee.ts";
 import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "../vm/market/order.ts";
-import { HUB, MARKET } from "../vm/tables.ts";
 import { hubFunction, marketFunction, view } from "./market-client.ts";
 
 /** The name of the chain in the files of iExec's tools. */

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { hubFunction, hubStakeOf } from "../market-client.ts";
 import { transact } from "../wallet.ts";
 import { address, DEFAULT_NODE, privateKey, url } from "./options.ts";

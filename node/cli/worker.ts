@@ -7,7 +7,7 @@ import type { Params } from "../../chain/params.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { HUB, MARKET } from "../../vm/tables.ts";
+import { HUB, MARKET } from "../../vm/addresses.ts";
 import { makeFolder } from "../folder.ts";
 import { lockFolder } from "../folder-lock.ts";
 import { hubFunction, marketFunction, slotsOfWorker, view } from "../market-client.ts";

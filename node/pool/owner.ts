@@ -1,9 +1,9 @@
 import { type Address, EMPTY, type Hex, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { WORKERPOOL_REGISTRY } from "../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_ABI, WORKERPOOL_REGISTRY_ABI } from "../../vm/market/abi.ts";
 import type { WorkerpoolOrder } from "../../vm/market/order.ts";
-import { WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
 import { freshSalt, signOrder } from "../orders.ts";
 import { transact } from "../wallet.ts";
 

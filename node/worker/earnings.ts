@@ -1,8 +1,8 @@
 import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
-import { HUB } from "../../vm/tables.ts";
 import { readJson, writeNote } from "../folder.ts";
 import { hubFunction, slotsOfWorker, view } from "../market-client.ts";
 import { REMEDIES } from "../remedies.ts";

@@ -1,8 +1,8 @@
 import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
 import { SEAT } from "../../vm/market/lot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { rlc } from "../cli/output.ts";
 
 /** What a slot of a worker paid for in a lot. */

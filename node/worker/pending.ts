@@ -1,7 +1,7 @@
 import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
-import { MARKET } from "../../vm/tables.ts";
 
 /** Slots that a worker has asked for and does not have yet. */
 export interface Pending {

@@ -19,6 +19,7 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { genesisValidator, validatorKeys } from "../../node/folder.ts";
 import { signOrder } from "../../node/orders.ts";
 import { type AbiValue, encodeAbi } from "../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET } from "../../vm/addresses.ts";
 import { APP_REGISTRY_ABI, functionsOf, HUB_ABI, MARKET_ABI, MARKET_EVENTS } from "../../vm/market/abi.ts";
 import { boughtGas, CAP_GAS_PER_SECOND } from "../../vm/market/clock.ts";
 import { firstCommittee } from "../../vm/market/committee.ts";
@@ -28,7 +29,6 @@ import { LOT_STATUS, lotOf } from "../../vm/market/lot.ts";
 import { WORKERPOOL_ORDER, type WorkerpoolOrder } from "../../vm/market/order.ts";
 import { genesisPool } from "../../vm/market/pool.ts";
 import { orderValues } from "../../vm/market/signed-order.ts";
-import { APP_REGISTRY, HUB, MARKET } from "../../vm/tables.ts";
 import { encodeReceipt, itemsRootOf, lotReceiptOf, merkleProof } from "../../vm/wasm/receipt.ts";
 import { memoryProtection, RLC, silent } from "../helpers/chain.ts";
 

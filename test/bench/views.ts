@@ -6,8 +6,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDb } from "../../chain/db.ts";
+import { numberId } from "../../chain/records.ts";
 import { openState } from "../../chain/state.ts";
-import { HUB, MARKET, numberId } from "../../vm/tables.ts";
+import { HUB, MARKET } from "../../vm/addresses.ts";
 import { counted, createViewScene } from "../vm/market/view-scene.ts";
 
 const rounds = Number(process.argv[2] ?? 5);

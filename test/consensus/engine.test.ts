@@ -1,6 +1,7 @@
 import t from "tap";
+import { ONLY } from "../../chain/records.ts";
 import { signTransaction } from "../../chain/transaction.ts";
-import { bondsBurned, checkpoints, ONLY } from "../../consensus/records.ts";
+import { bondsBurned, checkpoints } from "../../consensus/records.ts";
 import { nativeAt } from "../../vm/native-table.ts";
 import { validators } from "../../vm/validator-store.ts";
 import { accountOf, createTestNetwork, EPOCHS, RLC } from "../helpers/chain.ts";

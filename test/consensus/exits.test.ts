@@ -3,7 +3,7 @@ import { epochOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { hasServed } from "../../consensus/sets.ts";
 import { abiFunction } from "../../vm/abi.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { VALIDATORS_ABI, validators } from "../../vm/validators.ts";
 import { accountOf, createTestNetwork, EPOCHS, RLC } from "../helpers/chain.ts";
 

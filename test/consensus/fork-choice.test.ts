@@ -1,6 +1,8 @@
 import t from "tap";
-import { finality, ONLY, sets } from "../../consensus/records.ts";
+import { ONLY } from "../../chain/records.ts";
+import { finality } from "../../consensus/records.ts";
 import { prepare } from "../../consensus/transition.ts";
+import { sets } from "../../vm/validator-store.ts";
 import { createTestNetwork, EPOCHS } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);

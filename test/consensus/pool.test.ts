@@ -2,7 +2,7 @@ import t from "tap";
 import { encodeFunctionData, parseAbi } from "viem";
 import { signTransaction, type TransactionFields } from "../../chain/transaction.ts";
 import { EMPTY, fromHex, type Hex } from "../../lib/bytes.ts";
-import { TOKEN } from "../../vm/tables.ts";
+import { TOKEN } from "../../vm/addresses.ts";
 import { accountOf, createTestNetwork } from "../helpers/chain.ts";
 
 const GWEI = 10n ** 9n;

@@ -2,6 +2,7 @@ import t from "tap";
 import { type Block, decodeBlock, encodeBlock } from "../../chain/block.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { firstSlot } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import {
   type Attestation,
@@ -13,7 +14,7 @@ import {
   voteEvidence,
 } from "../../consensus/evidence.ts";
 import { type Link, voteMessage } from "../../consensus/finality.ts";
-import { bondsBurned, ONLY } from "../../consensus/records.ts";
+import { bondsBurned } from "../../consensus/records.ts";
 import { penalizeSlashed, slash } from "../../consensus/slashing.ts";
 import { blsAggregate, blsSign } from "../../lib/bls.ts";
 import { type Address, EMPTY, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts";

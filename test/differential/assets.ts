@@ -1,6 +1,6 @@
 import { type Address, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
-import { HUB, TOKEN } from "../../vm/tables.ts";
+import { HUB, TOKEN } from "../../vm/addresses.ts";
 import { IS_6_1 } from "./artifacts.ts";
 import { ENTRY_KINDS, type EntryKind, encode } from "./contracts.ts";
 import { pick } from "./match.ts";

@@ -1,6 +1,5 @@
 import { type Abi, encodeAbiParameters, encodeFunctionData, toFunctionSelector, zeroAddress } from "viem";
 import { concat, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
-import { ENTRY_CODE_HASH } from "../../vm/market/registry.ts";
 import {
   APP_REGISTRY,
   DATASET_REGISTRY,
@@ -10,7 +9,8 @@ import {
   TOKEN,
   VALIDATORS,
   WORKERPOOL_REGISTRY,
-} from "../../vm/tables.ts";
+} from "../../vm/addresses.ts";
+import { ENTRY_CODE_HASH } from "../../vm/market/registry.ts";
 import { artifact, creationCode, deployed, hasArtifact } from "./artifacts.ts";
 import { ABIS, encode } from "./contracts.ts";
 import { createMachine } from "./evm.ts";

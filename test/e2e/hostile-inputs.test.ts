@@ -18,9 +18,9 @@ import { startTestnet } from "../../node/testnet.ts";
 import type { WorkerStatus } from "../../node/worker/worker.ts";
 import { RAW, SHA2_256 } from "../../p2p/data/cid.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { STATUS } from "../../vm/wasm/status.ts";
 
 t.setTimeout(300_000);

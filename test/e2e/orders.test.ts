@@ -14,7 +14,7 @@ import { findOrder } from "../../node/orders.ts";
 import { createPool } from "../../node/pool/owner.ts";
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB } from "../../vm/addresses.ts";
 
 t.setTimeout(280_000);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));

@@ -32,6 +32,7 @@ import { MAX_OF_SIGNER, openOrderBook } from "../../p2p/orders/book.ts";
 import { MAX_ORDER_BYTES } from "../../p2p/orders/check.ts";
 import { topicOf } from "../../p2p/topics.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET, WORKERPOOL_REGISTRY } from "../../vm/addresses.ts";
 import {
   APP_REGISTRY_ABI,
   functionsOf,
@@ -51,7 +52,6 @@ import {
   orderValues,
   type SignedOrder,
 } from "../../vm/market/signed-order.ts";
-import { APP_REGISTRY, HUB, MARKET, WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
 import { accountOf, memoryProtection, RLC, silent, testGenesis } from "../helpers/chain.ts";
 
 t.setTimeout(120_000);

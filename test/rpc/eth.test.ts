@@ -19,7 +19,7 @@ import { createChainView } from "../../rpc/chain-view.ts";
 import { ethMethods } from "../../rpc/eth.ts";
 import { hexNumber } from "../../rpc/values.ts";
 import { encodeCall } from "../../vm/abi.ts";
-import { MARKET, VALIDATORS } from "../../vm/tables.ts";
+import { MARKET, VALIDATORS } from "../../vm/addresses.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
 import { accountOf, RLC } from "../helpers/chain.ts";
 import { startRpc } from "../helpers/rpc.ts";

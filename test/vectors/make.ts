@@ -4,6 +4,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ONLY } from "../../chain/records.ts";
+import { bondsBurned, finality, reserve } from "../../consensus/records.ts";
 import { type Block, encodeBlock } from "../../chain/block.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { epochOf, slotOf } from "../../chain/params.ts";
@@ -11,7 +13,6 @@ import { signTransaction } from "../../chain/transaction.ts";
 import { encodeEvidence } from "../../consensus/evidence.ts";
 import { voteMessage } from "../../consensus/finality.ts";
 import { epochSeed, randaoMessage } from "../../consensus/proposer.ts";
-import { bondsBurned, finality, ONLY, reserve } from "../../consensus/records.ts";
 import { sealHash } from "../../consensus/shares.ts";
 import { toHex } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";

@@ -1,8 +1,8 @@
 import t from "tap";
 import { utf8 } from "../../lib/bytes.ts";
 import { abiFunction, decodeError } from "../../vm/abi.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { applyTransaction, call } from "../../vm/execute.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
 import { accountOf, RLC } from "../helpers/chain.ts";
 import { createLedger, GWEI } from "../helpers/ledger.ts";
 

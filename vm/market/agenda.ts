@@ -1,9 +1,10 @@
+import { numberId, pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
-import { MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import type { Env } from "./env.ts";
-import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 /** Slots without entries that a block passes by at most, after a network stood still. */
 const EMPTY_SLOTS_PER_BLOCK = 1_024;
@@ -14,10 +15,10 @@ interface Due {
   readonly round: number;
 }
 
-const entries = tableOf(MARKET, MARKET_TABLE.agenda, record({ lot: hash, round: uint }));
-const counts = tableOf(MARKET, MARKET_TABLE.agendaCount, single(uint));
+const entries = table(MARKET, MARKET_TABLE.agenda, 1, record({ lot: hash, round: uint }));
+const counts = table(MARKET, MARKET_TABLE.agendaCount, 1, single(uint));
 /** The agenda was run up to before entry `index` of `slot`; `waiting` entries are not yet due or not yet run. */
-const cursors = tableOf(MARKET, MARKET_TABLE.agendaCursor, record({ slot: uint, index: uint, waiting: uint }));
+const cursors = table(MARKET, MARKET_TABLE.agendaCursor, 1, record({ slot: uint, index: uint, waiting: uint }));
 const entryId = (slot: number, index: number): Hash => pairId(numberId(slot), numberId(index));
 
 /** Puts a lot on the agenda of the first slot at or after a time in the future, in seconds. */

@@ -1,12 +1,13 @@
+import { numberId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, ZERO_HASH } from "../../lib/bytes.ts";
 import { big } from "../../lib/codec.ts";
-import { MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { type Env, NRLC } from "./env.ts";
-import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
-const byEra = tableOf(MARKET, MARKET_TABLE.burnedOfEra, single(big));
-const total = tableOf(MARKET, MARKET_TABLE.burnedTotal, single(big));
+const byEra = table(MARKET, MARKET_TABLE.burnedOfEra, 1, single(big));
+const total = table(MARKET, MARKET_TABLE.burnedTotal, 1, single(big));
 
 /** Gives the nRLC of fees burned in an era (spec section 8), which bounds what the next one issues (section 9). */
 export const burnedOfEra = (state: State, era: number): bigint => byEra.get(state, numberId(era)) ?? 0n;

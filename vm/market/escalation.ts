@@ -1,16 +1,17 @@
+import { addressId, numberId, pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import type { Address, Hash } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
-import { addressId, MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { lineOf } from "./line.ts";
 import { poolOf } from "./pool.ts";
-import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 /** Pools with lots that wait for another round, those that genesis names and all others. */
 export const escalatingPools = { genesis: lineOf(numberId(2)), others: lineOf(numberId(3)) };
 
-const entries = tableOf(MARKET, MARKET_TABLE.escalation, single(hash));
-const queue = tableOf(MARKET, MARKET_TABLE.escalationQueue, record({ head: uint, tail: uint }));
+const entries = table(MARKET, MARKET_TABLE.escalation, 1, single(hash));
+const queue = table(MARKET, MARKET_TABLE.escalationQueue, 1, record({ head: uint, tail: uint }));
 const entryId = (pool: Address, number: number): Hash => pairId(pool, numberId(number));
 
 /** Puts a lot at the end of those of its pool that wait for another round. */

@@ -1,12 +1,13 @@
+import { addressId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { big, record } from "../../lib/codec.ts";
+import { HUB } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 import { checked, ensure } from "../revert.ts";
-import { addressId, HUB } from "../tables.ts";
 import { HUB_EVENTS } from "./abi.ts";
 import { burn, burnFee } from "./burned.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
-import { HUB_TABLE, single, tableOf } from "./tables.ts";
 
 /**
  * An account in the hub, in nRLC: `stake` is free, `locked` is bound to deals. As in PoCo what is bound stands in the hub's
@@ -17,8 +18,8 @@ export interface HubAccount {
   readonly locked: bigint;
 }
 
-const accounts = tableOf(HUB, HUB_TABLE.account, record({ stake: big, locked: big }));
-const supply = tableOf(HUB, HUB_TABLE.totalSupply, single(big));
+const accounts = table(HUB, HUB_TABLE.account, 1, record({ stake: big, locked: big }));
+const supply = table(HUB, HUB_TABLE.totalSupply, 1, single(big));
 const NOTHING: HubAccount = { stake: 0n, locked: 0n };
 
 /** Reads an account of the hub; zeros where there is none. */

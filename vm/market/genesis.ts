@@ -1,8 +1,8 @@
 import type { Genesis } from "../../chain/params.ts";
 import type { State } from "../../chain/state.ts";
 import { ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, SYSTEM_CODE, TOKEN, WORKERPOOL_REGISTRY } from "../addresses.ts";
 import type { BlockContext } from "../natives.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, SYSTEM_CODE, TOKEN, WORKERPOOL_REGISTRY } from "../tables.ts";
 import { addCategory } from "./category.ts";
 import { type Env, NRLC } from "./env.ts";
 import { mint } from "./escrow.ts";

@@ -1,22 +1,23 @@
+import { addressId, pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, concat, fromHex, toHex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, record, uint } from "../../lib/codec.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
+import { MARKET, SYSTEM_CODE } from "../addresses.ts";
 import { NATIVE_GAS } from "../gas.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { type CallContext, type NativeContract, nativeContract } from "../natives.ts";
 import { ensure, revert } from "../revert.ts";
-import { addressId, MARKET, SYSTEM_CODE } from "../tables.ts";
 import { eventsOf, GROUP_ABI, type Handler, MARKET_EVENTS, methodsFor } from "./abi.ts";
 import { type Env, emitAt } from "./env.ts";
 import { ENTRY_CODE_HASH } from "./registry.ts";
-import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 /** ERC-734's purpose of a member of a group, as PoCo asks for it. */
 export const GROUPMEMBER_PURPOSE = 4n;
 
-const groups = tableOf(MARKET, MARKET_TABLE.group, record({ owner: address, members: uint }));
-const members = tableOf(MARKET, MARKET_TABLE.groupMember, single(uint));
-const counts = tableOf(MARKET, MARKET_TABLE.groupCount, single(uint));
+const groups = table(MARKET, MARKET_TABLE.group, 1, record({ owner: address, members: uint }));
+const members = table(MARKET, MARKET_TABLE.groupMember, 1, single(uint));
+const counts = table(MARKET, MARKET_TABLE.groupCount, 1, single(uint));
 const { MembersAdded, MembersRemoved, OwnershipTransferred } = eventsOf(GROUP_ABI);
 
 /** Gives the owner of a group; undefined where an address is none. */

@@ -1,8 +1,8 @@
 import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../abi.ts";
+import { HUB } from "../addresses.ts";
 import { checked, ensure } from "../revert.ts";
-import { HUB } from "../tables.ts";
 import { HUB_ERRORS, HUB_EVENTS } from "./abi.ts";
 import { categoryCount } from "./category.ts";
 import { firstCommittee } from "./committee.ts";

@@ -1,20 +1,22 @@
+import { addressId, numberId, pairId, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import type { Address, Hash } from "../../lib/bytes.ts";
 import { address, big, record, uint } from "../../lib/codec.ts";
-import { addressId, MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import type { Env } from "./env.ts";
 import { lineOf } from "./line.ts";
 import { poolOf } from "./pool.ts";
 import type { Slot } from "./slot.ts";
-import { MARKET_TABLE, pairId, tableOf } from "./tables.ts";
 
 /** What a change does to a pool's array: new slots come, one goes for ever, one pauses, one comes back. */
 export const CHANGE = { join: 0, leave: 1, pause: 2, resume: 3 } as const;
 
 /** A join of `count` slots, or what happens to one that there is, which waits for its epoch. */
-const waiting = tableOf(
+const waiting = table(
   MARKET,
   MARKET_TABLE.membership,
+  1,
   record({
     epoch: uint,
     kind: uint,
@@ -32,7 +34,7 @@ const waiting = tableOf(
 );
 export type Waiting = NonNullable<ReturnType<typeof waiting.get>>;
 /** Entries from `head` to before `tail` wait. */
-const queue = tableOf(MARKET, MARKET_TABLE.membershipQueue, record({ head: uint, tail: uint }));
+const queue = table(MARKET, MARKET_TABLE.membershipQueue, 1, record({ head: uint, tail: uint }));
 const entryId = (pool: Address, number: number): Hash => pairId(pool, numberId(number));
 
 /** Pools with changes that wait, those that genesis names and all others. */

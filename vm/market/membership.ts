@@ -1,10 +1,12 @@
+import { single, table } from "../../chain/records.ts";
 import { type Address, concat, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
 import { uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { recoverOfWallet } from "../../lib/secp256k1.ts";
 import { encodeAbi } from "../abi.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { revert } from "../revert.ts";
-import { MARKET } from "../tables.ts";
 import { validators } from "../validator-store.ts";
 import { MARKET_EVENTS } from "./abi.ts";
 import { type Env, emitAt, NRLC } from "./env.ts";
@@ -33,14 +35,13 @@ import {
   unplaceSlot,
   workerOf,
 } from "./slot.ts";
-import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
 /** Slots that an epoch changes at most, and pools that it looks at; what exceeds it waits for the next one. */
 const CHANGES_PER_EPOCH = 1_024;
 /** Slots that change in a pool's turn at most. */
 const CHANGES_PER_TURN = 32;
 /** The epoch in which what waits last took effect. */
-const lastEpoch = tableOf(MARKET, MARKET_TABLE.membershipEpoch, single(uint));
+const lastEpoch = table(MARKET, MARKET_TABLE.membershipEpoch, 1, single(uint));
 const MAX_JOIN = 4_096n;
 const MAX_LEAVE = 256;
 

@@ -1,8 +1,8 @@
 import type { State } from "../../chain/state.ts";
 import { effectiveGasPrice, type Transaction } from "../../chain/transaction.ts";
 import { type Address, type Hex, toHex } from "../../lib/bytes.ts";
+import { HUB, MARKET } from "../addresses.ts";
 import type { BlockContext, GasPayer } from "../natives.ts";
-import { HUB, MARKET } from "../tables.ts";
 import { functionsOf, HUB_ABI, MARKET_ABI } from "./abi.ts";
 import type { Env } from "./env.ts";
 import { LOT_STATUS, type Lot, lotOf, SEAT, type Seat, setLot } from "./lot.ts";

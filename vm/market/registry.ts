@@ -1,13 +1,14 @@
+import { addressId, anyBytes, anyText, numberId, pairId, single, type Table, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, concat, fromHex, type Hash, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, type Coder, hash, record, uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { encodeCall } from "../abi.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, SYSTEM_CODE, WORKERPOOL_REGISTRY } from "../addresses.ts";
+import { REGISTRY_TABLE } from "../layout.ts";
 import { ensure } from "../revert.ts";
-import { APP_REGISTRY, addressId, DATASET_REGISTRY, numberId, SYSTEM_CODE, WORKERPOOL_REGISTRY } from "../tables.ts";
 import { errorsOf, eventsOf, REGISTRY_ABI } from "./abi.ts";
 import { type Env, emitAt } from "./env.ts";
-import { anyBytes, anyText, pairId, REGISTRY_TABLE, single, type Table, tableOf } from "./tables.ts";
 
 export interface App {
   readonly name: string;
@@ -91,18 +92,19 @@ const makeRegistry = <T>(
     initializer,
   }: { name: string; symbol: string; coder: Coder<T>; initializer(e: T): Uint8Array },
 ): Registry<T> => {
-  const counts = tableOf(registry, REGISTRY_TABLE.count, single(uint));
-  const entries: Table<T> = tableOf(registry, REGISTRY_TABLE.entry, coder);
-  const tokens: Table<Token> = tableOf(
+  const counts = table(registry, REGISTRY_TABLE.count, 1, single(uint));
+  const entries: Table<T> = table(registry, REGISTRY_TABLE.entry, 1, coder);
+  const tokens: Table<Token> = table(
     registry,
     REGISTRY_TABLE.token,
+    1,
     record({ owner: address, index: uint, approved: address }),
   );
-  const byIndex = tableOf(registry, REGISTRY_TABLE.byIndex, single(address));
-  const balances = tableOf(registry, REGISTRY_TABLE.balance, single(uint));
-  const owned = tableOf(registry, REGISTRY_TABLE.owned, single(address));
-  const operators = tableOf(registry, REGISTRY_TABLE.operator, single(uint));
-  const baseUris = tableOf(registry, REGISTRY_TABLE.baseUri, single(anyText));
+  const byIndex = table(registry, REGISTRY_TABLE.byIndex, 1, single(address));
+  const balances = table(registry, REGISTRY_TABLE.balance, 1, single(uint));
+  const owned = table(registry, REGISTRY_TABLE.owned, 1, single(address));
+  const operators = table(registry, REGISTRY_TABLE.operator, 1, single(uint));
+  const baseUris = table(registry, REGISTRY_TABLE.baseUri, 1, single(anyText));
 
   const ownedId = (owner: Address, index: number | bigint): Hash => pairId(owner, numberId(index));
   const balanceOf = (state: State, owner: Address): number => balances.get(state, addressId(owner)) ?? 0;

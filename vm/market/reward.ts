@@ -1,6 +1,6 @@
 import type { Hash } from "../../lib/bytes.ts";
+import { HUB, MARKET } from "../addresses.ts";
 import { revert } from "../revert.ts";
-import { HUB, MARKET } from "../tables.ts";
 import { isJailed, validators } from "../validator-store.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";

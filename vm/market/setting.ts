@@ -1,10 +1,11 @@
+import { numberId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { big } from "../../lib/codec.ts";
-import { HUB, numberId } from "../tables.ts";
-import { HUB_TABLE, single, tableOf } from "./tables.ts";
+import { HUB } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 
-const settings = tableOf(HUB, HUB_TABLE.setting, single(big));
+const settings = table(HUB, HUB_TABLE.setting, 1, single(big));
 const TEE_BROKER = numberId(0);
 const CALLBACK_GAS = numberId(1);
 /** PoCo's gas of a callback; nothing is called here, so that it is only shown. */

@@ -1,12 +1,13 @@
 import type { Params } from "../../chain/params.ts";
+import { addressId, numberId, pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
-import { addressId, MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { burn } from "./burned.ts";
 import { type Env, NRLC } from "./env.ts";
 import { type Pool, poolOf, setPool } from "./pool.ts";
-import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 /** How a slot stands to being drawn, beside what its lot and its stake say. */
 export const PAUSE = {
@@ -51,9 +52,10 @@ export interface Slot {
   readonly paidEpoch: number;
 }
 
-const slots = tableOf(
+const slots = table(
   MARKET,
   MARKET_TABLE.slot,
+  1,
   record({
     id: uint,
     pool: address,
@@ -74,10 +76,10 @@ const slots = tableOf(
     paidEpoch: uint,
   }),
 );
-const slotCount = tableOf(MARKET, MARKET_TABLE.slotCount, single(uint));
-const poolSlots = tableOf(MARKET, MARKET_TABLE.poolSlot, single(uint));
-const workerSlots = tableOf(MARKET, MARKET_TABLE.workerSlot, single(uint));
-const workers = tableOf(MARKET, MARKET_TABLE.worker, record({ slots: uint, joins: uint }));
+const slotCount = table(MARKET, MARKET_TABLE.slotCount, 1, single(uint));
+const poolSlots = table(MARKET, MARKET_TABLE.poolSlot, 1, single(uint));
+const workerSlots = table(MARKET, MARKET_TABLE.workerSlot, 1, single(uint));
+const workers = table(MARKET, MARKET_TABLE.worker, 1, record({ slots: uint, joins: uint }));
 
 const placeId = (owner: Address, index: number): Hash => pairId(owner, numberId(index));
 

@@ -1,12 +1,14 @@
 import { SUPPLY_WEI } from "../../chain/genesis.ts";
+import { addressId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../abi.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import type { CallContext } from "../natives.ts";
 import { ensure, revert } from "../revert.ts";
-import { addressId, MARKET } from "../tables.ts";
 import { MARKET_EVENTS } from "./abi.ts";
 import { boughtGas } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
@@ -17,7 +19,6 @@ import { deposit, unlock } from "./escrow.ts";
 import { endWaiting } from "./pool.ts";
 import { apps, datasets, ownerOfEntry } from "./registry.ts";
 import { standingPrice } from "./standing-order.ts";
-import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
 const JOB_VERSION = 1n;
 
@@ -29,8 +30,8 @@ export interface Offer {
   readonly tag: Hash;
   readonly open: boolean;
 }
-const offers = tableOf(MARKET, MARKET_TABLE.offer, record({ owner: address, price: big, tag: hash, open: bool }));
-const counts = tableOf(MARKET, MARKET_TABLE.jobCount, single(uint));
+const offers = table(MARKET, MARKET_TABLE.offer, 1, record({ owner: address, price: big, tag: hash, open: bool }));
+const counts = table(MARKET, MARKET_TABLE.jobCount, 1, single(uint));
 
 /** Gives the number of one-call jobs ever submitted. */
 export const jobCount = (state: State): number => counts.get(state, ZERO_HASH) ?? 0;

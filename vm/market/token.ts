@@ -1,8 +1,8 @@
 import type { Address } from "../../lib/bytes.ts";
+import { HUB, TOKEN } from "../addresses.ts";
 import { NATIVE_GAS } from "../gas.ts";
 import { nativeContract } from "../natives.ts";
 import { revert } from "../revert.ts";
-import { HUB, TOKEN } from "../tables.ts";
 import { methodsFor, TOKEN_ABI } from "./abi.ts";
 import { NRLC } from "./env.ts";
 import { MARKET_GAS } from "./gas.ts";

@@ -1,9 +1,10 @@
+import { addressId, numberId, pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, list, record, uint } from "../../lib/codec.ts";
-import { addressId, MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { type Line, lineOf } from "./line.ts";
-import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 /** What a deal's seat costs its committee's class of turns, were it alone in it. */
 const TURN = 2 ** 20;
@@ -14,9 +15,10 @@ const MAX_CLASSES = 256;
  * A pool's deals by the seats of their first rounds. `at` is when the class has its next turn: whoever has the smallest is next, and
  * moves on by its seats over its deals. So each deal that waits has as many seats in its turns as any other of its pool.
  */
-const classes = tableOf(
+const classes = table(
   MARKET,
   MARKET_TABLE.waitingClasses,
+  1,
   record({ all: list(record({ seats: uint, deals: uint, at: uint }), MAX_CLASSES) }),
 );
 type Class = NonNullable<ReturnType<typeof classes.get>>["all"][number];
@@ -108,9 +110,9 @@ export const moveOn = (state: State, pool: Address, seats: number): void => {
   );
 };
 
-const arrivals = tableOf(MARKET, MARKET_TABLE.arrival, single(hash));
+const arrivals = table(MARKET, MARKET_TABLE.arrival, 1, single(hash));
 /** Entries from `head` to before `tail` wait. */
-const queue = tableOf(MARKET, MARKET_TABLE.arrivalQueue, record({ head: uint, tail: uint }));
+const queue = table(MARKET, MARKET_TABLE.arrivalQueue, 1, record({ head: uint, tail: uint }));
 
 /** Notes a new deal, until its lots are ready. */
 export const arrive = (state: State, dealid: Hash): void => {

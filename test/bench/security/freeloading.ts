@@ -1,15 +1,16 @@
 /** Ways to earn weight or pay without useful work, each played on the market's own rules; freeloader.ts prints what they bring. */
+
 import { rewardsOf } from "../../../consensus/rewards.ts";
 import { sharesAt } from "../../../consensus/schedule.ts";
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { EMPTY, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { MARKET_GAS } from "../../../vm/market/gas.ts";
 import { LOT_STATUS, type Lot, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { slotsOfWorker } from "../../../vm/market/slot.ts";
-import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validator-store.ts";
 import { GAS } from "../../../vm/wasm/gas.ts";
 import { runTask } from "../../../vm/wasm/host.ts";

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { readGenesis } from "../../../chain/genesis.ts";
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { roundSeconds } from "../../../vm/market/clock.ts";
 import { resultHashOf } from "../../../vm/market/contribution.ts";
 import { dealOf } from "../../../vm/market/deal.ts";
@@ -11,7 +12,6 @@ import { hubAccount } from "../../../vm/market/escrow.ts";
 import { absencesOf, LOT_STATUS, type Lot, lotOf, SEAT, type Seat } from "../../../vm/market/lot.ts";
 import { isFinalizable } from "../../../vm/market/reward.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
-import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
 import { addressBy, createWorld, market, receiptFor } from "../../vm/market/world.ts";
 

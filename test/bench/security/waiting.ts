@@ -1,6 +1,8 @@
 /** How long lots of the shortest category wait to be drawn, beside one who holds a twentieth of a pool and spends little. */
+
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
 import { roundSeconds } from "../../../vm/market/clock.ts";
 import { resultHashOf } from "../../../vm/market/contribution.ts";
@@ -8,7 +10,6 @@ import { dealOf, jobOf, taskPrice } from "../../../vm/market/deal.ts";
 import { hubAccount } from "../../../vm/market/escrow.ts";
 import { LOT_STATUS, type Lot, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { slotsOfWorker } from "../../../vm/market/slot.ts";
-import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { addressBy, createWorld, type JobOptions, market, RLC, receiptFor } from "../../vm/market/world.ts";
 import { GENESIS_PARAMS } from "./pool.ts";
 

@@ -2,6 +2,7 @@ import t from "tap";
 import { type Address, EMPTY, fromHex, type Hash, utf8, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { type AbiValue, abiFunction, encodeCall } from "../../../vm/abi.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import {
   APP_ABI,
   APP_REGISTRY_ABI,
@@ -15,7 +16,6 @@ import {
 } from "../../../vm/market/abi.ts";
 import { marketEntryAt, marketNatives } from "../../../vm/market/natives.ts";
 import { outputCid } from "../../../vm/market/result.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { addressBy, createWorld, eventNames, hub, market, RLC, registry } from "./world.ts";
 
 const fresh = () => createWorld({ workers: [["w0", 4]] });

@@ -6,13 +6,13 @@ import { signTransaction, type Transaction } from "../../../chain/transaction.ts
 import { EMPTY_ROOT } from "../../../chain/trie/trie.ts";
 import { type Address, type Hash, toHex, word, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { applyTransaction } from "../../../vm/execute.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { isPaidBySlot, slotPayer } from "../../../vm/market/messages.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { slotAtIndex, slotOf, slotsOfWorker } from "../../../vm/market/slot.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { balanced, drawn, drawnApart, workersOf } from "./drawn.ts";
 import { addressBy, createWorld, hub, keyOf, market, RLC, receiptFor, type World } from "./world.ts";
 

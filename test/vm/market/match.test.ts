@@ -12,6 +12,7 @@ import {
 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET, TOKEN, VALIDATORS } from "../../../vm/addresses.ts";
 import { functionsOf, GROUP_ABI, TOKEN_ABI, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { taskId } from "../../../vm/market/deal.ts";
 
@@ -23,7 +24,6 @@ import {
   typedDataHash,
   WORKERPOOL_ORDER,
 } from "../../../vm/market/order.ts";
-import { APP_REGISTRY, HUB, MARKET, TOKEN, VALIDATORS } from "../../../vm/tables.ts";
 import { join } from "./drawn.ts";
 import { createScene, type Scene, signAs } from "./scene.ts";
 import { addressBy, eventNames, hub, market, registry } from "./world.ts";

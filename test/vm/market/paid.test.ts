@@ -2,11 +2,11 @@ import t from "tap";
 import { signTransaction } from "../../../chain/transaction.ts";
 import { type Address, type Hash, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { applyTransaction, type Executed } from "../../../vm/execute.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { LOT_STATUS } from "../../../vm/market/lot.ts";
 import { slotPayer } from "../../../vm/market/messages.ts";
-import { MARKET } from "../../../vm/tables.ts";
 import { addressBy, createWorld, keyOf, market, RLC, receiptFor } from "./world.ts";
 
 const BENEFICIARY: Address = "0x00000000000000000000000000000000000000fe";

@@ -8,6 +8,7 @@ import { keccak256 } from "../../../lib/keccak.ts";
 import { addressOf } from "../../../lib/secp256k1.ts";
 import { genesisValidator, validatorKeys } from "../../../node/folder.ts";
 import { AbiError, type AbiFunction, type AbiValue, decodeError } from "../../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET } from "../../../vm/addresses.ts";
 import {
   APP_REGISTRY_ABI,
   eventsOf,
@@ -31,7 +32,6 @@ import { genesisPool, poolOf } from "../../../vm/market/pool.ts";
 import { allSlots, slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
 import { marketSystemStep } from "../../../vm/market/system-step.ts";
 import { type BlockContext, Revert } from "../../../vm/natives.ts";
-import { APP_REGISTRY, HUB, MARKET } from "../../../vm/tables.ts";
 import { validatorsGenesis } from "../../../vm/validators.ts";
 import { encodeReceipt, type JobReceipt, lotReceiptOf } from "../../../vm/wasm/receipt.ts";
 import { STATUS } from "../../../vm/wasm/status.ts";
