@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import type { Address, Hash } from "../../lib/bytes.ts";
+import { putNewest } from "../../lib/lru.ts";
 
 /** A worker that asks for tasks. */
 export interface CrewMember {
@@ -75,9 +76,7 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
 
   const turnAway = (address: Address): void => {
     strangers.delete(address);
-    turnedAway.delete(address);
-    turnedAway.set(address, now() + TURNED_AWAY_MS);
-    if (turnedAway.size > MAX_TURNED_AWAY) turnedAway.delete(turnedAway.keys().next().value!);
+    putNewest(turnedAway, address, now() + TURNED_AWAY_MS, MAX_TURNED_AWAY);
   };
   const admit = (address: Address): CrewMember => {
     if ((turnedAway.get(address) ?? 0) > now())

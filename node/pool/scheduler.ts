@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Address, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
+import { putNewest } from "../../lib/lru.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
@@ -79,6 +80,7 @@ const TICK_MS = 500;
 /** Stakes that are asked for in one request: of those who are new, and of those of whom one is to be chosen. */
 const STAKES = 100;
 const CHOSEN = 8;
+const MAX_DEALS = 1_000;
 const ENCLAVE_BIT = 1n;
 const NODE: Subject = { fails: "the node does not answer", works: "the node answers again" };
 const STAKE: Subject = { fails: "stakes are not read", works: "stakes are read again" };
@@ -118,12 +120,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   let stopped = false;
 
   const dealOf = async (id: Hash): Promise<DealView> => {
-    const known = deals.get(id);
-    if (known) return known;
-    const deal = await viewDeal(client, id);
-    if (deals.size >= 1_000) deals.clear();
-    deals.set(id, deal);
-    return deal;
+    return deals.get(id) ?? putNewest(deals, id, await viewDeal(client, id), MAX_DEALS);
   };
   const secondsOf = async (category: bigint): Promise<number> => {
     const found = seconds.get(category) ?? (await secondsOfCategory(client, category));
