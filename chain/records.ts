@@ -49,6 +49,27 @@ const versioned = <T>(place: string, version: number, coder: Coder<T>): Coder<T>
   },
 });
 
+/** What a decoded record takes of the heap, about, for each byte that it has, and besides. */
+const [HEAP_A_BYTE, HEAP_A_RECORD] = [7, 128];
+const MAX_DECODED_BYTES = 64 * 1024 * 1024;
+/** By the bytes of a record, which the trie's cache hands out again; the older half goes at once. */
+let [young, old, youngBytes] = [new WeakMap<Uint8Array, Decoded>(), new WeakMap<Uint8Array, Decoded>(), 0];
+interface Decoded {
+  readonly coder: unknown;
+  readonly value: unknown;
+}
+const decodeOnce = <T>(coder: Coder<T>, bytes: Uint8Array): T => {
+  let known = young.get(bytes);
+  if (known?.coder === coder) return known.value as T;
+  known = old.get(bytes);
+  // Alike leaves of two accounts may have the same bytes.
+  if (known?.coder !== coder) known = { coder, value: decodeWith(coder, bytes) };
+  if (youngBytes > MAX_DECODED_BYTES) [young, old, youngBytes] = [new WeakMap(), young, 0];
+  young.set(bytes, known);
+  youngBytes += HEAP_A_BYTE * bytes.length + HEAP_A_RECORD;
+  return known.value as T;
+};
+
 /**
  * Makes a table of an account. Its number is for ever, and so is the format of its records: one that may change has a version,
  * from 1 on, as its first field; at version 0 records are what the coder makes, and what comes after them takes another number.
@@ -59,19 +80,12 @@ export const table = <T>(account: Address, number: number, version: number, code
   if (made.has(place)) throw new Error(`${place} was made before`);
   made.set(place, { account, number, version, fields: coder.fields ?? [] });
   const whole = version === 0 ? coder : versioned(place, version, coder);
-  /** By the bytes of the record, which the trie's cache hands out again. */
-  const decoded = new WeakMap<Uint8Array, T>();
   const raw = (state: State, id: Id) => state.record(account, number, idOf(id));
   return {
     raw,
     get: (state, id) => {
       const bytes = raw(state, id);
-      if (!bytes) return undefined;
-      const known = decoded.get(bytes);
-      if (known !== undefined) return known;
-      const value = decodeWith(whole, bytes);
-      decoded.set(bytes, value);
-      return value;
+      return bytes && decodeOnce(whole, bytes);
     },
     set: (state, id, value) =>
       state.setRecord(account, number, idOf(id), value === undefined ? undefined : encodeWith(whole, value)),

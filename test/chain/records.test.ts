@@ -3,7 +3,7 @@ import { memoryDb } from "../../chain/db.ts";
 import { ONLY, table } from "../../chain/records.ts";
 import { openState } from "../../chain/state.ts";
 import { toHex, word } from "../../lib/bytes.ts";
-import { record, uint } from "../../lib/codec.ts";
+import { big, record, uint } from "../../lib/codec.ts";
 
 t.test("two tables have no place in common, and a record is read as the version that its table has", (t) => {
   const account = `0x${"ab".repeat(20)}` as const;
@@ -24,4 +24,20 @@ t.test("two tables have no place in common, and a record is read as the version 
   second.set(state, account, undefined);
   t.equal(second.get(state, account), undefined);
   t.end();
+});
+
+t.test("alike leaves of two accounts are read as what each of them keeps", async (t) => {
+  const db = memoryDb();
+  const state = openState(db);
+  const number = table(`0x${"01".repeat(20)}`, 1, 0, uint);
+  const amount = table(`0x${"02".repeat(20)}`, 1, 0, big);
+  number.set(state, ONLY, 5);
+  amount.set(state, ONLY, 5n);
+  const { root, ops } = state.commit();
+  await db.batch(ops);
+  const again = openState(db, root);
+  t.equal(number.raw(again, ONLY), amount.raw(again, ONLY), "they have their bytes in common");
+  t.equal(number.get(again, ONLY), 5);
+  t.equal(amount.get(again, ONLY), 5n);
+  t.equal(number.get(again, ONLY), 5);
 });
