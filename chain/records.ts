@@ -1,4 +1,4 @@
-import { type Address, concat, fromHex, type Hash, type Hex, word, ZERO_HASH } from "../lib/bytes.ts";
+import { type Address, addressWord, concat, fromHex, type Hash, type Hex, word, ZERO_HASH } from "../lib/bytes.ts";
 import { bytes, type Coder, decodeWith, encodeWith, text } from "../lib/codec.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { asBytes, asList } from "../lib/rlp.ts";
@@ -8,14 +8,12 @@ import type { State } from "./state.ts";
 export type Id = Hash | Address | number | bigint;
 /** The id of a record that there is one of. */
 export const ONLY: Hash = ZERO_HASH;
-export const numberId = (value: number | bigint): Hash => word(value);
-export const addressId = (address: Address): Hash => `0x${address.slice(2).padStart(64, "0")}`;
-/** The id of a record that belongs to two things. */
+/** The id of a record that belongs to two things: addresses, or words. */
 export const pairId = (a: Hex, b: Hex): Hash => keccak256(concat(fromHex(a), fromHex(b)));
 
 const idOf = (id: Id): Hash => {
-  if (typeof id !== "string") return numberId(id);
-  return id.length === ZERO_HASH.length ? id : addressId(id);
+  if (typeof id !== "string") return word(id);
+  return id.length === ZERO_HASH.length ? id : addressWord(id);
 };
 
 /** Records of one kind: leaves of an account's storage (docs/state.md). Who reads a record must not change it. */

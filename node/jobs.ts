@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import {
   type Address,
+  addressWord,
   equalBytes,
   fromHex,
   type Hash,
   type Hex,
   toHex,
   utf8,
+  wordAddress,
   ZERO_ADDRESS,
   ZERO_HASH,
 } from "../lib/bytes.ts";
@@ -78,7 +80,7 @@ export const deployApp = async (
   });
   const minted = receipt.logs.find((log) => log.address === APP_REGISTRY && log.topics.length === 4);
   if (!minted) throw new Error("the registry made no entry");
-  const app: Address = `0x${minted.topics[3]!.slice(26)}`;
+  const app: Address = wordAddress(minted.topics[3]!);
   await transact(client, key, { to: MARKET, data: marketFunction("offer").encode(app, priceNrlc, ZERO_HASH, true) });
   return { app, cid };
 };
@@ -259,7 +261,7 @@ export interface PlacedDeal {
 
 /** Lists the deals that an account submitted, the latest first. Reads the whole chain, ten thousand blocks a request. */
 export const dealsOf = async (client: RpcClient, requester: Address): Promise<PlacedDeal[]> => {
-  const topic: Hash = `0x${requester.slice(2).padStart(64, "0")}`;
+  const topic: Hash = addressWord(requester);
   const logs = await logsOf(client, MARKET, [MARKET_EVENTS.JobSubmitted!.topic, null, topic], 0);
   return logs.map((log) => ({ dealid: log.topics[1]!, block: Number(log.blockNumber) })).reverse();
 };

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Address, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, addressWord, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { putNewest } from "../../lib/lru.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
@@ -132,7 +132,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
 
   /** Looks for deals of the pool in the blocks that were not final yet. */
   const findDeals = async (head: number): Promise<void> => {
-    const topics = [HUB_EVENTS.SchedulerNotice!.topic, `0x${pool.slice(2).padStart(64, "0")}`];
+    const topics = [HUB_EVENTS.SchedulerNotice!.topic, addressWord(pool)];
     for (let from = store.scanned + 1; from <= head; from += MAX_LOG_BLOCKS) {
       const to = Math.min(head, from + MAX_LOG_BLOCKS - 1);
       const [fromBlock, toBlock] = [from, to].map((block) => `0x${block.toString(16)}`);

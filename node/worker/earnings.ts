@@ -1,4 +1,4 @@
-import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { type Address, addressWord, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
 import { HUB } from "../../vm/addresses.ts";
@@ -66,7 +66,7 @@ export const readEarnings = async (client: RpcClient, worker: Address, file: str
   let lost = BigInt(start.lostWei ?? 0);
   let losses = start.losses ?? [];
   const last = Number(final.number);
-  const topics = [HUB_EVENTS.AccurateContribution!.topic, `0x${worker.slice(2).padStart(64, "0")}`];
+  const topics = [HUB_EVENTS.AccurateContribution!.topic, addressWord(worker)];
   while (throughBlock < last) {
     const to = Math.min(last, throughBlock + PAGE_BLOCKS);
     const byBlock = new Map<Hex, Set<Hash>>();

@@ -1,4 +1,4 @@
-import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { type Address, addressWord, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
@@ -33,7 +33,7 @@ export const readPending = async (client: RpcClient, worker: Address): Promise<P
       address: MARKET,
       fromBlock: `0x${Math.max(0, Number(head.number) - BACK).toString(16)}`,
       toBlock: head.number,
-      topics: [topic, null, `0x${worker.slice(2).padStart(64, "0")}`],
+      topics: [topic, null, addressWord(worker)],
     },
   ])) as { topics: Hash[]; data: Hex }[];
   return logs

@@ -13,7 +13,17 @@ import { timestampOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { createEngine } from "../../consensus/engine.ts";
 import { createProducer, localSigner } from "../../consensus/producer.ts";
-import { type Address, EMPTY, type Hash, type Hex, utf8, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import {
+  type Address,
+  EMPTY,
+  type Hash,
+  type Hex,
+  utf8,
+  word,
+  wordAddress,
+  ZERO_ADDRESS,
+  ZERO_HASH,
+} from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { genesisValidator, validatorKeys } from "../../node/folder.ts";
@@ -146,7 +156,7 @@ const makeChain = async (slots: number) => {
     { key: developer, to: APP_REGISTRY, data: create.encode(owner, "a", "WASM", utf8("/ipfs/a"), ZERO_HASH, EMPTY) },
   ]);
   const minted = engine.store.receipts(engine.head().hash)![0]!.logs.find(({ topics }) => topics.length === 4)!;
-  const app: Address = `0x${minted.topics[3]!.slice(26)}`;
+  const app: Address = wordAddress(minted.topics[3]!);
   await make("", [
     { key: developer, to: MARKET, data: market("offer").encode(app, 100n, ZERO_HASH, true) },
     { key: requester, to: HUB, data: hub("deposit").encode(), value: 10_000n * RLC },

@@ -1,4 +1,4 @@
-import { type Address, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, type Hex, toHex, utf8, wordAddress, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { HUB, TOKEN } from "../../vm/addresses.ts";
 import { IS_6_1 } from "./artifacts.ts";
@@ -128,7 +128,7 @@ const CREATE = { app: "createApp", dataset: "createDataset", workerpool: "create
 /** Registers an entry and notes its address. */
 export const createEntry = async (session: Session, who: Actor, kind: EntryKind, owner: Address, variant: number) => {
   const outcome = await session.registry(kind, who, CREATE[kind], entryArgs(kind, owner, variant));
-  if (outcome.ok) session.entries[kind].push(`0x${outcome.data.slice(-40)}`);
+  if (outcome.ok) session.entries[kind].push(wordAddress(outcome.data));
 };
 
 const erc721 = async (session: Session, step: StepOf<"erc721">): Promise<void> => {

@@ -1,5 +1,5 @@
 import { type Abi, encodeAbiParameters, encodeFunctionData, toFunctionSelector, zeroAddress } from "viem";
-import { concat, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { concat, fromHex, type Hash, type Hex, wordAddress } from "../../lib/bytes.ts";
 import {
   APP_REGISTRY,
   DATASET_REGISTRY,
@@ -140,7 +140,7 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
 
   const pools = artifact("registries/workerpools/WorkerpoolRegistry").abi;
   const made = await send(WORKERPOOL_REGISTRY, pools, "createWorkerpool", [MARKET, GENESIS.poolDescription]);
-  const pool: Hex = `0x${made.slice(-40)}`;
+  const pool: Hex = wordAddress(made);
   const policy = [GENESIS.params.poolStakeRatioPercent, 0n];
   await send(pool, artifact("registries/workerpools/Workerpool").abi, "changePolicy", policy, MARKET);
   if (mode === "native") {

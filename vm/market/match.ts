@@ -1,4 +1,4 @@
-import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../abi.ts";
 import { HUB } from "../addresses.ts";
@@ -212,7 +212,7 @@ export const matchOrders = (env: Env, orders: Orders, sponsor: Address): Hash =>
     dataset: dataset.dataset,
     datasetOwner: owners.dataset,
     datasetPrice: hasDataset(orders) ? dataset.datasetprice : 0n,
-    tag: tagHash(tagOf(orders)),
+    tag: word(tagOf(orders)),
     requester,
     beneficiary: request.beneficiary,
     callback: request.callback,
@@ -224,8 +224,6 @@ export const matchOrders = (env: Env, orders: Orders, sponsor: Address): Hash =>
   emitAt(env, HUB, HUB_EVENTS.OrdersMatched!, dealid, appHash, datasetHash, workerpoolHash, requestHash, volume);
   return dealid;
 };
-
-const tagHash = (tag: bigint): Hash => `0x${tag.toString(16).padStart(64, "0")}`;
 
 /** Reverts unless a dataset could be used in a deal that was made without one. */
 export const assertDatasetDealCompatibility = (env: Env, order: DatasetOrder, dealid: Hash): void => {

@@ -1,5 +1,5 @@
-import { single, table } from "../../chain/records.ts";
-import { type Address, concat, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
+import { ONLY, single, table } from "../../chain/records.ts";
+import { type Address, concat, type Hash, utf8, wordAddress, ZERO_HASH } from "../../lib/bytes.ts";
 import { uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { recoverOfWallet } from "../../lib/secp256k1.ts";
@@ -154,7 +154,7 @@ const changeLine = (env: Env, line: Line, work: Work): void =>
     line,
     () => work.slots > 0 && work.looks > 0,
     (value) => {
-      const pool: Address = `0x${value.slice(26)}`;
+      const pool: Address = wordAddress(value);
       work.slots -= changePool(env, pool, Math.min(CHANGES_PER_TURN, work.slots));
       work.looks -= 1;
       const next = firstChange(env.state, pool);
@@ -169,8 +169,8 @@ const changeLine = (env: Env, line: Line, work: Work): void =>
  */
 export const applyMembership = (env: Env): void => {
   const { state, block } = env;
-  if (block.epoch <= (lastEpoch.get(state, ZERO_HASH) ?? 0)) return;
-  lastEpoch.set(state, ZERO_HASH, block.epoch);
+  if (block.epoch <= (lastEpoch.get(state, ONLY) ?? 0)) return;
+  lastEpoch.set(state, ONLY, block.epoch);
   const half = CHANGES_PER_EPOCH >> 1;
   const forGenesis = { slots: half, looks: half };
   changeLine(env, changingPools.genesis, forGenesis);

@@ -1,6 +1,6 @@
-import { addressId, single, table } from "../../chain/records.ts";
+import { ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
+import type { Address, Hash } from "../../lib/bytes.ts";
 import { address, bool, record, uint } from "../../lib/codec.ts";
 import { MARKET } from "../addresses.ts";
 import { MARKET_TABLE } from "../layout.ts";
@@ -33,17 +33,17 @@ const pools = table(
 const genesis = table(MARKET, MARKET_TABLE.genesisPool, 1, single(address));
 
 /** Reads a drawn pool; undefined where an address is none. */
-export const poolOf = (state: State, pool: Address): Pool | undefined => pools.get(state, addressId(pool));
+export const poolOf = (state: State, pool: Address): Pool | undefined => pools.get(state, pool);
 /** Writes a pool, and whether it has turns in the draw. */
 export const setPool = (state: State, address: Address, pool: Pool): void => {
-  pools.set(state, addressId(address), pool);
+  pools.set(state, address, pool);
   followPool(state, address, pool);
 };
 
 /** Gives the pool named in genesis. */
-export const genesisPool = (state: State): Address => genesis.get(state, ZERO_HASH)!;
+export const genesisPool = (state: State): Address => genesis.get(state, ONLY)!;
 /** Names the genesis pool, at genesis. */
-export const setGenesisPool = (state: State, pool: Address): void => genesis.set(state, ZERO_HASH, pool);
+export const setGenesisPool = (state: State, pool: Address): void => genesis.set(state, ONLY, pool);
 
 /** Makes a registered workerpool a drawn one, for ever. Reverts unless its owner asks. */
 export const openPool = (

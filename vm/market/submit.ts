@@ -1,7 +1,7 @@
 import { SUPPLY_WEI } from "../../chain/genesis.ts";
-import { addressId, single, table } from "../../chain/records.ts";
+import { ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../abi.ts";
@@ -34,11 +34,11 @@ const offers = table(MARKET, MARKET_TABLE.offer, 1, record({ owner: address, pri
 const counts = table(MARKET, MARKET_TABLE.jobCount, 1, single(uint));
 
 /** Gives the number of one-call jobs ever submitted. */
-export const jobCount = (state: State): number => counts.get(state, ZERO_HASH) ?? 0;
+export const jobCount = (state: State): number => counts.get(state, ONLY) ?? 0;
 
 /** Reads the standing offer of an entry; undefined where its owner of today made none. */
 export const offerOf = (state: State, entry: Address): Offer | undefined => {
-  const offer = offers.get(state, addressId(entry));
+  const offer = offers.get(state, entry);
   return offer && offer.owner === ownerOfEntry(state, entry) ? offer : undefined;
 };
 
@@ -46,7 +46,7 @@ export const offerOf = (state: State, entry: Address): Offer | undefined => {
 export const setOffer = (env: Env, sender: Address, entry: Address, terms: Omit<Offer, "owner">): void => {
   if (ownerOfEntry(env.state, entry) !== sender) revert("not the entry's owner");
   if (terms.price * NRLC > SUPPLY_WEI) revert("the price is more than all RLC");
-  offers.set(env.state, addressId(entry), { owner: sender, ...terms });
+  offers.set(env.state, entry, { owner: sender, ...terms });
   emitAt(env, MARKET, MARKET_EVENTS.Offered!, entry, sender, terms.price, terms.tag, terms.open);
 };
 
@@ -123,7 +123,7 @@ export const submit = (ctx: CallContext, args: AbiValue): Hash => {
   state.credit(ctx.sender, change);
 
   const number = jobCount(state);
-  counts.set(state, ZERO_HASH, number + 1);
+  counts.set(state, ONLY, number + 1);
   const dealid = keccak256(
     encodeAbi("string,bytes32,address,uint256", ["rolec/job", block.genesisHash, ctx.sender, BigInt(number)]),
   );
