@@ -45,7 +45,6 @@ const appFunction = functionsOf(APP_REGISTRY_ABI);
 const registryFunction = functionsOf(REGISTRY_ABI);
 /** Gas of a lot for each second of its category (spec section 10). */
 const CAP_GAS_PER_SECOND = 200_000_000n;
-const NRLC = 10n ** 9n;
 
 const isApp = async (client: RpcClient, app: Address): Promise<boolean> =>
   (await view(client, APP_REGISTRY, registryFunction("isRegistered"), app))[0] as boolean;
@@ -335,6 +334,3 @@ export const fetchResults = async (client: RpcClient, node: string, dealid: Hash
   }
   return written;
 };
-
-/** Formats nRLC as wei. */
-export const nrlcToWei = (nrlc: bigint): bigint => nrlc * NRLC;

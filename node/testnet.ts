@@ -6,6 +6,7 @@ import { devGenesis } from "../chain/genesis.ts";
 import type { Address, Hex } from "../lib/bytes.ts";
 import { httpUrl } from "../lib/endpoint.ts";
 import { addressOf } from "../lib/secp256k1.ts";
+import { RLC } from "../lib/units.ts";
 import { type RpcClient, rpcClient } from "../rpc/client.ts";
 import {
   devKey,
@@ -21,7 +22,6 @@ import type { NodeInfo } from "./node.ts";
 import { freePorts } from "./ports.ts";
 import { REMEDIES } from "./remedies.ts";
 
-const RLC = 10n ** 18n;
 const VALIDATOR_BOND = 10_000n * RLC;
 const ACCOUNT_BALANCE = 10_000n * RLC;
 const START_TIMEOUT_MS = 30_000;

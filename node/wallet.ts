@@ -1,8 +1,8 @@
 import { signTransaction } from "../chain/transaction.ts";
 import { type Address, EMPTY, type Hash, type Hex, toHex } from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
+import { GWEI, rlc } from "../lib/units.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
-import { rlc } from "./cli/output.ts";
 
 /** A receipt as JSON-RPC gives it. */
 export interface RpcReceipt {
@@ -30,7 +30,7 @@ export class TransactionReverted extends Error {
   override readonly name = "TransactionReverted";
 }
 
-const TIP = 10n ** 9n;
+const TIP = GWEI;
 const POLL_MS = 150;
 const quantity = (value: bigint | number): Hex => `0x${BigInt(value).toString(16)}`;
 

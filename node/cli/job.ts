@@ -2,26 +2,18 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { NRLC, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { backingOf, backingWords, loneWarning } from "../backing.ts";
 import { endingsOf, notOk, whyNothing } from "../endings.ts";
 import { jobInputs } from "../job-inputs.ts";
-import {
-  costsOfDeal,
-  dealsOf,
-  fetchResults,
-  lotsOfDeal,
-  matchedDealsOf,
-  nrlcToWei,
-  outcomesOf,
-  submitJob,
-} from "../jobs.ts";
+import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, matchedDealsOf, outcomesOf, submitJob } from "../jobs.ts";
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
 import { fetchScheduled, isScheduled, progressOf, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
 import { address, DEFAULT_NODE, privateKey, several, url, variables, whole } from "./options.ts";
-import { fail, print, printJson, rlc, short, table } from "./output.ts";
+import { fail, print, printJson, short, table } from "./output.ts";
 
 const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
 const SEAT_STATUS_NAMES = ["drawn", "committed", "proved", "rejected", "silent", "declined"] as const;
@@ -151,7 +143,7 @@ export const jobCommand = (): Command => {
           backingWords(backingOf(lot)),
           lot.seats.map((seat) => `${short(seat.worker)} ${SEAT_STATUS_NAMES[seat.status] ?? seat.status}`).join(", "),
           cost ? cost.gasUsed : "",
-          cost ? rlc(nrlcToWei(cost.burnedNrlc + cost.paidNrlc), 9) : "",
+          cost ? rlc((cost.burnedNrlc + cost.paidNrlc) * NRLC, 9) : "",
           receipt ? describeReceipt(receipt) : "",
         ];
       });

@@ -1,4 +1,5 @@
 import { type Address, addressWord, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
 import { HUB } from "../../vm/addresses.ts";
@@ -44,7 +45,6 @@ interface RpcLog {
 const PAGE_BLOCKS = 10_000;
 /** Losses that are remembered one by one. */
 const MAX_LOSSES = 20;
-const NRLC = 10n ** 9n;
 const hex = (value: number): Hex => `0x${value.toString(16)}`;
 
 /**

@@ -1,9 +1,9 @@
 import { type Address, addressWord, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { rlc } from "../../lib/units.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
 import { SEAT } from "../../vm/market/lot.ts";
-import { rlc } from "../cli/output.ts";
 
 /** What a slot of a worker paid for in a lot. */
 export interface Loss {

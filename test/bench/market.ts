@@ -3,6 +3,7 @@
  * alone carries: node test/bench/market.ts [lots a block] [slots of the pool …]. A chain of one validator is made in memory;
  * what is timed is the import of its blocks into LevelDB, signatures, hashing and writing included.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,6 +27,7 @@ import {
 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, validatorKeys } from "../../node/folder.ts";
 import { signOrder } from "../../node/orders.ts";
 import { type AbiValue, encodeAbi } from "../../vm/abi.ts";
@@ -40,7 +42,7 @@ import { WORKERPOOL_ORDER, type WorkerpoolOrder } from "../../vm/market/order.ts
 import { genesisPool } from "../../vm/market/pool.ts";
 import { orderValues } from "../../vm/market/signed-order.ts";
 import { encodeReceipt, itemsRootOf, lotReceiptOf, merkleProof } from "../../vm/wasm/receipt.ts";
-import { memoryProtection, RLC, silent } from "../helpers/chain.ts";
+import { memoryProtection, silent } from "../helpers/chain.ts";
 
 const LOTS = Number(process.argv[2] ?? 60);
 const POOLS = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [16, 1_000, 100_000, 1_000_000];

@@ -2,10 +2,11 @@ import t from "tap";
 import { epochOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { hasServed } from "../../consensus/sets.ts";
+import { RLC } from "../../lib/units.ts";
 import { abiFunction } from "../../vm/abi.ts";
 import { VALIDATORS } from "../../vm/addresses.ts";
 import { VALIDATORS_ABI, validators } from "../../vm/validators.ts";
-import { accountOf, createTestNetwork, EPOCHS, RLC } from "../helpers/chain.ts";
+import { accountOf, createTestNetwork, EPOCHS } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 

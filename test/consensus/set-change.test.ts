@@ -9,12 +9,13 @@ import { createProducer, localSigner } from "../../consensus/producer.ts";
 import { setAt } from "../../consensus/sets.ts";
 import { fromHex } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, type ValidatorKeys, validatorKeys } from "../../node/folder.ts";
 import { abiFunction } from "../../vm/abi.ts";
 import { VALIDATORS } from "../../vm/addresses.ts";
 import { active } from "../../vm/validator-store.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
-import { memoryProtection, RLC, silent, testGenesis, testKey } from "../helpers/chain.ts";
+import { memoryProtection, silent, testGenesis, testKey } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 

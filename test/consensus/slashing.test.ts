@@ -19,8 +19,9 @@ import { penalizeSlashed, slash } from "../../consensus/slashing.ts";
 import { blsAggregate, blsSign } from "../../lib/bls.ts";
 import { type Address, EMPTY, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { createTestNetwork, EPOCHS, RLC, type TestParams } from "../helpers/chain.ts";
+import { createTestNetwork, EPOCHS, type TestParams } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 

@@ -1,5 +1,6 @@
 import { type Address, type Hex, toHex, utf8, wordAddress, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
+import { NRLC } from "../../lib/units.ts";
 import { HUB, TOKEN } from "../../vm/addresses.ts";
 import { IS_6_1 } from "./artifacts.ts";
 import { ENTRY_KINDS, type EntryKind, encode } from "./contracts.ts";
@@ -8,7 +9,6 @@ import type { Session } from "./session.ts";
 import { type Actor, BALANCE } from "./setting.ts";
 import type { StepOf } from "./steps.ts";
 
-const NRLC = 10n ** 9n;
 /** Somebody to give something to: mostly an actor. */
 const target = (session: Session, n: number): Address =>
   pick<Address>(

@@ -1,5 +1,6 @@
 import { type Abi, encodeAbiParameters, encodeFunctionData, toFunctionSelector, zeroAddress } from "viem";
 import { concat, fromHex, type Hash, type Hex, wordAddress } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
 import {
   APP_REGISTRY,
   DATASET_REGISTRY,
@@ -36,7 +37,6 @@ const COMMON_FACETS = [
   "IexecPocoAccessorsFacet",
   "IexecRelayFacet",
 ];
-const NRLC = 10n ** 9n;
 const SINK: Hex = `0x${"dd".repeat(20)}`;
 const facetAddress = (i: number): Hex => `0x${(0xfacade00 + i).toString(16).padStart(40, "0")}`;
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { RLC } from "../../lib/units.ts";
 import "../helpers/plain-spawn.ts";
 import { type Address, fromHex, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { addressOf, signCompact } from "../../lib/secp256k1.ts";
@@ -40,7 +41,6 @@ t.setTimeout(840_000);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const app = (name: string): Buffer => readFileSync(join(ROOT, "apps", "option-pricing", name));
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const RLC = 10n ** 18n;
 const PRICE = 1_000_000n;
 
 const signed = <T extends { readonly sign: Uint8Array }>(

@@ -23,6 +23,7 @@ import {
 } from "../../lib/bytes.ts";
 import { createDisk, type Disk } from "../../lib/disk.ts";
 import { RuleError } from "../../lib/rule-error.ts";
+import { RLC } from "../../lib/units.ts";
 import { signOrder } from "../../node/orders.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { startGossip } from "../../p2p/gossip.ts";
@@ -52,7 +53,7 @@ import {
   orderValues,
   type SignedOrder,
 } from "../../vm/market/signed-order.ts";
-import { accountOf, memoryProtection, RLC, silent, testGenesis } from "../helpers/chain.ts";
+import { accountOf, memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 
 t.setTimeout(120_000);
 const names = ["developer", "owner", "requester", "poor", "mover", "rich"] as const;

@@ -2,9 +2,10 @@ import { ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { big } from "../../lib/codec.ts";
+import { NRLC } from "../../lib/units.ts";
 import { MARKET } from "../addresses.ts";
 import { MARKET_TABLE } from "../layout.ts";
-import { type Env, NRLC } from "./env.ts";
+import type { Env } from "./env.ts";
 
 const byEra = table(MARKET, MARKET_TABLE.burnedOfEra, 1, single(big));
 const total = table(MARKET, MARKET_TABLE.burnedTotal, 1, single(big));

@@ -2,12 +2,13 @@ import { ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { big, record } from "../../lib/codec.ts";
+import { NRLC } from "../../lib/units.ts";
 import { HUB } from "../addresses.ts";
 import { HUB_TABLE } from "../layout.ts";
 import { checked, ensure } from "../revert.ts";
 import { HUB_EVENTS } from "./abi.ts";
 import { burn, burnFee } from "./burned.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt } from "./env.ts";
 
 /**
  * An account in the hub, in nRLC: `stake` is free, `locked` is bound to deals. As in PoCo what is bound stands in the hub's

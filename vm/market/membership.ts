@@ -3,13 +3,14 @@ import { type Address, concat, type Hash, utf8, wordAddress, ZERO_HASH } from ".
 import { uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { recoverOfWallet } from "../../lib/secp256k1.ts";
+import { NRLC } from "../../lib/units.ts";
 import { encodeAbi } from "../abi.ts";
 import { MARKET } from "../addresses.ts";
 import { MARKET_TABLE } from "../layout.ts";
 import { revert } from "../revert.ts";
 import { validators } from "../validator-store.ts";
 import { MARKET_EVENTS } from "./abi.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt } from "./env.ts";
 import { accepts } from "./group.ts";
 import { inTurn, type Line } from "./line.ts";
 import {

@@ -1,4 +1,5 @@
 import type { Hash } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
 import { HUB, MARKET } from "../addresses.ts";
 import { revert } from "../revert.ts";
 import { isJailed, validators } from "../validator-store.ts";
@@ -7,7 +8,7 @@ import { creditedDeclines, firstCommittee } from "./committee.ts";
 import { resultSealOf } from "./contribution.ts";
 import { type Deal, dealOf, taskPrice } from "./deal.ts";
 import { duePrice, gasPrice, type Pricing, seatsPaidFor } from "./due.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
 import {

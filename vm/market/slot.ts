@@ -3,10 +3,11 @@ import { ONLY, pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, word, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
+import { NRLC } from "../../lib/units.ts";
 import { MARKET } from "../addresses.ts";
 import { MARKET_TABLE } from "../layout.ts";
 import { burn } from "./burned.ts";
-import { type Env, NRLC } from "./env.ts";
+import type { Env } from "./env.ts";
 import { type Pool, poolOf, setPool } from "./pool.ts";
 
 /** How a slot stands to being drawn, beside what its lot and its stake say. */

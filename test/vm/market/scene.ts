@@ -11,12 +11,12 @@ import {
 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { addressOf, sign } from "../../../lib/secp256k1.ts";
+import { NRLC } from "../../../lib/units.ts";
 import { type AbiValue, encodeAbi } from "../../../vm/abi.ts";
 import { DATASET_REGISTRY, HUB, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import { DATASET_REGISTRY_ABI, functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { taskId } from "../../../vm/market/deal.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import {
   APP_ORDER,
   type AppOrder,

@@ -1,6 +1,7 @@
 import type { State } from "../../../chain/state.ts";
 import { type Address, EMPTY, utf8, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { RLC } from "../../../lib/units.ts";
 import { type AbiFunction, type AbiValue, abiFunction } from "../../../vm/abi.ts";
 import {
   APP_REGISTRY,
@@ -33,7 +34,7 @@ import { Revert } from "../../../vm/natives.ts";
 import { active, sets } from "../../../vm/validator-store.ts";
 import { VALIDATORS_ABI } from "../../../vm/validators.ts";
 import { createScene, signAs } from "./scene.ts";
-import { addressBy, market, RLC, receiptFor, registry } from "./world.ts";
+import { addressBy, market, receiptFor, registry } from "./world.ts";
 
 const SEATS = 64;
 const SLOTS = 2_048;

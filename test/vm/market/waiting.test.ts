@@ -1,5 +1,6 @@
 import t from "tap";
 import type { Address, Hash } from "../../../lib/bytes.ts";
+import { RLC } from "../../../lib/units.ts";
 import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { jobOf } from "../../../vm/market/deal.ts";
 import { budgetOf } from "../../../vm/market/draw.ts";
@@ -9,7 +10,7 @@ import { slotOf } from "../../../vm/market/slot.ts";
 import { waitingCount, waitingPools } from "../../../vm/market/waiting.ts";
 import { ATTACKS, measureWaits } from "../../bench/security/waiting.ts";
 import { askToJoin, drawn, drawnApart, join, openPool, workersOf } from "./drawn.ts";
-import { addressBy, createWorld, hub, market, RLC, receiptFor, type World } from "./world.ts";
+import { addressBy, createWorld, hub, market, receiptFor, type World } from "./world.ts";
 
 const isDrawn = (world: World, deal: Hash): boolean => jobOf(world.state, deal)!.next > 0;
 
