@@ -16,6 +16,7 @@ import {
 import { addressOf } from "../lib/secp256k1.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../rpc/logs.ts";
+import { hexNumber } from "../rpc/values.ts";
 import type { AbiValue } from "../vm/abi.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../vm/addresses.ts";
 import { APP_REGISTRY_ABI, functionsOf, HUB_EVENTS, MARKET_EVENTS, REGISTRY_ABI } from "../vm/market/abi.ts";
@@ -204,7 +205,7 @@ const logsOf = async (
   let size = MAX_LOG_BLOCKS;
   for (let first = from; first <= head; ) {
     const last = Math.min(head, first + size - 1);
-    const [fromBlock, toBlock] = [first, last].map((number) => `0x${number.toString(16)}`);
+    const [fromBlock, toBlock] = [first, last].map((number) => hexNumber(number));
     try {
       found.push(...((await client.call("eth_getLogs", [{ fromBlock, toBlock, address, topics }])) as RpcLog[]));
       first = last + 1;
@@ -224,7 +225,7 @@ const blockAt = async (client: RpcClient, time: number): Promise<number> => {
   let [low, high] = [0, Number(await client.call("eth_blockNumber", []))];
   while (low < high) {
     const middle = (low + high) >> 1;
-    const block = await client.call("eth_getBlockByNumber", [`0x${middle.toString(16)}`, false]);
+    const block = await client.call("eth_getBlockByNumber", [hexNumber(middle), false]);
     if (Number((block as { timestamp: Hex }).timestamp) < time) low = middle + 1;
     else high = middle;
   }

@@ -6,6 +6,7 @@ import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../../rpc/logs.ts";
+import { hexNumber } from "../../rpc/values.ts";
 import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { taskId } from "../../vm/market/deal.ts";
@@ -135,7 +136,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     const topics = [HUB_EVENTS.SchedulerNotice!.topic, addressWord(pool)];
     for (let from = store.scanned + 1; from <= head; from += MAX_LOG_BLOCKS) {
       const to = Math.min(head, from + MAX_LOG_BLOCKS - 1);
-      const [fromBlock, toBlock] = [from, to].map((block) => `0x${block.toString(16)}`);
+      const [fromBlock, toBlock] = [from, to].map((block) => hexNumber(block));
       const logs = (await client.call("eth_getLogs", [{ address: HUB, topics, fromBlock, toBlock }])) as {
         data: Hex;
         blockNumber: Hex;

@@ -1,5 +1,6 @@
 import { type Address, addressWord, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { hexNumber } from "../../rpc/values.ts";
 import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
 
@@ -31,7 +32,7 @@ export const readPending = async (client: RpcClient, worker: Address): Promise<P
   const logs = (await client.call("eth_getLogs", [
     {
       address: MARKET,
-      fromBlock: `0x${Math.max(0, Number(head.number) - BACK).toString(16)}`,
+      fromBlock: hexNumber(Math.max(0, Number(head.number) - BACK)),
       toBlock: head.number,
       topics: [topic, null, addressWord(worker)],
     },
