@@ -294,7 +294,7 @@ export const canonicalJson = (value: unknown): string => {
 };
 
 /** Computes block 0's extraData: different parameters are different chains. Upgrades are left out, they come later. */
-export const genesisExtraData = (document: Json): Hash => {
+const genesisExtraData = (document: Json): Hash => {
   const { upgrades: _, ...rest } = document;
   return keccak256(utf8(canonicalJson(rest)));
 };

@@ -7,7 +7,7 @@ import { recover, sign } from "../lib/secp256k1.ts";
 import { failChain } from "./rules.ts";
 
 /** Bytes of one transaction at most, as geth's pool has it. */
-export const MAX_TRANSACTION_BYTES = 128 * 1024;
+const MAX_TRANSACTION_BYTES = 128 * 1024;
 const MAX_ACCESS_LIST = 1024;
 const MAX_KEYS = 4096;
 
@@ -85,7 +85,7 @@ const unsigned = (tx: TransactionFields): Uint8Array => {
 };
 
 /** Computes the hash that a transaction's signature covers. */
-export const signingHash = (tx: TransactionFields): Hash => keccak256(unsigned(tx));
+const signingHash = (tx: TransactionFields): Hash => keccak256(unsigned(tx));
 
 /** Signs a transaction. */
 export const signTransaction = (fields: TransactionFields, privateKey: Hex): Transaction => {

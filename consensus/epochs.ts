@@ -19,7 +19,7 @@ import { penalizeSlashed, silenceSlashed } from "./slashing.ts";
 export const KEPT_EPOCHS = 256;
 
 /** Tells whether a validator may be in a set (spec section 3, step 2). */
-export const isEligible = (validator: Validator, epoch: number, minBondWei: bigint, evidenceEpochs: number): boolean =>
+const isEligible = (validator: Validator, epoch: number, minBondWei: bigint, evidenceEpochs: number): boolean =>
   validator.exitEpoch === undefined && validator.bond >= minBondWei && !isJailed(validator, epoch, evidenceEpochs);
 
 /** A block that may be a checkpoint, with the sets that its header names. */

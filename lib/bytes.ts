@@ -69,7 +69,6 @@ export const concat = (...parts: readonly Uint8Array[]): Uint8Array => {
 };
 
 export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b);
 
 /** Encodes a string as UTF-8. */
 export const utf8 = (text: string): Uint8Array => {

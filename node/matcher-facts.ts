@@ -12,7 +12,7 @@ import type { Offer, Restriction } from "./matching.ts";
 import { listAllOrders } from "./orders.ts";
 
 /** More than anybody has: the chain will judge. */
-export const UNKNOWN = 1n << 255n;
+const UNKNOWN = 1n << 255n;
 
 /** Every order of a kind, each once: pages of a book that changes may show one twice. */
 const offersOf = async <N extends OrderName>(client: RpcClient, kind: N) => {

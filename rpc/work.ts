@@ -13,7 +13,7 @@ import { invalidParams, REFUSED, RpcError } from "./errors.ts";
 import { hash, hexNumber, type Parser } from "./values.ts";
 
 /** Bounds of what miners may make a node remember. */
-export const WORK_LIMITS = {
+const WORK_LIMITS = {
   /** Work given out and still known: more than the window of 32 blocks. */
   maxJobs: 64,
   maxHashrates: 1_024,

@@ -49,7 +49,7 @@ export interface TestnetFlags extends AccessFlags {
   diskReserve: number;
 }
 
-export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => {
+const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => {
   const datadir = flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-testnet-"));
   checkReserve(datadir, flags.diskReserve);
   return {

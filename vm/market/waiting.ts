@@ -39,7 +39,7 @@ const withDeals = (all: readonly Class[], seats: number, change: number): Class[
  */
 export const waitingPools = { genesis: lineOf(word(1)), others: lineOf(ZERO_HASH) };
 /** A pool's deals with lots to draw whose first rounds have so many seats. */
-export const waitingDeals = (pool: Address, seats: number): Line => lineOf(pairId(pool, word(seats)));
+const waitingDeals = (pool: Address, seats: number): Line => lineOf(pairId(pool, word(seats)));
 /** Gives how many deals of a pool wait. */
 export const waitingCount = (state: State, pool: Address): number =>
   classesOf(state, pool).reduce((sum, { deals }) => sum + deals, 0);
@@ -98,7 +98,7 @@ export const passTurn = (state: State, pool: Address, seats: number, dealid: Has
 };
 
 /** Counts a turn of a class: the others are so much nearer to theirs. */
-export const moveOn = (state: State, pool: Address, seats: number): void => {
+const moveOn = (state: State, pool: Address, seats: number): void => {
   const all = classesOf(state, pool);
   const now = all.find((each) => each.seats === seats)!;
   const after = all.map((each) => ({ ...each, at: Math.max(0, each.at - now.at) }));
