@@ -2,7 +2,7 @@ import { type Address, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../l
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { type AbiValue, encodeAbi } from "../vm/abi.ts";
 import { HUB, MARKET } from "../vm/addresses.ts";
-import { boughtGas } from "../vm/market/clock.ts";
+import { boughtGas, GGAS } from "../vm/market/clock.ts";
 import { firstCommittee } from "../vm/market/committee.ts";
 import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "../vm/market/order.ts";
 import { hubFunction, marketFunction, view } from "./market-client.ts";
@@ -11,7 +11,6 @@ import { hubFunction, marketFunction, view } from "./market-client.ts";
 const CHAIN_NAME = "rolec";
 /** Nothing listens at the port of the discard service: a secret that is pushed by mistake does not leave the machine. */
 const NO_SERVICE = "http://127.0.0.1:9";
-const GGAS = 10n ** 9n;
 
 /** How iExec's tools see RLC: as the chain's coin, or as the token at 0x…1005. Both are the same balance. */
 export type RlcMode = "native" | "token";

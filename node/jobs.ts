@@ -20,6 +20,7 @@ import { hexNumber } from "../rpc/values.ts";
 import type { AbiValue } from "../vm/abi.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../vm/addresses.ts";
 import { APP_REGISTRY_ABI, functionsOf, HUB_EVENTS, MARKET_EVENTS, REGISTRY_ABI } from "../vm/market/abi.ts";
+import { CAP_GAS_PER_SECOND } from "../vm/market/clock.ts";
 import { LOT_STATUS } from "../vm/market/lot.ts";
 import { outputCid } from "../vm/market/result.ts";
 import { parseParams } from "../vm/wasm/params.ts";
@@ -45,7 +46,6 @@ import { transact } from "./wallet.ts";
 const appFunction = functionsOf(APP_REGISTRY_ABI);
 const registryFunction = functionsOf(REGISTRY_ABI);
 /** Gas of a lot for each second of its category (spec section 10). */
-const CAP_GAS_PER_SECOND = 200_000_000n;
 
 const isApp = async (client: RpcClient, app: Address): Promise<boolean> =>
   (await view(client, APP_REGISTRY, registryFunction("isRegistered"), app))[0] as boolean;
@@ -103,7 +103,8 @@ const categoryFor = async (client: RpcClient, gasLimit: number): Promise<number>
   for (let id = 0; id < Number(count); id++) {
     const [category] = await view(client, HUB, hubFunction("viewCategory"), BigInt(id));
     const seconds = (category as readonly AbiValue[])[2] as bigint;
-    if (seconds * CAP_GAS_PER_SECOND >= BigInt(gasLimit) && (!best || seconds < best.seconds)) best = { id, seconds };
+    if (seconds * BigInt(CAP_GAS_PER_SECOND) >= BigInt(gasLimit) && (!best || seconds < best.seconds))
+      best = { id, seconds };
   }
   if (!best) throw new Error(`no category has ${gasLimit} gas for a task`);
   return best.id;

@@ -33,7 +33,8 @@ import { matchedPrice } from "./standing-order.ts";
 export const WORKERPOOL_STAKE_RATIO = 30n;
 /** Bits of the TEE frameworks: those of a dataset ask nothing of the rest of a deal. */
 const FRAMEWORK_BITS = 0b1110n;
-const TEE_BIT = 1n;
+/** The bit of an enclave, which is the app's to ask for. */
+export const TEE_BIT = 1n;
 
 export interface Orders {
   readonly app: AppOrder;
@@ -54,7 +55,8 @@ export const readOrders = ([app, dataset, workerpool, request]: readonly AbiValu
 
 const hasDataset = ({ dataset }: Orders): boolean => dataset.dataset !== ZERO_ADDRESS;
 const withoutFramework = (tag: Hash): bigint => BigInt(tag) & ~FRAMEWORK_BITS;
-const tagOf = ({ app, dataset, request }: Orders): bigint =>
+/** Joins what the orders of a deal ask of its pool. */
+export const tagOf = ({ app, dataset, request }: Omit<Orders, "workerpool">): bigint =>
   BigInt(app.tag) | withoutFramework(dataset.tag) | BigInt(request.tag);
 const match = (code: string, condition: boolean): void => ensure(condition, `iExecV5-matchOrders-0x${code}`);
 
