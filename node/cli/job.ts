@@ -4,6 +4,7 @@ import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { NRLC, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
+import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { backingOf, backingWords, loneWarning } from "../backing.ts";
 import { endingsOf, notOk, whyNothing } from "../endings.ts";
@@ -15,8 +16,8 @@ import { fetchScheduled, isScheduled, progressOf, type ScheduledTask, scheduledT
 import { address, DEFAULT_NODE, privateKey, several, url, variables, whole } from "./options.ts";
 import { fail, print, printJson, short, table } from "./output.ts";
 
-const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
-const SEAT_STATUS_NAMES = ["drawn", "committed", "proved", "rejected", "silent", "declined"] as const;
+const LOT_STATUS_NAMES = Object.keys(LOT_STATUS);
+const SEAT_STATUS_NAMES = Object.keys(SEAT);
 
 const TASK_STATUS_NAMES = ["waiting", "computing", "revealing", "completed", "failed"] as const;
 
