@@ -13,7 +13,8 @@ import { devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import {
   type Address,
   EMPTY,

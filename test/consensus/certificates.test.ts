@@ -6,11 +6,10 @@ import { ONLY } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { bitmapOf, includeCertificate, type Link, verifyVotes, voteMessage } from "../../consensus/finality.ts";
 import { checkpoints, finality, tallies } from "../../consensus/records.ts";
-import { prepare } from "../../consensus/transition.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import { blsAggregate, blsKeygen, blsPublicKey, blsSign, blsSumOfKeys, blsVerifyReference } from "../../lib/bls.ts";
 import { type Address, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
-import { createTestNetwork, EPOCHS, PROFILE, type TestParams } from "../helpers/chain.ts";
+import { createTestNetwork, EPOCHS, openAt, PROFILE, type TestParams } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 
@@ -19,9 +18,7 @@ const chainAt = async (epoch: number, params?: TestParams) => {
   const network = await createTestNetwork(4, [], params);
   const { engine } = network.nodes[0]!;
   await network.run(firstSlot(network.genesis, epoch));
-  const base = engine.baseOf(engine.head());
-  prepare(engine.chain, base, firstSlot(network.genesis, epoch) + 1);
-  const { state } = base;
+  const { state } = openAt(engine, firstSlot(network.genesis, epoch) + 1);
   const linkTo = (target: number): Link => {
     const checkpoint = checkpoints.get(state, target)!;
     return {
