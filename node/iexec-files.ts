@@ -1,11 +1,11 @@
 import { type Address, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
-import { RpcCallError, type RpcClient } from "../rpc/client.ts";
-import { type AbiValue, encodeAbi } from "../vm/abi.ts";
+import type { RpcClient } from "../rpc/client.ts";
+import { encodeAbi } from "../vm/abi.ts";
 import { HUB, MARKET } from "../vm/addresses.ts";
 import { boughtGas, GGAS } from "../vm/market/clock.ts";
 import { firstCommittee } from "../vm/market/committee.ts";
 import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "../vm/market/order.ts";
-import { hubFunction, marketFunction, view } from "./market-client.ts";
+import { hubFunction, marketFunction, view, viewCategory } from "./market-client.ts";
 
 /** The name of the chain in the files of iExec's tools. */
 const CHAIN_NAME = "rolec";
@@ -86,11 +86,7 @@ export const publicPoolOrder = async (client: RpcClient, options: PoolOrderOptio
     client.call("eth_getBlockByNumber", ["latest", false]) as Promise<{ timestamp: Hex }>,
   ]);
   const pool = await publicPool(client);
-  const [category] = await view(client, HUB, hubFunction("viewCategory"), options.category).catch((error: unknown) => {
-    if (!(error instanceof RpcCallError)) throw error;
-    throw new Error(`there is no category ${options.category} (${error.message})`);
-  });
-  const seconds = Number((category as readonly AbiValue[])[2]);
+  const { seconds } = await viewCategory(client, options.category);
   const time = Number(head.timestamp);
   const maxTrust = paramAt(genesis, "maxTrust", time);
   if (options.trust > maxTrust) throw new Error(`the public pool's trust ends at ${maxTrust}`);

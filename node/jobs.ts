@@ -20,7 +20,6 @@ import { hexNumber } from "../rpc/values.ts";
 import type { AbiValue } from "../vm/abi.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../vm/addresses.ts";
 import { APP_REGISTRY_ABI, functionsOf, HUB_EVENTS, MARKET_EVENTS, REGISTRY_ABI } from "../vm/market/abi.ts";
-import { CAP_GAS_PER_SECOND } from "../vm/market/clock.ts";
 import { LOT_STATUS } from "../vm/market/lot.ts";
 import { outputCid } from "../vm/market/result.ts";
 import { parseParams } from "../vm/wasm/params.ts";
@@ -32,10 +31,11 @@ import { getPath } from "./data-files.ts";
 import {
   callAll,
   type DealView,
-  hubFunction,
   type LotView,
   marketFunction,
   view,
+  viewCategories,
+  viewCategory,
   viewDeal,
   viewDeals,
   viewJob,
@@ -46,6 +46,7 @@ import { transact } from "./wallet.ts";
 const appFunction = functionsOf(APP_REGISTRY_ABI);
 const registryFunction = functionsOf(REGISTRY_ABI);
 /** Gas of a lot for each second of its category (spec section 10). */
+const CAP_GAS_PER_SECOND = 200_000_000;
 
 const isApp = async (client: RpcClient, app: Address): Promise<boolean> =>
   (await view(client, APP_REGISTRY, registryFunction("isRegistered"), app))[0] as boolean;
@@ -97,15 +98,10 @@ export interface JobRequest {
 }
 
 /** Finds the shortest category whose cap of gas is at least a task's. */
-const categoryFor = async (client: RpcClient, gasLimit: number): Promise<number> => {
-  const [count] = await view(client, HUB, hubFunction("countCategory"));
-  let best: { id: number; seconds: bigint } | undefined;
-  for (let id = 0; id < Number(count); id++) {
-    const [category] = await view(client, HUB, hubFunction("viewCategory"), BigInt(id));
-    const seconds = (category as readonly AbiValue[])[2] as bigint;
-    if (seconds * BigInt(CAP_GAS_PER_SECOND) >= BigInt(gasLimit) && (!best || seconds < best.seconds))
-      best = { id, seconds };
-  }
+const categoryFor = async (client: RpcClient, gasLimit: number): Promise<bigint> => {
+  const [best] = (await viewCategories(client))
+    .filter(({ seconds }) => seconds * CAP_GAS_PER_SECOND >= gasLimit)
+    .sort((a, b) => a.seconds - b.seconds);
   if (!best) throw new Error(`no category has ${gasLimit} gas for a task`);
   return best.id;
 };
@@ -126,14 +122,17 @@ export const submitJob = async (client: RpcClient, key: Hex, request: JobRequest
   if (!(await isApp(client, request.app)))
     throw new Error(`${request.app} is no app of this chain; "rolec app deploy <file>" publishes one`);
   const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
-  const category = request.category ?? (await categoryFor(client, request.gasLimit));
+  const category =
+    request.category === undefined
+      ? await categoryFor(client, request.gasLimit)
+      : (await viewCategory(client, BigInt(request.category))).id;
   const job: AbiValue[] = [
     1n,
     pool!,
     request.app,
     ZERO_ADDRESS,
     request.params,
-    BigInt(category),
+    category,
     BigInt(request.gasLimit),
     BigInt(request.trust),
     BigInt(request.tasks),

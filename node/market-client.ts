@@ -323,6 +323,31 @@ export const hubAccountsOf = async (
 export const secondsOfCategory = async (client: RpcClient, category: bigint): Promise<number> =>
   Number(((await view(client, HUB, hubFunction("viewCategory"), category))[0] as readonly AbiValue[])[2]);
 
+/** A class of tasks by the time that they may take. */
+export interface CategoryView {
+  readonly id: bigint;
+  readonly description: string;
+  readonly seconds: number;
+}
+
+/** Lists the categories. */
+export const viewCategories = async (client: RpcClient): Promise<CategoryView[]> => {
+  const [count] = await view(client, HUB, hubFunction("countCategory"));
+  const lists = Array.from({ length: Number(count) }, (_, id): AbiValue[] => [BigInt(id)]);
+  return (await viewAll(client, HUB, hubFunction("viewCategory"), lists)).map(([category], id) => {
+    const [, description, seconds] = category as [string, string, bigint];
+    return { id: BigInt(id), description, seconds: Number(seconds) };
+  });
+};
+
+/** Gives a category. Throws with those that there are. */
+export const viewCategory = async (client: RpcClient, id: bigint): Promise<CategoryView> => {
+  const all = await viewCategories(client);
+  const found = all.find((category) => category.id === id);
+  if (found) return found;
+  throw new Error(`there is no category ${id}: ${all.map((each) => `${each.id} is ${each.description}`).join(", ")}`);
+};
+
 /** A deal as PoCo shows it. */
 export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealView> =>
   toDeal((await view(client, HUB, hubFunction("viewDeal"), dealid))[0] as AbiValue[]);

@@ -43,9 +43,11 @@ export const feesNow = async (client: RpcClient): Promise<{ maxFeePerGas: bigint
 /** Makes of "insufficient funds" who has how much, and what was to be paid. */
 const explainFunds = async (client: RpcClient, from: Address, value: bigint, error: unknown): Promise<unknown> => {
   if (!(error instanceof RpcCallError) || !/^insufficient funds/.test(error.message)) return error;
+  const waits = /, (\d+) for what waits$/.exec(error.message)?.[1];
+  const beside = waits === undefined ? "" : `, beside ${rlc(BigInt(waits), 9)} RLC for its transactions that wait`;
   const have = BigInt((await client.call("eth_getBalance", [from, "latest"])) as Hex);
   const want = value > 0n ? `${rlc(value)} RLC and the fee are needed` : "the fee is needed";
-  return new Error(`account ${from} has ${rlc(have, 9)} RLC, ${want}: send it RLC first (${error.message})`);
+  return new Error(`account ${from} has ${rlc(have, 9)} RLC, ${want}${beside}: send it RLC first`);
 };
 
 /** Signs a call as an EIP-1559 transaction and sends it. Resolves with its hash once the node took it. */

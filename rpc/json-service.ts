@@ -4,6 +4,7 @@ import { limitConnections } from "./connections.ts";
 import { HttpError, respond } from "./http.ts";
 import { inOrder } from "./in-order.ts";
 import { listen } from "./listen.ts";
+import { endInTurns } from "./refusals.ts";
 
 const CONNECTIONS = { maxConnections: 256, maxConnectionsOfAddress: 32, maxConnectionsOfLoopback: 192 };
 const MAX_IN_FLIGHT = 256;
@@ -53,6 +54,7 @@ export const createJsonService = ({ answer, host, port, requestTimeoutMs, log }:
     { keepAlive: true },
     inOrder({ max: MAX_PIPELINED, takeMs: IDLE_TIMEOUT_MS, pay: () => undefined, serve }),
   );
+  endInTurns(server);
   limitConnections(server, CONNECTIONS);
   server.requestTimeout = requestTimeoutMs;
   server.headersTimeout = requestTimeoutMs;

@@ -16,6 +16,7 @@ import { REQUEST_COST_MS, RPC_ALLOWANCES, RPC_LIMITS, type RpcAllowances, type R
 import { listen } from "./listen.ts";
 import { type NetworkPort, netMethods } from "./net.ts";
 import { createOrigins, isEmbedded, isExtension } from "./origins.ts";
+import { endInTurns } from "./refusals.ts";
 import { rolecMethods } from "./rolec.ts";
 import { createRoom, type Tenant } from "./room.ts";
 import { subscribeMethods } from "./subscribe.ts";
@@ -197,6 +198,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
   server.headersTimeout = limits.headersTimeoutMs;
   server.maxHeadersCount = MAX_HEADERS;
   server.keepAliveTimeout = limits.idleTimeoutMs;
+  endInTurns(server);
   limitConnections(server, limits);
   const sockets = serveWebSockets({
     server,

@@ -4,6 +4,7 @@ import { NRLC, rlc } from "../../lib/units.ts";
 import { runDemo, seatsByWorker } from "../demo.ts";
 import { stopping, stopSignal } from "../stop.ts";
 import { untilAgreed } from "../testnet.ts";
+import { folder } from "./options.ts";
 import { print, printJson, short, table } from "./output.ts";
 import { printTestnet, type TestnetFlags, testnetOptions, withTestnet } from "./testnet.ts";
 import { powerTable } from "./validator.ts";
@@ -11,7 +12,7 @@ import { powerTable } from "./validator.ts";
 export const demoCommand = (): Command =>
   testnetOptions(new Command("demo"))
     .description("start a network, buy a real computation on it, show what happened (what npm start runs)")
-    .option("--out <folder>", "where the results are written", "rolec-output")
+    .option("--out <folder>", "where the results are written", folder, "rolec-output")
     .option("--exit", "stop after the tables instead of waiting for Ctrl-C")
     .option("--json", "print one JSON document instead of tables")
     .action(async (flags: TestnetFlags & { out: string; exit?: boolean; json?: boolean }) => {

@@ -1,24 +1,24 @@
+import { plain, plainLine } from "../../lib/plain.ts";
+
 /** Ends the program with one line on standard error and status 1. */
 export const fail = (message: string): never => {
-  process.stderr.write(`rolec: ${message}\n`);
+  process.stderr.write(`rolec: ${plain(message)}\n`);
   process.exit(1);
 };
 
 /** Prints a JSON document; bigints as decimal strings. */
 export const printJson = (value: unknown): void => {
-  process.stdout.write(
-    `${JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item), 2)}\n`,
-  );
+  print(JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item), 2));
 };
 
-/** Prints a line. */
+/** Prints a line, or several. What is in it may be of others: it steers no terminal. */
 export const print = (line = ""): void => {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${plain(line)}\n`);
 };
 
 /** Lays rows out in columns as wide as their widest cell, under a header; numbers to the right. */
 export const table = (header: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
-  const cells = [header, ...rows].map((row) => row.map(String));
+  const cells = [header, ...rows].map((row) => row.map((cell) => plainLine(String(cell))));
   const widths = header.map((_, i) => Math.max(...cells.map((row) => (row[i] ?? "").length)));
   const numeric = header.map(
     (_, i) => rows.length > 0 && rows.every((row) => /^-?[\d.,]+ ?%?$/.test(String(row[i] ?? ""))),

@@ -10,6 +10,7 @@ import {
   addressToListen,
   checkReserve,
   diskOption,
+  folder,
   host,
   port,
   rpcHostName,
@@ -26,7 +27,7 @@ export const testnetOptions = (command: Command): Command =>
     .option("--slots <n>", "slots that each worker holds in the genesis pool", whole(1, 64), 8)
     .option("--miners <n>", "miners of work shares, each with one thread of the lowest priority", whole(0, 16), 0)
     .option("--accounts <n>", "funded accounts", whole(1, 100), 4)
-    .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)")
+    .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)", folder)
     .option("--host <host>", "address that the RPCs listen on", host, "127.0.0.1")
     .option("--port <port>", "first RPC port; the next free ones follow", port, 8545)
     .addOption(rpcHostName())

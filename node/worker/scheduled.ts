@@ -181,6 +181,8 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
           gasLimit: view.timeref * CAP_GAS_PER_SECOND,
           vmVersion,
           deadlines,
+          // Who was too slow is asked again.
+          wantedUntil: view.contributionDeadline * 1_000,
           id,
         }),
       )

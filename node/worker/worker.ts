@@ -174,8 +174,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
   /** All that is begun: its data is on its way, or it is computed. */
   const running = (): number => computing.size + (scheduled?.computing.size ?? 0);
   const computeLot = async (lot: LotView, deadlines: Deadlines): Promise<Computed> => {
-    const { gasLimit, vmVersion } = await viewJob(client, lot.dealid);
-    return compute(means, { ...lot, gasLimit, vmVersion, deadlines });
+    const { gasLimit, vmVersion, volume, lotSize } = await viewJob(client, lot.dealid);
+    // A deal's other lots need the same files.
+    const wantedUntil = volume > lotSize ? lot.finalDeadline * 1_000 : undefined;
+    return compute(means, { ...lot, gasLimit, vmVersion, deadlines, wantedUntil });
   };
   /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
   const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);

@@ -243,7 +243,7 @@ t.test("the book takes what can be filled now, and says what is wrong with the r
   const stranger = { requester: people.poor.address, appmaxprice: 0n, workerpoolmaxprice: 0n };
   await refused(orders.request(stranger, people.poor.key), "order-means");
   await refused(orders.request({ ...stranger, requester: MARKET }, people.poor.key), "order-signature");
-  await refused(orders.request({ params: "x".repeat(MAX_ORDER_BYTES) }), "order-bytes");
+  await refused(orders.request({ params: `{${" ".repeat(MAX_ORDER_BYTES)}}` }), "order-bytes");
   t.equal(book.size, 1);
 
   const close = hub("manageAppOrder").encode([orderValues(good), 1n, EMPTY]);
