@@ -20,6 +20,7 @@ import { hexNumber } from "../rpc/values.ts";
 import type { AbiValue } from "../vm/abi.ts";
 import { APP_REGISTRY, HUB, MARKET } from "../vm/addresses.ts";
 import { APP_REGISTRY_ABI, functionsOf, HUB_EVENTS, MARKET_EVENTS, REGISTRY_ABI } from "../vm/market/abi.ts";
+import { CAP_GAS_PER_SECOND } from "../vm/market/clock.ts";
 import { LOT_STATUS } from "../vm/market/lot.ts";
 import { outputCid } from "../vm/market/result.ts";
 import { parseParams } from "../vm/wasm/params.ts";
@@ -46,7 +47,6 @@ import { transact } from "./wallet.ts";
 const appFunction = functionsOf(APP_REGISTRY_ABI);
 const registryFunction = functionsOf(REGISTRY_ABI);
 /** Gas of a lot for each second of its category (spec section 10). */
-const CAP_GAS_PER_SECOND = 200_000_000;
 
 const isApp = async (client: RpcClient, app: Address): Promise<boolean> =>
   (await view(client, APP_REGISTRY, registryFunction("isRegistered"), app))[0] as boolean;
