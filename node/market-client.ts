@@ -341,11 +341,18 @@ export const viewCategories = async (client: RpcClient): Promise<CategoryView[]>
 };
 
 /** Gives a category. Throws with those that there are. */
+/** Reads one category. Where there is none, throws an Error that lists those that there are. */
 export const viewCategory = async (client: RpcClient, id: bigint): Promise<CategoryView> => {
-  const all = await viewCategories(client);
-  const found = all.find((category) => category.id === id);
-  if (found) return found;
-  throw new Error(`there is no category ${id}: ${all.map((each) => `${each.id} is ${each.description}`).join(", ")}`);
+  try {
+    const [category] = await view(client, HUB, hubFunction("viewCategory"), id);
+    const [, description, seconds] = category as [string, string, bigint];
+    return { id, description, seconds: Number(seconds) };
+  } catch (error) {
+    if (!(error instanceof RpcCallError)) throw error;
+    const all = await viewCategories(client);
+    if (all.some((category) => category.id === id)) throw error;
+    throw new Error(`there is no category ${id}: ${all.map((each) => `${each.id} is ${each.description}`).join(", ")}`);
+  }
 };
 
 /** A deal as PoCo shows it. */
