@@ -1,6 +1,7 @@
 import { bytesToBigint, concat, fromHex, type Hash, toHex, uint64 } from "../lib/bytes.ts";
 import { bytes, decodeWith, encodeWith, hash, hexOf, list, record, uint } from "../lib/codec.ts";
 import { keccak256 } from "../lib/keccak.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import { decodeRlp, type Item } from "../lib/rlp.ts";
 import { type Block, decodeBlock, encodeBlock, MAX_WORK_SHARES, type WorkShare, workShareCoder } from "./block.ts";
 import type { Database, Op } from "./db.ts";
@@ -96,7 +97,7 @@ export const openStore = (db: Database): Store => {
   const sizes = new Map<Hash, number>();
   const rememberSize = (of: Hash, bytes: number): void => {
     sizes.set(of, bytes);
-    if (sizes.size > CACHED_SIZES) sizes.delete(sizes.keys().next().value!);
+    forgetOldest(sizes, CACHED_SIZES);
   };
   const read = <T>(key: Uint8Array, decode: (value: Uint8Array) => T): T | undefined => {
     const value = db.get(key);

@@ -3,6 +3,7 @@ import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import { blsVerify } from "../lib/bls.ts";
 import type { Address, Hash } from "../lib/bytes.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { recoverCompact } from "../lib/secp256k1.ts";
 import { type Validator, validators } from "../vm/validator-store.ts";
@@ -34,7 +35,7 @@ const NOT_OF_THE_HASH: ReadonlySet<string> = new Set([
 /** Adds to a map of which the oldest entries go first. */
 const remember = <K, V>(map: Map<K, V>, key: K, value: V, max: number): V => {
   map.set(key, value);
-  if (map.size > max) map.delete(map.keys().next().value!);
+  forgetOldest(map, max);
   return value;
 };
 

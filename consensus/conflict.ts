@@ -1,12 +1,15 @@
 import type { Block, Certificate } from "../chain/block.ts";
 import { firstSlot, slotOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { forgetOldest } from "../lib/lru.ts";
+import { active } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
 import type { Attestation } from "./evidence.ts";
 import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, verifyVotes } from "./finality.ts";
-import { active, type Checkpoint, checkpoints, must, ONLY } from "./records.ts";
+import { type Checkpoint, checkpoints, must } from "./records.ts";
 
 /** Two checkpoints that exclude each other are final: a third of the power signed for both, and these certificates prove it. */
 export class ConflictError extends Error {
@@ -119,7 +122,7 @@ const count = (parts: Parts, certificate: Certificate): Tally[] => {
     Object.assign(tally, { bits: joined, isQuorum });
     certificates.push(certificate);
     tallies.set(key, tally);
-    if (tallies.size > MAX_TALLIES) tallies.delete(tallies.keys().next().value!);
+    forgetOldest(tallies, MAX_TALLIES);
     return [tally];
   });
 };
@@ -170,7 +173,7 @@ const add = (parts: Parts, block: Block): void => {
   const { parentHash: parent, timestamp } = block.header;
   const branch = rivals.get(parent)?.branch ?? block.hash;
   rivals.set(block.hash, { parent, slot: slotOf(chain.genesis, timestamp), branch });
-  if (rivals.size > MAX_HEADERS) rivals.delete(rivals.keys().next().value!);
+  forgetOldest(rivals, MAX_HEADERS);
   for (const certificate of block.body.certificates) {
     if (count(parts, certificate).length === 0) continue;
     // New votes may complete a link that spans their epoch too.

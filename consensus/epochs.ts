@@ -1,14 +1,14 @@
 import type { Header } from "../chain/header.ts";
 import { epochOf, eraOf, firstSlot, type Genesis, paramsAt, slotOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { Hash } from "../lib/bytes.ts";
 import { burnedOfEra } from "../vm/market/burned.ts";
-import { isJailed, type Member, type Validator, validators } from "../vm/validator-store.ts";
+import { active, isJailed, type Member, type Validator, validators } from "../vm/validator-store.ts";
 import { beginUnbonding } from "./exits.ts";
 import { leakEpoch } from "./leak.ts";
 import { chooseSet, fadeAndMint } from "./power.ts";
 import {
-  active,
   anchors,
   type Checkpoint,
   candidate,
@@ -16,7 +16,6 @@ import {
   finality,
   must,
   named,
-  ONLY,
   reserve,
   tallies,
 } from "./records.ts";
@@ -30,7 +29,7 @@ import { penalizeSlashed, silenceSlashed } from "./slashing.ts";
 export const KEPT_EPOCHS = 256;
 
 /** Tells whether a validator may be in a set (spec section 3, step 2). */
-export const isEligible = (validator: Validator, epoch: number, minBondWei: bigint, evidenceEpochs: number): boolean =>
+const isEligible = (validator: Validator, epoch: number, minBondWei: bigint, evidenceEpochs: number): boolean =>
   validator.exitEpoch === undefined && validator.bond >= minBondWei && !isJailed(validator, epoch, evidenceEpochs);
 
 /** A block that may be a checkpoint: the sets that its header names, and the only source that a vote for it may have. */

@@ -4,13 +4,14 @@ import type { Op } from "../chain/db.ts";
 import { EMPTY_OMMERS, type Header, hashHeader, NO_REVEAL } from "../chain/header.ts";
 import { EMPTY_MMR, mmrRoot } from "../chain/mmr.ts";
 import type { Genesis } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import { fromHex, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
+import { VALIDATORS } from "../vm/addresses.ts";
 import { marketGenesis } from "../vm/market/genesis.ts";
-import { VALIDATORS } from "../vm/tables.ts";
-import { validators, validatorsGenesis } from "../vm/validator-store.ts";
+import { active, sets, validators, validatorsGenesis } from "../vm/validator-store.ts";
 import { chooseSet } from "./power.ts";
-import { active, anchors, checkpoints, finality, named, ONLY, reserve, sets } from "./records.ts";
+import { anchors, checkpoints, finality, named, reserve } from "./records.ts";
 import { validatorsRoot } from "./validators-root.ts";
 
 /** Writes what consensus keeps of block 0: its set, and that it is final and the source of the first votes. */

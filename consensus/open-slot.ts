@@ -1,6 +1,7 @@
 import type { Header } from "../chain/header.ts";
 import { type Mmr, mmrAppend, mmrRoot } from "../chain/mmr.ts";
 import { epochOf, eraOf, paramsAt, timestampOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import { type Address, fromHex, type Hash } from "../lib/bytes.ts";
 import type { BlockContext } from "../vm/natives.ts";
@@ -8,7 +9,7 @@ import type { Chain } from "./chain.ts";
 import { crossBoundaries } from "./epochs.ts";
 import { nextBaseFee } from "./fees.ts";
 import { type Drawn, proposerOf } from "./proposer.ts";
-import { finality, must, ONLY } from "./records.ts";
+import { finality, must } from "./records.ts";
 import { recordAnchor, workDifficulty } from "./resources/work.ts";
 import { validatorsRoot } from "./validators-root.ts";
 

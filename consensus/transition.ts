@@ -13,6 +13,7 @@ import { EMPTY_OMMERS, type Header, hashHeader } from "../chain/header.ts";
 import type { Mmr } from "../chain/mmr.ts";
 import { firstOpenEpoch } from "../chain/params.ts";
 import { bloomOf, joinBlooms, type Receipt } from "../chain/receipt.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { Transaction } from "../chain/transaction.ts";
 import { blsVerify } from "../lib/bls.ts";
@@ -29,7 +30,7 @@ import { includeCertificate } from "./finality.ts";
 import { checkBody, checkHeader, expectEqual } from "./header-rules.ts";
 import { type Base, contextOf, type DrawnSlot, drawSlot, type OpenSlot, openSlot } from "./open-slot.ts";
 import { mixReveal, randaoMessage } from "./proposer.ts";
-import { type Finality, finality, must, ONLY } from "./records.ts";
+import { type Finality, finality, must } from "./records.ts";
 import { advanceDrift, type CheckedShare, checkShares, includeShares } from "./resources/work.ts";
 import { failConsensus } from "./rules.ts";
 

@@ -1,12 +1,14 @@
 import { mmrRootOf } from "../chain/mmr.ts";
 import type { Genesis } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import { EMPTY, fromHex, type Hash } from "../lib/bytes.ts";
 import { address, big, encodeWith, hexOf, record, uint } from "../lib/codec.ts";
 import { keccak256 } from "../lib/keccak.ts";
+import { putNewest } from "../lib/lru.ts";
 import { encodeRlp } from "../lib/rlp.ts";
-import { type Member, validators } from "../vm/validator-store.ts";
-import { active, must, ONLY, sets } from "./records.ts";
+import { active, type Member, sets, validators } from "../vm/validator-store.ts";
+import { must } from "./records.ts";
 import { activeSets } from "./sets.ts";
 
 const memberCoder = record({ index: uint, address, blsPublicKey: hexOf(48), power: big, votePower: big });
@@ -31,7 +33,6 @@ export const validatorsRoot = (state: State, genesis: Genesis): Hash => {
     return encodeWith(memberCoder, { index, address: at, blsPublicKey, power, votePower });
   };
   const root = mmrRootOf([...members, ...before].map(leaf));
-  if (roots.size >= CACHED_ROOTS) roots.delete(roots.keys().next().value!);
-  roots.set(key, root);
+  putNewest(roots, key, root, CACHED_ROOTS);
   return root;
 };

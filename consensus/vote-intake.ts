@@ -1,8 +1,10 @@
 import { epochOf, slotOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import { blsVerify } from "../lib/bls.ts";
 import type { Hex } from "../lib/bytes.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { validators } from "../vm/validator-store.ts";
 import { FUTURE_TOLERANCE_MS } from "./admission.ts";
@@ -10,7 +12,7 @@ import type { Chain } from "./chain.ts";
 import { isCheckpointOf, KEPT_EPOCHS, namedBlock } from "./epochs.ts";
 import type { Attestation } from "./evidence.ts";
 import { voteMessage } from "./finality.ts";
-import { finality, must, ONLY } from "./records.ts";
+import { finality, must } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
 import { watchedEpochs } from "./slasher.ts";
@@ -67,7 +69,7 @@ const countOf = ({ counts }: Parts, { index, link }: Vote): Count => {
   const key = `${link.targetEpoch} ${index}`;
   const known = counts.get(key) ?? { signed: new Set<string>(), tries: 0 };
   counts.set(key, known);
-  if (counts.size > MAX_COUNTS) counts.delete(counts.keys().next().value!);
+  forgetOldest(counts, MAX_COUNTS);
   return known;
 };
 

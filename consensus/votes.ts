@@ -1,11 +1,12 @@
 import type { Certificate } from "../chain/block.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import { blsAggregate } from "../lib/bls.ts";
 import type { Hash, Hex } from "../lib/bytes.ts";
 import { decodeWith, encodeWith, hexOf, record, uint } from "../lib/codec.ts";
 import type { Named } from "./epochs.ts";
 import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, linkCoder } from "./finality.ts";
-import { checkpoints, finality, must, ONLY } from "./records.ts";
+import { checkpoints, finality, must } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 
 /** One validator's vote for a link. */

@@ -1,8 +1,8 @@
 import { type Address, fromHex, type Hash, type Hex, toHex } from "../lib/bytes.ts";
 import { type BatchItem, RpcCallError, type RpcClient } from "../rpc/client.ts";
 import type { AbiValue } from "../vm/abi.ts";
+import { HUB, MARKET } from "../vm/addresses.ts";
 import { functionsOf, HUB_ABI, MARKET_ABI } from "../vm/market/abi.ts";
-import { HUB, MARKET } from "../vm/tables.ts";
 
 export const hubFunction = functionsOf(HUB_ABI);
 export const marketFunction = functionsOf(MARKET_ABI);

@@ -1,8 +1,9 @@
 import { signTransaction } from "../chain/transaction.ts";
 import { type Address, EMPTY, type Hash, type Hex, toHex } from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
+import { GWEI, rlc } from "../lib/units.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
-import { rlc } from "./cli/output.ts";
+import { hexNumber } from "../rpc/values.ts";
 
 /** A receipt as JSON-RPC gives it. */
 export interface RpcReceipt {
@@ -30,9 +31,8 @@ export class TransactionReverted extends Error {
   override readonly name = "TransactionReverted";
 }
 
-const TIP = 10n ** 9n;
+const TIP = GWEI;
 const POLL_MS = 150;
-const quantity = (value: bigint | number): Hex => `0x${BigInt(value).toString(16)}`;
 
 /** The fees that a transaction offers now, in wei a gas: twice the base fee and a tip. */
 export const feesNow = async (client: RpcClient): Promise<{ maxFeePerGas: bigint; maxPriorityFeePerGas: bigint }> => {
@@ -59,7 +59,7 @@ export const send = async (client: RpcClient, key: Hex, call: Call): Promise<Has
     call.nonce ?? client.call("eth_getTransactionCount", [from, "pending"]),
     feesNow(client),
   ]);
-  const request = { from, to: call.to, data: toHex(data), value: quantity(call.value ?? 0n) };
+  const request = { from, to: call.to, data: toHex(data), value: hexNumber(call.value ?? 0n) };
   const explain = async (error: unknown): Promise<never> => {
     throw await explainFunds(client, from, call.value ?? 0n, error);
   };

@@ -1,13 +1,14 @@
 import { MAX_WORK_SHARES, type WorkShare } from "../../chain/block.ts";
 import type { Header } from "../../chain/header.ts";
 import { firstSlot, type Genesis, type Params, slotOf } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import type { Address, Hash } from "../../lib/bytes.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import type { BlockContext } from "../../vm/natives.ts";
 import { isJailed, type Validator, validators } from "../../vm/validator-store.ts";
 import { shareDifficulty } from "../asert.ts";
-import { must, ONLY, workAhead, workAnchors, workEarned, workIncluded } from "../records.ts";
+import { must, workAhead, workAnchors, workEarned, workIncluded } from "../records.ts";
 import { failConsensus } from "../rules.ts";
 import { checkMix, checkTarget, shareId, WORK_WINDOW } from "../shares.ts";
 

@@ -6,6 +6,7 @@ import { devGenesis } from "../../chain/genesis.ts";
 import { endpoint } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC, rlc } from "../../lib/units.ts";
 import { LOCAL_ORIGINS } from "../../rpc/origins.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
@@ -22,10 +23,8 @@ import {
   rpcOrigin,
   whole,
 } from "./options.ts";
-import { print, printJson, rlc, table } from "./output.ts";
+import { print, printJson, table } from "./output.ts";
 import { serve } from "./serve.ts";
-
-const RLC = 10n ** 18n;
 
 interface DevFlags extends AccessFlags {
   host: string;

@@ -3,10 +3,11 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { PROFILES } from "../../chain/profiles.ts";
+import { parseRlc } from "../../lib/units.ts";
 import { genesisValidator, readGivenJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { genesisOf } from "../genesis-file.ts";
 import { amount, folder, whole } from "./options.ts";
-import { parseRlc, print, printJson } from "./output.ts";
+import { print, printJson } from "./output.ts";
 
 interface NewFlags {
   out: string;

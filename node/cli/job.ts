@@ -3,29 +3,22 @@ import { Command } from "commander";
 import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
 import { plainLine } from "../../lib/plain.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { NRLC, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
+import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { backingOf, backingWords, loneWarning } from "../backing.ts";
 import { endingsOf, notOk, whyNothing } from "../endings.ts";
 import { jobInputs } from "../job-inputs.ts";
-import {
-  costsOfDeal,
-  dealsOf,
-  fetchResults,
-  lotsOfDeal,
-  matchedDealsOf,
-  nrlcToWei,
-  outcomesOf,
-  submitJob,
-} from "../jobs.ts";
+import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, matchedDealsOf, outcomesOf, submitJob } from "../jobs.ts";
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
 import { fetchScheduled, isScheduled, progressOf, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
 import { address, DEFAULT_NODE, folder, JOB_GAS, privateKey, several, url, variables, whole } from "./options.ts";
-import { fail, print, printJson, rlc, short, table } from "./output.ts";
+import { fail, print, printJson, short, table } from "./output.ts";
 
-const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
-const SEAT_STATUS_NAMES = ["drawn", "committed", "proved", "rejected", "silent", "declined"] as const;
+const LOT_STATUS_NAMES = Object.keys(LOT_STATUS);
+const SEAT_STATUS_NAMES = Object.keys(SEAT);
 
 const TASK_STATUS_NAMES = ["waiting", "computing", "revealing", "completed", "failed"] as const;
 
@@ -157,7 +150,7 @@ export const jobCommand = (): Command => {
           backingWords(backingOf(lot)),
           lot.seats.map((seat) => `${short(seat.worker)} ${SEAT_STATUS_NAMES[seat.status] ?? seat.status}`).join(", "),
           cost ? cost.gasUsed : "",
-          cost ? rlc(nrlcToWei(cost.burnedNrlc + cost.paidNrlc), 9) : "",
+          cost ? rlc((cost.burnedNrlc + cost.paidNrlc) * NRLC, 9) : "",
           receipt ? describeReceipt(receipt) : "",
         ];
       });

@@ -6,6 +6,7 @@ import { type Address, EMPTY, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
+import { NRLC, parseRlc, rlc } from "../../lib/units.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { ORDER_NAMES, type OrderName, orderToJson, type SignedOrder } from "../../vm/market/signed-order.ts";
 import { readGivenJson } from "../folder.ts";
@@ -27,9 +28,8 @@ import {
 } from "../orders.ts";
 import { stopping, stopSignal } from "../stop.ts";
 import { address, amount, DEFAULT_NODE, folder, hash, privateKey, url, whole } from "./options.ts";
-import { fail, parseRlc, print, printJson, rlc, short, table } from "./output.ts";
+import { fail, print, printJson, short, table } from "./output.ts";
 
-const NRLC = 10n ** 9n;
 const count = whole(0, Number.MAX_SAFE_INTEGER);
 /** Parses an amount in RLC into nRLC, which orders count in. */
 const price = (text: string): bigint => {

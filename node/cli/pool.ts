@@ -4,6 +4,7 @@ import type { Address, Hex } from "../../lib/bytes.ts";
 import { httpUrl, isLoopbackHost } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { NRLC, parseRlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { functionsOf, WORKERPOOL_ABI } from "../../vm/market/abi.ts";
 import { readJson } from "../folder.ts";
@@ -17,9 +18,8 @@ import { listening } from "../ports.ts";
 import { REMEDIES } from "../remedies.ts";
 import { stopSignal } from "../stop.ts";
 import { address, amount, DEFAULT_NODE, folder, host, port, privateKey, url, whole } from "./options.ts";
-import { fail, parseRlc, print, printJson, table } from "./output.ts";
+import { fail, print, printJson, table } from "./output.ts";
 
-const NRLC = 10n ** 9n;
 /** A scheduler that has written nothing for so long does not run. */
 const SILENT_MS = 30_000;
 const addresses = (value: string, before: Address[] = []): Address[] => [...before, address(value)];

@@ -2,6 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { rlc } from "../../lib/units.ts";
 import { stopping, stopSignal } from "../stop.ts";
 import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
 import {
@@ -16,7 +17,7 @@ import {
   rpcOrigin,
   whole,
 } from "./options.ts";
-import { print, printJson, rlc, table } from "./output.ts";
+import { print, printJson, table } from "./output.ts";
 
 /** Adds the options of a local network to a command. */
 export const testnetOptions = (command: Command): Command =>
@@ -49,7 +50,7 @@ export interface TestnetFlags extends AccessFlags {
   diskReserve: number;
 }
 
-export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => {
+const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => {
   const datadir = flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-testnet-"));
   checkReserve(datadir, flags.diskReserve);
   return {

@@ -3,6 +3,7 @@ import { blsProve, blsPublicKey } from "../../lib/bls.ts";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { fromHex } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { parseRlc, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { encodeCall } from "../../vm/abi.ts";
 import type { PowerRow } from "../demo.ts";
@@ -11,7 +12,7 @@ import { openKeystores, readSecretFile } from "../validator-keystores.ts";
 import { readPlainKeys } from "../validator-source.ts";
 import { feesNow, transact } from "../wallet.ts";
 import { address, DEFAULT_NODE, folder, privateKey, url } from "./options.ts";
-import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
+import { fail, print, printJson, table } from "./output.ts";
 import { keysCommand } from "./validator-keys.ts";
 import { protectionCommand } from "./validator-protection.ts";
 

@@ -6,8 +6,9 @@ import { Command } from "commander";
 import type { Params } from "../../chain/params.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
+import { NRLC, parseRlc, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { HUB, MARKET } from "../../vm/tables.ts";
+import { HUB, MARKET } from "../../vm/addresses.ts";
 import { makeFolder } from "../folder.ts";
 import { lockFolder } from "../folder-lock.ts";
 import { hubFunction, marketFunction, slotsOfWorker, view } from "../market-client.ts";
@@ -18,11 +19,10 @@ import { lossWords } from "../worker/losses.ts";
 import { launchdService, systemdService } from "../worker/service.ts";
 import { createWorker } from "../worker/worker.ts";
 import { address, checkReserve, DEFAULT_NODE, diskOption, folder, url, whole } from "./options.ts";
-import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
+import { fail, print, printJson, table } from "./output.ts";
 import { type PolicyFlags, policyOf, policyOptions, readOrMakeWorkerKey, workerKey } from "./worker-options.ts";
 import { readStatus, statusPage } from "./worker-status.ts";
 
-const NRLC = 10n ** 9n;
 const MAX_LEAVE = 256;
 const WATCH_MS = 1_000;
 /** Clears a terminal and goes to its first line. */

@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
 import type { Address, Hash } from "../../lib/bytes.ts";
+import { putNewest } from "../../lib/lru.ts";
 
 /** What a worker's last answer says of its next: it came in half of the time that was waited, or in all of it, or there was none. */
 export const STANDING = { prompt: 0, slow: 1, unproven: 2 } as const;
@@ -100,9 +101,7 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
 
   const turnAway = (address: Address): void => {
     strangers.delete(address);
-    turnedAway.delete(address);
-    turnedAway.set(address, now() + TURNED_AWAY_MS);
-    if (turnedAway.size > MAX_TURNED_AWAY) turnedAway.delete(turnedAway.keys().next().value!);
+    putNewest(turnedAway, address, now() + TURNED_AWAY_MS, MAX_TURNED_AWAY);
   };
   const admit = (address: Address): CrewMember => {
     if ((turnedAway.get(address) ?? 0) > now())

@@ -1,15 +1,17 @@
 import { join } from "node:path";
-import { type Address, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, addressWord, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
+import { putNewest } from "../../lib/lru.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../../rpc/logs.ts";
+import { hexNumber } from "../../rpc/values.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import { CONTRIBUTION_RATIO } from "../../vm/market/lot.ts";
 import { CONTRIBUTION_STATUS, MAX_CONTRIBUTORS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
-import { HUB } from "../../vm/tables.ts";
 import { writeNote } from "../folder.ts";
 import {
   type DealView,
@@ -79,6 +81,7 @@ const TICK_MS = 500;
 /** Stakes that are asked for in one request: of those who are new, and of those of whom one is to be chosen. */
 const STAKES = 100;
 const CHOSEN = 8;
+const MAX_DEALS = 1_000;
 const ENCLAVE_BIT = 1n;
 const NODE: Subject = { fails: "the node does not answer", works: "the node answers again" };
 const STAKE: Subject = { fails: "stakes are not read", works: "stakes are read again" };
@@ -141,12 +144,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   let stopped = false;
 
   const dealOf = async (id: Hash): Promise<DealView> => {
-    const known = deals.get(id);
-    if (known) return known;
-    const deal = await viewDeal(client, id);
-    if (deals.size >= 1_000) deals.clear();
-    deals.set(id, deal);
-    return deal;
+    return deals.get(id) ?? putNewest(deals, id, await viewDeal(client, id), MAX_DEALS);
   };
   const secondsOf = async (category: bigint): Promise<number> => {
     const found = seconds.get(category) ?? (await secondsOfCategory(client, category));
@@ -158,10 +156,10 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
 
   /** Looks for deals of the pool in the blocks that were not final yet. */
   const findDeals = async (head: number): Promise<void> => {
-    const topics = [HUB_EVENTS.SchedulerNotice!.topic, `0x${pool.slice(2).padStart(64, "0")}`];
+    const topics = [HUB_EVENTS.SchedulerNotice!.topic, addressWord(pool)];
     for (let from = store.scanned + 1; from <= head; from += MAX_LOG_BLOCKS) {
       const to = Math.min(head, from + MAX_LOG_BLOCKS - 1);
-      const [fromBlock, toBlock] = [from, to].map((block) => `0x${block.toString(16)}`);
+      const [fromBlock, toBlock] = [from, to].map((block) => hexNumber(block));
       const logs = (await client.call("eth_getLogs", [{ address: HUB, topics, fromBlock, toBlock }])) as {
         data: Hex;
         blockNumber: Hex;

@@ -1,8 +1,9 @@
 import t from "tap";
 import { epochOf } from "../../chain/params.ts";
 import { hasServed } from "../../consensus/sets.ts";
+import { RLC } from "../../lib/units.ts";
 import { validators } from "../../vm/validators.ts";
-import { accountOf, createTestNetwork, EPOCHS, RLC } from "../helpers/chain.ts";
+import { accountOf, createTestNetwork, EPOCHS } from "../helpers/chain.ts";
 import { validatorCall } from "../helpers/validator-call.ts";
 
 t.setTimeout(180_000);

@@ -1,6 +1,8 @@
 import t from "tap";
+import { ONLY } from "../../chain/records.ts";
 import { drawSlot } from "../../consensus/open-slot.ts";
-import { finality, ONLY, sets } from "../../consensus/records.ts";
+import { finality } from "../../consensus/records.ts";
+import { sets } from "../../vm/validator-store.ts";
 import { createTestNetwork, EPOCHS } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);

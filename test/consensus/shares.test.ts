@@ -3,20 +3,22 @@ import { type Block, consensusRoot, MAX_WORK_SHARES, type WorkShare } from "../.
 import { memoryDb } from "../../chain/db.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { epochOf, slotOf } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
 import type { Transaction } from "../../chain/transaction.ts";
 import { shareDifficulty } from "../../consensus/asert.ts";
 import { createEngine } from "../../consensus/engine.ts";
 import { createEthash, type Ethash } from "../../consensus/ethash/ethash.ts";
-import { ONLY, reserve } from "../../consensus/records.ts";
+import { reserve } from "../../consensus/records.ts";
 import { checkShares, dropWorkOfEpoch, workOfEpoch } from "../../consensus/resources/work.ts";
 import { decodeShare, encodeShare, sealHash, shareId } from "../../consensus/shares.ts";
 import { buildBlock } from "../../consensus/transition.ts";
 import { fromHex, type Hash, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, validatorKeys } from "../../node/folder.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { accountOf, createTestNetwork, openAt, RLC, silent, testKey } from "../helpers/chain.ts";
+import { accountOf, createTestNetwork, openAt, silent, testKey } from "../helpers/chain.ts";
 import { EASY_WORK, forgeShare, mineShare } from "../helpers/mining.ts";
 import { validatorCall } from "../helpers/validator-call.ts";
 

@@ -1,8 +1,9 @@
 import t from "tap";
 import { epochOf } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
 import { type Link, voteMessage } from "../../consensus/finality.ts";
 import { drawProposer, epochSeed, proposerOf } from "../../consensus/proposer.ts";
-import { anchors, finality, must, ONLY } from "../../consensus/records.ts";
+import { anchors, finality, must } from "../../consensus/records.ts";
 import { activeSets } from "../../consensus/sets.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import { blsSign } from "../../lib/bls.ts";

@@ -1,6 +1,6 @@
 import { type AbiFunction, decodeFunctionData, encodeErrorResult, parseAbi, toFunctionSelector } from "viem";
 import type { Address, Hex } from "../../lib/bytes.ts";
-import { HUB, TOKEN } from "../../vm/tables.ts";
+import { HUB, TOKEN } from "../../vm/addresses.ts";
 import { ABIS, type Contract, functionsOf, REGISTRY } from "./contracts.ts";
 import type { Message, Outcome } from "./world.ts";
 

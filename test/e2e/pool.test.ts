@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { RLC } from "../../lib/units.ts";
 import "../helpers/plain-spawn.ts";
 import { type Address, fromHex, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { addressOf, signCompact } from "../../lib/secp256k1.ts";
@@ -22,6 +23,7 @@ import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createWorker } from "../../node/worker/worker.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import {
@@ -35,7 +37,6 @@ import {
   WORKERPOOL_ORDER,
 } from "../../vm/market/order.ts";
 import { CONTRIBUTION_STATUS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
-import { HUB } from "../../vm/tables.ts";
 import { silent } from "../helpers/chain.ts";
 
 t.setTimeout(840_000);
@@ -43,7 +44,6 @@ t.setTimeout(840_000);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const app = (name: string): Buffer => readFileSync(join(ROOT, "apps", "option-pricing", name));
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const RLC = 10n ** 18n;
 const PRICE = 1_000_000n;
 
 const signed = <T extends { readonly sign: Uint8Array }>(

@@ -12,9 +12,9 @@ import type { Vote } from "../../consensus/votes.ts";
 import { type Address, type Hex, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, type ValidatorKeys, validatorKeys } from "../../node/folder.ts";
 
-export const RLC = 10n ** 18n;
 export const testKey = (name: string): Hex => keccak256(utf8(`test ${name}`));
 export const silent = pino({ level: process.env.TEST_LOG ?? "silent" });
 

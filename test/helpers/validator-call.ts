@@ -2,7 +2,7 @@ import type { Genesis } from "../../chain/params.ts";
 import { signTransaction, type Transaction } from "../../chain/transaction.ts";
 import type { ValidatorKeys } from "../../node/folder.ts";
 import { abiFunction } from "../../vm/abi.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
 
 export interface ValidatorCall {

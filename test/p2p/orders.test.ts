@@ -24,6 +24,7 @@ import {
 } from "../../lib/bytes.ts";
 import { createDisk, type Disk } from "../../lib/disk.ts";
 import { RuleError } from "../../lib/rule-error.ts";
+import { RLC } from "../../lib/units.ts";
 import { signOrder } from "../../node/orders.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { startGossip } from "../../p2p/gossip.ts";
@@ -33,6 +34,7 @@ import { MAX_OF_SIGNER, openOrderBook } from "../../p2p/orders/book.ts";
 import { MAX_ORDER_BYTES } from "../../p2p/orders/check.ts";
 import { topicOf } from "../../p2p/topics.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET, WORKERPOOL_REGISTRY } from "../../vm/addresses.ts";
 import {
   APP_REGISTRY_ABI,
   functionsOf,
@@ -52,8 +54,7 @@ import {
   orderValues,
   type SignedOrder,
 } from "../../vm/market/signed-order.ts";
-import { APP_REGISTRY, HUB, MARKET, WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
-import { accountOf, memoryProtection, RLC, silent, testGenesis } from "../helpers/chain.ts";
+import { accountOf, memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 
 t.setTimeout(120_000);
 const names = ["developer", "owner", "requester", "poor", "mover", "rich"] as const;

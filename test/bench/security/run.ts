@@ -1,7 +1,7 @@
 /** The tables of main.ts. */
 
+import { RLC } from "../../../lib/units.ts";
 import { WINDOW_BLOCKS } from "../../../vm/market/window.ts";
-import { RLC } from "../../vm/market/world.ts";
 import { censorChance, censored, dripping, hiding, silence } from "./absence.ts";
 import { bestDealer } from "./best-dealer.ts";
 import { BURN, creditPrice, dealing, failureOf, formula, IDLERS, idling, spite } from "./dealing.ts";

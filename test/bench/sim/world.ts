@@ -9,11 +9,11 @@ import { localSigner, type SlashingProtection } from "../../../consensus/signer.
 import type { Vote } from "../../../consensus/votes.ts";
 import { type Hash, utf8 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { RLC } from "../../../lib/units.ts";
 import { genesisValidator, type ValidatorKeys, validatorKeys } from "../../../node/folder.ts";
 import { validators } from "../../../vm/validator-store.ts";
 import { createClock, randomFrom } from "./clock.ts";
 
-const RLC = 10n ** 18n;
 const GENESIS_TIME = 1_700_000_000;
 
 /** What a message carries. */
