@@ -1,12 +1,12 @@
 import { blsVerifyProof } from "../lib/bls.ts";
 import { type Address, type Hash, type Hex, isHex, utf8, ZERO_ADDRESS } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
+import { NRLC, RLC } from "../lib/units.ts";
 import type { Category, Genesis, GenesisSlots, GenesisValidator, Params, SchedulePoint } from "./params.ts";
 import { CATEGORIES, DEV_PARAMS } from "./profiles.ts";
 
 /** All RLC there will ever be, in wei; the reserve is part of it. */
-export const SUPPLY_WEI = 87_000_000n * 10n ** 18n;
-const NRLC = 10n ** 9n;
+export const SUPPLY_WEI = 87_000_000n * RLC;
 
 /** A genesis document says something impossible; the message names the field and the reason. */
 const refuse = (field: string, reason: string): never => {
@@ -294,7 +294,7 @@ export const canonicalJson = (value: unknown): string => {
 };
 
 /** Computes block 0's extraData: different parameters are different chains. Upgrades are left out, they come later. */
-export const genesisExtraData = (document: Json): Hash => {
+const genesisExtraData = (document: Json): Hash => {
   const { upgrades: _, ...rest } = document;
   return keccak256(utf8(canonicalJson(rest)));
 };

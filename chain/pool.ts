@@ -1,5 +1,6 @@
 import { type Address, type Hash, toHex } from "../lib/bytes.ts";
 import { createHeap, type Heap } from "../lib/heap.ts";
+import { putNewest } from "../lib/lru.ts";
 import { costOf, createQueues, inOrder, type Queue, slotsOf, type Waiting } from "./pool-queues.ts";
 import { failChain } from "./rules.ts";
 import { effectiveGasPrice, intrinsicGas, senderOf, type Transaction } from "./transaction.ts";
@@ -118,9 +119,8 @@ export const createPool = (chainId: number, first: PoolView, options: PoolOption
       tx.sender = recovered.get(tx.hash) ?? failChain("tx-signature");
       return tx.sender;
     }
-    if (recovered.size >= MAX_RECOVERED) recovered.delete(recovered.keys().next().value!);
     // Until it is known to be somebody's.
-    recovered.set(tx.hash, undefined);
+    putNewest(recovered, tx.hash, undefined, MAX_RECOVERED);
     const sender = senderOf(tx);
     recovered.set(tx.hash, sender);
     return sender;

@@ -1,6 +1,5 @@
+import { GWEI, NRLC, RLC } from "../lib/units.ts";
 import type { Category } from "./params.ts";
-
-const RLC = 10n ** 18n;
 
 /**
  * Computes floor(2^64 * 2^(-eraSeconds/halfLifeSeconds)) with integers alone: the q-th root of 2^(64q) / 2^p for the
@@ -61,17 +60,17 @@ export const DEV_PARAMS = {
   trustingEpochs: 60,
   issuancePerSlotWei: RLC.toString(),
   burnQ16: "16384",
-  slotStakeNrlc: (10n * 10n ** 9n).toString(),
-  silencePenaltyNrlc: (10n ** 8n).toString(),
+  slotStakeNrlc: ((10n * RLC) / NRLC).toString(),
+  silencePenaltyNrlc: (RLC / 10n / NRLC).toString(),
   gasLimit: 300_000_000,
-  initialBaseFeeWei: (10n ** 9n).toString(),
+  initialBaseFeeWei: GWEI.toString(),
   workShareSeconds: 1,
   asertHalfLifeSeconds: 60,
   genesisDifficulty: (2n ** 12n).toString(),
   ethashEpochSlots: 30_000,
   ethashCacheBytes: 64 * 1024,
   ethashDatasetBytes: 4 * 1024 * 1024,
-  pricePerGgasNrlc: (10n ** 7n).toString(),
+  pricePerGgasNrlc: (RLC / 100n / NRLC).toString(),
   weiPerGas: "2500000",
   maxTrust: "100",
   maxCommittee: 64,
@@ -107,15 +106,15 @@ export const TESTNET_PARAMS = {
   evidenceEpochs: 5_400,
   trustingEpochs: 4_800,
   issuancePerSlotWei: (RLC / 10n).toString(),
-  slotStakeNrlc: (100n * 10n ** 9n).toString(),
-  silencePenaltyNrlc: (10n ** 9n).toString(),
+  slotStakeNrlc: ((100n * RLC) / NRLC).toString(),
+  silencePenaltyNrlc: (RLC / NRLC).toString(),
   gasLimit: 120_000_000,
   workShareSeconds: 2,
   asertHalfLifeSeconds: 600,
   genesisDifficulty: (2n ** 20n).toString(),
   ethashCacheBytes: 1024 * 1024,
   ethashDatasetBytes: 64 * 1024 * 1024,
-  pricePerGgasNrlc: (10n ** 6n).toString(),
+  pricePerGgasNrlc: (RLC / 1_000n / NRLC).toString(),
   weiPerGas: "250000",
   maxTrust: "10000",
   serveSeconds: 86_400,

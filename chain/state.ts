@@ -1,4 +1,4 @@
-import { type Address, EMPTY, fromHex, type Hash, type Hex, toHex, word, ZERO_HASH } from "../lib/bytes.ts";
+import { type Address, EMPTY, fromHex, type Hash, type Hex, toHex, word } from "../lib/bytes.ts";
 import { big, decodeWith, encodeWith, hash, record, uint } from "../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../lib/keccak.ts";
 import { type Database, DatabaseError, type Op } from "./db.ts";
@@ -35,7 +35,7 @@ export interface AccountProof {
 /**
  * The ledger: accounts and the records of system accounts, over a root of the state trie. Writes are journaled. A record is
  * one leaf of its account's storage trie, at slot keccak256(abi.encode(uint256 table, bytes32 id)), with its bytes as the
- * leaf's value (spec section 10). Synchronous; one owner.
+ * leaf's value (docs/state.md). Synchronous; one owner.
  */
 export interface State {
   account(address: Address): Account;
@@ -277,6 +277,3 @@ export const openState = (db: Database, root: Hash = EMPTY_ROOT): State => {
     }),
   };
 };
-
-/** The id of a record that there is one of. */
-export const SINGLE: Hash = ZERO_HASH;

@@ -1,6 +1,7 @@
 import { bytesToBigint, concat, fromHex, type Hash, toHex, uint64 } from "../lib/bytes.ts";
 import { bytes, decodeWith, encodeWith, hash, hexOf, list, record, uint } from "../lib/codec.ts";
 import { keccak256 } from "../lib/keccak.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import { decodeRlp, type Item } from "../lib/rlp.ts";
 import { type Block, decodeBlock, encodeBlock, MAX_WORK_SHARES, type WorkShare, workShareCoder } from "./block.ts";
 import type { Database, Op } from "./db.ts";
@@ -30,6 +31,7 @@ const LIMITS = { maxBytes: 64 * 1024 * 1024 };
 const CACHED_BLOCKS = 256;
 /** Bytes of transactions in the cached blocks; decoded they take about eight times as much. */
 const CACHED_BYTES = 64 * 1024 * 1024;
+const CACHED_SIZES = 8_192;
 
 /** A block without its body. */
 export type BlockHead = Omit<Block, "body">;
@@ -39,6 +41,8 @@ export interface Store {
   block(hash: Hash): Block | undefined;
   /** A block as encodeBlock makes it, without decoding it. */
   encoded(hash: Hash): Uint8Array | undefined;
+  /** How many bytes `encoded` gives: read once, then known. */
+  size(hash: Hash): number | undefined;
   /** A block without its body: 0.05 ms, where a full block takes 100 ms. */
   head(hash: Hash): BlockHead | undefined;
   /** Hashes of a block's transactions. */
@@ -89,6 +93,11 @@ export const openStore = (db: Database): Store => {
       cachedBytes -= bytesOf(oldest);
     }
     return block;
+  };
+  const sizes = new Map<Hash, number>();
+  const rememberSize = (of: Hash, bytes: number): void => {
+    sizes.set(of, bytes);
+    forgetOldest(sizes, CACHED_SIZES);
   };
   const read = <T>(key: Uint8Array, decode: (value: Uint8Array) => T): T | undefined => {
     const value = db.get(key);
@@ -144,6 +153,13 @@ export const openStore = (db: Database): Store => {
       return body && workShareList.decode(body[1]);
     },
     encoded: (of) => db.get(blockKey(of)),
+    size: (of) => {
+      const known = sizes.get(of);
+      if (known !== undefined) return known;
+      const bytes = db.get(blockKey(of))?.length;
+      if (bytes !== undefined) rememberSize(of, bytes);
+      return bytes;
+    },
     receipts: (of) =>
       read(receiptsKey(of), (value) => {
         let before = 0;
@@ -165,8 +181,10 @@ export const openStore = (db: Database): Store => {
     },
     putBlock: (block, receipts, peaks) => {
       remember(block);
+      const encoded = encodeBlock(block);
+      rememberSize(block.hash, encoded.length);
       return [
-        { key: blockKey(block.hash), value: encodeBlock(block) },
+        { key: blockKey(block.hash), value: encoded },
         { key: headerKey(block.hash), value: encodeWith(signedHeader, block) },
         ...(block.body.transactions.length > 0
           ? [

@@ -7,13 +7,13 @@ import { recover, sign } from "../lib/secp256k1.ts";
 import { failChain } from "./rules.ts";
 
 /** Bytes of one transaction at most, as geth's pool has it. */
-export const MAX_TRANSACTION_BYTES = 128 * 1024;
+const MAX_TRANSACTION_BYTES = 128 * 1024;
 const MAX_ACCESS_LIST = 1024;
 const MAX_KEYS = 4096;
 
 export interface AccessListEntry {
   readonly address: Address;
-  readonly storageKeys: Hash[];
+  readonly storageKeys: readonly Hash[];
 }
 
 /** What is signed. A legacy or EIP-2930 transaction has its gas price in both fee fields. */
@@ -27,7 +27,7 @@ export interface TransactionFields {
   readonly to: Address | undefined;
   readonly value: bigint;
   readonly data: Uint8Array;
-  readonly accessList: AccessListEntry[];
+  readonly accessList: readonly AccessListEntry[];
 }
 
 /** A signed transaction: legacy with EIP-155, EIP-2930 or EIP-1559. */
@@ -43,7 +43,7 @@ export interface Transaction extends TransactionFields {
 }
 
 const to = optionalHexOf(20) as Coder<Address | undefined>;
-const accessList: Coder<AccessListEntry[]> = list(
+const accessList: Coder<readonly AccessListEntry[]> = list(
   record({ address, storageKeys: list(hash, MAX_KEYS) }),
   MAX_ACCESS_LIST,
 );
@@ -85,7 +85,7 @@ const unsigned = (tx: TransactionFields): Uint8Array => {
 };
 
 /** Computes the hash that a transaction's signature covers. */
-export const signingHash = (tx: TransactionFields): Hash => keccak256(unsigned(tx));
+const signingHash = (tx: TransactionFields): Hash => keccak256(unsigned(tx));
 
 /** Signs a transaction. */
 export const signTransaction = (fields: TransactionFields, privateKey: Hex): Transaction => {

@@ -2,14 +2,16 @@ import { epochOf, eraOf, paramsAt, slotOf } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import { blsVerify } from "../lib/bls.ts";
-import type { Address, Hash, Hex } from "../lib/bytes.ts";
+import type { Address, Hash } from "../lib/bytes.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { recoverCompact } from "../lib/secp256k1.ts";
-import { validators } from "../vm/validator-store.ts";
+import { type Validator, validators } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
+import { checkHeader } from "./header-rules.ts";
 import { randaoMessage } from "./proposer.ts";
 import { failConsensus } from "./rules.ts";
-import { checkHeader, type Screened } from "./transition.ts";
+import type { Screened } from "./transition.ts";
 
 /** Clock skew that a block may show before it is put off (spec section 2). */
 export const FUTURE_TOLERANCE_MS = 500;
@@ -33,7 +35,7 @@ const NOT_OF_THE_HASH: ReadonlySet<string> = new Set([
 /** Adds to a map of which the oldest entries go first. */
 const remember = <K, V>(map: Map<K, V>, key: K, value: V, max: number): V => {
   map.set(key, value);
-  if (map.size > max) map.delete(map.keys().next().value!);
+  forgetOldest(map, max);
   return value;
 };
 
@@ -52,8 +54,7 @@ export interface Admission {
   onRefused(block: BlockHead, error: unknown): void;
 }
 
-/** Makes the judge of headers of an engine. */
-export const createAdmission = (options: {
+export interface AdmissionOptions {
   readonly chain: Chain;
   readonly store: Store;
   readonly now: () => number;
@@ -64,104 +65,126 @@ export const createAdmission = (options: {
   readonly onSigned: (slot: number, signer: Address, block: BlockHead) => void;
   /** Told of a block by a validator that counts more upgrades than are known here. */
   readonly onUnknownUpgrade: (index: number, slot: number, block: BlockHead) => void;
-}): Admission => {
-  const { chain, store, now, stateOf, head, final, onSigned, onUnknownUpgrade } = options;
-  const { genesis } = chain;
-  const invalid = new Map<Hash, true>();
+}
+
+interface Parts extends AdmissionOptions {
+  readonly invalid: Map<Hash, true>;
   /** Signers by hash and signature: a block is looked at by gossip, in the queue and in the waiting room. */
-  const signers = new Map<string, Address | undefined>();
-  /** Who was drawn for a slot on a parent, where others claimed it: the draw may cost a whole era's boundary. */
-  const drawn = new Map<string, Address>();
+  readonly signers: Map<string, Address | undefined>;
+  /** Who was drawn for a slot on a parent, where others claimed it. */
+  readonly drawn: Map<string, Address>;
   /** Hashes by slot and proposer. */
-  const twins = new Map<string, Set<Hash>>();
+  readonly twins: Map<string, Set<Hash>>;
   /** Slot, key and reveal of headers whose reveal is verified. */
-  const revealed = new Map<string, true>();
+  readonly revealed: Map<string, true>;
+}
 
-  const signerOf = ({ hash, signature }: BlockHead): Address | undefined => {
-    const key = `${hash} ${signature}`;
-    return signers.has(key)
-      ? signers.get(key)
-      : remember(signers, key, recoverCompact(hash, signature), MAX_REMEMBERED);
-  };
-  /**
-   * Whoever may propose in an era was registered when the era before began, under finality: a node that holds a final block of
-   * that era knows them all.
-   */
-  const knowsProposersOf = (slot: number): boolean => {
-    const eraAt = (at: number): number => eraOf(genesis, epochOf(genesis, at));
-    return eraAt(slotOf(genesis, final().header.timestamp)) + 1 >= eraAt(slot);
-  };
-  const countTwin = (slot: number, signer: Address, { hash }: BlockHead): void => {
-    const key = `${slot} ${signer}`;
-    const hashes = twins.get(key) ?? remember(twins, key, new Set<Hash>(), MAX_REMEMBERED);
-    if (hashes.size >= MAX_TWINS && !hashes.has(hash)) failConsensus("block-equivocation", key);
-    hashes.add(hash);
-  };
+const upgradesAt = ({ chain: { genesis } }: Parts, slot: number): number =>
+  paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot))).upgradesInForce;
 
-  /** A header without its signer's reveal for its slot of this chain proves nothing, and is of no use to anybody. */
-  const checkReveal = (slot: number, signer: Address, publicKey: Hex, { header }: BlockHead): void => {
-    const key = `${slot} ${publicKey} ${header.randaoReveal}`;
-    if (revealed.has(key)) return;
-    if (!blsVerify(publicKey, randaoMessage(chain.genesisHash, slot), header.randaoReveal))
-      failConsensus("block-reveal", signer);
-    remember(revealed, key, true, MAX_REMEMBERED);
-  };
+const slotOfHead = ({ chain }: Parts, { header }: BlockHead): number => slotOf(chain.genesis, header.timestamp);
 
-  /** What the header alone says, and its parent's where that is here. */
-  const checkForm = ({ hash, header }: BlockHead, parent: BlockHead | undefined): number => {
-    if (invalid.has(hash)) failConsensus("block-known-invalid", hash);
-    if (invalid.has(header.parentHash)) failConsensus("block-parent-invalid", header.parentHash);
-    const slot = slotOf(genesis, header.timestamp);
-    if (!Number.isInteger(slot) || slot < 1) failConsensus("header-timestamp", header.timestamp);
-    if (header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS > MAX_EARLY_MS)
-      failConsensus("block-future", header.timestamp);
-    const { upgradesInForce } = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));
-    // Whatever else an upgrade changed, this tells first; what counts more is judged with its signer.
-    if (header.nonce < upgradesInForce)
-      failConsensus("header-upgrades", { got: header.nonce, expected: upgradesInForce });
-    if (parent && header.nonce === upgradesInForce) checkHeader(chain, parent.header, header);
-    return slot;
-  };
+const signerOf = ({ signers }: Parts, { hash, signature }: BlockHead): Address | undefined => {
+  const key = `${hash} ${signature}`;
+  return signers.has(key) ? signers.get(key) : remember(signers, key, recoverCompact(hash, signature), MAX_REMEMBERED);
+};
 
+/**
+ * Whoever may propose in an era was registered when the era before began, under finality: a node that holds a final block of
+ * that era knows them all.
+ */
+const knowsProposersOf = (parts: Parts, slot: number): boolean => {
+  const { genesis } = parts.chain;
+  const eraAt = (at: number): number => eraOf(genesis, epochOf(genesis, at));
+  return eraAt(slotOfHead(parts, parts.final())) + 1 >= eraAt(slot);
+};
+
+const countTwin = ({ twins }: Parts, slot: number, signer: Address, { hash }: BlockHead): void => {
+  const key = `${slot} ${signer}`;
+  const hashes = twins.get(key) ?? remember(twins, key, new Set<Hash>(), MAX_REMEMBERED);
+  if (hashes.size >= MAX_TWINS && !hashes.has(hash)) failConsensus("block-equivocation", key);
+  hashes.add(hash);
+};
+
+/** A header without its signer's reveal for its slot of this chain proves nothing, and is of no use to anybody. */
+const checkReveal = ({ chain, revealed }: Parts, slot: number, signer: Validator, { header }: BlockHead): void => {
+  const key = `${slot} ${signer.blsPublicKey} ${header.randaoReveal}`;
+  if (revealed.has(key)) return;
+  if (!blsVerify(signer.blsPublicKey, randaoMessage(chain.genesisHash, slot), header.randaoReveal))
+    failConsensus("block-reveal", signer.address);
+  remember(revealed, key, true, MAX_REMEMBERED);
+};
+
+/** What the header alone says, and its parent's where that is here. */
+const checkForm = (parts: Parts, { hash, header }: BlockHead, parent: BlockHead | undefined): number => {
+  const { chain, now, invalid } = parts;
+  if (invalid.has(hash)) failConsensus("block-known-invalid", hash);
+  if (invalid.has(header.parentHash)) failConsensus("block-parent-invalid", header.parentHash);
+  const slot = slotOf(chain.genesis, header.timestamp);
+  if (!Number.isInteger(slot) || slot < 1) failConsensus("header-timestamp", header.timestamp);
+  if (header.timestamp * 1000 - now() - FUTURE_TOLERANCE_MS > MAX_EARLY_MS)
+    failConsensus("block-future", header.timestamp);
+  const upgrades = upgradesAt(parts, slot);
+  // Whatever else an upgrade changed, this tells first; what counts more is judged with its signer.
+  if (header.nonce < upgrades) failConsensus("header-upgrades", { got: header.nonce, expected: upgrades });
+  if (parent && header.nonce === upgrades) checkHeader(chain, parent.header, header);
+  return slot;
+};
+
+/** Finds the validator that signed a block: one of the parent's state, or of the head's while the parent is not here. */
+const findSigner = (parts: Parts, slot: number, block: BlockHead, parent: BlockHead | undefined): Validator => {
+  const signer = signerOf(parts, block);
+  const validator = signer && validators.find(parts.stateOf(parent ?? parts.head()), signer);
+  if (validator) return validator;
+  return signer === undefined || parent || knowsProposersOf(parts, slot)
+    ? failConsensus("block-signer", `signed by ${signer}, which is no validator`)
+    : failConsensus("block-parent-unknown", `signed by ${signer}, which is no validator here`);
+};
+
+const screen = (parts: Parts, block: BlockHead, source: "gossip" | undefined): Screened => {
+  const { store, final, drawn, onSigned, onUnknownUpgrade } = parts;
+  const { header } = block;
+  const parent = store.head(header.parentHash);
+  const slot = checkForm(parts, block, parent);
+  const isOld = header.timestamp <= final().header.timestamp;
+  if (source === "gossip" && isOld) failConsensus("block-not-on-finalized", block.hash);
+  const signer = findSigner(parts, slot, block, parent);
+  const proposer = drawn.get(`${header.parentHash} ${slot}`);
+  if (proposer !== undefined && proposer !== signer.address)
+    failConsensus("block-proposer", { got: signer.address, expected: proposer });
+  checkReveal(parts, slot, signer, block);
+  onSigned(slot, signer.address, block);
+  const upgrades = upgradesAt(parts, slot);
+  if (header.nonce > upgrades) {
+    onUnknownUpgrade(signer.index, slot, block);
+    failConsensus("header-upgrade-unknown", { got: header.nonce, known: upgrades });
+  }
+  if (source === "gossip") countTwin(parts, slot, signer.address, block);
+  return { slot, signer: signer.address, revealKey: signer.blsPublicKey };
+};
+
+const checkDraw = (parts: Parts, block: BlockHead, signer: Address, draw: () => Address): void => {
+  const key = `${block.header.parentHash} ${slotOfHead(parts, block)}`;
+  const expected = parts.drawn.get(key) ?? remember(parts.drawn, key, draw(), MAX_REMEMBERED);
+  if (expected !== signer) failConsensus("block-proposer", { got: signer, expected });
+};
+
+const onRefused = (parts: Parts, block: BlockHead, error: unknown): void => {
+  if (!(error instanceof RuleError) || error.verdict !== "reject") return;
+  if (!NOT_OF_THE_HASH.has(error.code)) remember(parts.invalid, block.hash, true, MAX_INVALID);
+  if (error.code !== "block-proposer") return;
+  const { expected } = error.detail as { expected: Address };
+  remember(parts.drawn, `${block.header.parentHash} ${slotOfHead(parts, block)}`, expected, MAX_REMEMBERED);
+};
+
+/** Makes the judge of headers of an engine. */
+export const createAdmission = (options: AdmissionOptions): Admission => {
+  const maps = { invalid: new Map(), signers: new Map(), drawn: new Map(), twins: new Map(), revealed: new Map() };
+  const parts: Parts = { ...options, ...maps };
   return {
-    signerOf,
-    screen: (block, source) => {
-      const { header } = block;
-      const parent = store.head(header.parentHash);
-      const slot = checkForm(block, parent);
-      const isOld = header.timestamp <= final().header.timestamp;
-      if (source === "gossip" && isOld) failConsensus("block-not-on-finalized", block.hash);
-      const signer = signerOf(block);
-      const validator = signer && validators.find(stateOf(parent ?? head()), signer);
-      if (signer === undefined || validator === undefined) {
-        if (signer === undefined || parent || knowsProposersOf(slot))
-          return failConsensus("block-signer", `signed by ${signer}, which is no validator`);
-        return failConsensus("block-parent-unknown", `signed by ${signer}, which is no validator here`);
-      }
-      const proposer = drawn.get(`${header.parentHash} ${slot}`);
-      if (proposer !== undefined && proposer !== signer)
-        failConsensus("block-proposer", { got: signer, expected: proposer });
-      checkReveal(slot, signer, validator.blsPublicKey, block);
-      onSigned(slot, signer, block);
-      const { upgradesInForce } = paramsAt(genesis, eraOf(genesis, epochOf(genesis, slot)));
-      if (header.nonce > upgradesInForce) {
-        onUnknownUpgrade(validator.index, slot, block);
-        failConsensus("header-upgrade-unknown", { got: header.nonce, known: upgradesInForce });
-      }
-      if (source === "gossip") countTwin(slot, signer, block);
-      return { slot, signer, revealKey: validator.blsPublicKey };
-    },
-    checkDraw: ({ header }, signer, draw) => {
-      const key = `${header.parentHash} ${slotOf(genesis, header.timestamp)}`;
-      const expected = drawn.get(key) ?? remember(drawn, key, draw(), MAX_REMEMBERED);
-      if (expected !== signer) failConsensus("block-proposer", { got: signer, expected });
-    },
-    onRefused: ({ hash, header }, error) => {
-      if (!(error instanceof RuleError) || error.verdict !== "reject") return;
-      if (!NOT_OF_THE_HASH.has(error.code)) remember(invalid, hash, true, MAX_INVALID);
-      if (error.code !== "block-proposer") return;
-      const { expected } = error.detail as { expected: Address };
-      remember(drawn, `${header.parentHash} ${slotOf(genesis, header.timestamp)}`, expected, MAX_REMEMBERED);
-    },
+    signerOf: (block) => signerOf(parts, block),
+    screen: (block, source) => screen(parts, block, source),
+    checkDraw: (block, signer, draw) => checkDraw(parts, block, signer, draw),
+    onRefused: (block, error) => onRefused(parts, block, error),
   };
 };

@@ -1,12 +1,15 @@
 import type { Block, Certificate } from "../chain/block.ts";
 import { firstSlot, slotOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { forgetOldest } from "../lib/lru.ts";
+import { active } from "../vm/validator-store.ts";
 import type { Chain } from "./chain.ts";
 import type { Attestation } from "./evidence.ts";
 import { bitmapOf, type Electorate, electorateOf, hasBit, type Link, verifyVotes } from "./finality.ts";
-import { active, type Checkpoint, checkpoints, must, ONLY } from "./records.ts";
+import { type Checkpoint, checkpoints, must } from "./records.ts";
 
 /** Two checkpoints that exclude each other are final: a third of the power signed for both, and these certificates prove it. */
 export class ConflictError extends Error {
@@ -55,8 +58,7 @@ interface Tally {
   isQuorum: boolean;
 }
 
-/** Makes the watch of an engine. */
-export const createRivalWatch = (options: {
+export interface RivalWatchOptions {
   readonly chain: Chain;
   readonly store: Store;
   readonly head: () => Block;
@@ -65,106 +67,125 @@ export const createRivalWatch = (options: {
   /** Tells whether a block is on the final block's chain, before or after it. */
   readonly isOnChain: (block: BlockHead) => boolean;
   /** The present epoch, and how far back what is signed can be punished: older keys prove nothing. */
-  readonly window: () => { readonly present: number; readonly epochs: number };
+  readonly present: () => { readonly epoch: number; readonly evidenceEpochs: number };
   readonly onVerified: (attestation: Attestation) => void;
   /** Branches that the operator has settled: they stop nobody again. */
   readonly settled: readonly Hash[];
   readonly onConflict: (error: ConflictError) => void;
-}): RivalWatch => {
-  const { chain, store, head, final, stateOf, isOnChain, window, onVerified, settled, onConflict } = options;
-  const { genesis, genesisHash } = chain;
-  const rivals = new Map<Hash, Rival>();
-  const tallies = new Map<string, Tally>();
+}
 
-  /** The sets that this node's chain named for an epoch; those in force now where it has come to none. */
-  const setsOf = (epoch: number): { readonly state: State; readonly sets: Pick<Checkpoint, "set" | "setBefore"> }[] => {
-    const child = blockAfter(
-      store,
-      head(),
-      (block) => slotOf(genesis, block.header.timestamp) > firstSlot(genesis, epoch),
-    );
-    const past = child && stateOf(child);
-    const named = past && checkpoints.get(past, epoch);
-    if (past && named) return [{ state: past, sets: named }];
-    const state = stateOf(head());
-    const { set, setBefore } = must(active.get(state, ONLY), "the active set");
-    return [{ set, setBefore }, ...(setBefore === 0 ? [] : [{ set, setBefore: 0 }])].map((sets) => ({ state, sets }));
-  };
+interface Parts extends RivalWatchOptions {
+  readonly rivals: Map<Hash, Rival>;
+  /** By link, and by the sets that it is weighed with. */
+  readonly tallies: Map<string, Tally>;
+}
 
-  /** Counts a certificate for each electorate that it may be of; gives the tallies that it adds to. */
-  const count = (certificate: Certificate): Tally[] => {
-    const { bitmap, signature, ...link } = certificate;
-    const { present, epochs } = window();
-    if (link.sourceEpoch >= link.targetEpoch || link.targetEpoch > present || link.targetEpoch + epochs < present)
-      return [];
-    return setsOf(link.targetEpoch).flatMap(({ state, sets }) => {
-      const key = [...Object.values(link), sets.set, sets.setBefore].join(" ");
-      const tally = tallies.get(key) ?? newTally(link, electorateOf(state, sets));
-      const { electorate, bits, certificates } = tally;
-      if (bits.length !== bitmap.length || bitmap.every((byte, i) => (byte & ~bits[i]!) === 0)) return [];
-      const joined = bits.map((byte, i) => byte | bitmap[i]!);
-      const isQuorum = electorate.isQuorum(joined);
-      if (certificates.length >= MAX_CERTIFICATES && !isQuorum) return [];
-      if (!verifyVotes(electorate, genesisHash, link, bitmap, signature)) return [];
-      const indices = electorate.voters.filter((_, place) => hasBit(bitmap, place)).map(({ index }) => index);
-      onVerified({ indices: indices.sort((a, b) => a - b), link, signature });
-      Object.assign(tally, { bits: joined, isQuorum });
-      certificates.push(certificate);
-      tallies.set(key, tally);
-      if (tallies.size > MAX_TALLIES) tallies.delete(tallies.keys().next().value!);
-      return [tally];
-    });
-  };
+/** Sets that weigh a certificate, and a state that holds them. */
+interface Weights {
+  readonly state: State;
+  readonly sets: Pick<Checkpoint, "set" | "setBefore">;
+}
 
-  /** The checkpoint of an epoch on the chain of a block; undefined where that chain is not known so far back. */
-  const checkpointOn = (of: Hash, epoch: number): Hash | undefined => {
-    for (let hash = of, steps = 0; steps < MAX_HEADERS; steps++) {
-      const rival = rivals.get(hash);
-      const known = rival ? undefined : store.head(hash);
-      const slot = rival?.slot ?? (known && slotOf(genesis, known.header.timestamp));
-      if (slot === undefined || slot <= firstSlot(genesis, epoch)) return slot === undefined ? undefined : hash;
-      hash = rival?.parent ?? known!.header.parentHash;
-    }
-    return undefined;
-  };
-  const hasQuorum = (epoch: number, target: Hash): boolean =>
-    [...tallies.values()].some(
-      ({ isQuorum, link }) => isQuorum && link.targetEpoch === epoch && link.targetHash === target,
-    );
-  /** Tells whether a link makes its source final, which is on a known chain that excludes this node's final block. */
-  const excludes = ({ link, isQuorum }: Tally): boolean => {
-    const { sourceHash, sourceEpoch, targetHash, targetEpoch } = link;
-    const source = rivals.get(sourceHash);
-    const known = store.head(sourceHash);
-    if (!isQuorum || !source || settled.includes(source.branch) || (known && isOnChain(known))) return false;
-    for (let between = targetEpoch - 1; between > sourceEpoch; between--) {
-      const checkpoint = checkpointOn(targetHash, between);
-      if (checkpoint === undefined || !hasQuorum(between, checkpoint)) return false;
-    }
-    return true;
-  };
+/** The sets that this node's chain named for an epoch; those in force now where it has come to none. */
+const setsOf = ({ chain: { genesis }, store, head, stateOf }: Parts, epoch: number): Weights[] => {
+  const child = blockAfter(
+    store,
+    head(),
+    (block) => slotOf(genesis, block.header.timestamp) > firstSlot(genesis, epoch),
+  );
+  const past = child && stateOf(child);
+  const named = past && checkpoints.get(past, epoch);
+  if (past && named) return [{ state: past, sets: named }];
+  const state = stateOf(head());
+  const { set, setBefore } = must(active.get(state, ONLY), "the active set");
+  return [{ set, setBefore }, ...(setBefore === 0 ? [] : [{ set, setBefore: 0 }])].map((sets) => ({ state, sets }));
+};
 
-  return {
-    has: (hash) => rivals.has(hash),
-    add: (block) => {
-      const { parentHash: parent, timestamp } = block.header;
-      const branch = rivals.get(parent)?.branch ?? block.hash;
-      rivals.set(block.hash, { parent, slot: slotOf(genesis, timestamp), branch });
-      if (rivals.size > MAX_HEADERS) rivals.delete(rivals.keys().next().value!);
-      for (const certificate of block.body.certificates) {
-        if (count(certificate).length === 0) continue;
-        // New votes may complete a link that spans their epoch too.
-        const completed = [...tallies.values()].find(excludes);
-        if (!completed) continue;
-        const theirs = [...tallies.values()].filter((each) => each.isQuorum).flatMap((each) => each.certificates);
-        const { epoch, block: ours } = final();
-        const { sourceEpoch, sourceHash } = completed.link;
-        const message = `two conflicting final checkpoints: ${ours.hash} of epoch ${epoch} here, ${sourceHash} of epoch ${sourceEpoch} on another chain`;
-        const proofs = { ours: certificatesFor(store, head(), final()), theirs };
-        onConflict(new ConflictError(message, rivals.get(sourceHash)!.branch, proofs));
-      }
-    },
-  };
+/** Counts a certificate for each electorate that it may be of; gives the tallies that it adds to. */
+const count = (parts: Parts, certificate: Certificate): Tally[] => {
+  const { chain, present, onVerified, tallies } = parts;
+  const { bitmap, signature, ...link } = certificate;
+  const { epoch, evidenceEpochs } = present();
+  if (link.sourceEpoch >= link.targetEpoch || link.targetEpoch > epoch || link.targetEpoch + evidenceEpochs < epoch)
+    return [];
+  return setsOf(parts, link.targetEpoch).flatMap(({ state, sets }) => {
+    const key = [...Object.values(link), sets.set, sets.setBefore].join(" ");
+    const tally = tallies.get(key) ?? newTally(link, electorateOf(state, sets));
+    const { electorate, bits, certificates } = tally;
+    if (bits.length !== bitmap.length || bitmap.every((byte, i) => (byte & ~bits[i]!) === 0)) return [];
+    const joined = bits.map((byte, i) => byte | bitmap[i]!);
+    const isQuorum = electorate.isQuorum(joined);
+    if (certificates.length >= MAX_CERTIFICATES && !isQuorum) return [];
+    if (!verifyVotes(electorate, chain.genesisHash, link, bitmap, signature)) return [];
+    const indices = electorate.voters.filter((_, place) => hasBit(bitmap, place)).map(({ index }) => index);
+    onVerified({ indices: indices.sort((a, b) => a - b), link, signature });
+    Object.assign(tally, { bits: joined, isQuorum });
+    certificates.push(certificate);
+    tallies.set(key, tally);
+    forgetOldest(tallies, MAX_TALLIES);
+    return [tally];
+  });
+};
+
+/** The checkpoint of an epoch on the chain of a block; undefined where that chain is not known so far back. */
+const checkpointOn = ({ chain: { genesis }, store, rivals }: Parts, of: Hash, epoch: number): Hash | undefined => {
+  for (let hash = of, steps = 0; steps < MAX_HEADERS; steps++) {
+    const rival = rivals.get(hash);
+    const known = rival ? undefined : store.head(hash);
+    const slot = rival?.slot ?? (known && slotOf(genesis, known.header.timestamp));
+    if (slot === undefined || slot <= firstSlot(genesis, epoch)) return slot === undefined ? undefined : hash;
+    hash = rival?.parent ?? known!.header.parentHash;
+  }
+  return undefined;
+};
+
+const hasQuorum = ({ tallies }: Parts, epoch: number, target: Hash): boolean =>
+  [...tallies.values()].some(
+    ({ isQuorum, link }) => isQuorum && link.targetEpoch === epoch && link.targetHash === target,
+  );
+
+/** Tells whether a link makes its source final, which is on a known chain that excludes this node's final block. */
+const excludes = (parts: Parts, { link, isQuorum }: Tally): boolean => {
+  const { store, rivals, settled, isOnChain } = parts;
+  const { sourceHash, sourceEpoch, targetHash, targetEpoch } = link;
+  const source = rivals.get(sourceHash);
+  const known = store.head(sourceHash);
+  if (!isQuorum || !source || settled.includes(source.branch) || (known && isOnChain(known))) return false;
+  for (let between = targetEpoch - 1; between > sourceEpoch; between--) {
+    const checkpoint = checkpointOn(parts, targetHash, between);
+    if (checkpoint === undefined || !hasQuorum(parts, between, checkpoint)) return false;
+  }
+  return true;
+};
+
+/** Tells of a link that makes a checkpoint final which excludes this node's, with what proves both. */
+const conflictOf = ({ store, head, final, rivals, tallies }: Parts, { link }: Tally): ConflictError => {
+  const theirs = [...tallies.values()].filter((each) => each.isQuorum).flatMap((each) => each.certificates);
+  const { epoch, block: ours } = final();
+  const { sourceEpoch, sourceHash } = link;
+  const message = `two conflicting final checkpoints: ${ours.hash} of epoch ${epoch} here, ${sourceHash} of epoch ${sourceEpoch} on another chain`;
+  const proofs = { ours: certificatesFor(store, head(), final()), theirs };
+  return new ConflictError(message, rivals.get(sourceHash)!.branch, proofs);
+};
+
+const add = (parts: Parts, block: Block): void => {
+  const { chain, rivals, tallies, onConflict } = parts;
+  const { parentHash: parent, timestamp } = block.header;
+  const branch = rivals.get(parent)?.branch ?? block.hash;
+  rivals.set(block.hash, { parent, slot: slotOf(chain.genesis, timestamp), branch });
+  forgetOldest(rivals, MAX_HEADERS);
+  for (const certificate of block.body.certificates) {
+    if (count(parts, certificate).length === 0) continue;
+    // New votes may complete a link that spans their epoch too.
+    const completed = [...tallies.values()].find((tally) => excludes(parts, tally));
+    if (completed) onConflict(conflictOf(parts, completed));
+  }
+};
+
+/** Makes the watch of an engine. */
+export const createRivalWatch = (options: RivalWatchOptions): RivalWatch => {
+  const parts: Parts = { ...options, rivals: new Map(), tallies: new Map() };
+  return { has: (hash) => parts.rivals.has(hash), add: (block) => add(parts, block) };
 };
 
 const newTally = (link: Link, electorate: Electorate): Tally => ({

@@ -18,7 +18,7 @@ import { slash } from "./slashing.ts";
 /** A set before and a new one, at most 1,024 members each. */
 const MAX_INDICES = 2_048;
 /** Two attestations of all members with indices of three bytes. */
-export const MAX_EVIDENCE_BYTES = 32_768;
+const MAX_EVIDENCE_BYTES = 32_768;
 
 const signedHeader = { header: headerCoder, signature: hexOf(65) };
 const attestation = { indices: list(uint, MAX_INDICES), link: linkCoder, signature: hexOf(96) };

@@ -1,6 +1,7 @@
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
-import { validators } from "../vm/validator-store.ts";
-import { active, candidate, must, ONLY } from "./records.ts";
+import { active, validators } from "../vm/validator-store.ts";
+import { candidate, must } from "./records.ts";
 import { activeSets } from "./sets.ts";
 
 /**

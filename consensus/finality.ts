@@ -1,10 +1,11 @@
 import type { Certificate } from "../chain/block.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import { blsSumOfKeys, blsVerifyAggregate } from "../lib/bls.ts";
 import { type Address, type Hash, type Hex, utf8 } from "../lib/bytes.ts";
 import { encodeWith, hash, raw, record, uint } from "../lib/codec.ts";
-import type { Member } from "../vm/validator-store.ts";
-import { active, type Checkpoint, checkpoints, finality, must, ONLY, sets, tallies } from "./records.ts";
+import { active, type Member, sets } from "../vm/validator-store.ts";
+import { type Checkpoint, checkpoints, finality, must, tallies } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { confirmSet, setAt, type Voter, votersOf, votersWithKeys } from "./sets.ts";
 

@@ -4,23 +4,18 @@ import type { Op } from "../chain/db.ts";
 import { EMPTY_OMMERS, type Header, hashHeader, NO_REVEAL } from "../chain/header.ts";
 import { EMPTY_MMR, mmrRoot } from "../chain/mmr.ts";
 import type { Genesis } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import { fromHex, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
+import { VALIDATORS } from "../vm/addresses.ts";
 import { marketGenesis } from "../vm/market/genesis.ts";
-import { VALIDATORS } from "../vm/tables.ts";
-import { validators, validatorsGenesis } from "../vm/validator-store.ts";
+import { active, sets, validators, validatorsGenesis } from "../vm/validator-store.ts";
 import { chooseSet } from "./power.ts";
-import { active, anchors, checkpoints, finality, named, ONLY, reserve, sets } from "./records.ts";
-import { validatorsRoot } from "./transition.ts";
+import { anchors, checkpoints, finality, named, reserve } from "./records.ts";
+import { validatorsRoot } from "./validators-root.ts";
 
-/** Builds block 0 on an empty state. It is final, and the source of the first votes. */
-export const buildGenesis = (genesis: Genesis, state: State): { block: Block; ops: readonly Op[] } => {
-  for (const { address, balance } of genesis.accounts) state.credit(address, balance);
-  validatorsGenesis(state, genesis);
-  state.credit(VALIDATORS, genesis.reserveWei);
-  reserve.set(state, ONLY, genesis.reserveWei);
-  marketGenesis(state, genesis);
-  const mixHash = genesis.extraData as Hash;
+/** Writes what consensus keeps of block 0: its set, and that it is final and the source of the first votes. */
+const writeConsensus = (genesis: Genesis, state: State, mixHash: Hash): void => {
   const members = chooseSet(genesis.params, validators.all(state), 0);
   if (members.length === 0) throw new Error("genesis: validators: none has power");
   sets.set(state, 1, { era: 0, origin: 1, members });
@@ -48,6 +43,17 @@ export const buildGenesis = (genesis: Genesis, state: State): { block: Block; op
     justified: true,
   });
   anchors.set(state, 0, { slot: 0, mixHash });
+};
+
+/** Builds block 0 on an empty state. */
+export const buildGenesis = (genesis: Genesis, state: State): { block: Block; ops: readonly Op[] } => {
+  for (const { address, balance } of genesis.accounts) state.credit(address, balance);
+  validatorsGenesis(state, genesis);
+  state.credit(VALIDATORS, genesis.reserveWei);
+  reserve.set(state, ONLY, genesis.reserveWei);
+  marketGenesis(state, genesis);
+  const mixHash = genesis.extraData as Hash;
+  writeConsensus(genesis, state, mixHash);
   const root = validatorsRoot(state, genesis);
   const body = { transactions: [], workShares: [], certificates: [], evidence: [] };
   const { root: stateRoot, ops } = state.commit();

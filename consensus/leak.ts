@@ -1,8 +1,9 @@
 import type { Params } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import { type Validator, validators } from "../vm/validator-store.ts";
 import { hasBit } from "./finality.ts";
-import { type Checkpoint, finality, must, ONLY, withScore } from "./records.ts";
+import { type Checkpoint, finality, must, withScore } from "./records.ts";
 import { reweigh, votersOf } from "./sets.ts";
 import { burnBond } from "./slashing.ts";
 

@@ -1,59 +1,17 @@
 import { MAX_WORK_SHARES } from "../chain/block.ts";
-import type { State } from "../chain/state.ts";
-import { type Address, word } from "../lib/bytes.ts";
-import {
-  address,
-  big,
-  bool,
-  bytes,
-  type Coder,
-  decodeWith,
-  encodeWith,
-  hash,
-  list,
-  record,
-  uint,
-} from "../lib/codec.ts";
-import { TABLE, VALIDATORS } from "../vm/tables.ts";
-import { activeCoder, membersCoder, setCoder } from "../vm/validator-store.ts";
-
-/** A record that consensus keeps in the state, one for each id. */
-interface Table<T> {
-  get(state: State, id: number): T | undefined;
-  set(state: State, id: number, value: T | undefined): void;
-  /** The record's bytes, which tell whether two are the same. */
-  raw(state: State, id: number): Uint8Array | undefined;
-}
-
-const ACCOUNT: Address = VALIDATORS;
-const table = <T>(number: number, coder: Coder<T>): Table<T> => {
-  /** By the bytes of the record, which the trie's cache hands out again. */
-  const decoded = new WeakMap<Uint8Array, T>();
-  const raw = (state: State, id: number) => state.record(ACCOUNT, number, word(id));
-  return {
-    get: (state, id) => {
-      const bytes = raw(state, id);
-      if (!bytes) return undefined;
-      const known = decoded.get(bytes);
-      if (known !== undefined) return known;
-      const value = decodeWith(coder, bytes);
-      decoded.set(bytes, value);
-      return value;
-    },
-    raw,
-    set: (state, id, value) =>
-      state.setRecord(ACCOUNT, number, word(id), value === undefined ? undefined : encodeWith(coder, value)),
-  };
-};
+import { table } from "../chain/records.ts";
+import { address, big, bool, bytes, hash, list, record, uint } from "../lib/codec.ts";
+import { VALIDATORS } from "../vm/addresses.ts";
+import { VALIDATORS_TABLE } from "../vm/layout.ts";
+import { membersCoder } from "../vm/validator-store.ts";
 
 const MAX_BITMAP_BYTES = 512;
 
-/** The id of a record that there is one of. */
-export const ONLY = 0;
-
 /** What is justified and final in this chain's state (spec section 6). */
 export const finality = table(
-  64,
+  VALIDATORS,
+  VALIDATORS_TABLE.finality,
+  0,
   record({
     justifiedEpoch: uint,
     justifiedHash: hash,
@@ -64,13 +22,15 @@ export const finality = table(
   }),
 );
 /** A(e) of spec section 3: the block that was final in this chain's state at the end of epoch e. */
-export const anchors = table(65, record({ slot: uint, mixHash: hash }));
+export const anchors = table(VALIDATORS, VALIDATORS_TABLE.anchor, 0, record({ slot: uint, mixHash: hash }));
 /**
  * The checkpoint of an epoch on this chain: its block, the sets that its header names (0 where there is no unconfirmed
  * change), and the only source that a vote for it may have.
  */
 export const checkpoints = table(
-  66,
+  VALIDATORS,
+  VALIDATORS_TABLE.checkpoint,
+  0,
   record({
     hash,
     /** The epoch whose checkpoint was recorded before this one. */
@@ -85,26 +45,26 @@ export const checkpoints = table(
     justified: bool,
   }),
 );
-/**
- * Sets of validators by number, from 1 on. A set whose vote powers change gets a new number and keeps its origin, the number
- * that it was activated with: checkpoints name the set whose weights their header has.
- */
-export const sets = table(TABLE.sets, setCoder);
-/** Which set is active, and which one was before while the change is unconfirmed (else 0). */
-export const active = table(TABLE.active, activeCoder);
 /** The sets that the last block's header names: those in force before its own certificates. */
-export const named = table(86, record({ set: uint, setBefore: uint }));
+export const named = table(VALIDATORS, VALIDATORS_TABLE.named, 0, record({ set: uint, setBefore: uint }));
 /** The set that the last era boundary chose, for the era that it may begin with. */
-export const candidate = table(69, record({ era: uint, members: membersCoder }));
+export const candidate = table(VALIDATORS, VALIDATORS_TABLE.candidate, 0, record({ era: uint, members: membersCoder }));
 /** The last blocks, at which a work share may be anchored, by number modulo their count; each is written by its child. */
-export const workAnchors = table(70, record({ number: uint, hash, slot: uint, difficulty: big }));
+export const workAnchors = table(
+  VALIDATORS,
+  VALIDATORS_TABLE.workAnchor,
+  0,
+  record({ number: uint, hash, slot: uint, difficulty: big }),
+);
 /** The ids of the shares that the last blocks include, by the block's number modulo the same count. */
-export const workIncluded = table(71, list(hash, MAX_WORK_SHARES));
+export const workIncluded = table(VALIDATORS, VALIDATORS_TABLE.workIncluded, 0, list(hash, MAX_WORK_SHARES));
 /** Seconds by which included shares are ahead of the clock: the drift of spec section 7 with its sign turned. */
-export const workAhead = table(72, uint);
+export const workAhead = table(VALIDATORS, VALIDATORS_TABLE.workAhead, 0, uint);
 /** What the shares of the block of a slot are to be rewarded for (spec section 9), until their epoch is closed. */
 export const workEarned = table(
-  73,
+  VALIDATORS,
+  VALIDATORS_TABLE.workEarned,
+  0,
   record({ includer: address, shares: list(record({ index: uint, difficulty: big }), MAX_WORK_SHARES) }),
 );
 /**
@@ -112,25 +72,29 @@ export const workEarned = table(
  * checkpoint.
  */
 export const tallies = table(
-  80,
+  VALIDATORS,
+  VALIDATORS_TABLE.tally,
+  0,
   record({ held: bool, inclusions: list(record({ includer: address, bits: bytes(MAX_BITMAP_BYTES) }), 65_536) }),
 );
 /** Who was slashed in an epoch: its share of power, and who gets the reporter's part of what is taken later. */
 export const slashings = table(
-  81,
+  VALIDATORS,
+  VALIDATORS_TABLE.slashing,
+  0,
   record({
     penalized: bool,
     entries: list(record({ index: uint, powerQ32: big, reporter: address }), 1 << 20),
   }),
 );
 /** The epochs whose slashings still matter, ascending. */
-export const slashingEpochs = table(82, list(uint, 1 << 20));
+export const slashingEpochs = table(VALIDATORS, VALIDATORS_TABLE.slashingEpochs, 0, list(uint, 1 << 20));
 /** What is left to issue, in wei; it lies in the balance of 0x…1000. */
-export const reserve = table(83, big);
+export const reserve = table(VALIDATORS, VALIDATORS_TABLE.reserve, 0, big);
 /** All wei of bonds that leak and slashing ever burned. */
-export const bondsBurned = table(84, big);
+export const bondsBurned = table(VALIDATORS, VALIDATORS_TABLE.bondsBurned, 0, big);
 /** How many validators have an inactivity score. */
-export const withScore = table(85, uint);
+export const withScore = table(VALIDATORS, VALIDATORS_TABLE.withScore, 0, uint);
 
 export type Finality = NonNullable<ReturnType<typeof finality.get>>;
 export type Checkpoint = NonNullable<ReturnType<typeof checkpoints.get>>;

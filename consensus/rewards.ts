@@ -1,16 +1,17 @@
 import type { Params } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { Address } from "../lib/bytes.ts";
-import { VALIDATORS } from "../vm/tables.ts";
+import { NRLC } from "../lib/units.ts";
+import { VALIDATORS } from "../vm/addresses.ts";
 import type { Member } from "../vm/validator-store.ts";
 import { isJailed, validators } from "../vm/validator-store.ts";
 import { hasBit } from "./finality.ts";
-import { must, ONLY, reserve, slashingEpochs } from "./records.ts";
+import { must, reserve, slashingEpochs } from "./records.ts";
 import type { Shares } from "./schedule.ts";
 
 /** Of what a vote or a work share earns, the part of the block that first included it (spec section 9). */
 const INCLUDER_PART = 8n;
-const NRLC = 10n ** 9n;
 
 /** What the rewards of an epoch are computed from. */
 export interface Earned {

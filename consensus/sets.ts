@@ -1,7 +1,8 @@
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { Address, Hex } from "../lib/bytes.ts";
-import { type Member, validators } from "../vm/validator-store.ts";
-import { active, type Checkpoint, must, ONLY, sets, withScore } from "./records.ts";
+import { active, type Member, sets, validators } from "../vm/validator-store.ts";
+import { type Checkpoint, must, withScore } from "./records.ts";
 
 type ValidatorSet = NonNullable<ReturnType<typeof sets.get>>;
 /** Reads a set by number. */

@@ -1,6 +1,7 @@
 import type { WorkShare } from "../chain/block.ts";
 import type { Genesis } from "../chain/params.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { putNewest } from "../lib/lru.ts";
 import type { Ethash } from "./ethash/ethash.ts";
 import { ethashEpochAt, sealHash, shareId } from "./shares.ts";
 
@@ -23,8 +24,7 @@ export const createShareCheck = (genesis: Genesis, genesisHash: Hash, ethash: Et
       if (before !== undefined) return before;
       const seal = sealHash(genesisHash, share);
       const { mixHash } = await ethash.hash(ethashEpochAt(genesis, anchorSlot), seal, share.nonce);
-      if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
-      known.set(key, mixHash === share.mixHash);
+      putNewest(known, key, mixHash === share.mixHash, MAX_KNOWN);
       return mixHash === share.mixHash;
     },
   };

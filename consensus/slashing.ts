@@ -1,9 +1,10 @@
 import type { Params } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { Address } from "../lib/bytes.ts";
-import { VALIDATORS } from "../vm/tables.ts";
+import { VALIDATORS } from "../vm/addresses.ts";
 import { validators } from "../vm/validator-store.ts";
-import { bondsBurned, must, ONLY, slashingEpochs, slashings } from "./records.ts";
+import { bondsBurned, must, slashingEpochs, slashings } from "./records.ts";
 import { powerQ32, reweigh } from "./sets.ts";
 
 /** Parts of spec section 6: what is taken at once, and what the reporter gets of anything taken. */

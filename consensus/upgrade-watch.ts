@@ -1,5 +1,6 @@
 import type { Hash } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import type { Member } from "../vm/validator-store.ts";
 
 const MAX_BLOCKS = 4_096;
@@ -56,7 +57,7 @@ export const createUpgradeWatch = (options: {
   return {
     onBlock: (index, hash, epoch, present) => {
       blocks.add(hash);
-      if (blocks.size > MAX_BLOCKS) blocks.delete(blocks.keys().next().value!);
+      forgetOldest(blocks, MAX_BLOCKS);
       count(index, epoch, present);
     },
     onVote: (index, targetHash, epoch, present) => {

@@ -1,23 +1,24 @@
-import { epochOf, firstSlot, slotOf } from "../chain/params.ts";
+import { epochOf, slotOf } from "../chain/params.ts";
+import { ONLY } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead, Store } from "../chain/store.ts";
 import { blsVerify } from "../lib/bls.ts";
-import type { Hash, Hex } from "../lib/bytes.ts";
+import type { Hex } from "../lib/bytes.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { validators } from "../vm/validator-store.ts";
 import { FUTURE_TOLERANCE_MS } from "./admission.ts";
 import type { Chain } from "./chain.ts";
-import { KEPT_EPOCHS } from "./epochs.ts";
+import { isCheckpointOf, KEPT_EPOCHS, namedBlock } from "./epochs.ts";
 import type { Attestation } from "./evidence.ts";
 import { voteMessage } from "./finality.ts";
-import { checkpoints, finality, must, ONLY } from "./records.ts";
+import { finality, must } from "./records.ts";
 import { failConsensus } from "./rules.ts";
 import { activeSets } from "./sets.ts";
 import { watchedEpochs } from "./slasher.ts";
 import type { VoteVerifier } from "./vote-verifier.ts";
-import type { Vote, VotePool } from "./votes.ts";
+import type { Target, Vote, VotePool } from "./votes.ts";
 
-const CACHED_VIEWS = 8;
 /** Votes of a validator for one epoch: an honest one has one, and two prove an offence. */
 const MAX_SIGNED = 2;
 /** Verifications of votes that count for nothing here, of a validator and epoch; more than its own, since anybody can forge them. */
@@ -34,15 +35,7 @@ export interface VoteIntake {
   restore(vote: Vote): boolean;
 }
 
-/** A vote whose signature is worth a verification. */
-interface Judged {
-  readonly publicKey: Hex;
-  /** Why it counts for nothing here, though it may prove an offence. */
-  readonly fault: RuleError | undefined;
-}
-
-/** Makes the intake of an engine. */
-export const createVoteIntake = (options: {
+export interface VoteIntakeOptions {
   readonly chain: Chain;
   readonly store: Store;
   readonly votes: VotePool;
@@ -50,121 +43,133 @@ export const createVoteIntake = (options: {
   readonly now: () => number;
   readonly head: () => BlockHead;
   readonly stateOf: (block: BlockHead) => State;
-  /** The post-state of a block as the first block of a later slot would find it. */
-  readonly viewAt: (block: BlockHead, slot: number) => State;
   readonly isOnFinal: (block: BlockHead) => boolean;
   /** Told of every vote whose signature is verified, whether it counts here or not. */
   readonly onVerified: (attestation: Attestation) => void;
-}): VoteIntake => {
-  const { chain, store, votes, verifier, now, head, stateOf, viewAt, isOnFinal, onVerified } = options;
-  const { genesis } = chain;
-  const views = new Map<string, State>();
-  const nameOf = ({ link, signature }: Vote): string =>
-    `${link.sourceEpoch} ${link.sourceHash} ${link.targetHash} ${signature}`;
-  /** By epoch and validator: the votes that it signed, and verifications of strays. */
-  const counts = new Map<string, { readonly signed: Set<string>; tries: number }>();
+}
 
-  const countOf = ({ index, link }: Vote): { readonly signed: Set<string>; tries: number } => {
-    const key = `${link.targetEpoch} ${index}`;
-    const known = counts.get(key) ?? { signed: new Set<string>(), tries: 0 };
-    counts.set(key, known);
-    if (counts.size > MAX_COUNTS) counts.delete(counts.keys().next().value!);
-    return known;
-  };
-  /** The state in which a block is the checkpoint of an epoch, where it is at hand. */
-  const knownView = (state: State, target: Hash, epoch: number): State | undefined =>
-    checkpoints.get(state, epoch)?.hash === target ? state : views.get(`${target} ${epoch}`);
-  const makeView = (target: BlockHead, epoch: number): State => {
-    const slot = Math.max(slotOf(genesis, target.header.timestamp), firstSlot(genesis, epoch)) + 1;
-    const view = viewAt(target, slot);
-    if (views.size >= CACHED_VIEWS) views.delete(views.keys().next().value!);
-    views.set(`${target.hash} ${epoch}`, view);
-    return view;
-  };
+/** What a validator signed for an epoch, and verifications of its strays. */
+interface Count {
+  readonly signed: Set<string>;
+  tries: number;
+}
 
-  /** Finds the block that a vote names as a checkpoint. Throws RuleError where it can be none that counts. */
-  const targetOf = (state: State, { targetEpoch, targetHash }: Vote["link"], present: number): BlockHead => {
-    if (targetEpoch < must(finality.get(state, ONLY), "finality").finalizedEpoch)
-      failConsensus("vote-stale", targetEpoch);
-    const target = store.head(targetHash) ?? failConsensus("vote-unknown-target", targetHash);
-    const empty = targetEpoch - epochOf(genesis, slotOf(genesis, target.header.timestamp));
-    if (empty < 0 || targetEpoch + KEPT_EPOCHS < present || !isOnFinal(target))
-      failConsensus("vote-stale", targetEpoch);
-    return target;
-  };
+interface Parts extends VoteIntakeOptions {
+  /** By epoch and validator. */
+  readonly counts: Map<string, Count>;
+}
 
-  /**
-   * A vote that counts for nothing here is verified all the same, where a validator with a vote signed it and not more of the
-   * kind than it takes to prove an offence: what is signed for another chain is seen too.
-   */
-  const isWatched = (state: State, vote: Vote, present: number): boolean => {
-    const { index, link } = vote;
-    if (link.targetEpoch + watchedEpochs(genesis.params) <= present) return false;
-    const { members, before } = activeSets(state);
-    if (![...members, ...before].some((member) => member.index === index && member.votePower > 0n)) return false;
-    const count = countOf(vote);
-    if (count.signed.has(nameOf(vote)) || count.tries >= MAX_STRAY_TRIES || count.signed.size >= MAX_SIGNED)
-      return false;
-    count.tries += 1;
-    return true;
-  };
+/** A vote whose signature is worth a verification: what it is for, or why it counts for nothing here and may prove an offence. */
+type Judged = { readonly publicKey: Hex } & ({ readonly target: Target } | { readonly fault: RuleError });
 
-  const judge = (vote: Vote): Judged | undefined => {
-    const { link, index, signature } = vote;
-    const present = epochOf(genesis, Math.floor(slotOf(genesis, (now() + FUTURE_TOLERANCE_MS) / 1000)));
-    if (link.targetEpoch > present) failConsensus("vote-future", { got: link.targetEpoch, present });
-    const kept = votes.signature(vote);
-    if (kept === signature) return undefined;
-    // Signatures are unique: other bytes for a vote that is known are no vote, and not worth a verification.
-    if (kept !== undefined) failConsensus("vote-known", index);
-    const state = stateOf(head());
-    let fault: RuleError | undefined;
-    try {
-      const target = targetOf(state, link, present);
-      const view = knownView(state, target.hash, link.targetEpoch);
-      if (view) votes.check(view, vote);
-    } catch (error) {
-      if (!(error instanceof RuleError) || error.code === "vote-member" || !isWatched(state, vote, present))
-        throw error;
-      fault = error;
-    }
-    const voter = validators.get(state, index) ?? failConsensus("vote-member", index);
-    const { signed } = countOf(vote);
-    if (signed.size >= MAX_SIGNED && !signed.has(nameOf(vote))) failConsensus("vote-equivocation", index);
-    return { publicKey: voter.blsPublicKey, fault };
-  };
+const nameOf = ({ link, signature }: Vote): string =>
+  `${link.sourceEpoch} ${link.sourceHash} ${link.targetHash} ${signature}`;
 
-  /** Keeps a vote whose signature is verified. A view that is not at hand may cost an era's boundary: only who has signed makes this node look. */
-  const accept = (vote: Vote, { fault }: Judged): boolean => {
-    const { link, index, signature } = vote;
-    if (votes.signature(vote) === signature) return false;
-    countOf(vote).signed.add(nameOf(vote));
-    onVerified({ indices: [index], link, signature });
-    if (fault) throw fault;
-    const target = store.head(link.targetHash)!;
-    votes.add(knownView(stateOf(head()), target.hash, link.targetEpoch) ?? makeView(target, link.targetEpoch), vote);
-    return true;
-  };
+const countOf = ({ counts }: Parts, { index, link }: Vote): Count => {
+  const key = `${link.targetEpoch} ${index}`;
+  const known = counts.get(key) ?? { signed: new Set<string>(), tries: 0 };
+  counts.set(key, known);
+  forgetOldest(counts, MAX_COUNTS);
+  return known;
+};
 
+/** Finds the checkpoint that a vote is for. Throws RuleError where it can be none that counts. */
+const targetOf = (parts: Parts, head: State, { targetEpoch, targetHash }: Vote["link"], present: number): Target => {
+  const { chain, store, stateOf, isOnFinal } = parts;
+  if (targetEpoch < must(finality.get(head, ONLY), "finality").finalizedEpoch) failConsensus("vote-stale", targetEpoch);
+  const block = store.head(targetHash) ?? failConsensus("vote-unknown-target", targetHash);
+  const empty = targetEpoch - epochOf(chain.genesis, slotOf(chain.genesis, block.header.timestamp));
+  if (empty < 0 || targetEpoch + KEPT_EPOCHS < present || !isOnFinal(block)) failConsensus("vote-stale", targetEpoch);
+  const state = stateOf(block);
+  const checkpoint = namedBlock(state, chain.genesis, block.header, block.hash);
+  if (!isCheckpointOf(chain.genesis, checkpoint, targetEpoch)) failConsensus("vote-unknown-target", targetHash);
+  return { state, checkpoint };
+};
+
+/**
+ * A vote that counts for nothing here is verified all the same, where a validator with a vote signed it and not more of the
+ * kind than it takes to prove an offence: what is signed for another chain is seen too.
+ */
+const isWatched = (parts: Parts, head: State, vote: Vote, present: number): boolean => {
+  const { index, link } = vote;
+  if (link.targetEpoch + watchedEpochs(parts.chain.genesis.params) <= present) return false;
+  const { members, before } = activeSets(head);
+  if (![...members, ...before].some((member) => member.index === index && member.votePower > 0n)) return false;
+  const count = countOf(parts, vote);
+  if (count.signed.has(nameOf(vote)) || count.tries >= MAX_STRAY_TRIES || count.signed.size >= MAX_SIGNED) return false;
+  count.tries += 1;
+  return true;
+};
+
+/** Judges target, source and membership; gives the fault of a vote that is worth a verification all the same. Throws RuleError. */
+const judgeTarget = (
+  parts: Parts,
+  head: State,
+  vote: Vote,
+  present: number,
+): { target: Target } | { fault: RuleError } => {
+  try {
+    const target = targetOf(parts, head, vote.link, present);
+    parts.votes.check(target, vote);
+    return { target };
+  } catch (error) {
+    if (!(error instanceof RuleError) || error.code === "vote-member" || !isWatched(parts, head, vote, present))
+      throw error;
+    return { fault: error };
+  }
+};
+
+/** Judges all of a vote but its signature; undefined where it is known. Throws RuleError. */
+const judge = (parts: Parts, vote: Vote): Judged | undefined => {
+  const { link, index, signature } = vote;
+  const { genesis } = parts.chain;
+  const present = epochOf(genesis, Math.floor(slotOf(genesis, (parts.now() + FUTURE_TOLERANCE_MS) / 1000)));
+  if (link.targetEpoch > present) failConsensus("vote-future", { got: link.targetEpoch, present });
+  const kept = parts.votes.signature(vote);
+  if (kept === signature) return undefined;
+  // Signatures are unique: other bytes for a vote that is known are no vote, and not worth a verification.
+  if (kept !== undefined) failConsensus("vote-known", index);
+  const head = parts.stateOf(parts.head());
+  const judged = judgeTarget(parts, head, vote, present);
+  const voter = validators.get(head, index) ?? failConsensus("vote-member", index);
+  const { signed } = countOf(parts, vote);
+  if (signed.size >= MAX_SIGNED && !signed.has(nameOf(vote))) failConsensus("vote-equivocation", index);
+  return { publicKey: voter.blsPublicKey, ...judged };
+};
+
+/** Keeps a vote whose signature is verified; false where it came meanwhile. Throws RuleError. */
+const accept = (parts: Parts, vote: Vote, judged: Judged): boolean => {
+  const { link, index, signature } = vote;
+  if (parts.votes.signature(vote) === signature) return false;
+  countOf(parts, vote).signed.add(nameOf(vote));
+  parts.onVerified({ indices: [index], link, signature });
+  if ("fault" in judged) throw judged.fault;
+  parts.votes.add(judged.target, vote);
+  return true;
+};
+
+/** Makes the intake of an engine. */
+export const createVoteIntake = (options: VoteIntakeOptions): VoteIntake => {
+  const parts: Parts = { ...options, counts: new Map() };
   return {
     add: async (vote, from) => {
-      const judged = judge(vote);
+      const judged = judge(parts, vote);
       if (!judged) return false;
-      const judgement = await verifier.verify(judged.publicKey, vote.link, vote.signature, from);
+      const judgement = await parts.verifier.verify(judged.publicKey, vote.link, vote.signature, from);
       if (judgement === "left") failConsensus("vote-busy", vote.index);
       if (judgement === "bad") failConsensus("vote-signature", vote.index);
-      return accept(vote, judged);
+      return accept(parts, vote, judged);
     },
     cast: (vote) => {
-      const judged = judge(vote);
+      const judged = judge(parts, vote);
       if (!judged) return false;
-      if (!blsVerify(judged.publicKey, voteMessage(chain.genesisHash, vote.link), vote.signature))
+      if (!blsVerify(judged.publicKey, voteMessage(parts.chain.genesisHash, vote.link), vote.signature))
         failConsensus("vote-signature", vote.index);
-      return accept(vote, judged);
+      return accept(parts, vote, judged);
     },
     restore: (vote) => {
-      const judged = judge(vote);
-      return judged !== undefined && accept(vote, judged);
+      const judged = judge(parts, vote);
+      return judged !== undefined && accept(parts, vote, judged);
     },
   };
 };

@@ -1,6 +1,6 @@
-import { type Block, consensusRoot, transactionsRoot } from "../chain/block.ts";
+import type { Block } from "../chain/block.ts";
 import type { Address, Hash } from "../lib/bytes.ts";
-import { failConsensus } from "./rules.ts";
+import { checkBody } from "./header-rules.ts";
 
 const MAX_ORPHANS = 512;
 const MAX_EARLY = 64;
@@ -27,12 +27,6 @@ interface Orphan {
 }
 
 const bytesOf = ({ body }: Block): number => body.transactions.reduce((sum, tx) => sum + tx.raw.length, 4_096);
-
-/** Refuses a body that is not its header's: it is not worth keeping. */
-const checkBody = ({ header, body }: Block): void => {
-  if (header.consensusRoot !== consensusRoot(body)) failConsensus("header-consensus-root");
-  if (header.transactionsRoot !== transactionsRoot(body.transactions)) failConsensus("header-transactions-root");
-};
 
 /** Makes an empty waiting room, for blocks whose signers are known to be validators. */
 export const createWaitingRoom = (): WaitingRoom => {

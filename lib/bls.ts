@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { bls12_381 } from "@noble/curves/bls12-381.js";
 import { fromHex, type Hex, toHex } from "./bytes.ts";
+import { forgetOldest, putNewest } from "./lru.ts";
 
 /**
  * BLS signatures over BLS12-381, public keys in G1 (48 bytes), signatures in G2 (96 bytes), ciphersuite
@@ -20,15 +21,9 @@ const INFINITY: Hex = `0xc0${"00".repeat(47)}`;
 
 /** Decoded keys by hex; a node meets the same few thousand for ever. */
 const keys = new Map<Hex, InstanceType<NonNullable<typeof native>["PublicKey"]>>();
-const nativeKey = (lib: NonNullable<typeof native>, pub: Hex) => {
-  let key = keys.get(pub);
-  if (key === undefined) {
-    key = lib.PublicKey.fromBytes(fromHex(pub), true);
-    if (keys.size > 8192) keys.clear();
-    keys.set(pub, key);
-  }
-  return key;
-};
+const MAX_KEYS = 8_192;
+const nativeKey = (lib: NonNullable<typeof native>, pub: Hex) =>
+  keys.get(pub) ?? putNewest(keys, pub, lib.PublicKey.fromBytes(fromHex(pub), true), MAX_KEYS);
 
 /** Derives a secret key (32 bytes) from a seed of any length, stretched to the 48 bytes that an unbiased key needs. */
 export const blsKeygen = (seed: Uint8Array): Hex =>
@@ -140,7 +135,7 @@ const proofs = new Map<string, boolean>();
 const MAX_PROOFS = 1_024;
 const rememberProof = (key: string, isGood: boolean): boolean => {
   proofs.set(key, isGood);
-  if (proofs.size > MAX_PROOFS) proofs.delete(proofs.keys().next().value!);
+  forgetOldest(proofs, MAX_PROOFS);
   return isGood;
 };
 

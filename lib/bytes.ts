@@ -69,7 +69,6 @@ export const concat = (...parts: readonly Uint8Array[]): Uint8Array => {
 };
 
 export const equalBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-export const compareBytes = (a: Uint8Array, b: Uint8Array): number => Buffer.compare(a, b);
 
 /** Encodes a string as UTF-8. */
 export const utf8 = (text: string): Uint8Array => {
@@ -118,3 +117,7 @@ export const uint32 = (value: number): Uint8Array => bigintToBytes(BigInt(value)
 export const uint64 = (value: number): Uint8Array => bigintToBytes(BigInt(value), 8);
 /** Writes an unsigned integer as a 32-byte big-endian word in hex. */
 export const word = (value: bigint | number): Hash => `0x${value.toString(16).padStart(64, "0")}`;
+/** An address as a 32-byte word, as it stands in the topics of a log and in calldata. */
+export const addressWord = (address: Address): Hash => `0x${address.slice(2).padStart(64, "0")}`;
+/** The address in a word. */
+export const wordAddress = (word: Hash): Address => `0x${word.slice(26)}`;

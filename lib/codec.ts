@@ -1,4 +1,4 @@
-import { bigintToMinimal, bytesToBigint, fromHex, type Hex, toHex } from "./bytes.ts";
+import { bigintToMinimal, bytesToBigint, fromHex, type Hex, toHex, utf8 } from "./bytes.ts";
 import { asBytes, asList, decodeRlp, encodeRlp, type Item, type RlpLimits } from "./rlp.ts";
 import { RuleError } from "./rule-error.ts";
 
@@ -6,6 +6,8 @@ import { RuleError } from "./rule-error.ts";
 export interface Coder<T> {
   encode(value: T): Item;
   decode(item: Item): T;
+  /** The names of a field list, in order. */
+  readonly fields?: readonly string[];
 }
 
 const fail = (detail: string): never => {
@@ -57,11 +59,12 @@ export const bytes = (max: number): Coder<Uint8Array> => ({
   },
 });
 
-/** UTF-8 text of at most `max` bytes. */
-export const text = (max: number): Coder<string> => ({
-  encode: (value) => new TextEncoder().encode(value),
-  decode: (item) => new TextDecoder().decode(bytes(max).decode(item)),
-});
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+/** UTF-8 text of at most `max` bytes, a byte order mark kept. */
+export const text = (max: number): Coder<string> => {
+  const limited = bytes(max);
+  return { encode: utf8, decode: (item) => decoder.decode(limited.decode(item)) };
+};
 
 /** An integer 0 or 1. */
 export const bool: Coder<boolean> = {
@@ -73,7 +76,7 @@ export const bool: Coder<boolean> = {
 };
 
 /** A list of at most `max` items of one kind. */
-export const list = <T>(coder: Coder<T>, max: number): Coder<T[]> => ({
+export const list = <T>(coder: Coder<T>, max: number): Coder<readonly T[]> => ({
   encode: (values) => values.map((value) => coder.encode(value)),
   decode: (item) => {
     const items = asList(item);
@@ -89,12 +92,13 @@ type Fields = Record<string, Coder<unknown>>;
 // biome-ignore lint/suspicious/noExplicitAny: the field's own type is inferred from its coder
 type FieldMap = Record<string, Coder<any>>;
 /** The value that a field list describes. */
-export type ValueOf<F extends FieldMap> = { [K in keyof F]: F[K] extends Coder<infer T> ? T : never };
+export type ValueOf<F extends FieldMap> = { readonly [K in keyof F]: F[K] extends Coder<infer T> ? T : never };
 
 /** Makes the coder of a field list: an RLP list with exactly these fields in this order. */
 export const record = <F extends FieldMap>(fields: F): Coder<ValueOf<F>> => {
   const entries = Object.entries(fields as Fields);
   return {
+    fields: Object.keys(fields),
     encode: (value) => entries.map(([name, coder]) => coder.encode((value as Record<string, unknown>)[name])),
     decode: (item) => {
       const items = asList(item);

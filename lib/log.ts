@@ -1,4 +1,5 @@
 import { type Logger, pino } from "pino";
+import { plain } from "./plain.ts";
 
 export type Log = Logger;
 
@@ -13,5 +14,6 @@ export const createLog = ({ level = "info", path }: { level?: string; path?: str
   const out = pino.destination({ dest: path ?? 2, sync: true, mkdir: true, maxLength: MAX_HELD_BYTES });
   // A log that cannot be written, as on a full disk, stops nothing: lines are lost until it can.
   out.on("error", () => {});
-  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, out);
+  const hooks = { streamWrite: plain };
+  return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, hooks }, out);
 };

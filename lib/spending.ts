@@ -1,3 +1,5 @@
+import { putNewest } from "./lru.ts";
+
 /** A level that rises by what is spent and falls with time. */
 interface Level {
   add(amount: number): void;
@@ -72,15 +74,9 @@ export const createSpending = ({ all, freely, nowMs }: SpendingOptions): Spendin
     };
   };
   return {
-    account: (name, allowance) => {
-      if (name === undefined) return open(allowance);
-      let found = accounts.get(name);
-      if (!found) {
-        if (accounts.size >= MAX_NAMES) accounts.delete(accounts.keys().next().value!);
-        found = open(allowance);
-        accounts.set(name, found);
-      }
-      return found;
-    },
+    account: (name, allowance) =>
+      name === undefined
+        ? open(allowance)
+        : (accounts.get(name) ?? putNewest(accounts, name, open(allowance), MAX_NAMES)),
   };
 };

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 
 /** A file, or a database, of a program's own folder is not what the program wrote. */
 export class DamagedFileError extends Error {
@@ -38,6 +38,13 @@ export const writeWhole = (
   rmSync(part, { force: true });
   writeFileSync(part, content, { mode, flush, flag: "wx" });
   renameSync(part, path);
+};
+
+/** Finds what there is of a path: itself, or the nearest above it. */
+export const nearest = (path: string): string => {
+  let at = resolve(path);
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
+  return at;
 };
 
 /** Reads a regular file of at most `most` bytes. Throws with its path where it is none, or larger, or not to be read. */

@@ -1,5 +1,6 @@
 import { gather } from "../lib/byte-source.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { plain } from "../lib/plain.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { outputCid } from "../vm/market/result.ts";
 import { describeEnd, type JobReceipt } from "../vm/wasm/receipt.ts";
@@ -24,12 +25,10 @@ const LONGEST_LINE = 400;
 const lastWords = async (node: string, { outputRoot }: JobReceipt): Promise<string[]> => {
   try {
     const bytes = await gather(streamFile(node, outputCid(outputRoot), "stderr"), MOST_STDERR_BYTES);
-    const text = new TextDecoder().decode(bytes).trimEnd();
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-    const plain = text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
-    return plain === ""
+    const text = plain(new TextDecoder().decode(bytes).trimEnd());
+    return text === ""
       ? []
-      : plain
+      : text
           .split("\n")
           .slice(-LAST_LINES)
           .map((line) => line.slice(0, LONGEST_LINE));
@@ -70,6 +69,8 @@ export const endingsOf = async (
     ([way, [first, ...others]]) =>
       `task ${first}${others.length > 0 ? ` and ${others.length} more` : ""} of ${outcomes.length} ended with ${way}`,
   );
+  if (failed.some(({ receipt }) => receipt?.status === STATUS.outOfGas))
+    lines.push("a task gets more with --gas; rolec run tells how much it needs");
   const speaker = failed.find(({ receipt }) => receipt && receipt.status !== STATUS.invalid);
   const words = speaker ? await lastWords(node, speaker.receipt!) : [];
   if (words.length > 0)

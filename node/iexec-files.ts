@@ -1,17 +1,16 @@
 import { type Address, type Hash, type Hex, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
-import { RpcCallError, type RpcClient } from "../rpc/client.ts";
-import { type AbiValue, encodeAbi } from "../vm/abi.ts";
-import { boughtGas } from "../vm/market/clock.ts";
+import type { RpcClient } from "../rpc/client.ts";
+import { encodeAbi } from "../vm/abi.ts";
+import { HUB, MARKET } from "../vm/addresses.ts";
+import { boughtGas, GGAS } from "../vm/market/clock.ts";
 import { firstCommittee } from "../vm/market/committee.ts";
 import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "../vm/market/order.ts";
-import { HUB, MARKET } from "../vm/tables.ts";
-import { hubFunction, marketFunction, view } from "./market-client.ts";
+import { hubFunction, marketFunction, view, viewCategory } from "./market-client.ts";
 
 /** The name of the chain in the files of iExec's tools. */
 const CHAIN_NAME = "rolec";
 /** Nothing listens at the port of the discard service: a secret that is pushed by mistake does not leave the machine. */
 const NO_SERVICE = "http://127.0.0.1:9";
-const GGAS = 10n ** 9n;
 
 /** How iExec's tools see RLC: as the chain's coin, or as the token at 0x…1005. Both are the same balance. */
 export type RlcMode = "native" | "token";
@@ -87,11 +86,7 @@ export const publicPoolOrder = async (client: RpcClient, options: PoolOrderOptio
     client.call("eth_getBlockByNumber", ["latest", false]) as Promise<{ timestamp: Hex }>,
   ]);
   const pool = await publicPool(client);
-  const [category] = await view(client, HUB, hubFunction("viewCategory"), options.category).catch((error: unknown) => {
-    if (!(error instanceof RpcCallError)) throw error;
-    throw new Error(`there is no category ${options.category} (${error.message})`);
-  });
-  const seconds = Number((category as readonly AbiValue[])[2]);
+  const { seconds } = await viewCategory(client, options.category);
   const time = Number(head.timestamp);
   const maxTrust = paramAt(genesis, "maxTrust", time);
   if (options.trust > maxTrust) throw new Error(`the public pool's trust ends at ${maxTrust}`);

@@ -69,6 +69,29 @@ export const localInputs = (text: string): LocalInput[] => {
   return placed;
 };
 
+/** What a file of a task was given as, and its name in `/in` or its path elsewhere. */
+type Placed = Pick<Planned, "name" | "source">;
+
+/** Throws where inputs, and a dataset beside them, cannot all have their places, naming what was given for them. */
+export const checkPlaces = (inputs: readonly Placed[], dataset: readonly Placed[] = []): void => {
+  if (inputs.length > TASK_LIMITS.inputFiles)
+    throw new Error(
+      `${inputs.length} input files, a job has at most ${TASK_LIMITS.inputFiles}: give one archive of them`,
+    );
+  const files = [...inputs, ...dataset];
+  for (const { name, source } of files)
+    if (!isInputName(name, TASK_LIMITS)) throw new Error(`${source} has a name that no input can have: ${name}`);
+  const clash = clashOf(files.map(({ name }) => name));
+  if (clash === undefined) return;
+  const at = `/${pathOf(clash).join("/")}`;
+  const sources = files.filter(({ name }) => `/${pathOf(name).join("/")}` === at).map(({ source }) => source);
+  throw new Error(
+    sources.length > 1
+      ? `${sources.join(" and ")} would both be ${at}`
+      : `${sources[0]} would be ${at}, where others need a folder`,
+  );
+};
+
 const planLocal = (node: string, { name, path }: LocalInput): Planned => ({
   name,
   source: path,
@@ -163,22 +186,7 @@ export const jobInputs = async (
     else if (/^(ipfs:\/\/|\/ipfs\/)/.test(each)) planned.push(...(await planContent(node, each)));
     else planned.push(...localInputs(each).map((found) => planLocal(node, found)));
   }
-  if (planned.length > TASK_LIMITS.inputFiles)
-    throw new Error(
-      `${planned.length} input files, a job has at most ${TASK_LIMITS.inputFiles}: give one archive of them`,
-    );
-  for (const { name, source } of planned)
-    if (!isInputName(name, TASK_LIMITS)) throw new Error(`${source} has a name that no input can have: ${name}`);
-  const clash = clashOf(planned.map(({ name }) => name));
-  if (clash !== undefined) {
-    const of = planned.filter(({ name }) => pathOf(name).join("/") === pathOf(clash).join("/"));
-    const at = `/${pathOf(clash).join("/")}`;
-    throw new Error(
-      of.length > 1
-        ? `${of.map(({ source }) => source).join(" and ")} would both be ${at}`
-        : `${of[0]?.source} would be ${at}, where others need a folder`,
-    );
-  }
+  checkPlaces(planned);
   const references: string[] = [];
   for (const each of planned) references.push(await each.reference());
   return references;

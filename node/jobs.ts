@@ -2,23 +2,27 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import {
   type Address,
+  addressWord,
   equalBytes,
   fromHex,
   type Hash,
   type Hex,
   toHex,
   utf8,
+  wordAddress,
   ZERO_ADDRESS,
   ZERO_HASH,
 } from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../rpc/logs.ts";
+import { hexNumber } from "../rpc/values.ts";
 import type { AbiValue } from "../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET } from "../vm/addresses.ts";
 import { APP_REGISTRY_ABI, functionsOf, HUB_EVENTS, MARKET_EVENTS, REGISTRY_ABI } from "../vm/market/abi.ts";
+import { CAP_GAS_PER_SECOND } from "../vm/market/clock.ts";
 import { LOT_STATUS } from "../vm/market/lot.ts";
 import { outputCid } from "../vm/market/result.ts";
-import { APP_REGISTRY, HUB, MARKET } from "../vm/tables.ts";
 import { parseParams } from "../vm/wasm/params.ts";
 import { decodeReceipt, type JobReceipt, lotReceiptOf } from "../vm/wasm/receipt.ts";
 import { prepareModule } from "../vm/wasm/rewrite.ts";
@@ -28,10 +32,11 @@ import { getPath } from "./data-files.ts";
 import {
   callAll,
   type DealView,
-  hubFunction,
   type LotView,
   marketFunction,
   view,
+  viewCategories,
+  viewCategory,
   viewDeal,
   viewDeals,
   viewJob,
@@ -42,8 +47,6 @@ import { transact } from "./wallet.ts";
 const appFunction = functionsOf(APP_REGISTRY_ABI);
 const registryFunction = functionsOf(REGISTRY_ABI);
 /** Gas of a lot for each second of its category (spec section 10). */
-const CAP_GAS_PER_SECOND = 200_000_000n;
-const NRLC = 10n ** 9n;
 
 const isApp = async (client: RpcClient, app: Address): Promise<boolean> =>
   (await view(client, APP_REGISTRY, registryFunction("isRegistered"), app))[0] as boolean;
@@ -78,7 +81,7 @@ export const deployApp = async (
   });
   const minted = receipt.logs.find((log) => log.address === APP_REGISTRY && log.topics.length === 4);
   if (!minted) throw new Error("the registry made no entry");
-  const app: Address = `0x${minted.topics[3]!.slice(26)}`;
+  const app: Address = wordAddress(minted.topics[3]!);
   await transact(client, key, { to: MARKET, data: marketFunction("offer").encode(app, priceNrlc, ZERO_HASH, true) });
   return { app, cid };
 };
@@ -95,14 +98,10 @@ export interface JobRequest {
 }
 
 /** Finds the shortest category whose cap of gas is at least a task's. */
-const categoryFor = async (client: RpcClient, gasLimit: number): Promise<number> => {
-  const [count] = await view(client, HUB, hubFunction("countCategory"));
-  let best: { id: number; seconds: bigint } | undefined;
-  for (let id = 0; id < Number(count); id++) {
-    const [category] = await view(client, HUB, hubFunction("viewCategory"), BigInt(id));
-    const seconds = (category as readonly AbiValue[])[2] as bigint;
-    if (seconds * CAP_GAS_PER_SECOND >= BigInt(gasLimit) && (!best || seconds < best.seconds)) best = { id, seconds };
-  }
+const categoryFor = async (client: RpcClient, gasLimit: number): Promise<bigint> => {
+  const [best] = (await viewCategories(client))
+    .filter(({ seconds }) => seconds * CAP_GAS_PER_SECOND >= gasLimit)
+    .sort((a, b) => a.seconds - b.seconds);
   if (!best) throw new Error(`no category has ${gasLimit} gas for a task`);
   return best.id;
 };
@@ -123,14 +122,17 @@ export const submitJob = async (client: RpcClient, key: Hex, request: JobRequest
   if (!(await isApp(client, request.app)))
     throw new Error(`${request.app} is no app of this chain; "rolec app deploy <file>" publishes one`);
   const [pool] = await view(client, MARKET, marketFunction("genesisPool"));
-  const category = request.category ?? (await categoryFor(client, request.gasLimit));
+  const category =
+    request.category === undefined
+      ? await categoryFor(client, request.gasLimit)
+      : (await viewCategory(client, BigInt(request.category))).id;
   const job: AbiValue[] = [
     1n,
     pool!,
     request.app,
     ZERO_ADDRESS,
     request.params,
-    BigInt(category),
+    category,
     BigInt(request.gasLimit),
     BigInt(request.trust),
     BigInt(request.tasks),
@@ -203,7 +205,7 @@ const logsOf = async (
   let size = MAX_LOG_BLOCKS;
   for (let first = from; first <= head; ) {
     const last = Math.min(head, first + size - 1);
-    const [fromBlock, toBlock] = [first, last].map((number) => `0x${number.toString(16)}`);
+    const [fromBlock, toBlock] = [first, last].map((number) => hexNumber(number));
     try {
       found.push(...((await client.call("eth_getLogs", [{ fromBlock, toBlock, address, topics }])) as RpcLog[]));
       first = last + 1;
@@ -223,7 +225,7 @@ const blockAt = async (client: RpcClient, time: number): Promise<number> => {
   let [low, high] = [0, Number(await client.call("eth_blockNumber", []))];
   while (low < high) {
     const middle = (low + high) >> 1;
-    const block = await client.call("eth_getBlockByNumber", [`0x${middle.toString(16)}`, false]);
+    const block = await client.call("eth_getBlockByNumber", [hexNumber(middle), false]);
     if (Number((block as { timestamp: Hex }).timestamp) < time) low = middle + 1;
     else high = middle;
   }
@@ -259,7 +261,7 @@ export interface PlacedDeal {
 
 /** Lists the deals that an account submitted, the latest first. Reads the whole chain, ten thousand blocks a request. */
 export const dealsOf = async (client: RpcClient, requester: Address): Promise<PlacedDeal[]> => {
-  const topic: Hash = `0x${requester.slice(2).padStart(64, "0")}`;
+  const topic: Hash = addressWord(requester);
   const logs = await logsOf(client, MARKET, [MARKET_EVENTS.JobSubmitted!.topic, null, topic], 0);
   return logs.map((log) => ({ dealid: log.topics[1]!, block: Number(log.blockNumber) })).reverse();
 };
@@ -333,6 +335,3 @@ export const fetchResults = async (client: RpcClient, node: string, dealid: Hash
   }
   return written;
 };
-
-/** Formats nRLC as wei. */
-export const nrlcToWei = (nrlc: bigint): bigint => nrlc * NRLC;

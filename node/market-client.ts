@@ -1,8 +1,8 @@
 import { type Address, fromHex, type Hash, type Hex, toHex } from "../lib/bytes.ts";
 import { type BatchItem, RpcCallError, type RpcClient } from "../rpc/client.ts";
 import type { AbiValue } from "../vm/abi.ts";
+import { HUB, MARKET } from "../vm/addresses.ts";
 import { functionsOf, HUB_ABI, MARKET_ABI } from "../vm/market/abi.ts";
-import { HUB, MARKET } from "../vm/tables.ts";
 
 export const hubFunction = functionsOf(HUB_ABI);
 export const marketFunction = functionsOf(MARKET_ABI);
@@ -322,6 +322,38 @@ export const hubAccountsOf = async (
 /** Seconds of a category. */
 export const secondsOfCategory = async (client: RpcClient, category: bigint): Promise<number> =>
   Number(((await view(client, HUB, hubFunction("viewCategory"), category))[0] as readonly AbiValue[])[2]);
+
+/** A class of tasks by the time that they may take. */
+export interface CategoryView {
+  readonly id: bigint;
+  readonly description: string;
+  readonly seconds: number;
+}
+
+/** Lists the categories. */
+export const viewCategories = async (client: RpcClient): Promise<CategoryView[]> => {
+  const [count] = await view(client, HUB, hubFunction("countCategory"));
+  const lists = Array.from({ length: Number(count) }, (_, id): AbiValue[] => [BigInt(id)]);
+  return (await viewAll(client, HUB, hubFunction("viewCategory"), lists)).map(([category], id) => {
+    const [, description, seconds] = category as [string, string, bigint];
+    return { id: BigInt(id), description, seconds: Number(seconds) };
+  });
+};
+
+/** Gives a category. Throws with those that there are. */
+/** Reads one category. Where there is none, throws an Error that lists those that there are. */
+export const viewCategory = async (client: RpcClient, id: bigint): Promise<CategoryView> => {
+  try {
+    const [category] = await view(client, HUB, hubFunction("viewCategory"), id);
+    const [, description, seconds] = category as [string, string, bigint];
+    return { id, description, seconds: Number(seconds) };
+  } catch (error) {
+    if (!(error instanceof RpcCallError)) throw error;
+    const all = await viewCategories(client);
+    if (all.some((category) => category.id === id)) throw error;
+    throw new Error(`there is no category ${id}: ${all.map((each) => `${each.id} is ${each.description}`).join(", ")}`);
+  }
+};
 
 /** A deal as PoCo shows it. */
 export const viewDeal = async (client: RpcClient, dealid: Hash): Promise<DealView> =>

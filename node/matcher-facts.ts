@@ -2,17 +2,17 @@ import { type Address, type Hash, word, ZERO_ADDRESS } from "../lib/bytes.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
 import { AbiError, type AbiValue } from "../vm/abi.ts";
+import { HUB, MARKET } from "../vm/addresses.ts";
 import { functionsOf, GROUP_ABI } from "../vm/market/abi.ts";
 import { GROUPMEMBER_PURPOSE } from "../vm/market/group.ts";
 import { encodeOrder, type OrderName, type SignedOrderOf } from "../vm/market/signed-order.ts";
-import { HUB, MARKET } from "../vm/tables.ts";
 import { paramNow, publicPool } from "./iexec-files.ts";
 import { hubFunction, hubStakeOf, marketFunction, secondsOfCategory, view } from "./market-client.ts";
 import type { Offer, Restriction } from "./matching.ts";
 import { listAllOrders } from "./orders.ts";
 
 /** More than anybody has: the chain will judge. */
-export const UNKNOWN = 1n << 255n;
+const UNKNOWN = 1n << 255n;
 
 /** Every order of a kind, each once: pages of a book that changes may show one twice. */
 const offersOf = async <N extends OrderName>(client: RpcClient, kind: N) => {

@@ -1,6 +1,6 @@
+import { MARKET } from "../vm/addresses.ts";
 import { firstCommittee } from "../vm/market/committee.ts";
 import { MAX_TASKS, MAX_TIMEREF } from "../vm/market/drawn-deal.ts";
-import { MARKET } from "../vm/tables.ts";
 import { parseParams } from "../vm/wasm/params.ts";
 import { NEWEST_RULES } from "../vm/wasm/versions.ts";
 import type { DrawnPool, Facts } from "./matcher-facts.ts";

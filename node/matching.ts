@@ -1,10 +1,6 @@
 import { type Address, EMPTY, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../lib/bytes.ts";
-import { WORKERPOOL_STAKE_RATIO } from "../vm/market/match.ts";
+import { TEE_BIT, tagOf, WORKERPOOL_STAKE_RATIO } from "../vm/market/match.ts";
 import type { AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder } from "../vm/market/order.ts";
-
-/** Bits of a dataset's tag that ask nothing of the rest (PoCo 6), and the bit of an enclave. */
-const FRAMEWORK_BITS = 0b1110n;
-const TEE_BIT = 1n;
 
 /** An order of a set, with what stands of it. */
 export interface Offer<T> {
@@ -58,8 +54,8 @@ export const mostOf = ({ appmaxprice, datasetmaxprice, workerpoolmaxprice }: Req
 export const boundByOwner = ({ workerpoolprice }: WorkerpoolOrder): bigint =>
   (workerpoolprice * WORKERPOOL_STAKE_RATIO) / 100n;
 
-const tagOf = ({ app, dataset, request }: Omit<Offers, "workerpool">): bigint =>
-  BigInt(app.order.tag) | (BigInt(dataset.order.tag) & ~FRAMEWORK_BITS) | BigInt(request.order.tag);
+const tagOfOffers = ({ app, dataset, request }: Omit<Offers, "workerpool">): bigint =>
+  tagOf({ app: app.order, dataset: dataset.order, request: request.order });
 
 /** Tells whether an app's own terms are those of a request. */
 export const appCrosses = ({ app, request }: Pick<Offers, "app" | "request">): boolean =>
@@ -71,7 +67,7 @@ export const datasetCrosses = ({ dataset, request }: Pick<Offers, "dataset" | "r
 
 /** Tells whether the tags of app, dataset and request fit together: an enclave is the app's to ask for. */
 export const pairCrosses = (pair: Omit<Offers, "workerpool">): boolean =>
-  ((tagOf(pair) ^ BigInt(pair.app.order.tag)) & TEE_BIT) === 0n;
+  ((tagOfOffers(pair) ^ BigInt(pair.app.order.tag)) & TEE_BIT) === 0n;
 
 /** Tells whether a pool's own terms cross a request: category, trust, price, and the request's tag (spec section 10.3). */
 export const poolCrosses = ({ workerpool, request }: Pick<Offers, "workerpool" | "request">): boolean => {
@@ -85,10 +81,11 @@ export const poolCrosses = ({ workerpool, request }: Pick<Offers, "workerpool" |
 };
 
 /** Tells whether a pool serves all that the tags of the others ask for. */
-export const tagsCross = (offers: Offers): boolean => (tagOf(offers) & ~BigInt(offers.workerpool.order.tag)) === 0n;
+export const tagsCross = (offers: Offers): boolean =>
+  (tagOfOffers(offers) & ~BigInt(offers.workerpool.order.tag)) === 0n;
 
 /** Tells whether a set asks for something by a tag, which no pool that the chain draws has. */
-export const isTagged = (offers: Offers): boolean => tagOf(offers) !== 0n;
+export const isTagged = (offers: Offers): boolean => tagOfOffers(offers) !== 0n;
 
 /** A restriction, and who has to be let pass by it. */
 export type Restriction = readonly [restriction: Address, account: Address];

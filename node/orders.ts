@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Address, EMPTY, fromHex, type Hash, type Hex, toHex } from "../lib/bytes.ts";
 import { signCompact } from "../lib/secp256k1.ts";
 import type { RpcClient } from "../rpc/client.ts";
+import { HUB } from "../vm/addresses.ts";
 import {
   hashOfOrder,
   isOrderName,
@@ -13,7 +14,6 @@ import {
   type SignedOrder,
   type SignedOrderOf,
 } from "../vm/market/signed-order.ts";
-import { HUB } from "../vm/tables.ts";
 import { parseParams } from "../vm/wasm/params.ts";
 import { NEWEST_RULES } from "../vm/wasm/versions.ts";
 import { hubFunction } from "./market-client.ts";

@@ -1,3 +1,4 @@
+import { forgetOldest } from "../lib/lru.ts";
 import type { StatusReport } from "../p2p/sync.ts";
 
 /** What peers said lately of their heads and clocks. It is believed in what a node tells its operator, and in nothing else. */
@@ -50,7 +51,7 @@ export const createPeerReports = (now: () => number): PeerReports => {
         head: headNumber,
         aheadMs: clockMs === undefined ? undefined : surelyAhead(report, clockMs),
       });
-      if (reports.size > MAX_PEERS) reports.delete(reports.keys().next().value!);
+      forgetOldest(reports, MAX_PEERS);
     },
     highest: () => fresh().reduce((most, { head }) => Math.max(most, head), 0),
     clock: () => {

@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { listen } from "../rpc/listen.ts";
 
 /** Where something listens, and which options say so. */
 export interface Place {
@@ -28,12 +29,11 @@ const refusal = ({ host, port, hostOption, portOption }: Place, error: NodeJS.Er
 export const listening = <T>(place: Place, start: () => Promise<T>): Promise<T> =>
   start().catch((error: Error) => Promise.reject(refusal(place, error)));
 
-const bind = (host: string, port: number): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(port, host, () => server.close(() => resolve()));
-  });
+const bind = async (host: string, port: number): Promise<void> => {
+  const server = createServer();
+  await listen(server, port, host);
+  await new Promise((resolve) => server.close(resolve));
+};
 
 /** Checks that something can listen at a place: libraries say less of why they cannot. */
 export const checkPlace = (place: Place): Promise<void> => listening(place, () => bind(place.host, place.port));

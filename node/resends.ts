@@ -1,5 +1,6 @@
 import type { Address, Hex } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
+import { putNewest } from "../lib/lru.ts";
 import type { RpcClient } from "../rpc/client.ts";
 import { send } from "./wallet.ts";
 
@@ -27,9 +28,7 @@ export const createResends = (client: RpcClient, key: Hex, log: Log): Resends =>
   return {
     send: async (name, block, message, fields) => {
       if (block < (sent.get(name) ?? -RESEND_BLOCKS) + RESEND_BLOCKS) return;
-      sent.delete(name);
-      sent.set(name, block);
-      if (sent.size > MAX_MESSAGES) sent.delete(sent.keys().next().value!);
+      putNewest(sent, name, block, MAX_MESSAGES);
       try {
         await send(client, key, message);
       } catch (error) {

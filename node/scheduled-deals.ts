@@ -2,9 +2,9 @@ import { join } from "node:path";
 import type { Hash } from "../lib/bytes.ts";
 import { parseJson } from "../lib/json.ts";
 import type { RpcClient } from "../rpc/client.ts";
+import { MARKET } from "../vm/addresses.ts";
 import { taskId } from "../vm/market/deal.ts";
 import { TASK_STATUS } from "../vm/market/scheduled/task.ts";
-import { MARKET } from "../vm/tables.ts";
 import { getPath } from "./data-files.ts";
 import { marketFunction, type TaskView, view, viewDeal, viewJob, viewTasks } from "./market-client.ts";
 

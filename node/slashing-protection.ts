@@ -1,5 +1,5 @@
 import { type Database, type Op, openDb } from "../chain/db.ts";
-import type { SlashingProtection } from "../consensus/producer.ts";
+import type { SlashingProtection } from "../consensus/signer.ts";
 import { type Address, concat, fromHex, type Hash, toHex, utf8 } from "../lib/bytes.ts";
 import { type Coder, decodeWith, encodeWith, hash, record, uint } from "../lib/codec.ts";
 import { DamagedFileError } from "../lib/whole-file.ts";

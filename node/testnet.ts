@@ -6,7 +6,9 @@ import { devGenesis } from "../chain/genesis.ts";
 import type { Address, Hex } from "../lib/bytes.ts";
 import { httpUrl } from "../lib/endpoint.ts";
 import { addressOf } from "../lib/secp256k1.ts";
+import { RLC } from "../lib/units.ts";
 import { type RpcClient, rpcClient } from "../rpc/client.ts";
+import { hexNumber } from "../rpc/values.ts";
 import {
   devKey,
   genesisValidator,
@@ -21,7 +23,6 @@ import type { NodeInfo } from "./node.ts";
 import { freePorts } from "./ports.ts";
 import { REMEDIES } from "./remedies.ts";
 
-const RLC = 10n ** 18n;
 const VALIDATOR_BOND = 10_000n * RLC;
 const ACCOUNT_BALANCE = 10_000n * RLC;
 const START_TIMEOUT_MS = 30_000;
@@ -320,8 +321,7 @@ export const untilAgreed = async (testnet: Testnet, signal?: AbortSignal, timeou
     if (lowest > 0) {
       const hashes = await Promise.all(
         nodes.map(
-          async (node) =>
-            (await node.call("eth_getBlockByNumber", [`0x${lowest.toString(16)}`, false])) as { hash: Hex } | null,
+          async (node) => (await node.call("eth_getBlockByNumber", [hexNumber(lowest), false])) as { hash: Hex } | null,
         ),
       );
       if (new Set(hashes.map((block) => block?.hash)).size === 1) return lowest;

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { localSigner, type Signer } from "../consensus/producer.ts";
+import { localSigner, type Signer } from "../consensus/signer.ts";
 import { type Hash, isHex } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
 import { mustBePrivate } from "../lib/private-file.ts";

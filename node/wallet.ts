@@ -1,8 +1,9 @@
 import { signTransaction } from "../chain/transaction.ts";
 import { type Address, EMPTY, type Hash, type Hex, toHex } from "../lib/bytes.ts";
 import { addressOf } from "../lib/secp256k1.ts";
+import { GWEI, rlc } from "../lib/units.ts";
 import { RpcCallError, type RpcClient } from "../rpc/client.ts";
-import { rlc } from "./cli/output.ts";
+import { hexNumber } from "../rpc/values.ts";
 
 /** A receipt as JSON-RPC gives it. */
 export interface RpcReceipt {
@@ -30,9 +31,8 @@ export class TransactionReverted extends Error {
   override readonly name = "TransactionReverted";
 }
 
-const TIP = 10n ** 9n;
+const TIP = GWEI;
 const POLL_MS = 150;
-const quantity = (value: bigint | number): Hex => `0x${BigInt(value).toString(16)}`;
 
 /** The fees that a transaction offers now, in wei a gas: twice the base fee and a tip. */
 export const feesNow = async (client: RpcClient): Promise<{ maxFeePerGas: bigint; maxPriorityFeePerGas: bigint }> => {
@@ -43,9 +43,11 @@ export const feesNow = async (client: RpcClient): Promise<{ maxFeePerGas: bigint
 /** Makes of "insufficient funds" who has how much, and what was to be paid. */
 const explainFunds = async (client: RpcClient, from: Address, value: bigint, error: unknown): Promise<unknown> => {
   if (!(error instanceof RpcCallError) || !/^insufficient funds/.test(error.message)) return error;
+  const waits = /, (\d+) for what waits$/.exec(error.message)?.[1];
+  const beside = waits === undefined ? "" : `, beside ${rlc(BigInt(waits), 9)} RLC for its transactions that wait`;
   const have = BigInt((await client.call("eth_getBalance", [from, "latest"])) as Hex);
   const want = value > 0n ? `${rlc(value)} RLC and the fee are needed` : "the fee is needed";
-  return new Error(`account ${from} has ${rlc(have, 9)} RLC, ${want}: send it RLC first (${error.message})`);
+  return new Error(`account ${from} has ${rlc(have, 9)} RLC, ${want}${beside}: send it RLC first`);
 };
 
 /** Signs a call as an EIP-1559 transaction and sends it. Resolves with its hash once the node took it. */
@@ -57,7 +59,7 @@ export const send = async (client: RpcClient, key: Hex, call: Call): Promise<Has
     call.nonce ?? client.call("eth_getTransactionCount", [from, "pending"]),
     feesNow(client),
   ]);
-  const request = { from, to: call.to, data: toHex(data), value: quantity(call.value ?? 0n) };
+  const request = { from, to: call.to, data: toHex(data), value: hexNumber(call.value ?? 0n) };
   const explain = async (error: unknown): Promise<never> => {
     throw await explainFunds(client, from, call.value ?? 0n, error);
   };

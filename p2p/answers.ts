@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { putNewest } from "../lib/lru.ts";
 import { type Bucket, type Clock, createBucket, monotonic } from "./bucket.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
 
@@ -37,9 +38,7 @@ export const createAnswers = (now: Clock = monotonic): Answers => {
   const turns = new Map<string, Promise<unknown>>();
   const bucketOf = (peer: string): Bucket => {
     const bucket = buckets.get(peer) ?? createBucket(PEER.capacity, PEER.perSecond, now);
-    buckets.delete(peer);
-    buckets.set(peer, bucket);
-    if (buckets.size > MAX_PEERS) buckets.delete(buckets.keys().next().value!);
+    putNewest(buckets, peer, bucket, MAX_PEERS);
     return bucket;
   };
   return {

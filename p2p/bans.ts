@@ -1,4 +1,5 @@
 import type { PeerId } from "@libp2p/interface";
+import { putNewest } from "../lib/lru.ts";
 import { type Clock, monotonic } from "./bucket.ts";
 import type { Host } from "./host.ts";
 
@@ -19,9 +20,7 @@ export const createBans = (now: Clock = monotonic): Bans => {
     const until = new Map<string, number>();
     return {
       add: (name: string): void => {
-        until.delete(name);
-        until.set(name, now() + BAN_MS);
-        if (until.size > MAX_BANS) until.delete(until.keys().next().value!);
+        putNewest(until, name, now() + BAN_MS, MAX_BANS);
       },
       has: (name: string): boolean => {
         const end = until.get(name);

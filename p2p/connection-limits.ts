@@ -1,5 +1,6 @@
 import type { Connection, ConnectionGater, MultiaddrConnection, PeerId } from "@libp2p/interface";
 import type { Multiaddr } from "@multiformats/multiaddr";
+import { putNewest } from "../lib/lru.ts";
 import { subscriberOf } from "./address.ts";
 import type { Bans } from "./bans.ts";
 import { type Bucket, type Clock, createBucket, monotonic } from "./bucket.ts";
@@ -43,9 +44,7 @@ export const createConnectionLimits = (options: {
     if (subscriber !== undefined) {
       const { capacity, perSecond } = BEGUN_OF_ADDRESS;
       const bucket = begunOf.get(subscriber) ?? createBucket(capacity, perSecond, now);
-      begunOf.delete(subscriber);
-      begunOf.set(subscriber, bucket);
-      if (begunOf.size > MAX_ADDRESSES) begunOf.delete(begunOf.keys().next().value!);
+      putNewest(begunOf, subscriber, bucket, MAX_ADDRESSES);
       if (bucket.level < 1) return false;
       bucket.spend(1);
     }

@@ -1,5 +1,6 @@
 import type { IdentifyResult, PeerId } from "@libp2p/interface";
 import type { Hash } from "../lib/bytes.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import type { Host } from "./host.ts";
 import { networkPrefix } from "./topics.ts";
 
@@ -73,7 +74,7 @@ export const createContacts = (host: Host, genesisHash: Hash): Contacts => {
       peer,
       protocols.some((each) => each.startsWith(ROLEC)) ? "is of another network" : "is no rolec node",
     );
-    if (strangers.size > MAX_STRANGERS) strangers.delete(strangers.keys().next().value!);
+    forgetOldest(strangers, MAX_STRANGERS);
   };
   const onDisconnect = ({ detail }: CustomEvent<PeerId>): void => void own.delete(detail.toString());
   host.addEventListener("peer:identify", onIdentify);

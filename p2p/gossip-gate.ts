@@ -1,5 +1,6 @@
 import { TopicValidatorResult } from "@libp2p/gossipsub";
 import type { PeerId, Stream } from "@libp2p/interface";
+import { putNewest } from "../lib/lru.ts";
 import { type Clock, monotonic } from "./bucket.ts";
 import type { Host } from "./host.ts";
 import { processorMs } from "./peer-budget.ts";
@@ -110,9 +111,7 @@ export const createGossipGate = (
   /** Tells whether a peer repeats no more than others do, too. */
   const isUsual = (peer: string): boolean => {
     const entry = usual.get(peer) ?? { at: accepted, left: USUAL };
-    usual.delete(peer);
-    usual.set(peer, entry);
-    if (usual.size > MAX_PEERS) usual.delete(usual.keys().next().value!);
+    putNewest(usual, peer, entry, MAX_PEERS);
     entry.left = Math.min(USUAL, entry.left + USUAL_PER_MESSAGE * (accepted - entry.at));
     entry.at = accepted;
     if (entry.left < 1) return false;
@@ -148,9 +147,7 @@ export const createGossipGate = (
   /** When something of a peer was last left unread: it may have been what it had promised. */
   const unreadAt = new Map<string, number>();
   const leaveUnread = (peer: string): void => {
-    unreadAt.delete(peer);
-    unreadAt.set(peer, now());
-    if (unreadAt.size > MAX_PEERS) unreadAt.delete(unreadAt.keys().next().value!);
+    putNewest(unreadAt, peer, now(), MAX_PEERS);
   };
   const brokenPromises = tracer.getBrokenPromises.bind(tracer);
   tracer.getBrokenPromises = () => {

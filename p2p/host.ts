@@ -4,7 +4,6 @@ import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@
 import { type GossipSub, gossipsub } from "@libp2p/gossipsub";
 import { type Identify, identify } from "@libp2p/identify";
 import { type KadDHT, kadDHT, type PeerInfoMapper, removePrivateAddressesMapper } from "@libp2p/kad-dht";
-import { noise } from "@libp2p/noise";
 import { peerIdFromString } from "@libp2p/peer-id";
 import { type Ping, ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
@@ -23,7 +22,7 @@ import { createLedger, type Ledger } from "./ledger.ts";
 import { createPeerBudget, type PeerBudget } from "./peer-budget.ts";
 import type { StreamNeeds } from "./stream-watch.ts";
 import { KINDS, kademliaProtocol, MAX_MESSAGE_BYTES, topicOf } from "./topics.ts";
-import { boundedYamux } from "./transport.ts";
+import { createTransport } from "./transport.ts";
 
 // A type, not an interface: libp2p wants an index signature that interfaces lack.
 export type Services = {
@@ -137,6 +136,7 @@ export const createHost = async (options: {
   const bans = createBans();
   const incoming = createLedger(MAX_INCOMING_BYTES);
   const turns = createTurns();
+  const transport = createTransport({ incoming, turns, needs: needsOf(genesisHash) });
   const budget = createPeerBudget(({ peer, subscriber }) => {
     options.log?.warn({ peer, address: subscriber }, "a peer costs too much for too long, and is sent away");
     bans.add(peerIdFromString(peer));
@@ -157,8 +157,8 @@ export const createHost = async (options: {
       idleMs: (peer) => budget.idleMs(peer.toString()),
     }),
     transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [boundedYamux({ incoming, turns, needs: needsOf(genesisHash) })],
+    connectionEncrypters: [transport.encrypter],
+    streamMuxers: [transport.muxer],
     connectionManager: {
       maxConnections: MAX_INBOUND + MAX_OUTBOUND,
       maxIncomingPendingConnections: MAX_PENDING,

@@ -104,7 +104,7 @@ export const openLotReceipts = async (options: LotReceiptsOptions): Promise<LotR
     // Nobody can have what was not agreed on.
     if (receiptOf(head(), lot) === undefined) return undefined;
     for (const peer of host?.getPeers().slice(0, MAX_ASKED) ?? []) {
-      let receipts: Uint8Array[];
+      let receipts: readonly Uint8Array[];
       try {
         const answer = await ask(host!, peer, protocol, { lot }, MAX_BYTES);
         if (!(answer instanceof Uint8Array)) continue;

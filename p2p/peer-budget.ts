@@ -1,3 +1,4 @@
+import { putNewest } from "../lib/lru.ts";
 import { type Bucket, type Clock, createBucket, monotonic } from "./bucket.ts";
 
 /**
@@ -101,9 +102,7 @@ export const createPeerBudget = (
   /** Finds an entry and keeps it from being the oldest, which goes first. */
   const touch = <T>(map: Map<string, T>, key: string, make: () => T): T => {
     const entry = map.get(key) ?? make();
-    map.delete(key);
-    map.set(key, entry);
-    if (map.size > MAX_PEERS) map.delete(map.keys().next().value!);
+    putNewest(map, key, entry, MAX_PEERS);
     return entry;
   };
   const peerOf = (peer: string): Account =>

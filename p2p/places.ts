@@ -1,3 +1,4 @@
+import { putNewest } from "../lib/lru.ts";
 import { type Clock, monotonic } from "./bucket.ts";
 
 /** Peers that bring blocks as fast as they are taken; more would bring the same. */
@@ -56,9 +57,7 @@ export const createPlaces = (now: Clock = monotonic): Places => {
   const running = new Map<string, Running>();
   const recordOf = (peer: string): Record => {
     const record = records.get(peer) ?? { failures: 0, restUntil: 0, isGood: false };
-    records.delete(peer);
-    records.set(peer, record);
-    if (records.size > MAX_REMEMBERED) records.delete(records.keys().next().value!);
+    putNewest(records, peer, record, MAX_REMEMBERED);
     return record;
   };
   const isBrisk = ({ leftMs, since }: Running): boolean => leftMs - (since === undefined ? 0 : now() - since) > 0;

@@ -2,6 +2,7 @@ import type { PeerId } from "@libp2p/interface";
 import { decodeBlock, decodeBlockHead } from "../chain/block.ts";
 import type { BlockHead } from "../chain/store.ts";
 import type { Engine } from "../consensus/engine.ts";
+import { putNewest } from "../lib/lru.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { monotonic } from "./bucket.ts";
 
@@ -25,9 +26,7 @@ export const createRivalReader = (engine: Pick<Engine, "has" | "importBlock">): 
   const isDue = (peer: PeerId): boolean => {
     const id = peer.toString();
     if ((readAt.get(id) ?? Number.NEGATIVE_INFINITY) + AGAIN_MS > monotonic()) return false;
-    readAt.delete(id);
-    readAt.set(id, monotonic());
-    if (readAt.size > MAX_PEERS) readAt.delete(readAt.keys().next().value!);
+    putNewest(readAt, id, monotonic(), MAX_PEERS);
     return true;
   };
   const firstOf = async (blocks: AsyncGenerator<Uint8Array>): Promise<BlockHead | undefined> => {

@@ -1,11 +1,11 @@
 import { slotOf as slotAt } from "../chain/params.ts";
 import type { State } from "../chain/state.ts";
 import type { Address, Hash } from "../lib/bytes.ts";
+import { MARKET } from "../vm/addresses.ts";
 import { MARKET_EVENTS } from "../vm/market/abi.ts";
 import { dealOf } from "../vm/market/deal.ts";
 import { lotOf, SEAT } from "../vm/market/lot.ts";
 import { slotOf } from "../vm/market/slot.ts";
-import { MARKET } from "../vm/tables.ts";
 import { validators } from "../vm/validators.ts";
 import type { ChainView } from "./chain-view.ts";
 import type { Call } from "./dispatch.ts";

@@ -4,6 +4,7 @@ import type { Receipt } from "../chain/receipt.ts";
 import type { State } from "../chain/state.ts";
 import type { BlockHead } from "../chain/store.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { putNewest } from "../lib/lru.ts";
 import { createTurns, type Turns } from "../lib/turns.ts";
 import type { BlockContext } from "../vm/natives.ts";
 import { type Blooms, createBlooms } from "./blooms.ts";
@@ -84,15 +85,7 @@ export const createChainView = (engine: EnginePort): ChainView => {
     },
     blockOrFail: (id) => orFail(view.block(id)),
     isCanonical,
-    receipts: (hash) => {
-      let found = receipts.get(hash);
-      if (!found) {
-        found = store.receipts(hash) ?? [];
-        if (receipts.size >= RECEIPT_BLOCKS) receipts.delete(receipts.keys().next().value!);
-        receipts.set(hash, found);
-      }
-      return found;
-    },
+    receipts: (hash) => receipts.get(hash) ?? putNewest(receipts, hash, store.receipts(hash) ?? [], RECEIPT_BLOCKS),
     state: (block) => {
       if (last?.hash !== block.hash) {
         const state = engine.stateOf(block);

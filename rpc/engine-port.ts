@@ -22,7 +22,7 @@ export interface EnginePort {
     | "block"
     | "canonical"
     | "eachTransaction"
-    | "encoded"
+    | "size"
     | "head"
     | "rawTransactions"
     | "workShares"

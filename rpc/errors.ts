@@ -22,7 +22,7 @@ export class RpcError extends Error {
 export const PARSE = -32700;
 export const INVALID_REQUEST = -32600;
 export const NO_METHOD = -32601;
-export const INVALID_PARAMS = -32602;
+const INVALID_PARAMS = -32602;
 export const INTERNAL = -32603;
 /** What a caller asked is refused by a rule; also geth's code for text errors. */
 export const REFUSED = -32000;

@@ -40,10 +40,11 @@ export const blockMethods = (view: ChainView): Methods => {
     return block && { block, index: place.index };
   };
   const whole = (block: BlockHead, isFull: boolean, hold: Call["hold"]) => {
-    const size = store.encoded(block.hash)?.length ?? 0;
+    const size = store.size(block.hash) ?? 0;
+    // Its body is kept meanwhile, and not even read where there is no room for it.
+    if (isFull) hold(size);
     const workShares = store.workShares(block.hash) ?? [];
     if (!isFull) return blockJson(block, size, store.transactionHashes(block.hash) ?? [], workShares);
-    hold(size);
     return blockJson(block, size, lazy(transactionsOf(block)), workShares);
   };
   const transactionsOf = function* (block: BlockHead) {
@@ -94,7 +95,7 @@ export const blockMethods = (view: ChainView): Methods => {
     }),
     eth_getBlockReceipts: method([blockId], ([id], { hold }) =>
       known(id, (block) => {
-        hold(store.encoded(block.hash)?.length ?? 0);
+        hold(store.size(block.hash) ?? 0);
         return lazy(receiptsOf(block));
       }),
     ),

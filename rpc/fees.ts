@@ -2,6 +2,7 @@ import type { BlockHead } from "../chain/store.ts";
 import { effectiveGasPrice } from "../chain/transaction.ts";
 import { nextBaseFee } from "../consensus/fees.ts";
 import type { Hash } from "../lib/bytes.ts";
+import { GWEI } from "../lib/units.ts";
 import type { ChainView } from "./chain-view.ts";
 import { type Call, type Methods, method } from "./dispatch.ts";
 import { invalidParams } from "./errors.ts";
@@ -9,7 +10,7 @@ import { blockNumber, count, hexNumber, listOf, optional, type Parser } from "./
 
 const MAX_BLOCKS = 1_024;
 /** Wei per gas that is suggested while nobody pays more. */
-const DEFAULT_TIP = 10n ** 9n;
+const DEFAULT_TIP = GWEI;
 const SAMPLED_BLOCKS = 5;
 
 const percentile: Parser<number> = (value, name) =>

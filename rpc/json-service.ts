@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Log } from "../lib/log.ts";
 import { limitConnections } from "./connections.ts";
 import { HttpError, respond } from "./http.ts";
 import { inOrder } from "./in-order.ts";
+import { listen } from "./listen.ts";
+import { endInTurns } from "./refusals.ts";
 
 const CONNECTIONS = { maxConnections: 256, maxConnectionsOfAddress: 32, maxConnectionsOfLoopback: 192 };
 const MAX_IN_FLIGHT = 256;
@@ -53,19 +54,13 @@ export const createJsonService = ({ answer, host, port, requestTimeoutMs, log }:
     { keepAlive: true },
     inOrder({ max: MAX_PIPELINED, takeMs: IDLE_TIMEOUT_MS, pay: () => undefined, serve }),
   );
+  endInTurns(server);
   limitConnections(server, CONNECTIONS);
   server.requestTimeout = requestTimeoutMs;
   server.headersTimeout = requestTimeoutMs;
   server.keepAliveTimeout = IDLE_TIMEOUT_MS;
   return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(port, host, () => {
-          server.off("error", reject);
-          resolve({ port: (server.address() as AddressInfo).port });
-        });
-      }),
+    start: async () => ({ port: await listen(server, port, host) }),
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -1,6 +1,7 @@
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import type { Log } from "../lib/log.ts";
 import { type ConnectionLimits, limitConnections } from "./connections.ts";
+import { listen } from "./listen.ts";
 
 /** Bounds of a server of lines of text. */
 export interface LineLimits extends ConnectionLimits {
@@ -126,15 +127,11 @@ export const createLineServer = (options: {
   const server = createServer(serve);
   limitConnections(server, limits);
   return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(options.port, options.host, () => {
-          server.off("error", reject);
-          server.on("error", (error) => log.error({ err: error }, "line server"));
-          resolve((server.address() as AddressInfo).port);
-        });
-      }),
+    start: async () => {
+      const port = await listen(server, options.port, options.host);
+      server.on("error", (error) => log.error({ err: error }, "line server"));
+      return port;
+    },
     stop: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();

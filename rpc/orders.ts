@@ -3,6 +3,7 @@ import {
   isOrderName,
   ORDER_NAMES,
   type OrderName,
+  type OrderQuery,
   orderFromJson,
   orderToJson,
   type SignedOrder,
@@ -18,18 +19,6 @@ export type StandingOrder = SignedOrder & {
   readonly remaining: bigint;
   readonly since: number;
 };
-
-export interface OrderQuery {
-  readonly kind: OrderName;
-  readonly signer?: Address | undefined;
-  readonly app?: Address | undefined;
-  readonly dataset?: Address | undefined;
-  readonly workerpool?: Address | undefined;
-  readonly requester?: Address | undefined;
-  readonly category?: bigint | undefined;
-  readonly skip: number;
-  readonly limit: number;
-}
 
 /** What the RPC needs of the book of orders. */
 export interface OrdersPort {

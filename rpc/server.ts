@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import type { Log } from "../lib/log.ts";
 import { createChainView } from "./chain-view.ts";
 import { createClients } from "./clients.ts";
@@ -14,8 +13,10 @@ import { createFilters } from "./filters.ts";
 import { HttpError, hostGuard, isJsonType, readBody, refuse, respond, respondJson } from "./http.ts";
 import { inOrder, taken } from "./in-order.ts";
 import { REQUEST_COST_MS, RPC_ALLOWANCES, RPC_LIMITS, type RpcAllowances, type RpcLimits } from "./limits.ts";
+import { listen } from "./listen.ts";
 import { type NetworkPort, netMethods } from "./net.ts";
 import { createOrigins, isEmbedded, isExtension } from "./origins.ts";
+import { endInTurns } from "./refusals.ts";
 import { rolecMethods } from "./rolec.ts";
 import { createRoom, type Tenant } from "./room.ts";
 import { subscribeMethods } from "./subscribe.ts";
@@ -197,6 +198,7 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
   server.headersTimeout = limits.headersTimeoutMs;
   server.maxHeadersCount = MAX_HEADERS;
   server.keepAliveTimeout = limits.idleTimeoutMs;
+  endInTurns(server);
   limitConnections(server, limits);
   const sockets = serveWebSockets({
     server,
@@ -213,15 +215,11 @@ export const createRpcServer = (options: RpcServerOptions): RpcServer => {
   });
 
   return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(options.port, options.host, () => {
-          server.off("error", reject);
-          server.on("error", (error) => log.error({ err: error }, "RPC server"));
-          resolve({ port: (server.address() as AddressInfo).port });
-        });
-      }),
+    start: async () => {
+      const port = await listen(server, options.port, options.host);
+      server.on("error", (error) => log.error({ err: error }, "RPC server"));
+      return { port };
+    },
     stop: async () => {
       filters.stop();
       feed.stop();

@@ -5,6 +5,7 @@ import { type Address, type Hash, type Hex, isHex, uint64 } from "../lib/bytes.t
 import { parseJson } from "../lib/json.ts";
 import { keccak256 } from "../lib/keccak.ts";
 import type { Log } from "../lib/log.ts";
+import { forgetOldest } from "../lib/lru.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { RpcError } from "./errors.ts";
 import { createLineServer, type LineClient, type LineHandler, type LineServer } from "./line-server.ts";
@@ -105,8 +106,8 @@ export const createStratum = (options: StratumOptions): LineServer => {
 
     const say = (message: unknown): void => client.send(JSON.stringify(message));
     const keep = (id: string, job: Job): void => {
-      if (jobs.size >= limits.maxJobs && !jobs.has(id)) jobs.delete(jobs.keys().next().value!);
       jobs.set(id, job);
+      forgetOldest(jobs, limits.maxJobs);
     };
     const newJob = (): Job => desk.job(extraNonce, beneficiary);
     const packed = (): readonly string[] => {

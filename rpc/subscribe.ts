@@ -12,7 +12,7 @@ import { createRoom, type Room } from "./room.ts";
 import { hexNumber, logFilter, sizeOfFilter, text } from "./values.ts";
 
 /** Subscriptions of one connection at most. */
-export const MAX_SUBSCRIPTIONS = 128;
+const MAX_SUBSCRIPTIONS = 128;
 /** Subscriptions of all connections: each block, each log, each waiting transaction goes to all who follow it. */
 const MAX_OF_KIND = { newHeads: 4_096, logs: 1_024, newPendingTransactions: 64, syncing: 4_096 } as const;
 type Kind = keyof typeof MAX_OF_KIND;

@@ -3,8 +3,16 @@ import type { Transaction } from "../chain/transaction.ts";
 import { senderOf } from "../chain/transaction.ts";
 import { type Address, ZERO_ADDRESS } from "../lib/bytes.ts";
 import type { AbiValue } from "../vm/abi.ts";
+import {
+  APP_REGISTRY,
+  DATASET_REGISTRY,
+  HUB,
+  MARKET,
+  TOKEN,
+  VALIDATORS,
+  WORKERPOOL_REGISTRY,
+} from "../vm/addresses.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "../vm/market/abi.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, VALIDATORS, WORKERPOOL_REGISTRY } from "../vm/tables.ts";
 
 /** How two sides are tied: by an account of both or one step between, by an account that both are a step from, not at all. */
 export type Tie = "tied" | "near" | "none";

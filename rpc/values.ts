@@ -12,7 +12,7 @@ const DATA = /^0x(?:[0-9a-fA-F]{2})*$/;
 const fail = (name: string, expected: string): never => invalidParams(`invalid ${name}: expected ${expected}`);
 
 /** A QUANTITY: hex without leading zeros, at most 256 bits. */
-export const quantity: Parser<bigint> = (value, name) =>
+const quantity: Parser<bigint> = (value, name) =>
   typeof value === "string" && value.length <= 66 && QUANTITY.test(value)
     ? BigInt(value)
     : fail(name, "a hex number without leading zeros");

@@ -5,6 +5,7 @@ import { ETHEREUM_EPOCH_BLOCKS, type EthashEpoch, seedHash } from "../consensus/
 import { mayEarnWork } from "../consensus/resources/work.ts";
 import { ethashEpochAt, sealHash, targetOf, type Work } from "../consensus/shares.ts";
 import { type Address, type Hash, type Hex, toHex, word } from "../lib/bytes.ts";
+import { forgetOldest, putNewest } from "../lib/lru.ts";
 import { RuleError } from "../lib/rule-error.ts";
 import { validators } from "../vm/validator-store.ts";
 import { type Methods, method } from "./dispatch.ts";
@@ -12,7 +13,7 @@ import { invalidParams, REFUSED, RpcError } from "./errors.ts";
 import { hash, hexNumber, type Parser } from "./values.ts";
 
 /** Bounds of what miners may make a node remember. */
-export const WORK_LIMITS = {
+const WORK_LIMITS = {
   /** Work given out and still known: more than the window of 32 blocks. */
   maxJobs: 64,
   maxHashrates: 1_024,
@@ -112,15 +113,14 @@ export const createWorkDesk = ({ engine, beneficiary }: WorkDeskOptions): WorkDe
   };
   const report: WorkDesk["report"] = (id, value) => {
     rates.delete(id);
-    if (rates.size >= WORK_LIMITS.maxHashrates) rates.delete(rates.keys().next().value!);
-    rates.set(id, { rate: value, atMs: engine.now() });
+    putNewest(rates, id, { rate: value, atMs: engine.now() }, WORK_LIMITS.maxHashrates);
   };
 
   const methods: Methods = {
     eth_getWork: method([], () => {
       const made = job(own);
-      if (jobs.size >= WORK_LIMITS.maxJobs && !jobs.has(made.seal)) jobs.delete(jobs.keys().next().value!);
       jobs.set(made.seal, made);
+      forgetOldest(jobs, WORK_LIMITS.maxJobs);
       return packJob(made);
     }),
     // False for what is no (longer) work of this node's, wrong or known, as Ethereum's nodes answer.

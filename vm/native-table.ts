@@ -1,8 +1,8 @@
 import type { State } from "../chain/state.ts";
 import type { Address } from "../lib/bytes.ts";
+import { VALIDATORS } from "./addresses.ts";
 import { marketEntryAt, marketNatives } from "./market/natives.ts";
 import type { NativeContract } from "./natives.ts";
-import { VALIDATORS } from "./tables.ts";
 import { validatorsNative } from "./validators.ts";
 
 const table = new Map<Address, NativeContract>([

@@ -1,9 +1,11 @@
 import type { Genesis } from "../chain/params.ts";
+import { ONLY, table } from "../chain/records.ts";
 import type { State } from "../chain/state.ts";
-import { type Address, fromHex, type Hex, ZERO_HASH } from "../lib/bytes.ts";
-import { address, big, type Coder, decodeWith, encodeWith, hexOf, list, record, uint } from "../lib/codec.ts";
+import { type Address, fromHex, type Hash, type Hex } from "../lib/bytes.ts";
+import { address, big, type Coder, hexOf, list, record, uint } from "../lib/codec.ts";
 import { keccak256 } from "../lib/keccak.ts";
-import { addressId, numberId, SYSTEM_CODE, TABLE, VALIDATORS } from "./tables.ts";
+import { SYSTEM_CODE, VALIDATORS } from "./addresses.ts";
+import { VALIDATORS_TABLE } from "./layout.ts";
 
 /** A registered validator. Index, address and key are for ever. */
 export interface Validator {
@@ -53,65 +55,59 @@ const epoch: Coder<number | undefined> = {
   },
 };
 
-const coder = record({
-  version: uint,
-  index: uint,
-  address,
-  owner: address,
-  blsPublicKey: hexOf(48),
-  bond: big,
-  workCredit: big,
-  contributionCredit: big,
-  pendingContribution: big,
-  inactivityScore: uint,
-  exitEpoch: epoch,
-  unbondingEpoch: epoch,
-  slashedEpoch: epoch,
-  lastPowerQ32: big,
-});
-const VERSION = 1;
+const byIndex = table<Validator>(
+  VALIDATORS,
+  VALIDATORS_TABLE.validator,
+  1,
+  record({
+    index: uint,
+    address,
+    owner: address,
+    blsPublicKey: hexOf(48),
+    bond: big,
+    workCredit: big,
+    contributionCredit: big,
+    pendingContribution: big,
+    inactivityScore: uint,
+    exitEpoch: epoch,
+    unbondingEpoch: epoch,
+    slashedEpoch: epoch,
+    lastPowerQ32: big,
+  }),
+);
+const counts = table(VALIDATORS, VALIDATORS_TABLE.validatorCount, 0, uint);
+const indices = table(VALIDATORS, VALIDATORS_TABLE.validatorByAddress, 0, uint);
+const keys = table(VALIDATORS, VALIDATORS_TABLE.validatorByKey, 0, uint);
+const exiting = table(VALIDATORS, VALIDATORS_TABLE.exiting, 0, list(uint, 1 << 20));
+
 const MAX_MEMBERS = 4_096;
-const indexCoder = uint;
-const exitingCoder = list(uint, 1 << 20);
-/** Which set is active, and which one was before while the change is unconfirmed (else 0). Consensus writes it. */
-export const activeCoder = record({ set: uint, setBefore: uint, last: uint });
+/** The members of a set. */
 export const membersCoder = list(
   record({ index: uint, power: big, votePower: big, bond: big, contribution: big }),
   MAX_MEMBERS,
 );
-/** A set: the era that it was chosen for, the number that it had when it was activated, its members. Consensus writes it. */
-export const setCoder = record({ era: uint, origin: uint, members: membersCoder });
+/**
+ * Sets of validators by number, from 1 on. A set whose vote powers change gets a new number and keeps its origin, the number
+ * that it was activated with: checkpoints name the set whose weights their header has. Consensus writes them.
+ */
+export const sets = table(
+  VALIDATORS,
+  VALIDATORS_TABLE.set,
+  0,
+  record({ era: uint, origin: uint, members: membersCoder }),
+);
+/** Which set is active, and which one was before while the change is unconfirmed (else 0). Consensus writes it. */
+export const active = table(VALIDATORS, VALIDATORS_TABLE.active, 0, record({ set: uint, setBefore: uint, last: uint }));
 
-const readIndex = (state: State, table: number, id: Hex): number | undefined => {
-  const bytes = state.record(VALIDATORS, table, id);
-  return bytes && decodeWith(indexCoder, bytes);
-};
+const keyId = (blsPublicKey: Hex): Hash => keccak256(fromHex(blsPublicKey));
 
-const keyId = (blsPublicKey: Hex): Hex => keccak256(fromHex(blsPublicKey));
+const count = (state: State): number => counts.get(state, ONLY) ?? 0;
 
-const count = (state: State): number => readIndex(state, TABLE.validatorCount, ZERO_HASH) ?? 0;
+const get = (state: State, index: number): Validator | undefined => byIndex.get(state, index);
 
-/** Decoded validators by the bytes of their record, which the trie's cache hands out again: eras read them all. */
-const decoded = new WeakMap<Uint8Array, Validator>();
+const set = (state: State, validator: Validator): void => byIndex.set(state, validator.index, validator);
 
-const get = (state: State, index: number): Validator | undefined => {
-  const bytes = state.record(VALIDATORS, TABLE.validator, numberId(index));
-  if (!bytes) return undefined;
-  const known = decoded.get(bytes);
-  if (known) return known;
-  const { version: _, ...validator } = decodeWith(coder, bytes);
-  decoded.set(bytes, validator);
-  return validator;
-};
-
-const set = (state: State, validator: Validator): void => {
-  const bytes = encodeWith(coder, { version: VERSION, ...validator });
-  decoded.set(bytes, validator);
-  state.setRecord(VALIDATORS, TABLE.validator, numberId(validator.index), bytes);
-};
-
-const indexOf = (state: State, address: Address): number | undefined =>
-  readIndex(state, TABLE.validatorByAddress, addressId(address));
+const indexOf = (state: State, address: Address): number | undefined => indices.get(state, address);
 
 const find = (state: State, address: Address): Validator | undefined => {
   const index = indexOf(state, address);
@@ -127,8 +123,7 @@ export const validators = {
   find,
   /** Lists all that ever registered, by index. Cost grows with their number. */
   all: (state: State): Validator[] => Array.from({ length: count(state) }, (_, index) => get(state, index)!),
-  hasKey: (state: State, blsPublicKey: Hex): boolean =>
-    readIndex(state, TABLE.validatorByKey, keyId(blsPublicKey)) !== undefined,
+  hasKey: (state: State, blsPublicKey: Hex): boolean => keys.raw(state, keyId(blsPublicKey)) !== undefined,
   /** Adds a validator whose address and key are new; the bond must be in the balance of 0x…1000. */
   register: (
     state: State,
@@ -151,24 +146,15 @@ export const validators = {
       lastPowerQ32: 0n,
     };
     set(state, validator);
-    const encoded = encodeWith(indexCoder, index);
-    state.setRecord(VALIDATORS, TABLE.validatorByAddress, addressId(address), encoded);
-    state.setRecord(VALIDATORS, TABLE.validatorByKey, keyId(blsPublicKey), encoded);
-    state.setRecord(VALIDATORS, TABLE.validatorCount, ZERO_HASH, encodeWith(indexCoder, index + 1));
+    indices.set(state, address, index);
+    keys.set(state, keyId(blsPublicKey), index);
+    counts.set(state, ONLY, index + 1);
     return validator;
   },
   /** Lists those that asked to leave and whose unbonding has not begun, by index. */
-  exiting: (state: State): readonly number[] => {
-    const bytes = state.record(VALIDATORS, TABLE.exiting, ZERO_HASH);
-    return bytes ? decodeWith(exitingCoder, bytes) : [];
-  },
-  setExiting: (state: State, indices: readonly number[]): void =>
-    state.setRecord(
-      VALIDATORS,
-      TABLE.exiting,
-      ZERO_HASH,
-      indices.length === 0 ? undefined : encodeWith(exitingCoder, [...indices]),
-    ),
+  exiting: (state: State): readonly number[] => exiting.get(state, ONLY) ?? [],
+  setExiting: (state: State, leaving: readonly number[]): void =>
+    exiting.set(state, ONLY, leaving.length === 0 ? undefined : leaving),
   /** Adds wei to what an address' validator has earned in this era; false (and nothing changes) where there is none. */
   addPendingContribution: (state: State, address: Address, wei: bigint): boolean => {
     const validator = find(state, address);
@@ -178,11 +164,8 @@ export const validators = {
   },
   /** Gives the active set; empty before genesis wrote one. Reads all its members. */
   activeSet: (state: State): readonly Member[] => {
-    const active = state.record(VALIDATORS, TABLE.active, ZERO_HASH);
-    if (!active) return [];
-    const id = numberId(decodeWith(activeCoder, active).set);
-    const set = state.record(VALIDATORS, TABLE.sets, id);
-    return set ? decodeWith(setCoder, set).members : [];
+    const current = active.get(state, ONLY);
+    return (current && sets.get(state, current.set)?.members) ?? [];
   },
 };
 

@@ -42,7 +42,7 @@ export const toNibbles = (key: Uint8Array): Uint8Array => {
 };
 
 /** Packs nibbles with the flag of a leaf or an extension (yellow paper, appendix C). */
-export const compact = (path: Uint8Array, leaf: boolean): Uint8Array => {
+const compact = (path: Uint8Array, leaf: boolean): Uint8Array => {
   const odd = path.length & 1;
   const out = new Uint8Array((path.length >> 1) + 1);
   out[0] = (((leaf ? 2 : 0) + odd) << 4) | (odd ? path[0]! : 0);

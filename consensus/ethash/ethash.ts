@@ -32,95 +32,100 @@ interface Holder {
   readonly waiting: Map<number, { resolve: (answer: EthashAnswer) => void; reject: (error: Error) => void }>;
 }
 
+interface Parts {
+  /** By epoch and sizes; the one used last is last. */
+  readonly holders: Map<string, Holder>;
+  /** Who waits until a thread is idle and can give way. */
+  idle: (() => void)[];
+  lastId: number;
+  stopped: boolean;
+}
+
+const keyOf = (epoch: EthashEpoch): string => `${epoch.number} ${epoch.cacheBytes} ${epoch.datasetBytes}`;
+
+const wake = (parts: Parts): void => {
+  const woken = parts.idle;
+  parts.idle = [];
+  for (const go of woken) go();
+};
+
+const start = (parts: Parts, key: string, epoch: EthashEpoch): Holder => {
+  const { holders } = parts;
+  const worker = new Worker(WORKER, { workerData: epoch, execArgv: [], name: `ethash ${epoch.number}` });
+  const holder: Holder = { worker, waiting: new Map() };
+  const end = (error: Error): void => {
+    if (holders.get(key) === holder) holders.delete(key);
+    for (const { reject } of holder.waiting.values()) reject(error);
+    holder.waiting.clear();
+    wake(parts);
+  };
+  worker.on("message", ({ id, mixHash, result }: Answer) => {
+    const asker = holder.waiting.get(id);
+    holder.waiting.delete(id);
+    // A thread that nobody waits for keeps no program from ending.
+    if (holder.waiting.size === 0) {
+      worker.unref();
+      wake(parts);
+    }
+    asker?.resolve({ mixHash, result });
+  });
+  worker.on("error", (error) => end(error instanceof Error ? error : new Error(String(error))));
+  worker.on("exit", (code) => end(new Error(`the Ethash thread of epoch ${epoch.number} ended with ${code}`)));
+  worker.unref();
+  holders.set(key, holder);
+  return holder;
+};
+
+/**
+ * Uses the thread of an epoch, before it could give way again. Where there are too many, the one that rested longest ends;
+ * while all are busy, one is waited for.
+ */
+const withHolder = async <T>(parts: Parts, epoch: EthashEpoch, use: (holder: Holder) => T | Promise<T>): Promise<T> => {
+  const { holders } = parts;
+  const key = keyOf(epoch);
+  for (;;) {
+    if (parts.stopped) throw new Error("Ethash is stopped");
+    const found = holders.get(key);
+    if (found) {
+      holders.delete(key);
+      holders.set(key, found);
+      return use(found);
+    }
+    if (holders.size < MAX_CACHES) return use(start(parts, key, epoch));
+    const oldest = [...holders].find(([, holder]) => holder.waiting.size === 0);
+    if (oldest) {
+      holders.delete(oldest[0]);
+      await oldest[1].worker.terminate();
+    } else {
+      await new Promise<void>((resolve) => parts.idle.push(resolve));
+    }
+  }
+};
+
+const ask = (parts: Parts, { worker, waiting }: Holder, seal: Hash, nonce: Hex): Promise<EthashAnswer> =>
+  new Promise((resolve, reject) => {
+    const id = ++parts.lastId;
+    waiting.set(id, { resolve, reject });
+    worker.ref();
+    worker.postMessage({ id, seal, nonce } satisfies Question);
+  });
+
 /** Makes the holder of caches; threads start when they are needed. */
 export const createEthash = (): Ethash => {
-  /** By epoch and sizes; the one used last is last. */
-  const holders = new Map<string, Holder>();
-  /** Who waits until a thread is idle and can give way. */
-  let idle: (() => void)[] = [];
-  let lastId = 0;
-  let stopped = false;
-
-  const keyOf = (epoch: EthashEpoch): string => `${epoch.number} ${epoch.cacheBytes} ${epoch.datasetBytes}`;
-  const start = (key: string, epoch: EthashEpoch): Holder => {
-    const worker = new Worker(WORKER, { workerData: epoch, execArgv: [], name: `ethash ${epoch.number}` });
-    const holder: Holder = { worker, waiting: new Map() };
-    const end = (error: Error): void => {
-      if (holders.get(key) === holder) holders.delete(key);
-      for (const { reject } of holder.waiting.values()) reject(error);
-      holder.waiting.clear();
-      wake();
-    };
-    worker.on("message", ({ id, mixHash, result }: Answer) => {
-      const asker = holder.waiting.get(id);
-      holder.waiting.delete(id);
-      // A thread that nobody waits for keeps no program from ending.
-      if (holder.waiting.size === 0) {
-        worker.unref();
-        wake();
-      }
-      asker?.resolve({ mixHash, result });
-    });
-    worker.on("error", (error) => end(error instanceof Error ? error : new Error(String(error))));
-    worker.on("exit", (code) => end(new Error(`the Ethash thread of epoch ${epoch.number} ended with ${code}`)));
-    worker.unref();
-    holders.set(key, holder);
-    return holder;
-  };
-  const wake = (): void => {
-    const woken = idle;
-    idle = [];
-    for (const go of woken) go();
-  };
-
-  /**
-   * Uses the thread of an epoch, before it could give way again. Where there are too many, the one that rested longest ends;
-   * while all are busy, one is waited for.
-   */
-  const withHolder = async <T>(epoch: EthashEpoch, use: (holder: Holder) => T | Promise<T>): Promise<T> => {
-    const key = keyOf(epoch);
-    for (;;) {
-      if (stopped) throw new Error("Ethash is stopped");
-      const found = holders.get(key);
-      if (found) {
-        holders.delete(key);
-        holders.set(key, found);
-        return use(found);
-      }
-      if (holders.size < MAX_CACHES) return use(start(key, epoch));
-      const oldest = [...holders].find(([, holder]) => holder.waiting.size === 0);
-      if (oldest) {
-        holders.delete(oldest[0]);
-        await oldest[1].worker.terminate();
-      } else {
-        await new Promise<void>((resolve) => idle.push(resolve));
-      }
-    }
-  };
-
+  const parts: Parts = { holders: new Map(), idle: [], lastId: 0, stopped: false };
   return {
-    hash: (epoch, seal, nonce) =>
-      withHolder(
-        epoch,
-        ({ worker, waiting }) =>
-          new Promise<EthashAnswer>((resolve, reject) => {
-            const id = ++lastId;
-            waiting.set(id, { resolve, reject });
-            worker.ref();
-            worker.postMessage({ id, seal, nonce } satisfies Question);
-          }),
-      ),
+    hash: (epoch, seal, nonce) => withHolder(parts, epoch, (holder) => ask(parts, holder, seal, nonce)),
     prepare: (epoch) => {
       // One that cannot be made says so to the first who asks for a hash.
-      withHolder(epoch, () => undefined).catch(() => undefined);
+      withHolder(parts, epoch, () => undefined).catch(() => undefined);
     },
     get caches() {
-      return holders.size;
+      return parts.holders.size;
     },
     stop: async () => {
-      stopped = true;
-      wake();
-      await Promise.all([...holders.values()].map(({ worker }) => worker.terminate()));
+      parts.stopped = true;
+      wake(parts);
+      await Promise.all([...parts.holders.values()].map(({ worker }) => worker.terminate()));
     },
   };
 };

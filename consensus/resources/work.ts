@@ -1,13 +1,14 @@
 import { MAX_WORK_SHARES, type WorkShare } from "../../chain/block.ts";
 import type { Header } from "../../chain/header.ts";
 import { firstSlot, type Genesis, type Params, slotOf } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import type { Address, Hash } from "../../lib/bytes.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import type { BlockContext } from "../../vm/natives.ts";
 import { isJailed, type Validator, validators } from "../../vm/validator-store.ts";
 import { shareDifficulty } from "../asert.ts";
-import { ONLY, workAhead, workAnchors, workEarned, workIncluded } from "../records.ts";
+import { must, workAhead, workAnchors, workEarned, workIncluded } from "../records.ts";
 import { failConsensus } from "../rules.ts";
 import { checkMix, checkTarget, shareId, WORK_WINDOW } from "../shares.ts";
 
@@ -48,66 +49,84 @@ export const workDifficulty = (state: State, params: Params): bigint =>
 export const mayEarnWork = (validator: Validator | undefined, epoch: number, { evidenceEpochs }: Params) =>
   validator !== undefined && !isJailed(validator, epoch, evidenceEpochs);
 
-/** What the inclusion of shares depends on beside the state. */
-export interface WorkContext
-  extends Pick<BlockContext, "number" | "slot" | "epoch" | "params" | "genesisHash" | "beneficiary"> {
-  /** How many validators the parent's state has: who registers in this very block earns from the next one on. */
-  readonly registered: number;
+/** A share of which all but its mix is checked: who earns by it, and how much. */
+export interface CheckedShare {
+  readonly share: WorkShare;
+  readonly index: number;
+  readonly difficulty: bigint;
 }
 
-/** Checks everything of a share but its mix, cheap things first; gives who earns and how much. Throws RuleError. */
-const checkShare = (state: State, context: WorkContext, window: WorkWindow, share: WorkShare) => {
+type Checking = Pick<BlockContext, "epoch" | "params" | "genesisHash">;
+
+/** Checks everything of a share but its mix, cheap things first. Throws RuleError. */
+const checkShare = (state: State, context: Checking, window: WorkWindow, share: WorkShare): CheckedShare => {
   const anchor = window.anchors.get(share.anchorHash) ?? failConsensus("share-anchor", share.anchorHash);
   const earner = validators.find(state, share.beneficiary);
-  const wasRegistered = earner !== undefined && earner.index < context.registered;
-  if (!wasRegistered || !mayEarnWork(earner, context.epoch, context.params))
+  if (!earner || !mayEarnWork(earner, context.epoch, context.params))
     return failConsensus("share-beneficiary", share.beneficiary);
   if (window.included.has(shareId(share))) failConsensus("share-included", shareId(share));
   checkTarget(context.genesisHash, share, anchor.difficulty);
-  return { earner, difficulty: anchor.difficulty };
+  return { share, index: earner.index, difficulty: anchor.difficulty };
 };
 
 /**
- * Includes work shares in a block (spec section 7): credits their beneficiaries, and records them for the window and for
- * rewards. `isEthash` tells whether a share's mix is Ethash's, which was found out before; `onRule` what a share that breaks
- * a rule means. Gives the shares that are in. The state holds the window up to the parent.
+ * Checks the shares of a block but for their mixes, on the state that its transactions are run on: who registers in this very block
+ * earns from the next one on. Nothing that a block runs before its shares changes what is asked here. `onRule` says what a
+ * share that breaks a rule means. Gives those that hold, as many as a block takes.
  */
-export const includeShares = (
+export const checkShares = (
   state: State,
-  context: WorkContext,
+  context: Checking,
   shares: Iterable<WorkShare>,
-  isEthash: (share: WorkShare) => boolean,
-  onRule: (share: WorkShare, error: RuleError) => void,
-): WorkShare[] => {
+  onRule: (error: RuleError) => void,
+): CheckedShare[] => {
   /** Read when the first share asks: most blocks have none. */
   let window: { anchors: WorkWindow["anchors"]; included: Set<Hash> } | undefined;
   const openWindow = () => {
     const { anchors, included } = workWindow(state);
     return { anchors, included: new Set(included) };
   };
-  const done: WorkShare[] = [];
-  const earned: { index: number; difficulty: bigint }[] = [];
+  const checked: CheckedShare[] = [];
   for (const share of shares) {
-    if (done.length === MAX_WORK_SHARES) break;
+    if (checked.length === MAX_WORK_SHARES) break;
     try {
       window ??= openWindow();
-      const { earner, difficulty } = checkShare(state, context, window, share);
-      checkMix(share, isEthash(share));
-      validators.set(state, { ...earner, workCredit: earner.workCredit + difficulty });
+      checked.push(checkShare(state, context, window, share));
       window.included.add(shareId(share));
-      earned.push({ index: earner.index, difficulty });
-      done.push(share);
     } catch (error) {
       if (!(error instanceof RuleError)) throw error;
-      onRule(share, error);
+      onRule(error);
     }
   }
-  const place = context.number % WORK_WINDOW;
+  return checked;
+};
+
+/**
+ * Includes work shares in a block (spec section 7): credits their beneficiaries, and records them for the window and for
+ * rewards. `isEthash` tells whether a share's mix is Ethash's, which was found out before. Throws RuleError where one's is not.
+ */
+export const includeShares = (
+  state: State,
+  { number, slot, beneficiary }: Pick<BlockContext, "number" | "slot" | "beneficiary">,
+  shares: readonly CheckedShare[],
+  isEthash: (share: WorkShare) => boolean,
+): void => {
+  for (const { share, index, difficulty } of shares) {
+    checkMix(share, isEthash(share));
+    const earner = must(validators.get(state, index), `validator ${index}`);
+    validators.set(state, { ...earner, workCredit: earner.workCredit + difficulty });
+  }
+  const place = number % WORK_WINDOW;
+  if (shares.length > 0) {
+    const ids = shares.map(({ share }) => shareId(share));
+    workIncluded.set(state, place, ids);
+    workEarned.set(state, slot, {
+      includer: beneficiary,
+      shares: shares.map(({ index, difficulty }) => ({ index, difficulty })),
+    });
+  }
   // What stands there is of the block before the oldest anchor's child: it says nothing any more.
-  if (done.length > 0) workIncluded.set(state, place, done.map(shareId));
   else if (workIncluded.raw(state, place)) workIncluded.set(state, place, undefined);
-  if (done.length > 0) workEarned.set(state, context.slot, { includer: context.beneficiary, shares: earned });
-  return done;
 };
 
 /** Moves the drift by one block: a slot passed, and so many shares came. It never rests above zero: idle time is not saved. */

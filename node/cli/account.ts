@@ -1,12 +1,13 @@
 import { Command } from "commander";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
+import { NRLC, parseRlc, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { hubFunction, hubStakeOf } from "../market-client.ts";
 import { transact } from "../wallet.ts";
 import { address, DEFAULT_NODE, privateKey, url } from "./options.ts";
-import { parseRlc, print, printJson, rlc } from "./output.ts";
+import { print, printJson } from "./output.ts";
 
 export const accountCommand = (): Command => {
   const command = new Command("account").description(
@@ -52,7 +53,7 @@ export const accountCommand = (): Command => {
     .action(async (value: bigint, flags: { key: Hex; node: string }) => {
       const client = rpcClient(flags.node);
       await transact(client, flags.key, { to: HUB, data: hubFunction("deposit").encode(), value });
-      print(`${rlc((await hubStakeOf(client, addressOf(flags.key))) * 10n ** 9n, 9)} RLC lie free in the hub`);
+      print(`${rlc((await hubStakeOf(client, addressOf(flags.key))) * NRLC, 9)} RLC lie free in the hub`);
     });
   return command;
 };

@@ -1,11 +1,12 @@
 import { basename } from "node:path";
 import { Command } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
+import { NRLC, parseRlc } from "../../lib/units.ts";
 import { readRegular } from "../../lib/whole-file.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { deployApp } from "../jobs.ts";
 import { amount, DEFAULT_NODE, privateKey, url } from "./options.ts";
-import { parseRlc, print, printJson } from "./output.ts";
+import { print, printJson } from "./output.ts";
 
 export const appCommand = (): Command => {
   const command = new Command("app").description("publish programs");
@@ -26,7 +27,7 @@ export const appCommand = (): Command => {
         flags.key,
         readRegular(file),
         name,
-        flags.price / 10n ** 9n,
+        flags.price / NRLC,
       );
       if (flags.json) printJson(deployed);
       else print(`app ${deployed.app}\nmodule /ipfs/${deployed.cid}`);

@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import type { Address } from "../../lib/bytes.ts";
+import { rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { DEFAULT_NODE, url, whole } from "./options.ts";
-import { print, printJson, rlc, short, table } from "./output.ts";
+import { print, printJson, short, table } from "./output.ts";
 
 interface Credit {
   readonly creditWei: string;

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command } from "commander";
+import { plainLine } from "../../lib/plain.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { statData } from "../data-client.ts";
 import { addPath, getPath } from "../data-files.ts";
@@ -79,7 +80,7 @@ export const dataCommand = (): Command => {
       const files = await getPath(flags.node, cid, path, out, progress.show);
       progress.end();
       if (flags.json) return printJson({ cid, files });
-      print(`${files.length === 1 ? files[0] : `${files.length} files in ${out}`}`);
+      print(plainLine(files.length === 1 ? files[0]! : `${files.length} files in ${out}`));
     });
   keeping(command.command("pin"))
     .description("fetch data from the network where it is not here, and keep it at the node")

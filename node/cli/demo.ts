@@ -1,17 +1,18 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { NRLC, rlc } from "../../lib/units.ts";
 import { runDemo, seatsByWorker } from "../demo.ts";
-import { nrlcToWei } from "../jobs.ts";
 import { stopping, stopSignal } from "../stop.ts";
 import { untilAgreed } from "../testnet.ts";
-import { print, printJson, rlc, short, table } from "./output.ts";
+import { folder } from "./options.ts";
+import { print, printJson, short, table } from "./output.ts";
 import { printTestnet, type TestnetFlags, testnetOptions, withTestnet } from "./testnet.ts";
 import { powerTable } from "./validator.ts";
 
 export const demoCommand = (): Command =>
   testnetOptions(new Command("demo"))
     .description("start a network, buy a real computation on it, show what happened (what npm start runs)")
-    .option("--out <folder>", "where the results are written", "rolec-output")
+    .option("--out <folder>", "where the results are written", folder, "rolec-output")
     .option("--exit", "stop after the tables instead of waiting for Ctrl-C")
     .option("--json", "print one JSON document instead of tables")
     .action(async (flags: TestnetFlags & { out: string; exit?: boolean; json?: boolean }) => {
@@ -62,14 +63,14 @@ export const demoCommand = (): Command =>
                 short(cost.lot),
                 cost.block,
                 cost.gasUsed,
-                rlc(nrlcToWei(cost.paidNrlc), 9),
-                rlc(nrlcToWei(cost.burnedNrlc), 9),
+                rlc(cost.paidNrlc * NRLC, 9),
+                rlc(cost.burnedNrlc * NRLC, 9),
               ]),
             ),
           );
           print();
           print(
-            `price of a task at most ${rlc(nrlcToWei(job.priceNrlc), 9)} RLC; the job cost ${rlc(nrlcToWei(sum((cost) => cost.paidNrlc + cost.burnedNrlc)), 9)} RLC for ${costs.reduce((total, cost) => total + cost.gasUsed, 0)} gas, in ${report.jobSeconds.toFixed(1)} s`,
+            `price of a task at most ${rlc(job.priceNrlc * NRLC, 9)} RLC; the job cost ${rlc(sum((cost) => cost.paidNrlc + cost.burnedNrlc) * NRLC, 9)} RLC for ${costs.reduce((total, cost) => total + cost.gasUsed, 0)} gas, in ${report.jobSeconds.toFixed(1)} s`,
           );
           print();
           print(

@@ -6,16 +6,25 @@ import { devGenesis } from "../../chain/genesis.ts";
 import { endpoint } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC, rlc } from "../../lib/units.ts";
 import { LOCAL_ORIGINS } from "../../rpc/origins.ts";
 import { devKey, genesisValidator, readJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { startNode } from "../node.ts";
 import { REMEDIES } from "../remedies.ts";
 import { started, stopSignal } from "../stop.ts";
-import { type AccessFlags, checkReserve, diskOption, host, port, rpcHostName, rpcOrigin, whole } from "./options.ts";
-import { print, printJson, rlc, table } from "./output.ts";
+import {
+  type AccessFlags,
+  checkReserve,
+  diskOption,
+  folder,
+  host,
+  port,
+  rpcHostName,
+  rpcOrigin,
+  whole,
+} from "./options.ts";
+import { print, printJson, table } from "./output.ts";
 import { serve } from "./serve.ts";
-
-const RLC = 10n ** 18n;
 
 interface DevFlags extends AccessFlags {
   host: string;
@@ -34,7 +43,7 @@ export const devCommand = (): Command =>
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
     .addOption(rpcHostName())
     .addOption(rpcOrigin())
-    .option("--datadir <folder>", "folder of the node (default: a fresh one for temporary files)")
+    .option("--datadir <folder>", "folder of the node (default: a fresh one for temporary files)", folder)
     .option("--accounts <n>", "funded accounts", whole(1, 100), 10)
     .option("--stratum <port>", "let miners connect by Stratum; 0 lets the system choose the port", port)
     .option("--json", "print one JSON document: rpcUrl, chainId, accounts")

@@ -3,10 +3,11 @@ import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { PROFILES } from "../../chain/profiles.ts";
+import { parseRlc } from "../../lib/units.ts";
 import { genesisValidator, readGivenJson, validatorKeys, writeNodeFolder } from "../folder.ts";
 import { genesisOf } from "../genesis-file.ts";
-import { amount, whole } from "./options.ts";
-import { parseRlc, print, printJson } from "./output.ts";
+import { amount, folder, whole } from "./options.ts";
+import { print, printJson } from "./output.ts";
 
 interface NewFlags {
   out: string;
@@ -32,7 +33,7 @@ export const genesisCommand = (): Command => {
   command
     .command("new")
     .description("make a network of fresh keys: one folder a validator, and the genesis document they share")
-    .requiredOption("--out <folder>", "where the folders go")
+    .requiredOption("--out <folder>", "where the folders go", folder)
     .addOption(new Option("--profile <name>", "parameters").choices(Object.keys(PROFILES)).default("testnet"))
     .option("--validators <n>", "validators", whole(1, 64), 4)
     .addOption(amount("--bond <rlc>", "bond of each validator, in RLC", parseRlc, "10000"))

@@ -6,7 +6,7 @@ import { rpcClient } from "../../rpc/client.ts";
 import { makeFolder, readGivenJson } from "../folder.ts";
 import { chainFile, publicPoolOrder, type RlcMode } from "../iexec-files.ts";
 import { freshSalt, type OrdersFile, withOrder } from "../orders.ts";
-import { DEFAULT_NODE, url, whole } from "./options.ts";
+import { DEFAULT_NODE, folder, url, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
 
 interface Flags {
@@ -44,7 +44,7 @@ export const iexecConfigCommand = (): Command =>
     .option("--rpc <url>", "RPC of a node", url, DEFAULT_NODE)
     .addOption(new Option("--native", "RLC as the chain's coin: for iexec 8.x").conflicts("token"))
     .addOption(new Option("--token", "RLC as a token: for iexec 9.x, and 8.x too (default)"))
-    .option("--out <folder>", "write chain.json into this folder instead of printing it")
+    .option("--out <folder>", "write chain.json into this folder instead of printing it", folder)
     .option("--force", "replace what is there")
     .option("--pool-order", "write an order of the public pool into orders.json besides, for iexec 8.x to fill")
     .option("--category <n>", "category of the pool's order", whole(0, Number.MAX_SAFE_INTEGER), 0)

@@ -1,30 +1,24 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { type Address, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
+import { plainLine } from "../../lib/plain.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { NRLC, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
+import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
 import { describeReceipt } from "../../vm/wasm/receipt.ts";
 import { backingOf, backingWords, loneWarning } from "../backing.ts";
 import { endingsOf, notOk, whyNothing } from "../endings.ts";
 import { jobInputs } from "../job-inputs.ts";
-import {
-  costsOfDeal,
-  dealsOf,
-  fetchResults,
-  lotsOfDeal,
-  matchedDealsOf,
-  nrlcToWei,
-  outcomesOf,
-  submitJob,
-} from "../jobs.ts";
+import { costsOfDeal, dealsOf, fetchResults, lotsOfDeal, matchedDealsOf, outcomesOf, submitJob } from "../jobs.ts";
 import { viewJob, viewJobs } from "../market-client.ts";
 import { followJob } from "../progress.ts";
 import { fetchScheduled, isScheduled, progressOf, type ScheduledTask, scheduledTasks } from "../scheduled-deals.ts";
-import { address, DEFAULT_NODE, privateKey, several, url, variables, whole } from "./options.ts";
-import { fail, print, printJson, rlc, short, table } from "./output.ts";
+import { address, DEFAULT_NODE, folder, JOB_GAS, privateKey, several, url, variables, whole } from "./options.ts";
+import { fail, print, printJson, short, table } from "./output.ts";
 
-const LOT_STATUS_NAMES = ["waiting", "computing", "escalating", "revealing", "completed", "failed", "claimed"] as const;
-const SEAT_STATUS_NAMES = ["drawn", "committed", "proved", "rejected", "silent", "declined"] as const;
+const LOT_STATUS_NAMES = Object.keys(LOT_STATUS);
+const SEAT_STATUS_NAMES = Object.keys(SEAT);
 
 const TASK_STATUS_NAMES = ["waiting", "computing", "revealing", "completed", "failed"] as const;
 
@@ -79,7 +73,12 @@ export const jobCommand = (): Command => {
     .option("--env <NAME=value>", "a variable of its environment (several may be given)", variables)
     .option("--args <text>", "arguments of the program, as in a shell")
     .option("--tasks <n>", "tasks in the bag", whole(1, 1_000_000), 1)
-    .option("--gas <n>", "gas limit of a task", whole(1, Number.MAX_SAFE_INTEGER), 2_000_000_000)
+    .option(
+      "--gas <n>",
+      "gas limit of a task; rolec run tells what one takes",
+      whole(1, Number.MAX_SAFE_INTEGER),
+      JOB_GAS,
+    )
     .option("--trust <n>", "a wrong result passes at most one time in so many", whole(1, 10_000), 4)
     .option("--category <n>", "category (default: the shortest with the gas)", whole(0, 1_000))
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
@@ -151,7 +150,7 @@ export const jobCommand = (): Command => {
           backingWords(backingOf(lot)),
           lot.seats.map((seat) => `${short(seat.worker)} ${SEAT_STATUS_NAMES[seat.status] ?? seat.status}`).join(", "),
           cost ? cost.gasUsed : "",
-          cost ? rlc(nrlcToWei(cost.burnedNrlc + cost.paidNrlc), 9) : "",
+          cost ? rlc((cost.burnedNrlc + cost.paidNrlc) * NRLC, 9) : "",
           receipt ? describeReceipt(receipt) : "",
         ];
       });
@@ -189,7 +188,7 @@ export const jobCommand = (): Command => {
     .command("get")
     .description("get the results of a job, each under the hash that a quorum agreed on")
     .argument("<deal>", "deal", dealId)
-    .requiredOption("--out <folder>", "where they are written")
+    .requiredOption("--out <folder>", "where they are written", folder)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (dealid: Hash, flags: { out: string; node: string }) => {
       const client = rpcClient(flags.node);
@@ -201,7 +200,7 @@ export const jobCommand = (): Command => {
         const lots = await lotsOfDeal(client, dealid);
         fail(whyNothing(lots, await outcomesOf(client, dealid, lots)));
       }
-      for (const file of files) print(file);
+      for (const file of files) print(plainLine(file));
     });
   return command;
 };

@@ -14,6 +14,7 @@ import {
   addressesToListen,
   checkReserve,
   diskOption,
+  folder,
   host,
   multiaddrs,
   port,
@@ -64,7 +65,7 @@ const sourceOf = ({ keystores, passwordFile, remoteSigner, tokenFile }: NodeFlag
 export const nodeCommand = (): Command =>
   diskOption(new Command("node"))
     .description("start a node from its folder; it validates where the folder holds validator.json")
-    .requiredOption("--datadir <folder>", "folder with genesis.json")
+    .requiredOption("--datadir <folder>", "folder with genesis.json", folder)
     .option("--genesis <file>", "genesis document to put into a new folder")
     .option("--host <host>", "address that the RPC listens on, like ::1 or 0.0.0.0", host, "127.0.0.1")
     .option("--port <port>", "RPC port; 0 lets the system choose", port, 8545)
@@ -84,7 +85,11 @@ export const nodeCommand = (): Command =>
     .option("--data-cache <MiB>", "data that is passed on, the longest unused goes first", whole(0, 2 ** 30), 512)
     .option("--data-pinned <MiB>", "data that is kept for its holders, at most", whole(0, 2 ** 30), 16_384)
     .option("--data-outputs <MiB>", "of that, results of tasks; three quarters when left out", whole(0, 2 ** 30))
-    .option("--keystores <folder>", "key files of the validators that this node works for, instead of validator.json")
+    .option(
+      "--keystores <folder>",
+      "key files of the validators that this node works for, instead of validator.json",
+      folder,
+    )
     .option("--password-file <file>", "their password")
     .option("--remote-signer <url>", "or the `rolec signer` that has the keys", url)
     .option("--token-file <file>", "its token")

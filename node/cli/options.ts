@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { isIP } from "node:net";
-import { dirname } from "node:path";
 import { multiaddr } from "@multiformats/multiaddr";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Hex } from "../../lib/bytes.ts";
 import { isHex } from "../../lib/bytes.ts";
 import { DEFAULT_RESERVE_MIB, sizeOfDisk } from "../../lib/disk.ts";
+import { nearest } from "../../lib/whole-file.ts";
 import { isHostOption } from "../../rpc/http.ts";
 import { isOriginOption } from "../../rpc/origins.ts";
 import { fail } from "./output.ts";
@@ -32,9 +32,7 @@ export const diskOption = (command: Command): Command =>
 /** Ends the program where a disk could not keep what the option asks for if it held nothing else; left out, it asks for what there is. */
 export const checkReserve = (folder: string, reserveMib: number): void => {
   if (reserveMib === DEFAULT_RESERVE_MIB) return;
-  let at = folder;
-  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
-  const mib = Math.floor(sizeOfDisk(at) / 1024 / 1024);
+  const mib = Math.floor(sizeOfDisk(nearest(folder)) / 1024 / 1024);
   if (reserveMib >= mib) fail(`--disk-reserve ${reserveMib}: the disk of ${folder} has ${mib} MiB in all`);
 };
 
@@ -45,6 +43,13 @@ export const port = whole(0, 65535);
 export const url = (text: string): string => {
   if (!/^https?:\/\/[^\s]+$/.test(text))
     throw new InvalidArgumentError("an http URL is expected, like http://127.0.0.1:8545");
+  return text;
+};
+
+/** Parses a folder, which there may not be yet. */
+export const folder = (text: string): string => {
+  const found = nearest(text);
+  if (!statSync(found).isDirectory()) throw new InvalidArgumentError(`${found} is no folder`);
   return text;
 };
 
@@ -142,6 +147,9 @@ export const rpcOrigin = (): Option =>
 
 /** Where commands find a node when none is named. */
 export const DEFAULT_NODE = process.env.ROLEC_NODE ?? "http://127.0.0.1:8545";
+
+/** Gas limit of a job's task unless told: what the shortest category allows. */
+export const JOB_GAS = 2_000_000_000;
 
 /** Collects NAME=value, for commander; what names there may be is for the rules of the VM to say. */
 export const variables = (text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> => {

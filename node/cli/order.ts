@@ -6,11 +6,13 @@ import { type Address, EMPTY, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
+import { NRLC, parseRlc, rlc } from "../../lib/units.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
 import { ORDER_NAMES, type OrderName, orderToJson, type SignedOrder } from "../../vm/market/signed-order.ts";
 import { readGivenJson } from "../folder.ts";
 import { lockFolder } from "../folder-lock.ts";
 import { publicPool } from "../iexec-files.ts";
+import { viewCategory } from "../market-client.ts";
 import { createMatcher, type Filled } from "../matcher.ts";
 import {
   cancelOrder,
@@ -25,10 +27,9 @@ import {
   signOrder,
 } from "../orders.ts";
 import { stopping, stopSignal } from "../stop.ts";
-import { address, amount, DEFAULT_NODE, hash, privateKey, url, whole } from "./options.ts";
-import { fail, parseRlc, print, printJson, rlc, short, table } from "./output.ts";
+import { address, amount, DEFAULT_NODE, folder, hash, privateKey, url, whole } from "./options.ts";
+import { fail, print, printJson, short, table } from "./output.ts";
 
-const NRLC = 10n ** 9n;
 const count = whole(0, Number.MAX_SAFE_INTEGER);
 /** Parses an amount in RLC into nRLC, which orders count in. */
 const price = (text: string): bigint => {
@@ -152,6 +153,7 @@ const place = (command: Command): Command =>
     .action(async (kind: OrderName, entry: Address, flags: PlaceFlags) => {
       const client = rpcClient(flags.node);
       const pool = await poolOf(client, kind, flags);
+      if (kind === "workerpool" || kind === "request") await viewCategory(client, BigInt(flags.category));
       const signed = signOrder(await chainIdOf(client), flags.key, orderOf(kind, entry, pool, flags));
       const id = await placeOrder(client, signed);
       if (flags.json) printJson({ hash: id, kind, order: orderToJson(signed.order) });
@@ -269,7 +271,7 @@ const match = (command: Command): Command =>
     .requiredOption("--key <key>", "private key of an account that pays the gas", privateKey)
     .option("--every <seconds>", "look so often", whole(1, 3_600), 2)
     .option("--once", "look once")
-    .option("--datadir <folder>", "folder of the matcher, one for each account (default: one of this user's)")
+    .option("--datadir <folder>", "folder of the matcher, one for each account (default: one of this user's)", folder)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (flags: { key: Hex; every: number; once?: boolean; datadir?: string; node: string }) => {
       // Two that send from one account would take each other's nonces.

@@ -1,24 +1,24 @@
+import { plain, plainLine } from "../../lib/plain.ts";
+
 /** Ends the program with one line on standard error and status 1. */
 export const fail = (message: string): never => {
-  process.stderr.write(`rolec: ${message}\n`);
+  process.stderr.write(`rolec: ${plain(message)}\n`);
   process.exit(1);
 };
 
 /** Prints a JSON document; bigints as decimal strings. */
 export const printJson = (value: unknown): void => {
-  process.stdout.write(
-    `${JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item), 2)}\n`,
-  );
+  print(JSON.stringify(value, (_, item) => (typeof item === "bigint" ? item.toString() : item), 2));
 };
 
-/** Prints a line. */
+/** Prints a line, or several. What is in it may be of others: it steers no terminal. */
 export const print = (line = ""): void => {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${plain(line)}\n`);
 };
 
 /** Lays rows out in columns as wide as their widest cell, under a header; numbers to the right. */
 export const table = (header: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
-  const cells = [header, ...rows].map((row) => row.map(String));
+  const cells = [header, ...rows].map((row) => row.map((cell) => plainLine(String(cell))));
   const widths = header.map((_, i) => Math.max(...cells.map((row) => (row[i] ?? "").length)));
   const numeric = header.map(
     (_, i) => rows.length > 0 && rows.every((row) => /^-?[\d.,]+ ?%?$/.test(String(row[i] ?? ""))),
@@ -29,21 +29,6 @@ export const table = (header: readonly string[], rows: readonly (readonly (strin
       .join("  ")
       .trimEnd();
   return [line(cells[0]!), widths.map((width) => "-".repeat(width)).join("  "), ...cells.slice(1).map(line)].join("\n");
-};
-
-/** Formats an amount of wei in RLC with up to `digits` decimals. */
-export const rlc = (wei: bigint, digits = 4): string => {
-  const sign = wei < 0n ? "-" : "";
-  const text = (wei < 0n ? -wei : wei).toString().padStart(19, "0");
-  const fraction = text.slice(-18, -18 + digits || undefined).replace(/0+$/, "");
-  return `${sign}${text.slice(0, -18)}${fraction ? `.${fraction}` : ""}`;
-};
-
-/** Parses an amount in RLC, "12.5", into wei. Throws on anything else. */
-export const parseRlc = (text: string): bigint => {
-  const match = /^(\d{1,12})(?:\.(\d{1,18}))?$/.exec(text);
-  if (!match) throw new Error(`"${text}" is no amount of RLC (like 12.5)`);
-  return BigInt(match[1]!) * 10n ** 18n + BigInt((match[2] ?? "").padEnd(18, "0"));
 };
 
 /** Shortens a hash or address for a table. */

@@ -4,11 +4,12 @@ import type { Address, Hex } from "../../lib/bytes.ts";
 import { httpUrl, isLoopbackHost } from "../../lib/endpoint.ts";
 import { createLog } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { NRLC, parseRlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { functionsOf, WORKERPOOL_ABI } from "../../vm/market/abi.ts";
 import { readJson } from "../folder.ts";
 import { lockFolder } from "../folder-lock.ts";
-import { view } from "../market-client.ts";
+import { view, viewCategory } from "../market-client.ts";
 import { withOrder } from "../orders.ts";
 import { createPool, signPoolOrder } from "../pool/owner.ts";
 import { createScheduler, NO_ENCLAVE, type SchedulerStatus } from "../pool/scheduler.ts";
@@ -16,10 +17,9 @@ import { createPoolServer } from "../pool/server.ts";
 import { listening } from "../ports.ts";
 import { REMEDIES } from "../remedies.ts";
 import { stopSignal } from "../stop.ts";
-import { address, amount, DEFAULT_NODE, host, port, privateKey, url, whole } from "./options.ts";
-import { fail, parseRlc, print, printJson, table } from "./output.ts";
+import { address, amount, DEFAULT_NODE, folder, host, port, privateKey, url, whole } from "./options.ts";
+import { fail, print, printJson, table } from "./output.ts";
 
-const NRLC = 10n ** 9n;
 /** A scheduler that has written nothing for so long does not run. */
 const SILENT_MS = 30_000;
 const addresses = (value: string, before: Address[] = []): Address[] => [...before, address(value)];
@@ -63,7 +63,9 @@ const order = (command: Command): Command =>
     .option("--tee", "with the tag of an enclave, which iExec's tools from 9 on put on every order")
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (pool: Address, flags: OrderFlags) => {
-      const chainId = Number(await rpcClient(flags.node).call("eth_chainId", []));
+      const client = rpcClient(flags.node);
+      await viewCategory(client, BigInt(flags.category));
+      const chainId = Number(await client.call("eth_chainId", []));
       const signed = signPoolOrder(chainId, flags.key, {
         pool,
         priceNrlc: flags.price / NRLC,
@@ -91,7 +93,7 @@ const start = (command: Command): Command =>
     .description("schedule a pool's tasks: initialize, authorize workers, finalize, claim")
     .argument("<pool>", "the pool", address)
     .requiredOption("--key <key>", "private key of the owner", privateKey)
-    .requiredOption("--datadir <folder>", "folder of the scheduler")
+    .requiredOption("--datadir <folder>", "folder of the scheduler", folder)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .option("--host <host>", "address that workers ask", host, "127.0.0.1")
     .option("--port <port>", "port; 0 lets the system choose", port, 9545)
@@ -134,7 +136,7 @@ const start = (command: Command): Command =>
 const status = (command: Command): Command =>
   command
     .description("show what a scheduler does")
-    .requiredOption("--datadir <folder>", "folder of the scheduler")
+    .requiredOption("--datadir <folder>", "folder of the scheduler", folder)
     .option("--json", "print JSON")
     .action((flags: { datadir: string; json?: boolean }) => {
       const path = join(resolve(flags.datadir), "status.json");

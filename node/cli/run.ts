@@ -10,17 +10,21 @@ import { parseParams } from "../../vm/wasm/params.ts";
 import { parseModule } from "../../vm/wasm/parse.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
 import { checkCommand } from "../../vm/wasm/profile.ts";
-import { STATUS, STATUS_NAMES, TRAP } from "../../vm/wasm/status.ts";
+import { describeEnd } from "../../vm/wasm/receipt.ts";
+import { STATUS, STATUS_NAMES } from "../../vm/wasm/status.ts";
 import type { InputFile, Task } from "../../vm/wasm/task.ts";
 import { NEWEST_RULES, VM_VERSION } from "../../vm/wasm/versions.ts";
-import { localInputs } from "../job-inputs.ts";
-import { several, variables, whole } from "./options.ts";
+import { checkPlaces, type LocalInput, localInputs } from "../job-inputs.ts";
+import { folder, JOB_GAS, several, variables, whole } from "./options.ts";
 import { fail, print, printJson } from "./output.ts";
+
+/** Enough for what five minutes of a lot allow: here a task is tried, and pays nothing. */
+const RUN_GAS = 60_000_000_000;
 
 interface RunFlags {
   input: string[];
   env: Record<string, string>;
-  dir: Folder[];
+  dir: Mapped[];
   dataset?: string;
   out?: string;
   gas: number;
@@ -33,15 +37,15 @@ interface RunFlags {
   json?: boolean;
 }
 
-interface Folder {
+interface Mapped {
   readonly name: "in" | "out";
   readonly path: string;
 }
 
-const folder = (text: string, before: Folder[] = []): Folder[] => {
+const mapped = (text: string, before: Mapped[] = []): Mapped[] => {
   const match = /^\/?(in|out)=(.+)$/.exec(text);
   if (!match) throw new InvalidArgumentError("in=<folder> or out=<folder> is expected");
-  return [...before, { name: match[1] as "in" | "out", path: match[2]! }];
+  return [...before, { name: match[1] as "in" | "out", path: match[1] === "out" ? folder(match[2]!) : match[2]! }];
 };
 
 const taskId = (text: string): Hash => {
@@ -50,31 +54,12 @@ const taskId = (text: string): Hash => {
   return lower;
 };
 
-const read = (path: string): Uint8Array => {
-  try {
-    return readRegular(path);
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-};
-const readInput = (path: string): InputFile => ({ name: basename(path), bytes: read(path) });
-
-const readInputs = (text: string): InputFile[] => {
-  try {
-    return localInputs(text).map(({ name, path }) => ({ name, bytes: read(path) }));
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-};
+const given = ({ name, path }: LocalInput) => ({ name, source: path });
+const bytesOf = ({ name, path }: LocalInput): InputFile => ({ name, bytes: readRegular(path) });
 
 /** Gives the variables, as a deal's parameters could have them. */
-const environment = (env: Record<string, string>): Record<string, string> => {
-  try {
-    return parseParams(JSON.stringify({ rolec_env: env }), NEWEST_RULES).env;
-  } catch (error) {
-    return fail((error as Error).message);
-  }
-};
+const environment = (env: Record<string, string>): Record<string, string> =>
+  parseParams(JSON.stringify({ rolec_env: env }), NEWEST_RULES).env;
 
 const writeResults = (path: string, files: TaskResult["files"]): void => {
   for (const [name, bytes] of files) {
@@ -84,20 +69,17 @@ const writeResults = (path: string, files: TaskResult["files"]): void => {
   }
 };
 
-const TRAPS: Readonly<Record<number, string>> = {
-  [TRAP.other]: "a trap: memory or table out of bounds, division by zero, a wrong type",
-  [TRAP.unreachable]: "it reached `unreachable`: most often a failed assertion or a panic",
-  [TRAP.stack]: "its stack is full: recursion without end, or too deep",
+/** Says in words how the task ended. */
+const statusText = (result: TaskResult): string => {
+  const end = describeEnd(result);
+  return result.status === STATUS.invalid && result.reason ? `${end}: ${result.reason}` : end;
 };
 
-/** Says in words how the task ended. */
-const statusText = ({ status, code, reason }: TaskResult, gasLimit: number): string => {
-  const name = STATUS_NAMES[status]!;
-  if (status === STATUS.exit) return `${name} ${code}`;
-  if (status === STATUS.trap) return `${name} ${code}: ${TRAPS[code]}`;
-  if (status === STATUS.outOfGas) return `${name}: it needs more than ${gasLimit} gas (--gas)`;
-  if (status === STATUS.outputLimit) return `${name}: it writes more than a task may (16 MiB, 4,096 entries, depth 16)`;
-  return reason ? `${name}: ${reason}` : name;
+/** Says what the task cost, and what a job gives it where that is less than it took. */
+const gasText = ({ gasUsed, gasExecuted, status }: TaskResult, gasLimit: number): string => {
+  const text = `${gasUsed} of ${gasLimit}, ${gasExecuted} executed`;
+  if (status === STATUS.outOfGas) return `${text}: --gas gives more`;
+  return gasUsed > JOB_GAS ? `${text}: rolec job run needs --gas ${gasUsed}` : text;
 };
 
 /** Says why the memory did not grow, and what may help. */
@@ -123,8 +105,8 @@ const show = (
   const bytes = entries.reduce((sum, [, content]) => sum + content.length, 0);
   const where = out ? `in ${out}` : "not kept: --out <folder> writes it";
   const rows = [
-    ["status", statusText(result, flags.gas)],
-    ["gas", `${result.gasUsed} of ${flags.gas}, ${result.gasExecuted} executed`],
+    ["status", statusText(result)],
+    ["gas", gasText(result, flags.gas)],
     ["time", `${seconds.toFixed(2)} s, with the start of its process`],
     ["clock", `from ${new Date(1000 * startTime).toISOString()}; the same run again: --time ${startTime}`],
     ["digest", `${result.digest}, which workers agree on`],
@@ -141,7 +123,7 @@ export const runCommand = (): Command =>
     .description("run a WASI program here, exactly as a worker would, and print its receipt")
     .argument("<file>", "the module, a .wasm file")
     .argument("[args...]", "its arguments (put -- before those that begin with a dash)")
-    .option("--dir <in=folder>", "in=<folder>: its files are /in; out=<folder>: as --out", folder, [] as Folder[])
+    .option("--dir <in=folder>", "in=<folder>: its files are /in; out=<folder>: as --out", mapped, [] as Mapped[])
     .option(
       "--input <file>",
       "a file or folder for /in, or <file>=/path (several may be given)",
@@ -150,8 +132,13 @@ export const runCommand = (): Command =>
     )
     .option("--env <NAME=value>", "a variable of its environment (several may be given)", variables, {})
     .option("--dataset <file>", "the deal's dataset, which is in /in too")
-    .option("--out <folder>", "where out/, stdout and stderr are written")
-    .option("--gas <n>", "gas limit", whole(0, Number.MAX_SAFE_INTEGER), 60_000_000_000)
+    .option("--out <folder>", "where out/, stdout and stderr are written", folder)
+    .option(
+      "--gas <n>",
+      `gas limit; rolec job run gives ${JOB_GAS} unless told`,
+      whole(0, Number.MAX_SAFE_INTEGER),
+      RUN_GAS,
+    )
     .option("--bag <n>", "size of the bag of tasks that it believes to be in", whole(1, 1_000_000), 1)
     .option("--index <n>", "its place in the bag", whole(0, 999_999), 0)
     .option("--time <seconds>", "what its clock begins at, Unix time (default: now)", whole(0, 2 ** 33 - 1))
@@ -163,19 +150,22 @@ export const runCommand = (): Command =>
       const folders = flags.dir.filter(({ name }) => name === "in");
       const out = flags.out ?? flags.dir.find(({ name }) => name === "out")?.path;
       if (flags.index >= flags.bag) fail(`--index ${flags.index} is not in a bag of ${flags.bag}`);
+      const inputs = [...folders.map(({ path }) => path), ...flags.input].flatMap(localInputs);
+      const dataset = flags.dataset === undefined ? [] : [{ name: basename(flags.dataset), path: flags.dataset }];
+      checkPlaces(inputs.map(given), dataset.map(given));
       const startTime = flags.time ?? Math.floor(Date.now() / 1000);
       const task: Task = {
         taskid: flags.task,
         args,
         env: environment(flags.env),
-        inputs: [...folders.map(({ path }) => path), ...flags.input].flatMap(readInputs),
-        ...(flags.dataset ? { dataset: { ...readInput(flags.dataset), address: ZERO_ADDRESS } } : {}),
+        inputs: inputs.map(bytesOf),
+        ...(dataset[0] ? { dataset: { ...bytesOf(dataset[0]), address: ZERO_ADDRESS } } : {}),
         gasLimit: flags.gas,
         startTime,
         hasCallback: flags.callback ?? false,
         bot: { size: flags.bag, first: 0, index: flags.index },
       };
-      const module = read(file);
+      const module = readRegular(file);
       const start = performance.now();
       const result = await runTask({ vmVersion: VM_VERSION, module, timeoutMs: flags.timeout * 1000 }, task).catch(
         (error: unknown) => {

@@ -14,7 +14,7 @@ import { openSlashingProtection } from "../slashing-protection.ts";
 import { stopSignal } from "../stop.ts";
 import { readOrMakeSecret } from "../validator-keystores.ts";
 import { openKeys, readValidatorSource, type ValidatorSource } from "../validator-source.ts";
-import { host, port } from "./options.ts";
+import { folder, host, port } from "./options.ts";
 import { fail, print } from "./output.ts";
 
 interface SignerFlags {
@@ -39,9 +39,9 @@ const sourceOf = (flags: SignerFlags, datadir: string): ValidatorSource => {
 export const signerCommand = (): Command =>
   new Command("signer")
     .description("guard validators' keys: sign for nodes that show its token, never what could be slashed")
-    .requiredOption("--datadir <folder>", "folder with genesis.json and with what was signed")
+    .requiredOption("--datadir <folder>", "folder with genesis.json and with what was signed", folder)
     .option("--genesis <file>", "genesis document to put into a new folder")
-    .option("--keystores <folder>", "key files of the validators, instead of validator.json")
+    .option("--keystores <folder>", "key files of the validators, instead of validator.json", folder)
     .option("--password-file <file>", "their password")
     .option("--token-file <file>", "what nodes have to show; made where it is missing (default: token in the folder)")
     .option("--new-protection", "its validators never signed on this chain: start without what they signed")

@@ -2,6 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { rlc } from "../../lib/units.ts";
 import { stopping, stopSignal } from "../stop.ts";
 import { startTestnet, type Testnet, type TestnetOptions, untilAgreed } from "../testnet.ts";
 import {
@@ -9,13 +10,14 @@ import {
   addressToListen,
   checkReserve,
   diskOption,
+  folder,
   host,
   port,
   rpcHostName,
   rpcOrigin,
   whole,
 } from "./options.ts";
-import { print, printJson, rlc, table } from "./output.ts";
+import { print, printJson, table } from "./output.ts";
 
 /** Adds the options of a local network to a command. */
 export const testnetOptions = (command: Command): Command =>
@@ -25,7 +27,7 @@ export const testnetOptions = (command: Command): Command =>
     .option("--slots <n>", "slots that each worker holds in the genesis pool", whole(1, 64), 8)
     .option("--miners <n>", "miners of work shares, each with one thread of the lowest priority", whole(0, 16), 0)
     .option("--accounts <n>", "funded accounts", whole(1, 100), 4)
-    .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)")
+    .option("--datadir <folder>", "folder of the network (default: a fresh one for temporary files)", folder)
     .option("--host <host>", "address that the RPCs listen on", host, "127.0.0.1")
     .option("--port <port>", "first RPC port; the next free ones follow", port, 8545)
     .addOption(rpcHostName())
@@ -48,7 +50,7 @@ export interface TestnetFlags extends AccessFlags {
   diskReserve: number;
 }
 
-export const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => {
+const toTestnetOptions = (flags: TestnetFlags): TestnetOptions => {
   const datadir = flags.datadir ? resolve(flags.datadir) : mkdtempSync(join(tmpdir(), "rolec-testnet-"));
   checkReserve(datadir, flags.diskReserve);
   return {

@@ -13,7 +13,7 @@ import {
   sealValidator,
 } from "../validator-keystores.ts";
 import { readPlainKeys } from "../validator-source.ts";
-import { address, whole } from "./options.ts";
+import { address, folder, whole } from "./options.ts";
 import { print, printJson, table } from "./output.ts";
 
 interface FolderFlags {
@@ -27,7 +27,7 @@ const HIGHEST_INDEX = 2 ** 31 - 1;
 
 const withFolder = (command: Command): Command =>
   command
-    .requiredOption("--keystores <folder>", "folder of key files, two a validator")
+    .requiredOption("--keystores <folder>", "folder of key files, two a validator", folder)
     .requiredOption("--password-file <file>", "file with their password");
 const withKdf = (command: Command): Command =>
   command.addOption(
@@ -114,7 +114,7 @@ export const keysCommand = (): Command => {
   command
     .command("list")
     .description("print the validators of a folder, without the password")
-    .requiredOption("--keystores <folder>", "folder of key files")
+    .requiredOption("--keystores <folder>", "folder of key files", folder)
     .option("--json", "print JSON")
     .action((flags: { keystores: string; json?: boolean }) => {
       const validators = listKeystores(flags.keystores);

@@ -11,6 +11,7 @@ import { exportInterchange, importInterchange, type NamedValidator, readIntercha
 import { openProtectionDb } from "../slashing-protection.ts";
 import { listKeystores } from "../validator-keystores.ts";
 import { namesOf, readValidatorSource } from "../validator-source.ts";
+import { folder } from "./options.ts";
 import { print } from "./output.ts";
 
 const MAX_INTERCHANGE_BYTES = 64 * 1024 * 1024;
@@ -61,8 +62,8 @@ const readDocument = (path: string): unknown => {
 const shared = (command: Command): Command =>
   command
     .argument("<file>", "the interchange, JSON of EIP-3076")
-    .requiredOption("--datadir <folder>", "folder of the node or the signer, which must be stopped")
-    .option("--keystores <folder>", "whose validators, where validator.json does not say");
+    .requiredOption("--datadir <folder>", "folder of the node or the signer, which must be stopped", folder)
+    .option("--keystores <folder>", "whose validators, where validator.json does not say", folder);
 
 /** The commands that carry what validators signed from one program to another. */
 export const protectionCommand = (): Command => {

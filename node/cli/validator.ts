@@ -3,6 +3,7 @@ import { blsProve, blsPublicKey } from "../../lib/bls.ts";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { fromHex } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { parseRlc, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { encodeCall } from "../../vm/abi.ts";
 import type { PowerRow } from "../demo.ts";
@@ -10,8 +11,8 @@ import { readGivenJson, type ValidatorKeys, validatorKeys, writeNewSecret } from
 import { openKeystores, readSecretFile } from "../validator-keystores.ts";
 import { readPlainKeys } from "../validator-source.ts";
 import { feesNow, transact } from "../wallet.ts";
-import { address, DEFAULT_NODE, privateKey, url } from "./options.ts";
-import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
+import { address, DEFAULT_NODE, folder, privateKey, url } from "./options.ts";
+import { fail, print, printJson, table } from "./output.ts";
 import { keysCommand } from "./validator-keys.ts";
 import { protectionCommand } from "./validator-protection.ts";
 
@@ -73,7 +74,7 @@ export const validatorCommand = (): Command => {
     .command("register")
     .description("register a validator with a bond")
     .option("--keys <file>", "the file that `validator new` made")
-    .option("--keystores <folder>", "or the folder of its key files")
+    .option("--keystores <folder>", "or the folder of its key files", folder)
     .option("--password-file <file>", "their password")
     .option("--validator <address>", "which of the folder's validators", address)
     .requiredOption("--bond <rlc>", "bond in RLC", parseRlc)

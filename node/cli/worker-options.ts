@@ -4,11 +4,12 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { Address, Hex } from "../../lib/bytes.ts";
 import { mustBePrivate } from "../../lib/private-file.ts";
 import { addressOf, randomPrivateKey } from "../../lib/secp256k1.ts";
+import { NRLC, parseRlc } from "../../lib/units.ts";
 import { makeFolder, readGivenJson, readJson, writeSecret } from "../folder.ts";
 import { REMEDIES } from "../remedies.ts";
 import { defaultPolicy, LOT_MIB, readPolicy, type WorkerPolicy } from "../worker/policy.ts";
 import { address, several, whole } from "./options.ts";
-import { fail, parseRlc } from "./output.ts";
+import { fail } from "./output.ts";
 
 export interface WorkerKey {
   readonly address: Address;
@@ -60,7 +61,7 @@ export interface PolicyFlags {
 const addresses = (value: string, before: string[] = []): string[] => [...before, address(value)];
 const nrlc = (text: string): number => {
   try {
-    return Number(parseRlc(text) / 10n ** 9n);
+    return Number(parseRlc(text) / NRLC);
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { NRLC, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { PAUSE } from "../../vm/market/slot.ts";
 import { readJson } from "../folder.ts";
@@ -9,7 +10,7 @@ import { REMEDIES } from "../remedies.ts";
 import { pendingWords, readPending } from "../worker/pending.ts";
 import { placesOf, type WorkerPolicy } from "../worker/policy.ts";
 import type { WorkerStatus } from "../worker/worker.ts";
-import { fail, rlc, short, table } from "./output.ts";
+import { fail, short, table } from "./output.ts";
 
 /** A worker that runs and has said nothing for so long hangs. */
 const SILENT_MS = 30_000;
@@ -55,9 +56,7 @@ const describePolicy = (policy: WorkerPolicy): string =>
     ...(policy.onlyOnMains ? ["on mains alone"] : []),
     ...(policy.apps.length > 0 ? [`${policy.apps.length} apps alone`] : []),
     ...(policy.requesters.length > 0 ? [`${policy.requesters.length} requesters alone`] : []),
-    ...(policy.minPayNrlcPerGgas > 0
-      ? [`from ${rlc(BigInt(policy.minPayNrlcPerGgas) * 10n ** 9n, 9)} RLC a Ggas`]
-      : []),
+    ...(policy.minPayNrlcPerGgas > 0 ? [`from ${rlc(BigInt(policy.minPayNrlcPerGgas) * NRLC, 9)} RLC a Ggas`] : []),
     ...(policy.maxLots > 0 ? [`${policy.maxLots} lots in all`] : []),
   ].join(", ");
 

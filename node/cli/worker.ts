@@ -6,8 +6,9 @@ import { Command } from "commander";
 import type { Params } from "../../chain/params.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { createLog } from "../../lib/log.ts";
+import { NRLC, parseRlc, rlc } from "../../lib/units.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { HUB, MARKET } from "../../vm/tables.ts";
+import { HUB, MARKET } from "../../vm/addresses.ts";
 import { makeFolder } from "../folder.ts";
 import { lockFolder } from "../folder-lock.ts";
 import { hubFunction, marketFunction, slotsOfWorker, view } from "../market-client.ts";
@@ -17,12 +18,11 @@ import { readEarnings } from "../worker/earnings.ts";
 import { lossWords } from "../worker/losses.ts";
 import { launchdService, systemdService } from "../worker/service.ts";
 import { createWorker } from "../worker/worker.ts";
-import { address, checkReserve, DEFAULT_NODE, diskOption, url, whole } from "./options.ts";
-import { fail, parseRlc, print, printJson, rlc, table } from "./output.ts";
+import { address, checkReserve, DEFAULT_NODE, diskOption, folder, url, whole } from "./options.ts";
+import { fail, print, printJson, table } from "./output.ts";
 import { type PolicyFlags, policyOf, policyOptions, readOrMakeWorkerKey, workerKey } from "./worker-options.ts";
 import { readStatus, statusPage } from "./worker-status.ts";
 
-const NRLC = 10n ** 9n;
 const MAX_LEAVE = 256;
 const WATCH_MS = 1_000;
 /** Clears a terminal and goes to its first line. */
@@ -39,7 +39,7 @@ interface StartFlags extends PolicyFlags {
 const start = (command: Command): Command =>
   diskOption(policyOptions(command))
     .description("follow the chain through a node and compute, as far as the owner's policy allows")
-    .requiredOption("--datadir <folder>", "folder of the worker; a key is made in a new one")
+    .requiredOption("--datadir <folder>", "folder of the worker; a key is made in a new one", folder)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .option("--pool <url>", "compute for this scheduler too (rolec pool); tasks bind what lies in the hub", url)
     .option("--no-enclave", "let this worker's key sign where the scheduler's tasks ask for an enclave")
@@ -71,7 +71,7 @@ const start = (command: Command): Command =>
 const joinPool = (command: Command): Command =>
   command
     .description("take slots in the public pool; the worker's account pays their stake")
-    .requiredOption("--datadir <folder>", "folder of the worker")
+    .requiredOption("--datadir <folder>", "folder of the worker", folder)
     .requiredOption("--validator <address>", "the validator that your verified work counts for", address)
     .option("--slots <n>", "slots", whole(1, 1024), 1)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
@@ -94,7 +94,7 @@ const leave = (command: Command): Command =>
     .description(
       "give all slots back; their stake comes home after `membershipEpochs` epochs, after the lots that they sit in, and of those that were absent of late 6 to 18 hours later",
     )
-    .requiredOption("--datadir <folder>", "folder of the worker")
+    .requiredOption("--datadir <folder>", "folder of the worker", folder)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .action(async (flags: { datadir: string; node: string }) => {
       const client = rpcClient(flags.node);
@@ -114,7 +114,7 @@ const leave = (command: Command): Command =>
 const status = (command: Command): Command =>
   command
     .description("show what a worker does")
-    .requiredOption("--datadir <folder>", "folder of the worker")
+    .requiredOption("--datadir <folder>", "folder of the worker", folder)
     .option("--watch", "show it again and again, until Ctrl-C")
     .option("--json", "print JSON")
     .action(async (flags: { datadir: string; watch?: boolean; json?: boolean }) => {
@@ -122,7 +122,10 @@ const status = (command: Command): Command =>
       const show = async (): Promise<void> => {
         const now = await readStatus(datadir);
         if (flags.json) printJson(now);
-        else print(`${flags.watch && process.stdout.isTTY ? CLEAR : ""}${statusPage(now)}`);
+        else {
+          if (flags.watch && process.stdout.isTTY) process.stdout.write(CLEAR);
+          print(statusPage(now));
+        }
       };
       await show();
       if (!flags.watch) return;
@@ -143,7 +146,7 @@ interface MoneyFlags {
 }
 const money = (command: Command): Command =>
   command
-    .requiredOption("--datadir <folder>", "folder of the worker")
+    .requiredOption("--datadir <folder>", "folder of the worker", folder)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .option("--json", "print JSON");
 
@@ -197,7 +200,7 @@ const withdraw = (command: Command): Command =>
 const installService = (command: Command): Command =>
   command
     .description("print a service that runs the worker from login on (systemd, launchd), or write it")
-    .requiredOption("--datadir <folder>", "folder of the worker")
+    .requiredOption("--datadir <folder>", "folder of the worker", folder)
     .option("--node <url>", "RPC of a node", url, DEFAULT_NODE)
     .option("--launchd", "for macOS (default: by this system)", process.platform === "darwin")
     .option("--write", "write it to where the system looks for it")

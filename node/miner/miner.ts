@@ -31,7 +31,7 @@ const HANDING: Subject = { fails: "a share is not handed in", works: "shares are
 const RATE: Subject = { fails: "the rate is not told", works: "the rate is told again" };
 
 /** Writes a rate of hashes a second. */
-export const rateText = (rate: number): string =>
+const rateText = (rate: number): string =>
   rate >= 1e6
     ? `${(rate / 1e6).toFixed(2)} MH/s`
     : rate >= 1e3

@@ -1,5 +1,9 @@
 import { randomInt } from "node:crypto";
 import type { Address, Hash } from "../../lib/bytes.ts";
+import { putNewest } from "../../lib/lru.ts";
+
+/** What a worker's last answer says of its next: it came in half of the time that was waited, or in all of it, or there was none. */
+export const STANDING = { prompt: 0, slow: 1, unproven: 2 } as const;
 
 /** A worker that asks for tasks. */
 export interface CrewMember {
@@ -13,8 +17,13 @@ export interface CrewMember {
   /** Tasks that it was told of. */
   readonly told: Set<Hash>;
   note: string | null;
-  /** It has contributed to a task that it was asked for. */
-  hasAnswered: boolean;
+  standing: (typeof STANDING)[keyof typeof STANDING];
+  /** Tasks that it may have at a time: one more with each that it contributes to in time, half where it has one in vain. */
+  most: number;
+  /** nRLC that the tasks bind which it has and has not contributed to. */
+  promised: bigint;
+  /** Until when it is asked for nothing, since it had a task in vain. */
+  restsUntil: number;
   /** nRLC that were free in the hub when the chain was asked last; undefined where it was not yet. */
   stake: bigint | undefined;
   checked: number;
@@ -27,6 +36,8 @@ const MAX_SKEW_MS = 30_000;
 /** Workers with stake, and keys without, which cost nothing. */
 const MAX_MEMBERS = 10_000;
 const MAX_STRANGERS = 1_024;
+/** What a worker of one place fetches for at a time (node/worker/gate.ts): one that is new may have as many. */
+const FIRST_TASKS = 8;
 /** Who has no stake, or too little, is looked at again after so long; who had to make way, later. */
 const RECHECK_MS = 5_000;
 const TURNED_AWAY_MS = 60_000;
@@ -49,6 +60,20 @@ export interface Crew {
   checked(member: CrewMember, account: { readonly stake: bigint; readonly locked: bigint }): void;
 }
 
+/** Tells whether a member was seen to have the stake of a task beside those that it has. */
+export const covers = ({ stake, promised }: CrewMember, needed: bigint): boolean =>
+  stake !== undefined && stake >= promised + needed;
+/** Notes that a member has contributed in time. */
+export const praise = (member: CrewMember, isPrompt: boolean): void => {
+  member.standing = isPrompt ? STANDING.prompt : STANDING.slow;
+  member.most += 1;
+};
+/** Notes that a member has had a task, or some at one time, in vain. */
+export const blame = (member: CrewMember): void => {
+  member.standing = STANDING.unproven;
+  member.most = Math.max(1, member.most >> 1);
+};
+
 /** Takes some of a list, in an order that nobody can foresee. */
 export const drawn = <T>(list: readonly T[], count: number): T[] => {
   const rest = [...list];
@@ -67,7 +92,8 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
   const turnedAway = new Map<Address, number>();
   const find = (address: Address): CrewMember | undefined => members.get(address) ?? strangers.get(address);
   const isAlive = (member: CrewMember | undefined): boolean => member !== undefined && now() - member.heard < ALIVE_MS;
-  const isFree = (member: CrewMember): boolean => isAlive(member) && member.credit > 0 && !rests(member.address);
+  const isFree = (member: CrewMember): boolean =>
+    isAlive(member) && member.credit > 0 && now() >= member.restsUntil && !rests(member.address);
   const everybody = (): CrewMember[] => [...members.values(), ...strangers.values()];
   const dropSilent = (from: Map<Address, CrewMember>): void => {
     for (const [address, member] of from) if (!isAlive(member)) from.delete(address);
@@ -75,9 +101,7 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
 
   const turnAway = (address: Address): void => {
     strangers.delete(address);
-    turnedAway.delete(address);
-    turnedAway.set(address, now() + TURNED_AWAY_MS);
-    if (turnedAway.size > MAX_TURNED_AWAY) turnedAway.delete(turnedAway.keys().next().value!);
+    putNewest(turnedAway, address, now() + TURNED_AWAY_MS, MAX_TURNED_AWAY);
   };
   const admit = (address: Address): CrewMember => {
     if ((turnedAway.get(address) ?? 0) > now())
@@ -92,14 +116,17 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
       if (!poor) throw new Error("the pool looks at too many new workers: ask again");
       turnAway(poor.address);
     }
-    const member = {
+    const member: CrewMember = {
       address,
       heard: 0,
       time: 0,
       credit: 0,
       told: new Set<Hash>(),
       note: null,
-      hasAnswered: false,
+      standing: STANDING.unproven,
+      most: FIRST_TASKS,
+      promised: 0n,
+      restsUntil: 0,
       stake: undefined,
       checked: 0,
     };
@@ -134,7 +161,7 @@ export const createCrew = (now: () => number = Date.now, rests: (address: Addres
     },
     get: find,
     isAlive: (address) => isAlive(find(address)),
-    hasFree: (stake) => everybody().some((member) => isFree(member) && (member.stake ?? -1n) >= stake),
+    hasFree: (stake) => everybody().some((member) => isFree(member) && covers(member, stake)),
     free: () => everybody().filter(isFree),
     toCheck: (most) => {
       const isDue = (member: CrewMember): boolean =>

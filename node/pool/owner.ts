@@ -1,9 +1,9 @@
-import { type Address, EMPTY, type Hex, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, EMPTY, type Hex, word, wordAddress, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { WORKERPOOL_REGISTRY } from "../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_ABI, WORKERPOOL_REGISTRY_ABI } from "../../vm/market/abi.ts";
 import type { WorkerpoolOrder } from "../../vm/market/order.ts";
-import { WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
 import { freshSalt, signOrder } from "../orders.ts";
 import { transact } from "../wallet.ts";
 
@@ -23,7 +23,7 @@ export const createPool = async (
   });
   const minted = receipt.logs.find((log) => log.address === WORKERPOOL_REGISTRY && log.topics.length === 4);
   if (!minted) throw new Error("the registry made no entry");
-  const pool: Address = `0x${minted.topics[3]!.slice(26)}`;
+  const pool: Address = wordAddress(minted.topics[3]!);
   await transact(client, key, { to: pool, data: entry("changePolicy").encode(stakePercent, ownerPercent) });
   return pool;
 };

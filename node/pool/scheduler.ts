@@ -1,15 +1,17 @@
 import { join } from "node:path";
-import { type Address, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, addressWord, fromHex, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
+import { putNewest } from "../../lib/lru.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
 import { MAX_LOG_BLOCKS } from "../../rpc/logs.ts";
+import { hexNumber } from "../../rpc/values.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import { CONTRIBUTION_RATIO } from "../../vm/market/lot.ts";
 import { CONTRIBUTION_STATUS, MAX_CONTRIBUTORS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
-import { HUB } from "../../vm/tables.ts";
 import { writeNote } from "../folder.ts";
 import {
   type DealView,
@@ -23,14 +25,14 @@ import {
 } from "../market-client.ts";
 import { createResends } from "../resends.ts";
 import { createAnswers } from "./answers.ts";
-import { type CrewMember, createCrew, drawn } from "./crew.ts";
+import { type CrewMember, covers, createCrew, drawn, STANDING } from "./crew.ts";
 import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
 import { patienceOf } from "./patience.ts";
 import { createReceipts } from "./receipts.ts";
 import { createSilences } from "./silences.ts";
 import { newTask, type OpenTask, openPoolStore } from "./store.ts";
-import { isEnough } from "./trust.ts";
-import { inTurn, nextInTurn, type Waiting } from "./turns.ts";
+import { isEnough, workersFor } from "./trust.ts";
+import { type Claim, inTurn, nextInTurn, type UnderWay, type Waiting, worthOf } from "./turns.ts";
 
 export interface SchedulerOptions {
   /** Of the pool's owner, whose account pays for the messages. */
@@ -79,11 +81,28 @@ const TICK_MS = 500;
 /** Stakes that are asked for in one request: of those who are new, and of those of whom one is to be chosen. */
 const STAKES = 100;
 const CHOSEN = 8;
+const MAX_DEALS = 1_000;
 const ENCLAVE_BIT = 1n;
 const NODE: Subject = { fails: "the node does not answer", works: "the node answers again" };
 const STAKE: Subject = { fails: "stakes are not read", works: "stakes are read again" };
 const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
 export const NO_ENCLAVE = "no enclave: worker keys sign in its place";
+
+/** What does not change of a deal. */
+interface DealFacts {
+  readonly requester: Address;
+  readonly priceNrlc: bigint;
+  readonly seconds: number;
+  readonly workers: number;
+  /** Its first task, and the first after its own. */
+  readonly first: number;
+  readonly end: number;
+  /** Unix seconds until which its tasks take contributions. */
+  readonly closes: number;
+}
+
+/** Requesters that are remembered for what they paid, the oldest forgotten first. */
+const MAX_KNOWN = 16_384;
 
 /** A task that takes contributions: who has given one, and how long is waited for each who has not. */
 interface Active {
@@ -92,8 +111,8 @@ interface Active {
   readonly patienceMs: number;
 }
 
-const noteOf = (needed: bigint, { stake }: CrewMember): string =>
-  `a task binds ${needed} nRLC, and ${stake} lie free in the hub: rolec account deposit`;
+const noteOf = (needed: bigint, { stake, promised }: CrewMember): string =>
+  `a task binds ${needed} nRLC, those it has ${promised}, and ${stake} lie free in the hub: rolec account deposit`;
 
 /** Makes the scheduler of an owner-scheduled pool: initializes its tasks, authorizes workers, finalizes, reopens and claims. */
 export const createScheduler = (options: SchedulerOptions): Scheduler => {
@@ -103,12 +122,19 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   const store = openPoolStore(datadir, pool);
   const silences = createSilences(store.silences, now);
   const crew = createCrew(now, (worker) => silences.restOf(worker) > 0);
-  const answers = createAnswers({ silences, crew, startedAt: now(), now, log });
+  const tookInVain = ({ dealid }: OpenTask, ms: number): void => {
+    const deal = store.deals.get(dealid);
+    if (deal) deal.vainMs += ms;
+  };
+  const answers = createAnswers({ silences, crew, tookInVain, startedAt: now(), now, log });
   const troubles = createTroubles({ log, folder: datadir });
   const deals = new Map<Hash, DealView>();
   const seconds = new Map<bigint, number>();
-  /** Of deals that are not over: whose they are, and the first task after theirs. */
-  const facts = new Map<Hash, { readonly requester: Address; readonly end: number }>();
+  /** Of deals that are not over. */
+  const facts = new Map<Hash, DealFacts>();
+  const known = new Set<Address>();
+  /** Tasks that nobody computes, and nobody has contributed to. */
+  const idle = new Set<Hash>();
   const receipts = createReceipts();
   const sent = createResends(client, privateKey, log);
   /** Tasks that take contributions. */
@@ -118,12 +144,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   let stopped = false;
 
   const dealOf = async (id: Hash): Promise<DealView> => {
-    const known = deals.get(id);
-    if (known) return known;
-    const deal = await viewDeal(client, id);
-    if (deals.size >= 1_000) deals.clear();
-    deals.set(id, deal);
-    return deal;
+    return deals.get(id) ?? putNewest(deals, id, await viewDeal(client, id), MAX_DEALS);
   };
   const secondsOf = async (category: bigint): Promise<number> => {
     const found = seconds.get(category) ?? (await secondsOfCategory(client, category));
@@ -135,10 +156,10 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
 
   /** Looks for deals of the pool in the blocks that were not final yet. */
   const findDeals = async (head: number): Promise<void> => {
-    const topics = [HUB_EVENTS.SchedulerNotice!.topic, `0x${pool.slice(2).padStart(64, "0")}`];
+    const topics = [HUB_EVENTS.SchedulerNotice!.topic, addressWord(pool)];
     for (let from = store.scanned + 1; from <= head; from += MAX_LOG_BLOCKS) {
       const to = Math.min(head, from + MAX_LOG_BLOCKS - 1);
-      const [fromBlock, toBlock] = [from, to].map((block) => `0x${block.toString(16)}`);
+      const [fromBlock, toBlock] = [from, to].map((block) => hexNumber(block));
       const logs = (await client.call("eth_getLogs", [{ address: HUB, topics, fromBlock, toBlock }])) as {
         data: Hex;
         blockNumber: Hex;
@@ -150,7 +171,9 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
         const isRefused = BigInt(deal.tag) % 2n === ENCLAVE_BIT && !noEnclave;
         if (isRefused) log.warn({ deal: dealid }, "the deal asks for an enclave, and there is none: it is left alone");
         else log.info({ deal: dealid, tasks: deal.botSize }, "a deal");
-        store.deals.set(dealid, { block: Number(blockNumber), next: deal.botFirst, over: isRefused });
+        store.deals.set(dealid, {
+          ...{ block: Number(blockNumber), next: deal.botFirst, back: [], vainMs: 0, over: isRefused },
+        });
       }
     }
     const final = (await client.call("eth_getBlockByNumber", ["finalized", false])) as { number: Hex };
@@ -159,32 +182,50 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     for (const [id, deal] of store.deals) if (deal.over && deal.block <= store.scanned) store.deals.delete(id);
   };
 
-  const factsOf = async (dealid: Hash): Promise<{ readonly requester: Address; readonly end: number }> => {
-    const known = facts.get(dealid);
-    if (known) return known;
-    const { requester, botFirst, botSize } = await dealOf(dealid);
-    const found = { requester, end: botFirst + botSize };
-    facts.set(dealid, found);
-    return found;
+  const factsOf = async (dealid: Hash): Promise<DealFacts> => {
+    const found = facts.get(dealid);
+    if (found) return found;
+    const { requester, priceNrlc, trust, category, startTime, botFirst, botSize } = await dealOf(dealid);
+    const seconds = await secondsOf(category);
+    const closes = startTime + CONTRIBUTION_RATIO * seconds;
+    const [workers, end] = [workersFor(trust), botFirst + botSize];
+    const read = { requester, priceNrlc, seconds, workers, first: botFirst, end, closes };
+    facts.set(dealid, read);
+    return read;
   };
-  const openTasks = async (): Promise<void> => {
-    const waiting: Waiting[] = [];
-    for (const [dealid, { over, next }] of store.deals) {
+  /** Says what the turn of a deal depends on at a time (Unix seconds): what nobody can compute any more is worth nothing. */
+  const claimOf = async (dealid: Hash, time: number): Promise<Claim> => {
+    const { requester, first, end: _, closes, ...terms } = await factsOf(dealid);
+    const { next, vainMs } = store.deals.get(dealid)!;
+    const worth = time >= closes ? Number.NEGATIVE_INFINITY : worthOf({ ...terms, begun: next - first, vainMs });
+    return { dealid, requester, isKnown: known.has(requester), worth };
+  };
+  /** Gives tasks their places. */
+  const openTasks = async (time: number): Promise<void> => {
+    const [waiting, underWay]: [Waiting[], UnderWay[]] = [[], []];
+    for (const [dealid, { over, next, back }] of store.deals) {
       if (over) continue;
-      const { requester, end } = await factsOf(dealid);
-      if (next < end) waiting.push({ dealid, requester, tasks: end - next });
+      const tasks = (await factsOf(dealid)).end - next + back.length;
+      if (tasks > 0) waiting.push({ ...(await claimOf(dealid, time)), tasks });
     }
-    const underWay = await Promise.all(
-      [...store.tasks.values()].map(async ({ dealid }) => ({ dealid, requester: (await factsOf(dealid)).requester })),
-    );
-    for (const dealid of nextInTurn(waiting, underWay)) {
-      const index = store.deals.get(dealid)!.next++;
+    for (const [id, { dealid }] of store.tasks)
+      underWay.push({ ...(await claimOf(dealid, time)), id, isIdle: idle.has(id) });
+    const { begun, putBack } = nextInTurn(waiting, underWay);
+    for (const id of putBack) {
+      const { dealid, index } = store.tasks.get(id)!;
+      store.deals.get(dealid)!.back.push(index);
+      drop(id);
+    }
+    for (const dealid of begun) {
+      const deal = store.deals.get(dealid)!;
+      const index = deal.back.shift() ?? deal.next++;
       store.tasks.set(taskId(dealid, index), newTask(dealid, index));
     }
-    const deals = new Set([...store.tasks.values()].map(({ dealid }) => dealid));
-    for (const [dealid, open] of store.deals) {
-      if (!open.over) open.over = open.next === facts.get(dealid)!.end && !deals.has(dealid);
-      if (open.over) facts.delete(dealid);
+    const withTasks = new Set([...store.tasks.values()].map(({ dealid }) => dealid));
+    for (const [dealid, deal] of store.deals) {
+      if (!deal.over)
+        deal.over = deal.next === facts.get(dealid)!.end && deal.back.length === 0 && !withTasks.has(dealid);
+      if (deal.over) facts.delete(dealid);
     }
   };
 
@@ -214,24 +255,24 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       });
   };
 
-  /** Who has answered before goes before who has not, since keys cost nothing; and who has declined the task comes last. */
-  const rankOf = (task: OpenTask, { address, hasAnswered }: CrewMember): number =>
-    task.refused.has(address) ? 2 : Number(!hasAnswered);
+  /** Who has answered goes before who has not, since keys cost nothing; and who has declined the task comes last. */
+  const rankOf = (task: OpenTask, { address, standing }: CrewMember): number =>
+    task.refused.has(address) ? STANDING.unproven + 1 : standing;
   /** Finds a worker that may be asked and has the stake: by what was seen of it, which is looked at again for some at once. */
   const choose = async (task: OpenTask, stake: bigint): Promise<CrewMember | undefined> => {
-    const able: CrewMember[][] = [[], [], []];
+    const able: CrewMember[][] = [[], [], [], []];
     for (const member of crew.free()) {
       const isRefused = (task.refused.get(member.address)?.until ?? 0) > now();
       if (task.assigned.has(member.address) || isRefused || member.stake === undefined) continue;
-      if (member.stake < stake) member.note = noteOf(stake, member);
+      if (!covers(member, stake)) member.note = noteOf(stake, member);
       else able[rankOf(task, member)]!.push(member);
     }
     for (let rest of able) {
       while (rest.length > 0) {
         const some = drawn(rest, CHOSEN);
         if (stake > 0n) await look(some);
-        const found = some.find((member) => member.stake! >= stake);
-        for (const member of some) if (member.stake! < stake) member.note = noteOf(stake, member);
+        const found = some.find((member) => covers(member, stake));
+        for (const member of some) if (!covers(member, stake)) member.note = noteOf(stake, member);
         if (found) return found;
         rest = rest.filter((member) => !some.includes(member));
       }
@@ -251,10 +292,16 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     const found = workers.length === 0 ? [] : await viewContributions(client, id, workers);
     const words = found.slice(0, given.size).filter(({ status }) => status !== CONTRIBUTION_STATUS.rejected);
     const pending = found.slice(given.size).map(({ score }) => score);
+    if (workers.length === 0) idle.add(id);
+    const needed = (await factsOf(task.dealid)).workers;
     while (!isEnough(deal.trust, words, pending) && given.size + pending.length < MAX_CONTRIBUTORS) {
       const member = await choose(task, deal.workerStakeNrlc);
       if (!member) return;
+      idle.delete(id);
+      // Beyond these, others have disagreed.
+      if (given.size + pending.length >= needed) tookInVain(task, 1_000 * view.timeref);
       member.credit -= 1;
+      member.promised += deal.workerStakeNrlc;
       member.note = null;
       task.assigned.set(member.address, now());
       pending.push(await scoreOf(id, member.address));
@@ -277,15 +324,26 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     store.tasks.delete(id);
     receipts.forget(id);
     active.delete(id);
+    idle.delete(id);
+  };
+  /** Remembers who pays: of all others some may be keys of one hand. */
+  const paid = ({ requester, priceNrlc }: DealView): void => {
+    if (priceNrlc === 0n) return;
+    known.delete(requester);
+    known.add(requester);
+    if (known.size > MAX_KNOWN) known.delete(known.values().next().value!);
   };
 
   const step = async (id: Hash, task: OpenTask, view: TaskView, time: number): Promise<void> => {
     const deal = await dealOf(task.dealid);
     if (view.status !== TASK_STATUS.active) active.delete(id);
+    idle.delete(id);
     answers.count(id, task, view);
     if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) {
-      if (view.status === TASK_STATUS.completed) completed += 1;
-      else failed += 1;
+      if (view.status === TASK_STATUS.completed) {
+        completed += 1;
+        paid(deal);
+      } else failed += 1;
       log.info({ task: id, status: view.status === TASK_STATUS.completed ? "COMPLETED" : "FAILED" }, "a task is over");
       return drop(id);
     }
@@ -295,6 +353,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
         failed += Number(isLate);
         return drop(id);
       }
+      idle.add(id);
       if (crew.hasFree(deal.workerStakeNrlc))
         await message(id, "initialize", hubFunction("initialize").encode(task.dealid, BigInt(task.index)));
       return;
@@ -303,6 +362,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     if (view.status === TASK_STATUS.active) {
       receipts.forget(id);
       if (time < view.contributionDeadline) await assign(id, task, view, deal);
+      else idle.add(id);
       return;
     }
     receipts.expect(id, view, deal);
@@ -334,7 +394,8 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     const head = (await client.call("eth_getBlockByNumber", ["latest", false])) as { number: Hex; timestamp: Hex };
     seenBlock = Number(head.number);
     await findDeals(seenBlock);
-    await openTasks();
+    const time = Number(head.timestamp);
+    await openTasks(time);
     lookAtNew();
     const entries = [...store.tasks];
     const views =
@@ -345,10 +406,12 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
             entries.map(([id]) => id),
           );
     let failures = 0;
-    const steps = entries.map(([id, task], i) => ({ id, task, view: views[i]! }));
-    for (const { id, task, view } of inTurn(steps, ({ task: { dealid } }) => facts.get(dealid)?.requester)) {
+    const steps: { id: Hash; task: OpenTask; view: TaskView; claim: Claim }[] = [];
+    for (const [i, [id, task]] of entries.entries())
+      steps.push({ id, task, view: views[i]!, claim: await claimOf(task.dealid, time) });
+    for (const { id, task, view } of inTurn(steps, ({ claim }) => claim)) {
       try {
-        await step(id, task, view, Number(head.timestamp));
+        await step(id, task, view, time);
       } catch (error) {
         failures += 1;
         troubles.fails(STEPS, error as Error, { task: id });
@@ -395,7 +458,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
       for (const id of ask.declined) {
         const task = store.tasks.get(id);
         if (!task?.assigned.has(worker)) continue;
-        answers.declined(task, member);
+        answers.declined(task, member, active.get(id)?.patienceMs ?? 0);
         member.told.delete(id);
       }
       for (const { taskid, receipt } of ask.results) receipts.take(taskid, worker, fromHex(receipt));
@@ -408,7 +471,11 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
         .sort((a, b) => b.since - a.since);
       for (const id of member.told) if (!store.tasks.has(id)) member.told.delete(id);
       // Places of tasks that it was not told of until now are taken.
-      member.credit = Math.max(0, ask.free - mine.filter(({ taskid }) => !member.told.has(taskid)).length);
+      const untold = mine.filter(({ taskid }) => !member.told.has(taskid)).length;
+      // What it has let run out it has to say something to first.
+      const isLate = mine.some(({ since, patienceMs }) => now() - since >= patienceMs);
+      member.credit = isLate ? 0 : Math.max(0, Math.min(ask.free - untold, member.most - mine.length));
+      member.promised = mine.reduce((sum, { deal }) => sum + deal.workerStakeNrlc, 0n);
       const tasks = mine.slice(0, MAX_LISTED).map(({ taskid, since, deal, patienceMs }) => {
         member.told.add(taskid);
         const asksForEnclave = BigInt(deal.tag) % 2n === ENCLAVE_BIT;
@@ -416,8 +483,10 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
         const authorization = signMessage(privateKey, worker, taskid, enclaveChallenge);
         return { taskid, enclaveChallenge, authorization, waitMs: Math.max(0, since + patienceMs - now()) };
       });
-      const restMs = silences.restOf(worker);
-      const rest = `silent when it was asked: asked again in ${Math.ceil(restMs / 1000)} s`;
+      const silentMs = silences.restOf(worker);
+      const restMs = Math.max(silentMs, member.restsUntil - now());
+      const why = silentMs > 0 ? "silent when it was asked" : "had a task for long, and gave it back";
+      const rest = `${why}: asked again in ${Math.ceil(restMs / 1000)} s`;
       return { tasks, note: restMs > 0 ? rest : member.note };
     },
   };

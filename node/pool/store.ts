@@ -8,8 +8,12 @@ import type { Silence } from "./silences.ts";
 export interface OpenDeal {
   /** The block that showed it first. */
   readonly block: number;
-  /** The first task that was not looked at. */
+  /** The first task that never had a place. */
   next: number;
+  /** Tasks before it that gave up their places, and wait again. */
+  readonly back: number[];
+  /** How long workers have had its tasks in vain. */
+  vainMs: number;
   /** All its tasks are over. */
   over: boolean;
 }
@@ -51,7 +55,8 @@ export interface PoolStore {
 
 interface Saved {
   readonly scanned: number;
-  readonly deals: readonly (OpenDeal & { readonly dealid: Hash })[];
+  readonly deals: readonly (Pick<OpenDeal, "block" | "next" | "over"> &
+    Partial<OpenDeal> & { readonly dealid: Hash })[];
   readonly tasks: readonly {
     readonly taskid: Hash;
     readonly dealid: Hash;
@@ -70,7 +75,7 @@ export const openPoolStore = (datadir: string, pool: Address): PoolStore => {
   const saved = readJson<Saved>(path, REMEDIES.pool) ?? { scanned: -1, deals: [], tasks: [] };
   const store: PoolStore = {
     scanned: saved.scanned,
-    deals: new Map(saved.deals.map(({ dealid, ...deal }) => [dealid, deal])),
+    deals: new Map(saved.deals.map(({ dealid, ...deal }) => [dealid, { back: [], vainMs: 0, ...deal }])),
     tasks: new Map(
       saved.tasks.map(({ taskid, dealid, index, assigned, counted, late }) => [
         taskid,

@@ -1,5 +1,6 @@
 import type { Hash } from "../../lib/bytes.ts";
 import { weightOf } from "../../vm/market/scheduled/consensus.ts";
+import { MAX_CONTRIBUTORS } from "../../vm/market/scheduled/task.ts";
 
 /** A result that was contributed, with the score of who did. */
 export interface Word {
@@ -21,4 +22,11 @@ export const isEnough = (trust: bigint, words: readonly Word[], pending: readonl
   if (leading === 0n && pending.length === 0) return false;
   const group = pending.reduce((product, score) => product * weightOf(score), leading > 1n ? leading : 1n);
   return group * trust > (1n + others + group) * (trust - 1n);
+};
+
+/** Counts the workers without a history whose agreement has the trust that a deal asks for. */
+export const workersFor = (trust: bigint): number => {
+  const pending: bigint[] = [];
+  while (!isEnough(trust, [], pending) && pending.length < MAX_CONTRIBUTORS) pending.push(0n);
+  return pending.length;
 };

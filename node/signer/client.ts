@@ -1,7 +1,7 @@
 import { encodeHeader, hashHeader } from "../../chain/header.ts";
 import { voteMessage } from "../../consensus/finality.ts";
-import type { Signer } from "../../consensus/producer.ts";
 import { randaoMessage } from "../../consensus/proposer.ts";
+import type { Signer } from "../../consensus/signer.ts";
 import { blsVerify } from "../../lib/bls.ts";
 import { gather } from "../../lib/byte-source.ts";
 import { type Hash, type Hex, isHex, toHex } from "../../lib/bytes.ts";

@@ -1,7 +1,7 @@
 import { decodeHeader, type Header, hashHeader } from "../../chain/header.ts";
 import { firstSlot, type Genesis, slotOf, timestampOf } from "../../chain/params.ts";
 import type { Link } from "../../consensus/finality.ts";
-import { localSigner, type Signer, type SlashingProtection } from "../../consensus/producer.ts";
+import { localSigner, type Signer, type SlashingProtection } from "../../consensus/signer.ts";
 import { type Address, fromHex, type Hash, type Hex, isHex } from "../../lib/bytes.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import type { ValidatorKeys } from "../folder.ts";

@@ -30,6 +30,8 @@ export interface Work {
   readonly vmVersion: number;
   /** The node keeps the results a little longer than an answer may take, and no longer by itself. */
   readonly deadlines: Deadlines;
+  /** Unix milliseconds: until then the deal's files are wanted again, though they come too late for this. */
+  readonly wantedUntil?: number | undefined;
   /** The lot or task that the node keeps them for. */
   readonly id: Hash;
 }
@@ -63,10 +65,13 @@ const keep = async (
 };
 
 /** Waits until what a lot needs is here. Throws OutOfTime where it is not when half of the time is over. */
-const fetchAll = async ({ rooms, signal }: Means, { dealid, vmVersion, deadlines }: Work): Promise<DealRoom> => {
+const fetchAll = async (
+  { rooms, signal }: Means,
+  { dealid, vmVersion, deadlines, wantedUntil }: Work,
+): Promise<DealRoom> => {
   const inTime = signalUntil(deadlines.fetchBy, signal);
   try {
-    return await rooms.of(dealid, vmVersion, { signal: inTime, until: deadlines.fetchBy });
+    return await rooms.of(dealid, vmVersion, { signal: inTime, until: deadlines.fetchBy, lasts: wantedUntil });
   } catch (error) {
     if (inTime.aborted && !signal.aborted) throw new OutOfTime("what the lot needs did not come in time");
     throw error;

@@ -1,5 +1,5 @@
 import type { Hash } from "../../lib/bytes.ts";
-import { createSharedWork } from "../../lib/shared-work.ts";
+import { createSharedWork, orAbort } from "../../lib/shared-work.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { openSession, type Session } from "../../vm/wasm/host.ts";
 import type { ProcessPool } from "../../vm/wasm/process-pool.ts";
@@ -18,8 +18,11 @@ export interface DealRoom extends Furniture {
 }
 
 export interface DealRooms {
-  /** Opens the room of a deal. Throws where something of it cannot be had now, or not by this machine. */
-  of(dealid: Hash, vmVersion: number, patience: Patience): Promise<DealRoom>;
+  /**
+   * Opens the room of a deal. Throws where something of it cannot be had now, or not by this machine. What has not come when the
+   * wait ends may come until `lasts` (Unix milliseconds), for a lot of the deal that comes again.
+   */
+  of(dealid: Hash, vmVersion: number, patience: Patience & { readonly lasts?: number | undefined }): Promise<DealRoom>;
   close(): void;
 }
 
@@ -28,6 +31,8 @@ const IDLE_MS = 20_000;
 /** Rooms at a time, and bytes of their deals' files in memory; those that lots run in stay, each with 320 MiB at most. */
 const MAX_ROOMS = 8;
 const MAX_BYTES = 512 * 1024 * 1024;
+/** Deals whose files are fetched though no lot waits for them any more. */
+const MAX_LINGERING = 2;
 
 /** Keeps the rooms of the deals that a worker computes for. */
 export const createDealRooms = (options: {
@@ -131,6 +136,38 @@ export const createDealRooms = (options: {
       throw error;
     }
   };
+  const lingering = new Set<Hash>();
+  const closing = new AbortController();
+  /** Fetches what a deal needs, once for all who wait; it goes on without them where it is wanted again, and there is a place. */
+  const fetched = async (
+    dealid: Hash,
+    vmVersion: number,
+    { signal, until, lasts = until }: Parameters<DealRooms["of"]>[2],
+  ): Promise<Kept> => {
+    signal.throwIfAborted();
+    const enough = new AbortController();
+    const work = furnishing.join(
+      dealid,
+      (left) => furnished(dealid, vmVersion, { signal: left, until: lasts }),
+      AbortSignal.any([enough.signal, closing.signal]),
+    );
+    try {
+      return await orAbort(work, signal);
+    } catch (error) {
+      const leftMs = lasts - Date.now();
+      if (leftMs <= 0 || lingering.has(dealid) || lingering.size >= MAX_LINGERING) enough.abort(error);
+      else {
+        lingering.add(dealid);
+        const timer = setTimeout(() => enough.abort(error), leftMs).unref();
+        const end = (): void => {
+          clearTimeout(timer);
+          lingering.delete(dealid);
+        };
+        work.then(end, end);
+      }
+      throw error;
+    }
+  };
   /** A lot's own claim to a room, which it leaves once. */
   const claim = (dealid: Hash, kept: Kept): DealRoom => {
     let isOver = false;
@@ -146,10 +183,8 @@ export const createDealRooms = (options: {
     };
   };
   return {
-    of: async (dealid, vmVersion, { signal, until }) => {
-      const kept =
-        rooms.get(dealid) ??
-        (await furnishing.join(dealid, (left) => furnished(dealid, vmVersion, { signal: left, until }), signal));
+    of: async (dealid, vmVersion, patience) => {
+      const kept = rooms.get(dealid) ?? (await fetched(dealid, vmVersion, patience));
       rooms.delete(dealid);
       rooms.set(dealid, kept);
       kept.usedAt = Date.now();
@@ -159,6 +194,7 @@ export const createDealRooms = (options: {
     },
     close: () => {
       clearInterval(timer);
+      closing.abort(new Error("the worker ends"));
       for (const dealid of [...rooms.keys()]) putAway(dealid);
     },
   };

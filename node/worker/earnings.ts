@@ -1,8 +1,10 @@
-import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { type Address, addressWord, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { hexNumber } from "../../rpc/values.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
-import { HUB } from "../../vm/tables.ts";
 import { readJson, writeNote } from "../folder.ts";
 import { hubFunction, slotsOfWorker, view } from "../market-client.ts";
 import { REMEDIES } from "../remedies.ts";
@@ -44,8 +46,6 @@ interface RpcLog {
 const PAGE_BLOCKS = 10_000;
 /** Losses that are remembered one by one. */
 const MAX_LOSSES = 20;
-const NRLC = 10n ** 9n;
-const hex = (value: number): Hex => `0x${value.toString(16)}`;
 
 /**
  * Adds up what a worker was paid for, from the logs of final blocks; `file` remembers how far, so that the next time only new
@@ -66,11 +66,11 @@ export const readEarnings = async (client: RpcClient, worker: Address, file: str
   let lost = BigInt(start.lostWei ?? 0);
   let losses = start.losses ?? [];
   const last = Number(final.number);
-  const topics = [HUB_EVENTS.AccurateContribution!.topic, `0x${worker.slice(2).padStart(64, "0")}`];
+  const topics = [HUB_EVENTS.AccurateContribution!.topic, addressWord(worker)];
   while (throughBlock < last) {
     const to = Math.min(last, throughBlock + PAGE_BLOCKS);
     const byBlock = new Map<Hex, Set<Hash>>();
-    for (const log of await logs({ fromBlock: hex(throughBlock + 1), toBlock: hex(to), topics }))
+    for (const log of await logs({ fromBlock: hexNumber(throughBlock + 1), toBlock: hexNumber(to), topics }))
       byBlock.set(log.blockNumber, (byBlock.get(log.blockNumber) ?? new Set()).add(log.topics[2]!));
     for (const [block, ids] of byBlock) {
       lots += ids.size;

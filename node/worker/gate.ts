@@ -1,5 +1,6 @@
 import type { Hash } from "../../lib/bytes.ts";
 import { boundlessDisk, type Disk } from "../../lib/disk.ts";
+import { putNewest } from "../../lib/lru.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import { boughtGas } from "../../vm/market/clock.ts";
 import { type DealView, type JobView, type LotView, viewDeal, viewJob } from "../market-client.ts";
@@ -60,9 +61,7 @@ export const createGate = (
     const known = deals.get(dealid);
     if (known) return known;
     const [deal, job] = await Promise.all([viewDeal(client, dealid), viewJob(client, dealid)]);
-    if (deals.size >= MAX_DEALS) deals.clear();
-    deals.set(dealid, { deal, job });
-    return { deal, job };
+    return putNewest(deals, dealid, { deal, job }, MAX_DEALS);
   };
   const pauseOfAll = (jobs: number): string | undefined =>
     disk.shortage() ?? pauseOf(policy, machine, new Date(), jobs);

@@ -2,7 +2,7 @@ import type { Hex } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import type { RpcClient } from "../../rpc/client.ts";
-import { MARKET } from "../../vm/tables.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { marketFunction, slotsOfWorker } from "../market-client.ts";
 import { transact } from "../wallet.ts";
 import type { WorkerPolicy } from "./policy.ts";

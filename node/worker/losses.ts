@@ -1,9 +1,10 @@
-import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { type Address, addressWord, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { rlc } from "../../lib/units.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { hexNumber } from "../../rpc/values.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
 import { SEAT } from "../../vm/market/lot.ts";
-import { MARKET } from "../../vm/tables.ts";
-import { rlc } from "../cli/output.ts";
 
 /** What a slot of a worker paid for in a lot. */
 export interface Loss {
@@ -22,13 +23,11 @@ interface RpcLog {
   readonly blockNumber: Hex;
 }
 
-const hex = (value: number): Hex => `0x${value.toString(16)}`;
-
 /** Reads what a worker's slots paid for in these blocks, both included; what cost nothing is left out. */
 export const readLosses = async (client: RpcClient, worker: Address, from: number, to: number): Promise<Loss[]> => {
   const { topic, decode } = MARKET_EVENTS.SlotFault!;
-  const topics = [topic, null, null, `0x${worker.slice(2).padStart(64, "0")}`];
-  const filter = { address: MARKET, fromBlock: hex(from), toBlock: hex(to), topics };
+  const topics = [topic, null, null, addressWord(worker)];
+  const filter = { address: MARKET, fromBlock: hexNumber(from), toBlock: hexNumber(to), topics };
   const logs = (await client.call("eth_getLogs", [filter])) as RpcLog[];
   const losses = logs.map(({ topics: each, data, blockNumber }): Loss => {
     const [slot, lot, , status, wei] = decode({ topics: each, data: fromHex(data) });

@@ -1,7 +1,8 @@
-import { type Address, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
+import { type Address, addressWord, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
 import type { RpcClient } from "../../rpc/client.ts";
+import { hexNumber } from "../../rpc/values.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
-import { MARKET } from "../../vm/tables.ts";
 
 /** Slots that a worker has asked for and does not have yet. */
 export interface Pending {
@@ -31,9 +32,9 @@ export const readPending = async (client: RpcClient, worker: Address): Promise<P
   const logs = (await client.call("eth_getLogs", [
     {
       address: MARKET,
-      fromBlock: `0x${Math.max(0, Number(head.number) - BACK).toString(16)}`,
+      fromBlock: hexNumber(Math.max(0, Number(head.number) - BACK)),
       toBlock: head.number,
-      topics: [topic, null, `0x${worker.slice(2).padStart(64, "0")}`],
+      topics: [topic, null, addressWord(worker)],
     },
   ])) as { topics: Hash[]; data: Hex }[];
   return logs

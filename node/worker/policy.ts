@@ -1,4 +1,5 @@
 import { isHex } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
 import type { DealView, JobView } from "../market-client.ts";
 import type { Machine } from "./machine.ts";
 
@@ -139,7 +140,7 @@ export const payPerGgas = (
   { priceNrlc }: Pick<DealView, "priceNrlc">,
   { gasLimit, committee }: Pick<JobView, "gasLimit" | "committee">,
   burnQ16: bigint,
-): bigint => (priceNrlc * 10n ** 9n * (65_536n - burnQ16)) / 65_536n / BigInt(gasLimit) / BigInt(committee);
+): bigint => (priceNrlc * NRLC * (65_536n - burnQ16)) / 65_536n / BigInt(gasLimit) / BigInt(committee);
 
 /** Says why a job is not this worker's, whenever it comes; undefined where it is. */
 export const refusalOf = (

@@ -1,11 +1,11 @@
 import type { Address, Hex } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { NRLC } from "../../lib/units.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
-import { NRLC } from "../../vm/market/env.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { PAUSE } from "../../vm/market/slot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { marketFunction, type SlotView, slotsOfWorker, viewAll } from "../market-client.ts";
 import { send } from "../wallet.ts";
 import { lossWords, readLosses } from "./losses.ts";

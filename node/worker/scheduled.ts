@@ -8,10 +8,10 @@ import { parseJson } from "../../lib/json.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { CAP_GAS_PER_SECOND } from "../../vm/market/clock.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { CONTRIBUTION_STATUS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
-import { HUB } from "../../vm/tables.ts";
 import { ComputeFault } from "../../vm/wasm/process.ts";
 import { decodeReceipt, digestOf } from "../../vm/wasm/receipt.ts";
 import {
@@ -181,6 +181,8 @@ export const createScheduled = (options: ScheduledOptions): Scheduled => {
           gasLimit: view.timeref * CAP_GAS_PER_SECOND,
           vmVersion,
           deadlines,
+          // Who was too slow is asked again.
+          wantedUntil: view.contributionDeadline * 1_000,
           id,
         }),
       )

@@ -5,9 +5,9 @@ import type { Log } from "../../lib/log.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
 import { createTroubles, type Subject } from "../../lib/trouble.ts";
 import { rpcClient } from "../../rpc/client.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { BARRIERS, ComputeFault } from "../../vm/wasm/process.ts";
 import { createProcessPool } from "../../vm/wasm/process-pool.ts";
 import { digestOf, itemsRootOf, lotReceiptOf } from "../../vm/wasm/receipt.ts";
@@ -174,8 +174,10 @@ export const createWorker = (options: WorkerOptions): Worker => {
   /** All that is begun: its data is on its way, or it is computed. */
   const running = (): number => computing.size + (scheduled?.computing.size ?? 0);
   const computeLot = async (lot: LotView, deadlines: Deadlines): Promise<Computed> => {
-    const { gasLimit, vmVersion } = await viewJob(client, lot.dealid);
-    return compute(means, { ...lot, gasLimit, vmVersion, deadlines });
+    const { gasLimit, vmVersion, volume, lotSize } = await viewJob(client, lot.dealid);
+    // A deal's other lots need the same files.
+    const wantedUntil = volume > lotSize ? lot.finalDeadline * 1_000 : undefined;
+    return compute(means, { ...lot, gasLimit, vmVersion, deadlines, wantedUntil });
   };
   /** Takes back what nobody is promised; where the node does not answer, it goes when its time is over. */
   const release = (id: Hash): Promise<void> => outputs.release(id).catch(() => undefined);

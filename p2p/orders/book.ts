@@ -11,7 +11,7 @@ import {
   decodeOrder,
   encodeOrder,
   hashOfOrder,
-  type OrderName,
+  type OrderQuery,
   type SignedOrder,
 } from "../../vm/market/signed-order.ts";
 import { checkOrder, failOrder, MAX_ORDER_BYTES, MIN_MEANS_NRLC, meansOf, type Standing } from "./check.ts";
@@ -37,19 +37,6 @@ export type BookEntry = SignedOrder &
     readonly since: number;
   };
 
-/** What to list: orders of a kind whose fields are these, and whose restrictions let these pass. */
-export interface OrderFilter {
-  readonly kind: OrderName;
-  readonly signer?: Address | undefined;
-  readonly app?: Address | undefined;
-  readonly dataset?: Address | undefined;
-  readonly workerpool?: Address | undefined;
-  readonly requester?: Address | undefined;
-  readonly category?: bigint | undefined;
-  readonly skip: number;
-  readonly limit: number;
-}
-
 /** Signed orders that can be filled at the head, as far as a node knows. */
 export interface OrderBook {
   /** Takes an order of this node's own that the head's state lets stand, and announces it. Throws RuleError. */
@@ -60,7 +47,7 @@ export interface OrderBook {
   /** Gives an order that stands. */
   get(hash: Hash): BookEntry | undefined;
   /** Lists what stands: the lowest price first, of requests the highest; of one price what came first. O(n log n). */
-  list(filter: OrderFilter): BookEntry[];
+  list(filter: OrderQuery): BookEntry[];
   hashes(): Hash[];
   readonly size: number;
   /** Calls for each order that is to be told to others. */
@@ -83,7 +70,7 @@ const rankOf = ({ kind, order }: SignedOrder): bigint => {
 };
 
 const PARTIES = ["app", "dataset", "workerpool", "requester"] as const;
-const fits = (state: State, { order, signer }: BookEntry, filter: OrderFilter): boolean => {
+const fits = (state: State, { order, signer }: BookEntry, filter: OrderQuery): boolean => {
   if (filter.signer && filter.signer !== signer) return false;
   const fields = order as unknown as Readonly<Record<string, unknown>>;
   if (filter.category !== undefined && fields.category !== filter.category) return false;

@@ -1,8 +1,8 @@
 import type { State } from "../../chain/state.ts";
 import type { Address, Hash } from "../../lib/bytes.ts";
 import { type Rule, thrower } from "../../lib/rule-error.ts";
+import { NRLC, rlc } from "../../lib/units.ts";
 import { categoryAt } from "../../vm/market/category.ts";
-import { NRLC } from "../../vm/market/env.ts";
 import { hubAccount } from "../../vm/market/escrow.ts";
 import { WORKERPOOL_STAKE_RATIO } from "../../vm/market/match.ts";
 import { consumedOf } from "../../vm/market/order-state.ts";
@@ -31,8 +31,6 @@ export const MAX_ORDER_BYTES = 16 * 1024;
 /** What a signer must have, free, bound or in the balance, so that names cost something. */
 export const MIN_MEANS_NRLC = 10_000_000n;
 
-const RLC_NRLC = 10n ** 9n;
-
 /** What a state says of an order. */
 export interface Standing {
   readonly hash: Hash;
@@ -50,8 +48,7 @@ export const meansOf = (state: State, account: Address): bigint => {
 };
 
 /** Writes nRLC in RLC. */
-const rlc = (amount: bigint): string =>
-  `${amount / RLC_NRLC}.${(amount % RLC_NRLC).toString().padStart(9, "0")}`.replace(/\.?0+$/, "");
+const inRlc = (nrlc: bigint): string => rlc(nrlc * NRLC, 9);
 
 /** nRLC that the signer has to have in the hub for one task. */
 const boundByATask = (state: State, { kind, order }: SignedOrder): bigint => {
@@ -86,13 +83,13 @@ export const checkOrder = (state: State, chainId: number, signed: SignedOrder, s
   if (inHub < bound)
     failOrder(
       "order-unfunded",
-      `${owner} has ${rlc(inHub)} RLC in the hub, and a task of this order binds ${rlc(bound)} RLC: rolec account deposit ${rlc(bound - inHub)} --key <its key>`,
+      `${owner} has ${inRlc(inHub)} RLC in the hub, and a task of this order binds ${inRlc(bound)} RLC: rolec account deposit ${inRlc(bound - inHub)} --key <its key>`,
     );
   const means = meansOf(state, owner);
   if (means < MIN_MEANS_NRLC)
     failOrder(
       "order-means",
-      `${owner} has ${rlc(means)} RLC in all, and who signs orders needs ${rlc(MIN_MEANS_NRLC)}: send it RLC first`,
+      `${owner} has ${inRlc(means)} RLC in all, and who signs orders needs ${inRlc(MIN_MEANS_NRLC)}: send it RLC first`,
     );
   if (signer === undefined && !isSignedBy(state, owner, hash, order.sign))
     failOrder("order-signature", `${owner} has not signed it`);

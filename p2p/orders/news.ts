@@ -2,9 +2,9 @@ import type { Block } from "../../chain/block.ts";
 import { bloomBits, bloomHas, type Receipt } from "../../chain/receipt.ts";
 import { fromHex, type Hash } from "../../lib/bytes.ts";
 import type { AbiEvent, AbiValue } from "../../vm/abi.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { type OrderName, orderOf, type SignedOrder } from "../../vm/market/signed-order.ts";
-import { HUB } from "../../vm/tables.ts";
 
 /** What a block says of orders. */
 export interface OrderNews {

@@ -5,7 +5,8 @@
 import { memoryDb } from "../../chain/db.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 
 const count = Number(process.argv[2] ?? 1_024);

@@ -3,6 +3,7 @@
  * `node test/bench/finality.ts [validators=16] [seconds=120] [processes=validators]`. Validators are spread over the processes. Time
  * runs from the start of a block's slot until a node's disk has it as final; figures of all nodes together. Stops by itself.
  */
+
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,13 +11,13 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { devGenesis } from "../../chain/genesis.ts";
 import { TESTNET_PARAMS } from "../../chain/profiles.ts";
+import { RLC } from "../../lib/units.ts";
 import { devKey, genesisValidator, validatorKeys } from "../../node/folder.ts";
 import type { Told } from "./finality-node.ts";
 
 const validators = Number(process.argv[2] ?? 16);
 const seconds = Number(process.argv[3] ?? 120);
 const processes = Number(process.argv[4] ?? validators);
-const RLC = 10n ** 18n;
 const quantile = (sorted: readonly number[], q: number): number =>
   sorted[Math.floor(q * (sorted.length - 1))] ?? Number.NaN;
 /** What nodes need from their start until they take part: proofs of possession are checked one by one. */

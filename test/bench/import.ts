@@ -1,5 +1,6 @@
 // Imports blocks full of transfers into a fresh node's database, and measures the parts of it.
 // Usage: node test/bench/import.ts [accounts] [transfers a block] [blocks]
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,12 +11,14 @@ import { timestampOf } from "../../chain/params.ts";
 import { openState } from "../../chain/state.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import { type Hex, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, validatorKeys } from "../../node/folder.ts";
-import { memoryProtection, RLC, silent } from "../helpers/chain.ts";
+import { memoryProtection, silent } from "../helpers/chain.ts";
 
 const ACCOUNTS = Number(process.argv[2] ?? 50_000);
 const PER_BLOCK = Number(process.argv[3] ?? 2_000);

@@ -3,6 +3,7 @@
  * alone carries: node test/bench/market.ts [lots a block] [slots of the pool …]. A chain of one validator is made in memory;
  * what is timed is the import of its blocks into LevelDB, signatures, hashing and writing included.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,13 +13,26 @@ import { devGenesis, readGenesis } from "../../chain/genesis.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
-import { type Address, EMPTY, type Hash, type Hex, utf8, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
+import {
+  type Address,
+  EMPTY,
+  type Hash,
+  type Hex,
+  utf8,
+  word,
+  wordAddress,
+  ZERO_ADDRESS,
+  ZERO_HASH,
+} from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, validatorKeys } from "../../node/folder.ts";
 import { signOrder } from "../../node/orders.ts";
 import { type AbiValue, encodeAbi } from "../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET } from "../../vm/addresses.ts";
 import { APP_REGISTRY_ABI, functionsOf, HUB_ABI, MARKET_ABI, MARKET_EVENTS } from "../../vm/market/abi.ts";
 import { boughtGas, CAP_GAS_PER_SECOND } from "../../vm/market/clock.ts";
 import { firstCommittee } from "../../vm/market/committee.ts";
@@ -28,9 +42,8 @@ import { LOT_STATUS, lotOf } from "../../vm/market/lot.ts";
 import { WORKERPOOL_ORDER, type WorkerpoolOrder } from "../../vm/market/order.ts";
 import { genesisPool } from "../../vm/market/pool.ts";
 import { orderValues } from "../../vm/market/signed-order.ts";
-import { APP_REGISTRY, HUB, MARKET } from "../../vm/tables.ts";
 import { encodeReceipt, itemsRootOf, lotReceiptOf, merkleProof } from "../../vm/wasm/receipt.ts";
-import { memoryProtection, RLC, silent } from "../helpers/chain.ts";
+import { memoryProtection, silent } from "../helpers/chain.ts";
 
 const LOTS = Number(process.argv[2] ?? 60);
 const POOLS = process.argv.length > 3 ? process.argv.slice(3).map(Number) : [16, 1_000, 100_000, 1_000_000];
@@ -146,7 +159,7 @@ const makeChain = async (slots: number) => {
     { key: developer, to: APP_REGISTRY, data: create.encode(owner, "a", "WASM", utf8("/ipfs/a"), ZERO_HASH, EMPTY) },
   ]);
   const minted = engine.store.receipts(engine.head().hash)![0]!.logs.find(({ topics }) => topics.length === 4)!;
-  const app: Address = `0x${minted.topics[3]!.slice(26)}`;
+  const app: Address = wordAddress(minted.topics[3]!);
   await make("", [
     { key: developer, to: MARKET, data: market("offer").encode(app, 100n, ZERO_HASH, true) },
     { key: requester, to: HUB, data: hub("deposit").encode(), value: 10_000n * RLC },

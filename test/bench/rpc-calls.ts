@@ -2,6 +2,7 @@
  * What one RPC call takes of the main thread in one go, with the largest arguments that a stranger may send: every method, and
  * eth_call of every native function. `node test/bench/rpc-calls.ts` lists the worst, in ms of processor time.
  */
+
 import { blsKeygen, blsProve, blsPublicKey } from "../../lib/bls.ts";
 import { fromHex, toHex, word } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
@@ -15,7 +16,6 @@ import { rolecMethods } from "../../rpc/rolec.ts";
 import { txpoolMethods } from "../../rpc/txpool.ts";
 import { hexNumber } from "../../rpc/values.ts";
 import { type AbiFunction, type AbiValue, abiFunction } from "../../vm/abi.ts";
-import * as market from "../../vm/market/abi.ts";
 import {
   APP_REGISTRY,
   DATASET_REGISTRY,
@@ -24,7 +24,8 @@ import {
   TOKEN,
   VALIDATORS,
   WORKERPOOL_REGISTRY,
-} from "../../vm/tables.ts";
+} from "../../vm/addresses.ts";
+import * as market from "../../vm/market/abi.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
 import { accountOf } from "../helpers/chain.ts";
 import { startRpc } from "../helpers/rpc.ts";

@@ -10,8 +10,8 @@ import { hubFunction, marketFunction, view, viewJob } from "../../node/market-cl
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { HUB, MARKET } from "../../vm/addresses.ts";
 import { CAP_GAS_PER_SECOND } from "../../vm/market/clock.ts";
-import { HUB, MARKET } from "../../vm/tables.ts";
 import { build } from "../helpers/wasm-builder.ts";
 
 const SECONDS = Number(process.argv[2] ?? 60);

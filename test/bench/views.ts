@@ -2,12 +2,14 @@
  * Measures what views of the native contracts cost, with records as large as they may be, in a trie on disk beside
  * 200,000 others that nobody has read lately: `node test/bench/views.ts [rounds=5]`. Microseconds of processor time, cold and again.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openDb } from "../../chain/db.ts";
 import { openState } from "../../chain/state.ts";
-import { HUB, MARKET, numberId } from "../../vm/tables.ts";
+import { word } from "../../lib/bytes.ts";
+import { HUB, MARKET } from "../../vm/addresses.ts";
 import { counted, createViewScene } from "../vm/market/view-scene.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -15,7 +17,7 @@ const OTHERS = 100_000;
 const { state, calls, run, gasOf } = createViewScene();
 for (let i = 0; i < OTHERS; i++)
   for (const account of [HUB, MARKET])
-    state.setRecord(account, 2, numberId(10_000_000 + i), new Uint8Array(200).fill(i % 251, 0, 8));
+    state.setRecord(account, 2, word(10_000_000 + i), new Uint8Array(200).fill(i % 251, 0, 8));
 const { root, ops } = state.commit();
 const folder = mkdtempSync(join(tmpdir(), "rolec-views-"));
 let db = await openDb(folder);

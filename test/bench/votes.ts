@@ -13,12 +13,12 @@ import { memoryDb, openDb } from "../../chain/db.ts";
 import { firstOpenEpoch, timestampOf } from "../../chain/params.ts";
 import { TESTNET_PARAMS } from "../../chain/profiles.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
-import { prepare } from "../../consensus/transition.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import { encodeVote, type Vote } from "../../consensus/votes.ts";
 import { createHost, type Host } from "../../p2p/host.ts";
 import { topicOf } from "../../p2p/topics.ts";
-import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
+import { memoryProtection, openAt, silent, testGenesis } from "../helpers/chain.ts";
 
 const count = Number(process.argv[2] ?? 128);
 const epochs = Number(process.argv[3] ?? 8);
@@ -76,10 +76,9 @@ for (let slot = 1; slot < epochs * slotsPerEpoch; slot++) {
       );
     else for (const vote of votes) node.castVote(vote);
   });
-  const base = node.baseOf(node.head());
-  prepare(node.chain, base, slot + 1);
+  const { state } = openAt(node, slot + 1);
   const open = firstOpenEpoch(genesis, Math.floor((slot + 1) / slotsPerEpoch));
-  const made = await cpuOf(() => [...node.votes.certificates(base.state, open)]);
+  const made = await cpuOf(() => [...node.votes.certificates(state, open)]);
   if (!isWarm) continue;
   (isTogether ? together : oneByOne)!.push(verified);
   aggregated!.push(made);

@@ -63,6 +63,23 @@ t.test("a block is kept with its senders, and its parts are read without the res
   t.equal(store.head(first.hash), undefined);
 });
 
+t.test("how large a block is, is read once", async (t) => {
+  const db = memoryDb();
+  const block = blockOf(1, [transfer(0)]);
+  const own = openStore(db);
+  await db.batch(own.putBlock(block, [receiptOf(0)], EMPTY_MMR));
+  let reads = 0;
+  const counted = (key: Uint8Array) => {
+    reads += 1;
+    return db.get(key);
+  };
+  const store = openStore({ ...db, get: counted });
+  t.equal(store.size(block.hash), store.encoded(block.hash)!.length);
+  t.equal(own.size(block.hash), store.size(block.hash), "who wrote it knows");
+  t.equal(reads, 2);
+  t.equal(store.size(first.hash), undefined);
+});
+
 t.test("a header is read where the body is not even readable", async (t) => {
   const db = memoryDb();
   const block = blockOf(1, [transfer(0)]);

@@ -1,15 +1,15 @@
 import t from "tap";
 import { DatabaseError } from "../../chain/db.ts";
 import { hashHeader, headerCoder } from "../../chain/header.ts";
-import { slotOf } from "../../chain/params.ts";
 import { signTransaction, type Transaction } from "../../chain/transaction.ts";
+import { checkHeader } from "../../consensus/header-rules.ts";
 import { slash } from "../../consensus/slashing.ts";
-import { buildBlock, checkHeader, importBlock } from "../../consensus/transition.ts";
+import { buildBlock, openBlock } from "../../consensus/transition.ts";
 import { ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { Item } from "../../lib/rlp.ts";
 import type { RuleError } from "../../lib/rule-error.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
-import { accountOf, createTestNetwork } from "../helpers/chain.ts";
+import { accountOf, createTestNetwork, openAt } from "../helpers/chain.ts";
 
 const alice = accountOf("alice");
 const heavy = (nonce: number): Transaction =>
@@ -70,8 +70,7 @@ t.test("a block holds so many bytes of transactions and no more", async (t) => {
   const { engine } = nodes[0]!;
   await run(1);
   const refused: string[] = [];
-  const { body } = buildBlock(engine.chain, engine.baseOf(engine.head()), {
-    slot: slotOf(engine.chain.genesis, engine.head().header.timestamp) + 1,
+  const { body } = buildBlock(engine.chain, openAt(engine), {
     beneficiary: ZERO_ADDRESS,
     randaoReveal: engine.head().header.randaoReveal,
     transactions: Array.from({ length: 20 }, (_, nonce) => heavy(nonce)),
@@ -99,8 +98,7 @@ t.test(
       });
     const bugs: string[] = [];
     const build = (error: Error) =>
-      buildBlock(engine.chain, engine.baseOf(engine.head()), {
-        slot: slotOf(engine.chain.genesis, engine.head().header.timestamp) + 1,
+      buildBlock(engine.chain, openAt(engine), {
         beneficiary: ZERO_ADDRESS,
         randaoReveal: engine.head().header.randaoReveal,
         transactions: [],
@@ -121,8 +119,14 @@ t.test("the block of a slashed proposer is invalid", async (t) => {
   const { engine } = nodes[0]!;
   await run(9);
   const block = engine.head();
-  const base = engine.baseOf(engine.store.block(block.header.parentHash)!);
+  const parent = engine.store.block(block.header.parentHash)!;
   const index = keys.findIndex((each) => each.address === block.header.beneficiary);
-  slash(base.state, 2, index, ZERO_ADDRESS);
-  t.throws(() => importBlock(engine.chain, base, block, () => true), { code: "block-proposer-slashed" });
+  const openState = () => {
+    const state = engine.stateOf(parent);
+    slash(state, 2, index, ZERO_ADDRESS);
+    return state;
+  };
+  t.throws(() => openBlock(engine.chain, { ...engine.baseOf(parent), openState }, block), {
+    code: "block-proposer-slashed",
+  });
 });

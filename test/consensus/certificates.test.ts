@@ -2,14 +2,14 @@ import { bls12_381 } from "@noble/curves/bls12-381.js";
 import t from "tap";
 import type { Certificate } from "../../chain/block.ts";
 import { epochOf, firstOpenEpoch, firstSlot, slotOf } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { bitmapOf, includeCertificate, type Link, verifyVotes, voteMessage } from "../../consensus/finality.ts";
-import { checkpoints, finality, ONLY, tallies } from "../../consensus/records.ts";
-import { prepare } from "../../consensus/transition.ts";
+import { checkpoints, finality, tallies } from "../../consensus/records.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import { blsAggregate, blsKeygen, blsPublicKey, blsSign, blsSumOfKeys, blsVerifyReference } from "../../lib/bls.ts";
 import { type Address, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
-import { createTestNetwork, EPOCHS, PROFILE, type TestParams } from "../helpers/chain.ts";
+import { createTestNetwork, EPOCHS, openAt, PROFILE, type TestParams } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 
@@ -18,9 +18,7 @@ const chainAt = async (epoch: number, params?: TestParams) => {
   const network = await createTestNetwork(4, [], params);
   const { engine } = network.nodes[0]!;
   await network.run(firstSlot(network.genesis, epoch));
-  const base = engine.baseOf(engine.head());
-  prepare(engine.chain, base, firstSlot(network.genesis, epoch) + 1);
-  const { state } = base;
+  const { state } = openAt(engine, firstSlot(network.genesis, epoch) + 1);
   const linkTo = (target: number): Link => {
     const checkpoint = checkpoints.get(state, target)!;
     return {

@@ -1,9 +1,11 @@
 import t from "tap";
+import { ONLY } from "../../chain/records.ts";
 import { signTransaction } from "../../chain/transaction.ts";
-import { bondsBurned, checkpoints, ONLY } from "../../consensus/records.ts";
+import { bondsBurned, checkpoints } from "../../consensus/records.ts";
+import { RLC } from "../../lib/units.ts";
 import { nativeAt } from "../../vm/native-table.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { accountOf, createTestNetwork, EPOCHS, RLC } from "../helpers/chain.ts";
+import { accountOf, createTestNetwork, EPOCHS } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 

@@ -1,18 +1,14 @@
 import t from "tap";
 import { epochOf } from "../../chain/params.ts";
-import { signTransaction } from "../../chain/transaction.ts";
 import { hasServed } from "../../consensus/sets.ts";
-import { abiFunction } from "../../vm/abi.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
-import { VALIDATORS_ABI, validators } from "../../vm/validators.ts";
-import { accountOf, createTestNetwork, EPOCHS, RLC } from "../helpers/chain.ts";
+import { RLC } from "../../lib/units.ts";
+import { validators } from "../../vm/validators.ts";
+import { accountOf, createTestNetwork, EPOCHS } from "../helpers/chain.ts";
+import { validatorCall } from "../helpers/validator-call.ts";
 
 t.setTimeout(180_000);
 
 const alice = accountOf("alice");
-const call = (signature: string, ...args: string[]): Uint8Array =>
-  abiFunction(VALIDATORS_ABI.find((each) => each.startsWith(`function ${signature}`))!).encode(...args);
-
 for (const [epochs, params] of EPOCHS)
   t.test(
     `who asks to leave is unbonded when a confirmed set is without it, and gets its bond back later (${epochs})`,
@@ -23,26 +19,12 @@ for (const [epochs, params] of EPOCHS)
       const leaver = keys[3]!;
       const state = () => engine.stateOf(engine.head());
       const validator = () => validators.get(state(), 3)!;
-      const send = (key: typeof leaver, data: Uint8Array) => {
-        const tx = signTransaction(
-          {
-            type: 2,
-            chainId: genesis.chainId,
-            nonce: state().nonce(key.address),
-            maxPriorityFeePerGas: 1n,
-            maxFeePerGas: 10n ** 10n,
-            gasLimit: 500_000,
-            to: VALIDATORS,
-            value: 0n,
-            data,
-            accessList: [],
-          },
-          key.secp,
-        );
+      const send = (name: string, ...args: string[]) => {
+        const tx = validatorCall({ genesis, keys: leaver, name, args, nonce: state().nonce(leaver.address) });
         for (const node of nodes) node.engine.addTransaction(tx.raw);
       };
       await run(24); // it has earned what gas costs
-      send(leaver, call("exit()"));
+      send("exit");
       await run(2);
       t.equal(validator().exitEpoch, epochOf(genesis, 25));
       t.same(validators.exiting(state()), [3]);
@@ -55,11 +37,11 @@ for (const [epochs, params] of EPOCHS)
       t.ok(validator().lastPowerQ32 > 0n, "what slashing may ask for later is kept");
       const served = [keys[0]!, leaver, alice].map(({ address }) => hasServed(state(), address));
       t.same(served, [true, true, false], "who is in a set or was in one, not a stranger");
-      send(leaver, call("withdraw", leaver.address));
+      send("withdraw", leaver.address);
       await run(2);
       t.equal(validator().bond, 10_000n * RLC, "its bond is locked");
       await run(unbondingEpochs * slotsPerEpoch);
-      send(leaver, call("withdraw", leaver.address));
+      send("withdraw", leaver.address);
       const before = state().balance(leaver.address);
       await run(2);
       t.equal(validator().bond, 0n);

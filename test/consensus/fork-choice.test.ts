@@ -1,6 +1,8 @@
 import t from "tap";
-import { finality, ONLY, sets } from "../../consensus/records.ts";
-import { prepare } from "../../consensus/transition.ts";
+import { ONLY } from "../../chain/records.ts";
+import { drawSlot } from "../../consensus/open-slot.ts";
+import { finality } from "../../consensus/records.ts";
+import { sets } from "../../vm/validator-store.ts";
 import { createTestNetwork, EPOCHS } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
@@ -9,7 +11,7 @@ t.test("a quorum of votes justifies as soon as it is seen, before a block carrie
   const { nodes, keys, run } = await createTestNetwork(4);
   await run(4);
   const { engine: any } = nodes[0]!;
-  const { proposer } = prepare(any.chain, any.baseOf(any.head()), 5);
+  const { proposer } = drawSlot(any.chain, any.baseOf(any.head()), 5);
   // The three others vote, and no block of slot 5 tells of it.
   await run(1, new Set([keys.findIndex((key) => key.address === proposer.address)]));
   for (const { engine } of nodes) {

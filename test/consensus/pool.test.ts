@@ -2,10 +2,10 @@ import t from "tap";
 import { encodeFunctionData, parseAbi } from "viem";
 import { signTransaction, type TransactionFields } from "../../chain/transaction.ts";
 import { EMPTY, fromHex, type Hex } from "../../lib/bytes.ts";
-import { TOKEN } from "../../vm/tables.ts";
+import { GWEI } from "../../lib/units.ts";
+import { TOKEN } from "../../vm/addresses.ts";
 import { accountOf, createTestNetwork } from "../helpers/chain.ts";
 
-const GWEI = 10n ** 9n;
 const abi = parseAbi([
   "function approve(address,uint256) returns (bool)",
   "function transferFrom(address,address,uint256) returns (bool)",

@@ -5,7 +5,8 @@ import { drawProposer, epochSeed } from "../../consensus/proposer.ts";
 import { sharesAt } from "../../consensus/schedule.ts";
 import { uint64 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
-import { RLC, testGenesis } from "../helpers/chain.ts";
+import { RLC } from "../../lib/units.ts";
+import { testGenesis } from "../helpers/chain.ts";
 
 const { params } = testGenesis(1).genesis;
 const withShares = (work: bigint, contribution: bigint): Params => ({

@@ -1,7 +1,8 @@
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 
 t.test("a validator that is started weeks before slot 0 waits for it", async (t) => {

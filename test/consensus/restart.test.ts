@@ -2,15 +2,16 @@ import t from "tap";
 import type { Block } from "../../chain/block.ts";
 import { type Database, memoryDb, type Op } from "../../chain/db.ts";
 import { epochOf, firstOpenEpoch, firstSlot, slotOf, timestampOf } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
 import { openStore } from "../../chain/store.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
 import { openForkChoice } from "../../consensus/fork-choice.ts";
-import { localSigner } from "../../consensus/producer.ts";
-import { finality, must, ONLY } from "../../consensus/records.ts";
-import { buildBlock, prepare } from "../../consensus/transition.ts";
+import { finality, must } from "../../consensus/records.ts";
+import { localSigner } from "../../consensus/signer.ts";
+import { buildBlock } from "../../consensus/transition.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import type { Hash } from "../../lib/bytes.ts";
-import { EPOCHS, silent, type TestParams, testGenesis } from "../helpers/chain.ts";
+import { EPOCHS, openAt, silent, type TestParams, testGenesis } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 
@@ -64,17 +65,16 @@ const grow = async (seed: number, params: TestParams) => {
   const makeBlock = async (slot: number): Promise<Block | undefined> => {
     const parent = random() < 0.6 ? steady.head() : pick(blocks.slice(-8));
     if (slotAt(parent) >= slot) return undefined;
-    const base = steady.baseOf(parent);
-    const { address } = prepare(steady.chain, base, slot).proposer;
+    const opened = openAt(steady, slot, parent);
+    const { address } = opened.proposer;
     const signer = signers.get(address)!;
     const open = firstOpenEpoch(genesis, epochOf(genesis, slot));
-    const { header, hash, body } = buildBlock(steady.chain, steady.baseOf(parent), {
-      slot,
+    const { header, hash, body } = buildBlock(steady.chain, opened, {
       beneficiary: address,
       randaoReveal: await signer.reveal(steady.genesisHash, slot),
       transactions: [],
       workShares: [],
-      certificates: random() < 0.5 ? steady.votes.certificates(base.state, open) : [],
+      certificates: random() < 0.5 ? steady.votes.certificates(opened.state, open) : [],
       evidence: [],
       onRefused: () => {},
       onBug: (error) => {

@@ -1,13 +1,15 @@
 import fc from "fast-check";
 import t from "tap";
 import { PHASE_1 } from "../../chain/profiles.ts";
+import { ONLY } from "../../chain/records.ts";
 import { leakOf, nextScore } from "../../consensus/leak.ts";
-import { bondsBurned, ONLY, reserve, withScore } from "../../consensus/records.ts";
+import { bondsBurned, reserve, withScore } from "../../consensus/records.ts";
 import { budgetOf, type Earned, type Payment, rewardsOf } from "../../consensus/rewards.ts";
 import type { Address } from "../../lib/bytes.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
+import { RLC } from "../../lib/units.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { createTestNetwork, EPOCHS, RLC, testGenesis } from "../helpers/chain.ts";
+import { createTestNetwork, EPOCHS, testGenesis } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 

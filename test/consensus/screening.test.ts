@@ -3,7 +3,7 @@ import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { slotOf } from "../../chain/params.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { beginImport } from "../../consensus/transition.ts";
+import { openBlock } from "../../consensus/transition.ts";
 import { recoverCompact } from "../../lib/secp256k1.ts";
 import { createTestNetwork, silent } from "../helpers/chain.ts";
 
@@ -61,5 +61,5 @@ t.test("a reveal that was verified by another key than the proposer's is verifie
     signer: recoverCompact(block.hash, block.signature)!,
     revealKey: `0x${"c0".padEnd(96, "0")}` as const,
   };
-  t.equal(await pairingsIn(() => beginImport(engine.chain, base, block, screened)), 1);
+  t.equal(await pairingsIn(() => openBlock(engine.chain, base, block, screened)), 1);
 });

@@ -2,23 +2,20 @@ import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { timestampOf } from "../../chain/params.ts";
-import { signTransaction } from "../../chain/transaction.ts";
+import { ONLY } from "../../chain/records.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
-import { active, ONLY } from "../../consensus/records.ts";
+import { createProducer } from "../../consensus/producer.ts";
 import { setAt } from "../../consensus/sets.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import { fromHex } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, type ValidatorKeys, validatorKeys } from "../../node/folder.ts";
-import { abiFunction } from "../../vm/abi.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
-import { VALIDATORS_ABI } from "../../vm/validators.ts";
-import { memoryProtection, RLC, silent, testGenesis, testKey } from "../helpers/chain.ts";
+import { active } from "../../vm/validator-store.ts";
+import { memoryProtection, silent, testGenesis, testKey } from "../helpers/chain.ts";
+import { validatorCall } from "../helpers/validator-call.ts";
 
 t.setTimeout(180_000);
-
-const call = (start: string, ...args: unknown[]): Uint8Array =>
-  abiFunction(VALIDATORS_ABI.find((each) => each.startsWith(`function ${start}`))!).encode(...(args as never[]));
 
 t.test("a set before in which nobody has a vote any more holds up no change of sets", async (t) => {
   const next = validatorKeys(testKey("validator 1"));
@@ -47,24 +44,6 @@ t.test("a set before in which nobody has a vote any more holds up no change of s
       for (const maker of of) maker.onHalfSlot(slot);
     }
   };
-  const send = (key: ValidatorKeys, value: bigint, data: Uint8Array) =>
-    engine.addTransaction(
-      signTransaction(
-        {
-          type: 2,
-          chainId: genesis.chainId,
-          nonce: 0,
-          maxPriorityFeePerGas: 1n,
-          maxFeePerGas: 10n ** 10n,
-          gasLimit: 20_000_000,
-          to: VALIDATORS,
-          value,
-          data,
-          accessList: [],
-        },
-        key.secp,
-      ),
-    );
   const { blsPublicKey, proofOfPossession } = genesisValidator(next, 0n);
   const stateNow = () => engine.stateOf(engine.head());
   const sets = () => {
@@ -75,8 +54,9 @@ t.test("a set before in which nobody has a vote any more holds up no change of s
   };
 
   nowMs = timestampOf(genesis, 0) * 1000;
-  send(next, 600n * RLC, call("register", fromHex(blsPublicKey), fromHex(proofOfPossession), next.address));
-  send(first, 0n, call("exit()"));
+  const args = [fromHex(blsPublicKey), fromHex(proofOfPossession), next.address];
+  engine.addTransaction(validatorCall({ genesis, keys: next, name: "register", args, value: 600n * RLC }));
+  engine.addTransaction(validatorCall({ genesis, keys: first, name: "exit" }));
   await run(31);
   const last = engine.head();
   await run(2);

@@ -3,19 +3,24 @@ import { type Block, consensusRoot, MAX_WORK_SHARES, type WorkShare } from "../.
 import { memoryDb } from "../../chain/db.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { epochOf, slotOf } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
+import type { Transaction } from "../../chain/transaction.ts";
 import { shareDifficulty } from "../../consensus/asert.ts";
 import { createEngine } from "../../consensus/engine.ts";
 import { createEthash, type Ethash } from "../../consensus/ethash/ethash.ts";
-import { ONLY, reserve } from "../../consensus/records.ts";
-import { dropWorkOfEpoch, includeShares, workOfEpoch } from "../../consensus/resources/work.ts";
+import { reserve } from "../../consensus/records.ts";
+import { checkShares, dropWorkOfEpoch, workOfEpoch } from "../../consensus/resources/work.ts";
 import { decodeShare, encodeShare, sealHash, shareId } from "../../consensus/shares.ts";
 import { buildBlock } from "../../consensus/transition.ts";
-import { type Hash, word, ZERO_HASH } from "../../lib/bytes.ts";
+import { fromHex, type Hash, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
+import { RLC } from "../../lib/units.ts";
+import { genesisValidator, validatorKeys } from "../../node/folder.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { accountOf, createTestNetwork, silent, testKey } from "../helpers/chain.ts";
+import { accountOf, createTestNetwork, openAt, silent, testKey } from "../helpers/chain.ts";
 import { EASY_WORK, forgeShare, mineShare } from "../helpers/mining.ts";
+import { validatorCall } from "../helpers/validator-call.ts";
 
 t.setTimeout(120_000);
 
@@ -129,9 +134,7 @@ t.test("a share that one fork includes can be included by another one", async (t
   await follow(1);
   // Block 3 on block 1: slot 2, where the share is in, stays empty on this fork.
   const { header, body } = blockAt(3);
-  const base = to.baseOf(to.head());
-  const built = buildBlock(to.chain, base, {
-    slot: 3,
+  const built = buildBlock(to.chain, openAt(to, 3), {
     beneficiary,
     randaoReveal: header.randaoReveal,
     transactions: [],
@@ -190,34 +193,56 @@ t.test("a share that the chain holds cannot come again while its anchor is in th
   await stop();
 });
 
-t.test("who registers in a block earns work from the next one on, who is jailed earns none", async (t) => {
+t.test("who registers in a block earns work from the next one on", async (t) => {
+  const newcomer = validatorKeys(testKey("newcomer"));
+  const minBondWei = (500n * RLC).toString();
+  const { nodes, genesis, run } = await createTestNetwork(1, [newcomer.address], { ...EASY_WORK, minBondWei });
+  const { engine } = nodes[0]!;
+  await run(1);
+  const { blsPublicKey, proofOfPossession } = genesisValidator(newcomer, 0n);
+  const args = [fromHex(blsPublicKey), fromHex(proofOfPossession), newcomer.address];
+  engine.addTransaction(validatorCall({ genesis, keys: newcomer, name: "register", args, value: 600n * RLC }));
+  const share = mineShare(engine, { beneficiary: newcomer.address });
+  /** The shares of a block with these transactions, and whether it leaves the newcomer registered. */
+  const build = (transactions: Iterable<Transaction>) => {
+    const slot = openAt(engine);
+    const { body } = buildBlock(engine.chain, slot, {
+      beneficiary: ZERO_ADDRESS,
+      randaoReveal: engine.head().header.randaoReveal,
+      transactions,
+      workShares: [share],
+      certificates: [],
+      evidence: [],
+      onRefused: (_, error) => t.fail(error.message),
+      onBug: (error) => t.fail(error.message),
+    });
+    return [body.workShares, validators.find(slot.state, newcomer.address) !== undefined];
+  };
+  t.same(build(engine.pool.best()), [[], true]);
+  await run(1);
+  t.same(build([]), [[share], true]);
+  await engine.stop();
+});
+
+t.test("who is jailed earns no work", async (t) => {
   const { engine, genesis, keys, run, stop } = await makeChain();
   await run(1);
   const share = mineShare(engine, { beneficiary: keys[0]!.address });
   const { state, context } = engine.nextContext(engine.head());
-  const inclusion = (registered: number, epoch = context.epoch): string => {
-    const before = state.snapshot();
+  const inclusion = (epoch = context.epoch): string => {
     let code = "included";
-    includeShares(
-      state,
-      { ...context, registered, epoch },
-      [share],
-      () => true,
-      (_, error) => {
-        code = error.code;
-      },
-    );
-    state.revert(before);
+    checkShares(state, { ...context, epoch }, [share], (error) => {
+      code = error.code;
+    });
     return code;
   };
-  t.equal(inclusion(0), "share-beneficiary", "its index was not given in the parent's state");
-  t.equal(inclusion(1), "included");
+  t.equal(inclusion(), "included");
   const validator = validators.get(state, 0)!;
   validators.set(state, { ...validator, slashedEpoch: context.epoch });
-  t.equal(inclusion(1), "share-beneficiary");
+  t.equal(inclusion(), "share-beneficiary");
   const { evidenceEpochs } = genesis.params;
-  t.equal(inclusion(1, context.epoch + evidenceEpochs - 1), "share-beneficiary");
-  t.equal(inclusion(1, context.epoch + evidenceEpochs), "included", "then it is over");
+  t.equal(inclusion(context.epoch + evidenceEpochs - 1), "share-beneficiary");
+  t.equal(inclusion(context.epoch + evidenceEpochs), "included", "then it is over");
   await stop();
 });
 

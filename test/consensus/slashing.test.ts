@@ -2,6 +2,7 @@ import t from "tap";
 import { type Block, decodeBlock, encodeBlock } from "../../chain/block.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { firstSlot } from "../../chain/params.ts";
+import { ONLY } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import {
   type Attestation,
@@ -13,13 +14,14 @@ import {
   voteEvidence,
 } from "../../consensus/evidence.ts";
 import { type Link, voteMessage } from "../../consensus/finality.ts";
-import { bondsBurned, ONLY } from "../../consensus/records.ts";
+import { bondsBurned } from "../../consensus/records.ts";
 import { penalizeSlashed, slash } from "../../consensus/slashing.ts";
 import { blsAggregate, blsSign } from "../../lib/bls.ts";
 import { type Address, EMPTY, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { createTestNetwork, EPOCHS, RLC, type TestParams } from "../helpers/chain.ts";
+import { createTestNetwork, EPOCHS, type TestParams } from "../helpers/chain.ts";
 
 t.setTimeout(180_000);
 

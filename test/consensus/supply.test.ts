@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import t from "tap";
 import { hashHeader } from "../../chain/header.ts";
+import { ONLY } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { proposalEvidence } from "../../consensus/evidence.ts";
-import { bondsBurned, ONLY, reserve } from "../../consensus/records.ts";
+import { bondsBurned, reserve } from "../../consensus/records.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
 import { abiFunction } from "../../vm/abi.ts";
-import { burnedTotal } from "../../vm/market/burned.ts";
 import {
   APP_REGISTRY,
   DATASET_REGISTRY,
@@ -17,7 +17,8 @@ import {
   TOKEN,
   VALIDATORS,
   WORKERPOOL_REGISTRY,
-} from "../../vm/tables.ts";
+} from "../../vm/addresses.ts";
+import { burnedTotal } from "../../vm/market/burned.ts";
 import { VALIDATORS_ABI, validators } from "../../vm/validators.ts";
 import { accountOf, createTestNetwork } from "../helpers/chain.ts";
 import { EASY_WORK, mineShare } from "../helpers/mining.ts";

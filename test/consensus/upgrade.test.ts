@@ -3,7 +3,8 @@ import { memoryDb } from "../../chain/db.ts";
 import { readGenesis } from "../../chain/genesis.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import { RuleError } from "../../lib/rule-error.ts";
 import { memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 

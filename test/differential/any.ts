@@ -1,7 +1,7 @@
 import type { AbiFunction, AbiParameter } from "viem";
 import { encodeFunctionData, toFunctionSignature } from "viem";
 import { type Address, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
-import { HUB, MARKET, TOKEN } from "../../vm/tables.ts";
+import { HUB, MARKET, TOKEN } from "../../vm/addresses.ts";
 import { type Contract, functionsOf, REGISTRY, SYSTEM } from "./contracts.ts";
 import { pick } from "./match.ts";
 import { fittingOrders, KINDS, type Kind } from "./orders.ts";

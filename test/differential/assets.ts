@@ -1,6 +1,7 @@
-import { type Address, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, type Hex, toHex, utf8, wordAddress, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
-import { HUB, TOKEN } from "../../vm/tables.ts";
+import { NRLC } from "../../lib/units.ts";
+import { HUB, TOKEN } from "../../vm/addresses.ts";
 import { IS_6_1 } from "./artifacts.ts";
 import { ENTRY_KINDS, type EntryKind, encode } from "./contracts.ts";
 import { pick } from "./match.ts";
@@ -8,7 +9,6 @@ import type { Session } from "./session.ts";
 import { type Actor, BALANCE } from "./setting.ts";
 import type { StepOf } from "./steps.ts";
 
-const NRLC = 10n ** 9n;
 /** Somebody to give something to: mostly an actor. */
 const target = (session: Session, n: number): Address =>
   pick<Address>(
@@ -128,7 +128,7 @@ const CREATE = { app: "createApp", dataset: "createDataset", workerpool: "create
 /** Registers an entry and notes its address. */
 export const createEntry = async (session: Session, who: Actor, kind: EntryKind, owner: Address, variant: number) => {
   const outcome = await session.registry(kind, who, CREATE[kind], entryArgs(kind, owner, variant));
-  if (outcome.ok) session.entries[kind].push(`0x${outcome.data.slice(-40)}`);
+  if (outcome.ok) session.entries[kind].push(wordAddress(outcome.data));
 };
 
 const erc721 = async (session: Session, step: StepOf<"erc721">): Promise<void> => {

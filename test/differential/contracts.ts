@@ -8,7 +8,7 @@ import {
   toFunctionSignature,
 } from "viem";
 import type { Address, Hex } from "../../lib/bytes.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, TOKEN, WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, TOKEN, WORKERPOOL_REGISTRY } from "../../vm/addresses.ts";
 import { artifact } from "./artifacts.ts";
 
 /** The contracts that sequences call, each with the ABI that iExec publishes. */

@@ -1,6 +1,6 @@
 import { type Address, fromHex, type Hash, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
-import { HUB, MARKET, TOKEN } from "../../vm/tables.ts";
+import { HUB, MARKET, TOKEN } from "../../vm/addresses.ts";
 import { IS_6_1 } from "./artifacts.ts";
 import { ENTRY_KINDS, type EntryKind } from "./contracts.ts";
 import {

@@ -1,7 +1,7 @@
 import t from "tap";
 import { decodeErrorResult, encodeErrorResult, parseAbi } from "viem";
 import { type Address, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
-import { APP_REGISTRY, HUB, TOKEN } from "../../vm/tables.ts";
+import { APP_REGISTRY, HUB, TOKEN } from "../../vm/addresses.ts";
 import { IS_6_1 } from "./artifacts.ts";
 import { encode, REGISTRY } from "./contracts.ts";
 import { fittingOrders, KINDS, orderHash, signAs } from "./orders.ts";

@@ -1,7 +1,7 @@
 import { hashTypedData } from "viem";
 import { type Address, concat, fromHex, type Hash, type Hex, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { sign } from "../../lib/secp256k1.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { GENESIS } from "./setting.ts";
 
 export interface AppOrder {

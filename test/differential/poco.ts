@@ -1,6 +1,6 @@
 import { type Abi, encodeAbiParameters, encodeFunctionData, toFunctionSelector, zeroAddress } from "viem";
-import { concat, fromHex, type Hash, type Hex } from "../../lib/bytes.ts";
-import { ENTRY_CODE_HASH } from "../../vm/market/registry.ts";
+import { concat, fromHex, type Hash, type Hex, wordAddress } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
 import {
   APP_REGISTRY,
   DATASET_REGISTRY,
@@ -10,7 +10,8 @@ import {
   TOKEN,
   VALIDATORS,
   WORKERPOOL_REGISTRY,
-} from "../../vm/tables.ts";
+} from "../../vm/addresses.ts";
+import { ENTRY_CODE_HASH } from "../../vm/market/registry.ts";
 import { artifact, creationCode, deployed, hasArtifact } from "./artifacts.ts";
 import { ABIS, encode } from "./contracts.ts";
 import { createMachine } from "./evm.ts";
@@ -36,7 +37,6 @@ const COMMON_FACETS = [
   "IexecPocoAccessorsFacet",
   "IexecRelayFacet",
 ];
-const NRLC = 10n ** 9n;
 const SINK: Hex = `0x${"dd".repeat(20)}`;
 const facetAddress = (i: number): Hex => `0x${(0xfacade00 + i).toString(16).padStart(40, "0")}`;
 
@@ -140,7 +140,7 @@ export const createPocoWorld = async (mode: Mode): Promise<World> => {
 
   const pools = artifact("registries/workerpools/WorkerpoolRegistry").abi;
   const made = await send(WORKERPOOL_REGISTRY, pools, "createWorkerpool", [MARKET, GENESIS.poolDescription]);
-  const pool: Hex = `0x${made.slice(-40)}`;
+  const pool: Hex = wordAddress(made);
   const policy = [GENESIS.params.poolStakeRatioPercent, 0n];
   await send(pool, artifact("registries/workerpools/Workerpool").abi, "changePolicy", policy, MARKET);
   if (mode === "native") {

@@ -1,5 +1,5 @@
 import type { Address } from "../../lib/bytes.ts";
-import { HUB, MARKET, TOKEN } from "../../vm/tables.ts";
+import { HUB, MARKET, TOKEN } from "../../vm/addresses.ts";
 import { runAny } from "./any.ts";
 import { createEntry, runAssets } from "./assets.ts";
 import { ENTRY_KINDS, encode, REGISTRY } from "./contracts.ts";

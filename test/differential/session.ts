@@ -1,6 +1,6 @@
 import { decodeErrorResult, parseAbi } from "viem";
 import type { Address, Hash, Hex } from "../../lib/bytes.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { type Contract, decode, type EntryKind, encode, nameOf, REGISTRY } from "./contracts.ts";
 import { knownDifference } from "./known.ts";
 import type { Kind, Quadruple } from "./orders.ts";

@@ -3,6 +3,7 @@ import type { Genesis } from "../../chain/params.ts";
 import { type Address, type Hash, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, validatorKeys } from "../../node/folder.ts";
 
 /** An account that signs. */
@@ -17,7 +18,6 @@ const actor = (name: string): Actor => {
 };
 
 /** Wei in an RLC, and nRLC in one. */
-export const RLC = 10n ** 18n;
 export const BALANCE = 1_000n * RLC;
 /** Accounts with RLC; any of them requests, computes, schedules and owns entries. */
 export const ACTORS: readonly Actor[] = ["a", "b", "c", "d", "e", "f", "g", "h"].map(actor);

@@ -1,6 +1,6 @@
 import { type Address, fromHex, type Hash, type Hex, toHex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { addTask, pick } from "./match.ts";
 import { type SignatureForm, signAs } from "./orders.ts";
 import type { KnownDeal, KnownTask, Session } from "./session.ts";

@@ -14,8 +14,8 @@ import { followJob } from "../../node/progress.ts";
 import { startTestnet } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
 import { rpcClient } from "../../rpc/client.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { LOT_STATUS } from "../../vm/market/lot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { STATUS } from "../../vm/wasm/status.ts";
 
 t.setTimeout(300_000);

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { CID } from "multiformats/cid";
 import { create as digest } from "multiformats/hashes/digest";
 import t from "tap";
+import { NRLC } from "../../lib/units.ts";
 import "../helpers/plain-spawn.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { uploadData } from "../../node/data-client.ts";
@@ -18,9 +19,9 @@ import { startTestnet } from "../../node/testnet.ts";
 import type { WorkerStatus } from "../../node/worker/worker.ts";
 import { RAW, SHA2_256 } from "../../p2p/data/cid.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { STATUS } from "../../vm/wasm/status.ts";
 
 t.setTimeout(300_000);
@@ -31,7 +32,6 @@ const book = app("positions.csv");
 const shaOf = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
 const WORKERS = 4;
 const SLOTS = 4;
-const NRLC = 10n ** 9n;
 /** Wei that the gas of a worker's few messages comes to, at most. */
 const MESSAGES = 10n ** 16n;
 

@@ -14,7 +14,7 @@ import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createWorker } from "../../node/worker/worker.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { silent } from "../helpers/chain.ts";
 import { chainOf, iexecConfig, iexecProject, installIexec, worked } from "../helpers/iexec-cli.ts";
 

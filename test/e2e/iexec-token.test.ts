@@ -7,8 +7,8 @@ import type { Address, Hash } from "../../lib/bytes.ts";
 import { hubFunction, viewDeal } from "../../node/market-client.ts";
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
+import { HUB, TOKEN } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
-import { HUB, TOKEN } from "../../vm/tables.ts";
 import { chainOf, iexecConfig, iexecProject, installIexec, worked } from "../helpers/iexec-cli.ts";
 import { deployAll } from "../helpers/iexec-steps.ts";
 

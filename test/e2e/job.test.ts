@@ -15,8 +15,8 @@ import { type Member, startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createWorker } from "../../node/worker/worker.ts";
 import { type RpcClient, rpcClient } from "../../rpc/client.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { LOT_STATUS, SEAT } from "../../vm/market/lot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { STATUS } from "../../vm/wasm/status.ts";
 import { silent } from "../helpers/chain.ts";
 

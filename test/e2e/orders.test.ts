@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { RLC } from "../../lib/units.ts";
 import "../helpers/plain-spawn.ts";
 import { readFileSync } from "node:fs";
 import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
@@ -14,11 +15,10 @@ import { findOrder } from "../../node/orders.ts";
 import { createPool } from "../../node/pool/owner.ts";
 import { startTestnet, untilAgreed } from "../../node/testnet.ts";
 import { transact } from "../../node/wallet.ts";
-import { HUB } from "../../vm/tables.ts";
+import { HUB } from "../../vm/addresses.ts";
 
 t.setTimeout(280_000);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const RLC = 10n ** 18n;
 
 /** Runs a command of rolec to its end. */
 const rolec = (...args: string[]): Promise<{ code: number; out: string; error: string }> =>

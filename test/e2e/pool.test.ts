@@ -1,9 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import t from "tap";
+import { RLC } from "../../lib/units.ts";
 import "../helpers/plain-spawn.ts";
 import { type Address, fromHex, type Hash, type Hex, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { addressOf, signCompact } from "../../lib/secp256k1.ts";
@@ -19,6 +23,7 @@ import { defaultPolicy } from "../../node/worker/policy.ts";
 import { createWorker } from "../../node/worker/worker.ts";
 import type { RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
 import { taskId } from "../../vm/market/deal.ts";
 import {
@@ -32,7 +37,6 @@ import {
   WORKERPOOL_ORDER,
 } from "../../vm/market/order.ts";
 import { CONTRIBUTION_STATUS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
-import { HUB } from "../../vm/tables.ts";
 import { silent } from "../helpers/chain.ts";
 
 t.setTimeout(840_000);
@@ -40,7 +44,6 @@ t.setTimeout(840_000);
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const app = (name: string): Buffer => readFileSync(join(ROOT, "apps", "option-pricing", name));
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const RLC = 10n ** 18n;
 const PRICE = 1_000_000n;
 
 const signed = <T extends { readonly sign: Uint8Array }>(
@@ -82,7 +85,7 @@ t.test("a scheduler and its workers compute deals of a classic pool, whoever lie
       privateKey,
       node,
       datadir: join(datadir, `classic-${i}`),
-      policy: defaultPolicy(1),
+      policy: { ...defaultPolicy(1), allowPrivateUrls: true },
       pool: { url: "http://127.0.0.1:22900", noEnclave: true },
       log: silent,
       ...(i === 3 ? { tamper: (receipt: Uint8Array) => receipt.with(160, receipt[160]! ^ 1) } : {}),
@@ -110,12 +113,11 @@ t.test("a scheduler and its workers compute deals of a classic pool, whoever lie
   startDaemon();
   const module = await deployApp(client, node, devKey("account", 0), app("option-pricing.wasm"), "option-pricing");
   const book = await uploadData(node, app("positions.csv"));
-  const params = JSON.stringify({
-    iexec_args: "--paths 2000",
-    iexec_input_files: [`/ipfs/${book}?filename=positions.csv`],
-  });
+  const paramsOf = (input: string): string =>
+    JSON.stringify({ iexec_args: "--paths 2000", iexec_input_files: [input] });
+  const fromBook = paramsOf(`/ipfs/${book}?filename=positions.csv`);
 
-  const match = async (trust: bigint, volume: bigint, tag: bigint): Promise<Hash[]> => {
+  const match = async (trust: bigint, volume: bigint, tag: bigint, params = fromBook): Promise<Hash[]> => {
     const appOrder = signed<AppOrder>(chainId, APP_ORDER, ownerKey!, {
       ...anyone,
       app: module.app,
@@ -231,4 +233,24 @@ t.test("a scheduler and its workers compute deals of a classic pool, whoever lie
     .map(([fields], i) => ({ worker: addresses[i]!, fields: fields as AbiValue[] }))
     .filter(({ fields }) => fields[0] !== 0n);
   t.equal(contribution!.fields[3], contribution!.worker, "the challenge is the worker's own key");
+
+  // Longer than a worker may wait of the 20 s that it is given, and there is no other worker.
+  const [all, takesMs] = [app("positions.csv"), 12_000];
+  let asked = 0;
+  const web = createServer(async (_, response) => {
+    asked += 1;
+    response.write(all.subarray(0, 1));
+    await sleep(takesMs);
+    response.end(all.subarray(1));
+  });
+  await new Promise<void>((resolve) => web.listen(0, "127.0.0.1", resolve));
+  t.teardown(() => {
+    web.closeAllConnections();
+    web.close();
+  });
+  await Promise.all(workers.slice(1).map((worker) => worker.stop()));
+  const sha256 = createHash("sha256").update(all).digest("hex");
+  const slow = `http://127.0.0.1:${(web.address() as AddressInfo).port}/positions.csv#sha256=${sha256}`;
+  t.same(await untilOver(await match(1n, 1n, 0n, paramsOf(slow)), 110), [TASK_STATUS.completed]);
+  t.equal(asked, 1, "what came too late for one ask was there for the next");
 });

@@ -12,6 +12,15 @@ import {
 } from "viem";
 import type { Address, Hash, Hex } from "../../lib/bytes.ts";
 import {
+  APP_REGISTRY,
+  DATASET_REGISTRY,
+  HUB,
+  MARKET,
+  TOKEN,
+  VALIDATORS,
+  WORKERPOOL_REGISTRY,
+} from "../../vm/addresses.ts";
+import {
   APP_ABI,
   APP_REGISTRY_ABI,
   DATASET_ABI,
@@ -24,15 +33,6 @@ import {
   WORKERPOOL_ABI,
   WORKERPOOL_REGISTRY_ABI,
 } from "../../vm/market/abi.ts";
-import {
-  APP_REGISTRY,
-  DATASET_REGISTRY,
-  HUB,
-  MARKET,
-  TOKEN,
-  VALIDATORS,
-  WORKERPOOL_REGISTRY,
-} from "../../vm/tables.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
 
 const parsed = (...lists: (readonly string[])[]): Abi => parseAbi(lists.flat() as string[]) as Abi;

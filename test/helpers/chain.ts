@@ -2,17 +2,19 @@ import { pino } from "pino";
 import type { Block } from "../../chain/block.ts";
 import { memoryDb } from "../../chain/db.ts";
 import { devGenesis, readGenesis } from "../../chain/genesis.ts";
-import { type Genesis, type Params, timestampOf } from "../../chain/params.ts";
+import { type Genesis, type Params, slotOf, timestampOf } from "../../chain/params.ts";
 import { DEV_PARAMS } from "../../chain/profiles.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
-import { createProducer, localSigner, type Producer, type SlashingProtection } from "../../consensus/producer.ts";
+import { drawSlot, type OpenSlot, openSlot } from "../../consensus/open-slot.ts";
+import { createProducer, type Producer } from "../../consensus/producer.ts";
+import { localSigner, type SlashingProtection } from "../../consensus/signer.ts";
 import type { Vote } from "../../consensus/votes.ts";
 import { type Address, type Hex, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { genesisValidator, type ValidatorKeys, validatorKeys } from "../../node/folder.ts";
 
-export const RLC = 10n ** 18n;
 export const testKey = (name: string): Hex => keccak256(utf8(`test ${name}`));
 export const silent = pino({ level: process.env.TEST_LOG ?? "silent" });
 
@@ -151,6 +153,12 @@ export const createTestNetwork = async (
       }
     },
   };
+};
+
+/** Opens a slot on the head of an engine, or on another block: the next one where none is named. */
+export const openAt = (engine: Engine, slot?: number, parent: Block = engine.head()): OpenSlot => {
+  const next = slotOf(engine.chain.genesis, parent.header.timestamp) + 1;
+  return openSlot(engine.chain, drawSlot(engine.chain, engine.baseOf(parent), slot ?? next));
 };
 
 export const accountOf = (name: string): { key: Hex; address: Address } => ({

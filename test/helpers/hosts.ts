@@ -1,10 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Connection, MessageStream, StreamMessageEvent } from "@libp2p/interface";
 import { memoryDb } from "../../chain/db.ts";
 import type { Genesis } from "../../chain/params.ts";
 import { createEngine, type Engine } from "../../consensus/engine.ts";
-import type { Hash } from "../../lib/bytes.ts";
+import { concat, type Hash } from "../../lib/bytes.ts";
 import type { Log } from "../../lib/log.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { createHost, type Host } from "../../p2p/host.ts";
@@ -26,6 +28,22 @@ export const startHost = async (t: Teardown, genesisHash: Hash, listen = [LOOPBA
   });
   return host;
 };
+
+/** What libp2p has beneath a connection and does not declare. */
+export interface Secured extends MessageStream {
+  readonly stream: MessageStream & { readonly socket: Socket };
+  readonly handshake: { encrypt(data: Uint8Array): StreamMessageEvent["data"] };
+  encrypt(data: StreamMessageEvent["data"]): StreamMessageEvent["data"];
+}
+export const securedOf = (connection: Connection): Secured =>
+  (connection as unknown as { muxer: { maConn: Secured } }).muxer.maConn;
+
+/** Makes messages of Noise that hold nothing, to be sent on the stream beneath before anything else is encrypted. */
+export const emptyMessages = ({ handshake }: Secured, count: number): Uint8Array[] =>
+  Array.from({ length: count }, () => {
+    const body = handshake.encrypt(new Uint8Array(0)).subarray();
+    return concat(Uint8Array.of(0, body.length), body);
+  });
 
 export interface NetworkNode {
   readonly engine: Engine;

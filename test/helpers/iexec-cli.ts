@@ -9,6 +9,7 @@ import { type Address, fromHex, type Hash, type Hex, toHex } from "../../lib/byt
 import { hubFunction, view } from "../../node/market-client.ts";
 import { RpcCallError, type RpcClient } from "../../rpc/client.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { HUB } from "../../vm/addresses.ts";
 import { functionsOf, REGISTRY_ABI } from "../../vm/market/abi.ts";
 import {
   APP_ORDER,
@@ -18,7 +19,6 @@ import {
   REQUEST_ORDER,
   WORKERPOOL_ORDER,
 } from "../../vm/market/order.ts";
-import { HUB } from "../../vm/tables.ts";
 
 const INSTALL_TIMEOUT_MS = 300_000;
 const COMMAND_TIMEOUT_MS = 120_000;

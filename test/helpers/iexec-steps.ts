@@ -1,7 +1,7 @@
 // What tests of several versions of iExec's tool do alike.
 import type { Test } from "tap";
 import type { Address } from "../../lib/bytes.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, WORKERPOOL_REGISTRY } from "../../vm/addresses.ts";
 import { type chainOf, type Project, worked } from "./iexec-cli.ts";
 
 const lower = (hex: unknown): Address => String(hex).toLowerCase() as Address;

@@ -3,13 +3,13 @@ import { paramsAt } from "../../chain/params.ts";
 import { openState, type State } from "../../chain/state.ts";
 import { signTransaction, type Transaction, type TransactionFields } from "../../chain/transaction.ts";
 import { type Address, EMPTY, type Hex, ZERO_HASH } from "../../lib/bytes.ts";
+import { GWEI, RLC } from "../../lib/units.ts";
 import { type AbiFunction, type AbiValue, decodeError } from "../../vm/abi.ts";
 import { applyTransaction, call, type Executed } from "../../vm/execute.ts";
 import type { BlockContext } from "../../vm/natives.ts";
 import { validatorsGenesis } from "../../vm/validators.ts";
-import { RLC, testGenesis } from "./chain.ts";
+import { testGenesis } from "./chain.ts";
 
-export const GWEI = 10n ** 9n;
 const BENEFICIARY: Address = "0x00000000000000000000000000000000000000fe";
 
 /** A ledger without consensus: a state, and a block that transactions run in. */

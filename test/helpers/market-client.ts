@@ -2,9 +2,9 @@ import { decodeTransaction } from "../../chain/transaction.ts";
 import { type Address, fromHex, type Hex, toHex, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { RpcCallError, type RpcClient } from "../../rpc/client.ts";
 import { REVERTED } from "../../rpc/errors.ts";
+import type { MARKET } from "../../vm/addresses.ts";
 import { marketNatives } from "../../vm/market/natives.ts";
 import { Revert } from "../../vm/natives.ts";
-import type { MARKET } from "../../vm/tables.ts";
 import type { createWorld } from "../vm/market/world.ts";
 
 interface Message {

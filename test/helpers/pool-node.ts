@@ -23,6 +23,8 @@ export interface DealFacts {
   readonly tasks: number;
   readonly requester: Address;
   readonly trust?: bigint;
+  /** nRLC; left out: 1,000,000. */
+  readonly price?: bigint;
   readonly callback?: Address;
 }
 
@@ -47,20 +49,22 @@ export const unixNow = (): number => Math.floor(Date.now() / 1000);
 
 /** Starts a node whose chain is a table of views; `sent` are the hub's functions that it was sent, with their arguments. */
 export const startPoolNode = async (
-  t: Test,
+  t: Pick<Test, "teardown">,
   chain: {
     readonly deals: ReadonlyMap<Hash, DealFacts>;
     task(id: Hash): TaskFacts;
     /** Status of a contribution. */
     contribution?(task: Hash, worker: Address): number;
+    /** What was contributed; left out: the same by all. */
+    result?(task: Hash, worker: Address): Hash;
   },
 ) => {
   const sent: { readonly name: string; readonly args: readonly AbiValue[] }[] = [];
   const start = unixNow();
   const messages = ["initialize", "finalize", "claim", "reopen"].map((name) => hubFunction(name));
   const deal = (id: Hash): AbiValue => {
-    const { tasks, requester, trust = 1n, callback = ZERO_ADDRESS } = chain.deals.get(id)!;
-    const pool: AbiValue = [POOL, addressOf(OWNER), 1_000_000n];
+    const { tasks, requester, trust = 1n, price = 1_000_000n, callback = ZERO_ADDRESS } = chain.deals.get(id)!;
+    const pool: AbiValue = [POOL, addressOf(OWNER), price];
     return [
       ...[NONE, NONE, pool, trust, 0n, ZERO_HASH, requester, requester, callback, "{}"],
       ...[BigInt(start), 0n, BigInt(tasks), 0n, 10n, requester],
@@ -83,10 +87,12 @@ export const startPoolNode = async (
       hubFunction("viewContribution"),
       ([id, worker]) => [
         BigInt(chain.contribution?.(id as Hash, worker as Address) ?? 0),
-        ...[ZERO_HASH, ZERO_HASH, ZERO_ADDRESS, 0n],
+        chain.result?.(id as Hash, worker as Address) ?? ZERO_HASH,
+        ...[ZERO_HASH, ZERO_ADDRESS, 0n],
       ],
     ],
     [hubFunction("viewScore"), () => 0n],
+    [hubFunction("viewCategory"), () => ["", "", 60n]],
     [hubFunction("viewAccount"), () => [1_000_000n, 0n]],
   ];
   const { topic } = HUB_EVENTS.SchedulerNotice!;
@@ -128,7 +134,7 @@ export const startPoolNode = async (
 };
 
 /** Starts a scheduler of the pool over a node; `ask` asks it as a worker that has places. */
-export const startScheduler = (t: Test, node: string) => {
+export const startScheduler = (t: Pick<Test, "teardown">, node: string) => {
   const datadir = mkdtempSync(join(tmpdir(), "rolec-scheduler-"));
   const who = { privateKey: OWNER, pool: POOL, workers: [], noEnclave: false };
   const scheduler: Scheduler = createScheduler({ ...who, node, datadir, log: silent });
@@ -142,5 +148,5 @@ export const startScheduler = (t: Test, node: string) => {
     const time = Date.now() + ++asks / 1_000;
     return scheduler.ask({ pool: POOL, worker, time, free: 1, declined: [], results: [], ...said });
   };
-  return { scheduler, ask };
+  return { scheduler, ask, datadir };
 };

@@ -1,9 +1,8 @@
 import type { Hash, Hex } from "../../lib/bytes.ts";
+import { RLC } from "../../lib/units.ts";
 import type { Testnet } from "../../node/testnet.ts";
 import { receiptOf, send } from "../../node/wallet.ts";
 import { rpcClient } from "../../rpc/client.ts";
-
-const RLC = 10n ** 18n;
 
 export interface TransferReport {
   readonly hash: Hash;

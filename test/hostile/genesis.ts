@@ -1,8 +1,8 @@
 import { devGenesis } from "../../chain/genesis.ts";
 import { addressOf } from "../../lib/secp256k1.ts";
+import { RLC } from "../../lib/units.ts";
 import { devKey, genesisValidator, type ValidatorKeys, validatorKeys } from "../../node/folder.ts";
 
-const RLC = 10n ** 18n;
 /** Validators that run, and validators that only an attacker has the keys of. */
 export const HONEST = 4;
 const HOSTILE = 8;

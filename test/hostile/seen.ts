@@ -26,7 +26,7 @@ export interface Turn {
 }
 
 const STEPS_MS = [5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
-const CHECKS = ["checkBlock", "checkHeader", "checkShares"];
+const RUNNING = /\/(?:transition|open-slot)\.ts$/;
 
 /** Tells of each long turn what the profiler saw in it. */
 export const readRaw = ({ profile, turns, seconds, cpuMs }: Raw): Seen => {
@@ -44,10 +44,10 @@ export const readRaw = ({ profile, turns, seconds, cpuMs }: Raw): Seen => {
     stacks.set(id, stack);
     return stack;
   };
-  /** Within consensus/transition.ts, but for what it checks before a block is known to be a proposer's. */
+  /** Within what opens slots and runs blocks, but for what is checked before a block is run. */
   const isTransition = (stack: readonly string[]): boolean => {
-    const within = stack.filter((each) => each.endsWith("/transition.ts"));
-    return within.length > 0 && !within.some((each) => CHECKS.includes(each.split(" ")[0]!));
+    const within = stack.filter((each) => RUNNING.test(each));
+    return within.length > 0 && !within.some((each) => each.startsWith("openBlock "));
   };
   const isGc = (stack: readonly string[]): boolean => stack[0]!.startsWith("(garbage collector)");
   const isIdle = (stack: readonly string[]): boolean => /^\((?:idle|root)\) /.test(stack[0]!);

@@ -3,9 +3,11 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Stream } from "@libp2p/interface";
 import { multiaddr } from "@multiformats/multiaddr";
+import { concat } from "../../lib/bytes.ts";
 import { dataProtocol } from "../../p2p/data/serve.ts";
 import type { Host } from "../../p2p/host.ts";
 import { kademliaProtocol, protocolOf } from "../../p2p/topics.ts";
+import { emptyMessages, securedOf } from "../helpers/hosts.ts";
 import { type Attack, type Attacks, freshHash, type World } from "./attack.ts";
 import { askUnread, connectionsTo, frame, isDeaf, openStreams, sendOn, serveFalsely } from "./wire.ts";
 
@@ -212,6 +214,22 @@ export const STREAM_ATTACKS: Attacks = {
           })
           .catch(() => undefined);
         if (n % 50 === 0) await sleep(1);
+        yield;
+      }
+    },
+  },
+  "messages-empty": {
+    about: "messages of Noise that hold nothing, some thousand in each piece of the stream",
+    perSecond: 20,
+    out: false,
+    async *steps(world) {
+      for (;;) {
+        for (const connection of connectionsTo(world.host, world.peers)) {
+          const secured = securedOf(connection);
+          const isHeldBack = secured.stream.writableNeedsDrain;
+          world.count(isHeldBack ? "held back" : "sent");
+          if (!isHeldBack) secured.stream.send(concat(...emptyMessages(secured, 3_600)));
+        }
         yield;
       }
     },

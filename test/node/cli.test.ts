@@ -74,14 +74,14 @@ t.test("who has no RLC is told which account needs how much", async () => {
   const account = addressOf(poor);
   await refused(
     ["account", "send", account, "5", "--key", poor, ...at],
-    new RegExp(`account ${account} has 0 RLC, 5 RLC and the fee are needed.*have 0 want`),
+    new RegExp(`account ${account} has 0 RLC, 5 RLC and the fee are needed: send it RLC first\n$`),
   );
   const worker = join(folder, "worker");
   readOrMakeWorkerKey(worker);
   const validator = (await client.call("rolec_power", [])) as { validator: Address }[];
   await refused(
     ["worker", "join", "--datadir", worker, "--validator", validator[0]!.validator, ...at],
-    /account 0x[0-9a-f]{40} has 0 RLC, 10 RLC and the fee are needed: send it RLC first/,
+    /^rolec: account 0x[0-9a-f]{40} has 0 RLC, 10 RLC and the fee are needed: send it RLC first/,
   );
 });
 
@@ -149,7 +149,19 @@ t.test("jobs are listed and described whatever the length of the chain and their
   t.match(listed.stdout, dealid, listed.stderr);
   const described = await rolec("job", "describe", dealid, ...at);
   t.match(described.stdout, /450 tasks in 450 lots/, described.stderr);
-  await refused(["job", "describe", `0x${"12".repeat(32)}`, ...at], /no such deal/);
+  await refused(["job", "describe", `0x${"12".repeat(32)}`, ...at], /^rolec: no such deal: 0x12/);
+});
+
+t.test("a category that there is not is answered with those that there are", async () => {
+  const category = ["--category", "9", "--key", alice, ...at];
+  const words = /^rolec: there is no category 9: 0 is ten seconds, 1 is one minute, .*6 is ten hours\n$/;
+  await refused(["job", "run", app, ...category], words);
+  for (const kind of ["workerpool", "request"]) await refused(["order", "place", kind, app, ...category], words);
+  await refused(["pool", "order", app, ...category], words);
+  await refused(
+    ["iexec-config", "--out", join(folder, "iexec"), "--pool-order", "--category", "9", "--rpc", rpcUrl],
+    words,
+  );
 });
 
 t.test("another account may pay and own a validator's bond", async (t) => {
@@ -165,6 +177,7 @@ t.test("another account may pay and own a validator's bond", async (t) => {
     all.find((each) => each.address === address),
     { owner: addressOf(bob), bondWei: `1500${"0".repeat(18)}` },
   );
+  await refused([...register, "--bond", "1500"], /^rolec: the chain refuses it: (?!execution reverted).+\n$/);
   await refused(["validator", "register", "--keys", PACKAGE, "--bond", "1500", ...at], /package\.json holds no keys/);
 });
 

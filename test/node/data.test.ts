@@ -103,12 +103,31 @@ t.test("a link is not followed, and what the node refuses is said", async (t) =>
   t.notOk(readdirSync(folder).some(isPart));
 });
 
+/** Runs `rolec data`. */
+const run = async (...args: string[]) => {
+  const command = startWatched(["data", ...args, "--node", node.url], 256);
+  const status = await command.ended;
+  return { status, output: command.output(), errors: command.errors() };
+};
+
+t.test(
+  "names of others steer no terminal, and JSON has them as they are",
+  { skip: process.platform === "win32" },
+  async (t) => {
+    const name = "a\u001b[2J\u202efdp.exe\nb";
+    const cid = await uploadData(node.url, [[name, new Uint8Array(3)]]);
+    const shown = "a\\u001b[2J\\u202efdp.exe\\u000ab";
+    t.equal((await run("ls", cid)).output.split("\n")[2], `    3  ${shown}`);
+    const out = join(folder, "theirs");
+    t.equal((await run("get", cid, "--out", out)).output, `${join(out, shown)}\n`);
+    t.same(readdirSync(out), [name]);
+    const { output } = await run("ls", cid, "--json");
+    t.equal(JSON.parse(output).entries[0].path, name);
+    t.notMatch(output, /\u202e/);
+  },
+);
+
 t.test("the commands show what is kept, keep it for others too, and let go of it", async (t) => {
-  const run = async (...args: string[]) => {
-    const command = startWatched(["data", ...args, "--node", node.url], 256);
-    const status = await command.ended;
-    return { status, output: command.output(), errors: command.errors() };
-  };
   const added = await run("add", join(folder, "one"), "--for", "1000");
   const cid = added.output.split("\n")[0]!;
   t.match(added.output, `/ipfs/${cid}?filename=one`);

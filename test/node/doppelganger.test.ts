@@ -1,7 +1,8 @@
 import t from "tap";
 import { memoryDb } from "../../chain/db.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import { type Double, watchForDoubles } from "../../node/doppelganger.ts";
 import { createTestNetwork, memoryProtection, silent } from "../helpers/chain.ts";
 

@@ -75,11 +75,12 @@ t.test("what did not end well is counted by the way it ended, with the last line
   t.same([tasks, failed], [6, 5]);
   t.same(lines, [
     "task 1 and 1 more of 6 ended with EXIT 3",
-    "task 2 of 6 ended with TRAP (unreachable)",
-    "task 4 of 6 ended with OUT_OF_GAS",
+    "task 2 of 6 ended with TRAP (it reached `unreachable`: most often a failed assertion or a panic)",
+    "task 4 of 6 ended with OUT_OF_GAS (it needs more than 1000 gas)",
     "task 5 of 6 ended with no result: too few workers agreed on one",
+    "a task gets more with --gas; rolec run tells how much it needs",
     "task 1 said last, on standard error:",
-    ...Array.from({ length: 10 }, () => "  [2Jline"),
+    ...Array.from({ length: 10 }, () => "  \\u001b[2Jline"),
   ]);
 });
 

@@ -2,8 +2,8 @@ import t from "tap";
 import { fromHex, type Hex, toHex } from "../../lib/bytes.ts";
 import { lotsOfWorker, slotsOfWorker } from "../../node/market-client.ts";
 import type { BatchItem, RpcClient } from "../../rpc/client.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { jobOf } from "../../vm/market/deal.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { addressBy, createWorld, market } from "../vm/market/world.ts";
 
 const SLOTS = 2_100;

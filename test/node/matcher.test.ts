@@ -23,6 +23,7 @@ import { RpcCallError, type RpcClient } from "../../rpc/client.ts";
 import { REVERTED } from "../../rpc/errors.ts";
 import { CALL_GAS_CAP } from "../../rpc/eth.ts";
 import type { AbiFunction, AbiValue } from "../../vm/abi.ts";
+import { HUB, MARKET } from "../../vm/addresses.ts";
 import { functionsOf, GROUP_ABI } from "../../vm/market/abi.ts";
 import { marketNatives } from "../../vm/market/natives.ts";
 import {
@@ -33,7 +34,6 @@ import {
   type WorkerpoolOrder,
 } from "../../vm/market/order.ts";
 import { type OrderName, orderToJson, orderValues } from "../../vm/market/signed-order.ts";
-import { HUB, MARKET } from "../../vm/tables.ts";
 
 const address = (name: string): Address => `0x${keccak256(utf8(name)).slice(26)}`;
 const salted = (name: string) => ({ salt: keccak256(utf8(`salt ${name}`)), tag: ZERO_HASH, sign: EMPTY, volume: 9n });

@@ -7,12 +7,12 @@ import { type Address, fromHex, type Hash, type Hex, utf8, word } from "../../li
 import { addressOf, recoverOfWallet } from "../../lib/secp256k1.ts";
 import type { TaskView } from "../../node/market-client.ts";
 import { createAnswers } from "../../node/pool/answers.ts";
-import { createCrew } from "../../node/pool/crew.ts";
+import { createCrew, STANDING } from "../../node/pool/crew.ts";
 import { type Ask, readAsk, SIGNATURE_HEADER, signAsk, signMessage } from "../../node/pool/messages.ts";
 import { createScheduler } from "../../node/pool/scheduler.ts";
 import { createPoolServer } from "../../node/pool/server.ts";
 import { createSilences, type Silence } from "../../node/pool/silences.ts";
-import { newTask, openPoolStore } from "../../node/pool/store.ts";
+import { newTask, type OpenTask, openPoolStore } from "../../node/pool/store.ts";
 import { isEnough } from "../../node/pool/trust.ts";
 import { TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { recoverSigner, signedMessageHash } from "../../vm/market/signature.ts";
@@ -114,6 +114,10 @@ t.test("a crew hears each message once, in time, and forgets who is silent", asy
   now += 11_000;
   t.notOk(crew.isAlive(WORKER));
   t.notOk(crew.hasFree(0n));
+  crew.hear(WORKER, now, 1);
+  member.promised = 3n;
+  t.same([crew.hasFree(2n), crew.hasFree(3n)], [true, false], "the stake is for all tasks that it has");
+  now += 1;
   crew.hear(WORKER, now, 0);
   t.ok(crew.isAlive(WORKER));
   t.notOk(crew.hasFree(0n), "it is there, and busy");
@@ -156,7 +160,11 @@ t.test("what was asked for at one time is one silence, and a late answer or a de
   const counts = new Map<Address, Silence>();
   const silences = createSilences(counts, () => now);
   const crew = createCrew(() => now);
-  const answers = createAnswers({ silences, crew, startedAt: now, now: () => now, log: silent });
+  let vainMs = 0;
+  const tookInVain = (_: OpenTask, ms: number): void => {
+    vainMs += ms;
+  };
+  const answers = createAnswers({ silences, crew, tookInVain, startedAt: now, now: () => now, log: silent });
   const member = crew.hear(WORKER, now, 16);
   const tasks = Array.from({ length: 16 }, (_, i) => newTask(word(1), i));
   const view = (contributors: readonly Address[] = []): TaskView =>
@@ -173,17 +181,20 @@ t.test("what was asked for at one time is one silence, and a late answer or a de
   answers.count(word(2), tasks[0]!, view([WORKER]));
   t.equal(counts.size, 0, "a late answer takes it back");
   for (let i = 0; i < 3; i++) answers.count(word(2), tasks[0]!, view([WORKER]));
-  t.notOk(member.hasAnswered, "and is no answer in time");
+  t.equal(member.standing, STANDING.unproven, "and is no answer in time");
 
   const late = newTask(word(1), 16);
   late.assigned.set(WORKER, now);
   now += 20_000;
   answers.count(word(2), late, view());
   t.equal(counts.get(WORKER)?.count, 1);
-  answers.declined(late, member);
+  vainMs = 0;
+  answers.declined(late, member, 20_000);
+  t.equal(vainMs, 0, "its time is counted once");
   t.equal(counts.size, 0, "so does a decline");
+  t.equal(member.restsUntil, now + 20_000, "but for as long as it had the task");
   t.same([late.assigned.size, late.refused.get(WORKER)], [0, { times: 1, until: now + 10_000 }]);
-  answers.declined(late, member);
+  answers.declined(late, member, 20_000);
   t.same(late.refused.get(WORKER), { times: 2, until: now + 20_000 }, "it is asked again later each time");
 
   late.assigned.set(WORKER, now);
@@ -197,7 +208,55 @@ t.test("what was asked for at one time is one silence, and a late answer or a de
   const next = newTask(word(1), 17);
   next.assigned.set(WORKER, now);
   answers.count(word(2), next, view([WORKER]));
-  t.ok(member.hasAnswered);
+  t.equal(member.standing, STANDING.prompt);
+});
+
+t.test("who holds a task and gives it back late rests as long, comes last, and has fewer", async (t) => {
+  let now = 1_000_000;
+  const silences = createSilences(new Map(), () => now);
+  const crew = createCrew(() => now);
+  const rest = { silences, crew, tookInVain: () => {}, startedAt: now, now: () => now, log: silent };
+  const answers = createAnswers(rest);
+  const member = crew.hear(WORKER, now, 1_024);
+  const view = (contributors: readonly Address[]): TaskView =>
+    ({ status: TASK_STATUS.active, timeref: 10, contributors }) as unknown as TaskView;
+  const ask = (index: number) => {
+    const task = newTask(word(1), index);
+    task.assigned.set(WORKER, now);
+    return task;
+  };
+  t.same([member.standing, member.most], [STANDING.unproven, 8], "a key that nobody knows has few tasks at a time");
+  for (let i = 0; i < 3; i++) answers.count(word(2), ask(i), view([WORKER]));
+  t.same([member.standing, member.most], [STANDING.prompt, 11], "one more with each answer in time");
+  const slow = ask(3);
+  now += 15_000;
+  answers.count(word(2), slow, view([WORKER]));
+  t.same([member.standing, member.most], [STANDING.slow, 12], "late, but in time");
+  crew.hear(WORKER, now, 1_024);
+
+  const soon = ask(4);
+  now += 9_000;
+  answers.declined(soon, member, 20_000);
+  t.same(
+    [crew.free().length, member.standing],
+    [1, STANDING.slow],
+    "what cannot be had is given back in half of the time",
+  );
+  const [first, second] = [ask(5), ask(6)];
+  now += 19_900;
+  crew.hear(WORKER, now, 1_024);
+  answers.declined(first, member, 20_000);
+  answers.declined(second, member, 20_000);
+  t.same([member.standing, member.most], [STANDING.unproven, 6], "two at one time are one fault");
+  now += 19_800;
+  crew.hear(WORKER, now, 1_024);
+  t.equal(crew.free().length, 0, "it rests");
+  now += 200;
+  t.equal(crew.free().length, 1, "as long as it had them");
+  const never = ask(7);
+  now += 20_000;
+  answers.count(word(2), never, view([]));
+  t.same([member.standing, member.most], [STANDING.unproven, 3], "silence is no better");
 });
 
 t.test("a store remembers who was asked for what", async (t) => {
@@ -205,7 +264,7 @@ t.test("a store remembers who was asked for what", async (t) => {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const store = openPoolStore(folder, POOL);
   store.scanned = 7;
-  store.deals.set(word(1), { block: 5, next: 2, over: false });
+  store.deals.set(word(1), { block: 5, next: 2, back: [0], vainMs: 7, over: false });
   const who = { assigned: new Map([[WORKER, 99]]), counted: new Set([WORKER]), late: new Map([[WORKER, 5]]) };
   const task = { ...newTask(word(1), 1), ...who };
   store.silences.set(WORKER, { count: 2, until: 5 });

@@ -1,7 +1,7 @@
 import t from "tap";
 import { createPresence } from "../../node/worker/presence.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { saveSlot, slotOf, slotsOfWorker } from "../../vm/market/slot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { silent } from "../helpers/chain.ts";
 import { clientOf } from "../helpers/market-client.ts";
 import { addressBy, createWorld, keyOf, market } from "../vm/market/world.ts";

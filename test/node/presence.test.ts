@@ -4,8 +4,8 @@ import { marketFunction, slotsOfWorker, view } from "../../node/market-client.ts
 import { send } from "../../node/wallet.ts";
 import { pendingWords, readPending } from "../../node/worker/pending.ts";
 import { createPresence } from "../../node/worker/presence.ts";
+import { MARKET } from "../../vm/addresses.ts";
 import { PAUSE } from "../../vm/market/slot.ts";
-import { MARKET } from "../../vm/tables.ts";
 import { accountOf, silent } from "../helpers/chain.ts";
 import { startRpc } from "../helpers/rpc.ts";
 

@@ -85,7 +85,46 @@ t.test("a run says how it ended, what it cost, and where its output is", async (
   t.equal(readFileSync(join(folder, "out", "out", "words.csv"), "utf8"), "word,count\none,1\ntwo,1\n");
   const short = rolec("run", module, "--gas", "1000");
   t.equal(short.status, 1);
-  t.match(short.stdout, /^status +OUT_OF_GAS: it needs more than 1000 gas/m);
+  t.match(short.stdout, /^status +OUT_OF_GAS \(it needs more than 1000 gas\)$/m);
+  t.match(short.stdout, /^gas +1000 of 1000, \d+ executed: --gas gives more$/m);
+});
+
+/** Counts down from four hundred million. */
+const LONG = `(module
+  (memory (export "memory") 1)
+  (func (export "_start") (local $i i32)
+    (local.set $i (i32.const 400000000))
+    (loop $again (br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))))`;
+
+t.test("a run that takes more gas than a job gives unless told says what to tell it", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rolec-run-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "long.wasm");
+  writeFileSync(file, (await loadWabt()).parseWat("long.wat", LONG).toBinary({}).buffer);
+  const { status, stdout } = rolec("run", file);
+  t.equal(status, 0, stdout);
+  const [, used, told] = /^gas +(\d+) of \d+, \d+ executed: rolec job run needs --gas (\d+)$/m.exec(stdout) ?? [];
+  t.ok(Number(used) > 2_000_000_000, stdout);
+  t.equal(told, used);
+});
+
+t.test("files that a job could not have are refused before anything runs, by name", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "rolec-run-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const [module, one] = [join(folder, "empty.wasm"), join(folder, "x")];
+  writeFileSync(module, EMPTY_PROGRAM);
+  writeFileSync(one, "");
+  mkdirSync(join(folder, "in"));
+  writeFileSync(join(folder, "in", "x"), "");
+  const refused = (reason: string, ...options: string[]): void => {
+    const { status, stdout, stderr } = rolec("run", module, ...options);
+    t.same([status, stdout, stderr], [1, "", `rolec: ${reason}\n`]);
+  };
+  refused(`${one} has a name that no input can have: /out/x`, "--input", `${one}=/out/x`);
+  refused(`${folder}/in/x and ${one} would both be /in/x`, "--dir", `in=${folder}/in`, "--input", one);
+  refused(`${one} and ${folder}/in/x would both be /in/x`, "--input", one, "--dataset", join(folder, "in", "x"));
+  refused(`${one} would be /a, where others need a folder`, "--input", `${one}=/a`, "--input", `${folder}/in=/a/b`);
+  t.end();
 });
 
 t.test("wrong input gets one line that says what is wrong", async (t) => {

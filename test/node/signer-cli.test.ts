@@ -1,3 +1,4 @@
+import { RLC } from "../../lib/units.ts";
 import "../helpers/plain-spawn.ts";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -15,7 +16,6 @@ import { lightKdf } from "../../node/keystore.ts";
 import { startNode } from "../../node/node.ts";
 import { sealValidator } from "../../node/validator-keystores.ts";
 import { rpcClient } from "../../rpc/client.ts";
-import { RLC } from "../helpers/chain.ts";
 
 const MAIN = fileURLToPath(new URL("../../node/cli/main.ts", import.meta.url));
 

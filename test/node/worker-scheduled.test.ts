@@ -165,7 +165,7 @@ t.test("what is no answer is said to be none", async (t) => {
 });
 
 t.test("what drips is declined while the scheduler waits, and begun again where it asks again", async (t) => {
-  const [declined, untils]: [Hash[], number[]] = [[], []];
+  const [declined, untils, lasts]: [Hash[], number[], number[]] = [[], [], []];
   const { scheduled } = await workerOf(
     t,
     (response, ask) => {
@@ -173,8 +173,9 @@ t.test("what drips is declined while the scheduler waits, and begun again where 
       response.end(listing(TASKS.slice(0, 1), null, 3_400));
     },
     POOL,
-    (_id, _version, { signal, until }) => {
+    (_id, _version, { signal, until, lasts: wanted }) => {
       untils.push(until - Date.now());
+      lasts.push(wanted! - Date.now());
       return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
     },
   );
@@ -184,6 +185,10 @@ t.test("what drips is declined while the scheduler waits, and begun again where 
   t.ok(
     untils.every((ms) => ms <= 400),
     `what is left after fetching is for computing, and a message: ${untils}`,
+  );
+  t.ok(
+    lasts.every((ms) => ms > 500_000),
+    "what it needs is wanted as long as the task takes contributions",
   );
 });
 

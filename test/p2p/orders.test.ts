@@ -8,7 +8,8 @@ import { type Database, memoryDb } from "../../chain/db.ts";
 import { timestampOf } from "../../chain/params.ts";
 import { signTransaction } from "../../chain/transaction.ts";
 import { createEngine } from "../../consensus/engine.ts";
-import { createProducer, localSigner } from "../../consensus/producer.ts";
+import { createProducer } from "../../consensus/producer.ts";
+import { localSigner } from "../../consensus/signer.ts";
 import {
   type Address,
   concat,
@@ -23,6 +24,7 @@ import {
 } from "../../lib/bytes.ts";
 import { createDisk, type Disk } from "../../lib/disk.ts";
 import { RuleError } from "../../lib/rule-error.ts";
+import { RLC } from "../../lib/units.ts";
 import { signOrder } from "../../node/orders.ts";
 import { openDataStore } from "../../p2p/data/store.ts";
 import { startGossip } from "../../p2p/gossip.ts";
@@ -32,6 +34,7 @@ import { MAX_OF_SIGNER, openOrderBook } from "../../p2p/orders/book.ts";
 import { MAX_ORDER_BYTES } from "../../p2p/orders/check.ts";
 import { topicOf } from "../../p2p/topics.ts";
 import type { AbiValue } from "../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET, WORKERPOOL_REGISTRY } from "../../vm/addresses.ts";
 import {
   APP_REGISTRY_ABI,
   functionsOf,
@@ -51,8 +54,7 @@ import {
   orderValues,
   type SignedOrder,
 } from "../../vm/market/signed-order.ts";
-import { APP_REGISTRY, HUB, MARKET, WORKERPOOL_REGISTRY } from "../../vm/tables.ts";
-import { accountOf, memoryProtection, RLC, silent, testGenesis } from "../helpers/chain.ts";
+import { accountOf, memoryProtection, silent, testGenesis } from "../helpers/chain.ts";
 
 t.setTimeout(120_000);
 const names = ["developer", "owner", "requester", "poor", "mover", "rich"] as const;
@@ -241,7 +243,7 @@ t.test("the book takes what can be filled now, and says what is wrong with the r
   const stranger = { requester: people.poor.address, appmaxprice: 0n, workerpoolmaxprice: 0n };
   await refused(orders.request(stranger, people.poor.key), "order-means");
   await refused(orders.request({ ...stranger, requester: MARKET }, people.poor.key), "order-signature");
-  await refused(orders.request({ params: "x".repeat(MAX_ORDER_BYTES) }), "order-bytes");
+  await refused(orders.request({ params: `{${" ".repeat(MAX_ORDER_BYTES)}}` }), "order-bytes");
   t.equal(book.size, 1);
 
   const close = hub("manageAppOrder").encode([orderValues(good), 1n, EMPTY]);

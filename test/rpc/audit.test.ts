@@ -2,14 +2,15 @@ import t from "tap";
 import { signTransaction } from "../../chain/transaction.ts";
 import { type Address, EMPTY, type Hash, utf8, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
+import { RLC } from "../../lib/units.ts";
 import type { AbiFunction, AbiValue } from "../../vm/abi.ts";
+import { APP_REGISTRY, MARKET } from "../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../vm/market/abi.ts";
 import { resultHashOf, resultSealOf } from "../../vm/market/contribution.ts";
 import { jobOf, lotId } from "../../vm/market/deal.ts";
 import { LOT_STATUS, lotOf } from "../../vm/market/lot.ts";
 import { genesisPool } from "../../vm/market/pool.ts";
-import { APP_REGISTRY, MARKET } from "../../vm/tables.ts";
-import { accountOf, RLC } from "../helpers/chain.ts";
+import { accountOf } from "../helpers/chain.ts";
 import { startRpc } from "../helpers/rpc.ts";
 import { market, receiptFor, registry } from "../vm/market/world.ts";
 

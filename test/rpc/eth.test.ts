@@ -15,13 +15,14 @@ import { privateKeyToAccount } from "viem/accounts";
 import { signTransaction, type TransactionFields } from "../../chain/transaction.ts";
 import { blsKeygen, blsProve, blsPublicKey, blsVerifyProof } from "../../lib/bls.ts";
 import { EMPTY, type Hex, toHex, utf8, word } from "../../lib/bytes.ts";
+import { RLC } from "../../lib/units.ts";
 import { createChainView } from "../../rpc/chain-view.ts";
 import { ethMethods } from "../../rpc/eth.ts";
 import { hexNumber } from "../../rpc/values.ts";
 import { encodeCall } from "../../vm/abi.ts";
-import { MARKET, VALIDATORS } from "../../vm/tables.ts";
+import { MARKET, VALIDATORS } from "../../vm/addresses.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
-import { accountOf, RLC } from "../helpers/chain.ts";
+import { accountOf } from "../helpers/chain.ts";
 import { startRpc } from "../helpers/rpc.ts";
 
 const alice = accountOf("alice");

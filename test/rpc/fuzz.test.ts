@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import t from "tap";
 import { abiFunction } from "../../vm/abi.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { VALIDATORS_ABI } from "../../vm/validators.ts";
 import { raw, startRpc } from "../helpers/rpc.ts";
 

@@ -2,8 +2,11 @@
  * Makes the consensus vectors: `node test/vectors/make.ts` writes consensus.json beside it. Another implementation that starts
  * from `genesis` and imports `blocks` in order, whenever their slots have come, has to come to the same states.
  */
+import { RLC } from "../../lib/units.ts";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ONLY } from "../../chain/records.ts";
+import { bondsBurned, finality, reserve } from "../../consensus/records.ts";
 import { type Block, encodeBlock } from "../../chain/block.ts";
 import { hashHeader } from "../../chain/header.ts";
 import { epochOf, slotOf } from "../../chain/params.ts";
@@ -11,12 +14,11 @@ import { signTransaction } from "../../chain/transaction.ts";
 import { encodeEvidence } from "../../consensus/evidence.ts";
 import { voteMessage } from "../../consensus/finality.ts";
 import { epochSeed, randaoMessage } from "../../consensus/proposer.ts";
-import { bondsBurned, finality, ONLY, reserve } from "../../consensus/records.ts";
 import { sealHash } from "../../consensus/shares.ts";
 import { toHex } from "../../lib/bytes.ts";
 import { signCompact } from "../../lib/secp256k1.ts";
 import { validators } from "../../vm/validator-store.ts";
-import { accountOf, createTestNetwork, RLC, testGenesis } from "../helpers/chain.ts";
+import { accountOf, createTestNetwork, testGenesis } from "../helpers/chain.ts";
 import { EASY_WORK, mineShare } from "../helpers/mining.ts";
 
 const alice = accountOf("alice");

@@ -1,10 +1,11 @@
 import t from "tap";
 import { utf8 } from "../../lib/bytes.ts";
+import { GWEI, RLC } from "../../lib/units.ts";
 import { abiFunction, decodeError } from "../../vm/abi.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { applyTransaction, call } from "../../vm/execute.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
-import { accountOf, RLC } from "../helpers/chain.ts";
-import { createLedger, GWEI } from "../helpers/ledger.ts";
+import { accountOf } from "../helpers/chain.ts";
+import { createLedger } from "../helpers/ledger.ts";
 
 const alice = accountOf("alice");
 const bob = accountOf("bob");

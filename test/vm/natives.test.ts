@@ -1,10 +1,10 @@
 import t from "tap";
 import { fromHex } from "../../lib/bytes.ts";
 import { abiEvent, abiFunction, decodeError } from "../../vm/abi.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { call } from "../../vm/execute.ts";
 import { nativeAt } from "../../vm/native-table.ts";
 import { type CallContext, emit, methodsOf, nativeContract } from "../../vm/natives.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
 import { accountOf } from "../helpers/chain.ts";
 import { createLedger } from "../helpers/ledger.ts";
 

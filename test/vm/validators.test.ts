@@ -1,10 +1,11 @@
 import t from "tap";
 import { blsKeygen, blsProve, blsPublicKey } from "../../lib/bls.ts";
 import { type Address, fromHex, type Hex, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { RLC } from "../../lib/units.ts";
 import { abiFunction, decodeError } from "../../vm/abi.ts";
-import { VALIDATORS } from "../../vm/tables.ts";
+import { VALIDATORS } from "../../vm/addresses.ts";
 import { isJailed, VALIDATORS_ABI, validators } from "../../vm/validators.ts";
-import { accountOf, RLC } from "../helpers/chain.ts";
+import { accountOf } from "../helpers/chain.ts";
 import { createLedger } from "../helpers/ledger.ts";
 
 const alice = accountOf("alice");

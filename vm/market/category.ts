@@ -1,24 +1,24 @@
 import type { Category } from "../../chain/params.ts";
+import { anyText, ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { ZERO_HASH } from "../../lib/bytes.ts";
 import { record, uint } from "../../lib/codec.ts";
-import { HUB, numberId } from "../tables.ts";
-import { anyText, HUB_TABLE, single, tableOf } from "./tables.ts";
+import { HUB } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 
-const count = tableOf(HUB, HUB_TABLE.categoryCount, single(uint));
-const byId = tableOf(HUB, HUB_TABLE.category, record({ name: anyText, description: anyText, workClockTimeRef: uint }));
+const count = table(HUB, HUB_TABLE.categoryCount, 1, single(uint));
+const byId = table(HUB, HUB_TABLE.category, 1, record({ name: anyText, description: anyText, workClockTimeRef: uint }));
 
 /** Gives the number of categories; their ids are below it. */
-export const categoryCount = (state: State): number => count.get(state, ZERO_HASH) ?? 0;
+export const categoryCount = (state: State): number => count.get(state, ONLY) ?? 0;
 
 /** Reads a category; undefined where there is none. */
 export const categoryAt = (state: State, id: bigint): Category | undefined =>
-  id < BigInt(categoryCount(state)) ? byId.get(state, numberId(id)) : undefined;
+  id < BigInt(categoryCount(state)) ? byId.get(state, id) : undefined;
 
 /** Appends a category and gives its id. Categories never change. */
 export const addCategory = (state: State, category: Category): number => {
   const id = categoryCount(state);
-  byId.set(state, numberId(id), category);
-  count.set(state, ZERO_HASH, id + 1);
+  byId.set(state, id, category);
+  count.set(state, ONLY, id + 1);
   return id;
 };

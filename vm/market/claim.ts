@@ -1,9 +1,11 @@
+import { anyBytes, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import type { Address, Hash } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
 import { keccak256 } from "../../lib/keccak.ts";
+import { HUB, MARKET } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 import { revert } from "../revert.ts";
-import { HUB, MARKET } from "../tables.ts";
 import { decodeLotReceipt, decodeReceipt, merkleVerify } from "../wasm/receipt.ts";
 import { STATUS } from "../wasm/status.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
@@ -27,11 +29,10 @@ import {
 import { endWaiting, poolOf } from "./pool.ts";
 import { resultsOf } from "./result.ts";
 import { failLot } from "./round.ts";
-import { anyBytes, HUB_TABLE, tableOf } from "./tables.ts";
 import { isRevealOver, isRoundOver } from "./window.ts";
 
 /** A task of a lot of several, once it was settled. */
-const tasks = tableOf(HUB, HUB_TABLE.task, record({ lot: hash, idx: uint, receipt: anyBytes }));
+const tasks = table(HUB, HUB_TABLE.task, 1, record({ lot: hash, idx: uint, receipt: anyBytes }));
 export type SettledTask = NonNullable<ReturnType<typeof tasks.get>>;
 /** Reads a settled task; undefined for tasks of lots of one, which show with their lot. */
 export const settledTask = (state: State, id: Hash): SettledTask | undefined => tasks.get(state, id);

@@ -1,3 +1,4 @@
+export const GGAS = 10n ** 9n;
 /** Gas of a lot for each second of its clock: ordinary code takes at most a fifth of the time. */
 export const CAP_GAS_PER_SECOND = 200_000_000;
 /** The shortest clock: blocks, messages, inputs and the start of a program take their time, however small a lot is. */

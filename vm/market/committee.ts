@@ -1,5 +1,5 @@
 /** Every seat has PoCo's weight of a worker without a score. */
-export const SEAT_WEIGHT = 2n;
+const SEAT_WEIGHT = 2n;
 const MIN_SEATS = 2;
 
 /** Computes the seats of a first round: as many as settle it where all agree, at least two. `trust` is at least 1. */

@@ -1,7 +1,7 @@
 import { type Address, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
+import { HUB, MARKET } from "../addresses.ts";
 import { revert } from "../revert.ts";
-import { HUB, MARKET } from "../tables.ts";
 import { decodeReceipt } from "../wasm/receipt.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { dealOf } from "./deal.ts";

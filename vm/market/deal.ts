@@ -1,9 +1,10 @@
+import { anyText, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, fromHex, type Hash, word } from "../../lib/bytes.ts";
 import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
 import { keccak256 } from "../../lib/keccak.ts";
-import { HUB, MARKET } from "../tables.ts";
-import { anyText, HUB_TABLE, MARKET_TABLE, tableOf } from "./tables.ts";
+import { HUB, MARKET } from "../addresses.ts";
+import { HUB_TABLE, MARKET_TABLE } from "../layout.ts";
 
 /** What was agreed when a deal was made; never changes. Prices in nRLC for each task. */
 export interface Deal {
@@ -63,9 +64,10 @@ export interface Job {
   readonly cancelled: boolean;
 }
 
-const deals = tableOf(
+const deals = table(
   HUB,
   HUB_TABLE.deal,
+  1,
   record({
     app: address,
     appOwner: address,
@@ -96,9 +98,10 @@ const deals = tableOf(
     vmVersion: uint,
   }),
 );
-const jobs = tableOf(
+const jobs = table(
   MARKET,
   MARKET_TABLE.job,
+  1,
   record({
     pool: address,
     trust: big,

@@ -1,4 +1,4 @@
-import { type Address, concat, fromHex, type Hash, uint32, utf8 } from "../../lib/bytes.ts";
+import { type Address, concat, fromHex, type Hash, uint32, utf8, wordAddress } from "../../lib/bytes.ts";
 import { keccak256Bytes } from "../../lib/keccak.ts";
 import { roundSeconds } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
@@ -82,7 +82,6 @@ const seat = (env: Env, id: Hash, lot: Lot, slots: readonly Slot[]): void => {
   setLot(env.state, id, openWindow(env, id, open));
 };
 
-const poolIn = (value: Hash): Address => `0x${value.slice(26)}`;
 const hasRoom = (budget: Budget): boolean => budget.seats > 0 && budget.candidates > 0;
 
 /** Draws another round for a lot that waits for one, or fails it; puts it behind the others of its pool where it has to wait. */
@@ -104,7 +103,7 @@ const drawEscalations = (env: Env, line: Line, budget: Budget, tried: Set<Hash>)
   const { state, block } = env;
   const isOpen = (): boolean => hasRoom(budget) && budget.escalations > 0;
   inTurn(state, line, isOpen, (value) => {
-    const pool = poolIn(value);
+    const pool = wordAddress(value);
     const id = firstEscalation(state, pool)!;
     const lot = lotOf(state, id)!;
     budget.escalations -= 1;
@@ -156,7 +155,7 @@ const drawFirsts = (env: Env, line: Line, budget: Budget): void => {
   const { state } = env;
   const isOpen = (): boolean => hasRoom(budget);
   inTurn(state, line, isOpen, (value) => {
-    const pool = poolIn(value);
+    const pool = wordAddress(value);
     return drawFirst(env, nextWaiting(state, pool, poolOf(state, pool)!)!, budget) ? "again" : "stop";
   });
 };

@@ -1,6 +1,6 @@
 import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { HUB, MARKET } from "../addresses.ts";
 import { ensure, revert } from "../revert.ts";
-import { HUB, MARKET } from "../tables.ts";
 import { GAS } from "../wasm/gas.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { categoryAt } from "./category.ts";

@@ -17,4 +17,3 @@ export const emitAt = (env: Env, address: Address, event: AbiEvent, ...args: rea
 };
 
 /** Wei in an nRLC. */
-export const NRLC = 10n ** 9n;

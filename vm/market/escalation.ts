@@ -1,21 +1,22 @@
+import { pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import type { Address, Hash } from "../../lib/bytes.ts";
+import { type Address, addressWord, type Hash, word } from "../../lib/bytes.ts";
 import { hash, record, uint } from "../../lib/codec.ts";
-import { addressId, MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { lineOf } from "./line.ts";
 import { poolOf } from "./pool.ts";
-import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 /** Pools with lots that wait for another round, those that genesis names and all others. */
-export const escalatingPools = { genesis: lineOf(numberId(2)), others: lineOf(numberId(3)) };
+export const escalatingPools = { genesis: lineOf(word(2)), others: lineOf(word(3)) };
 
-const entries = tableOf(MARKET, MARKET_TABLE.escalation, single(hash));
-const queue = tableOf(MARKET, MARKET_TABLE.escalationQueue, record({ head: uint, tail: uint }));
-const entryId = (pool: Address, number: number): Hash => pairId(pool, numberId(number));
+const entries = table(MARKET, MARKET_TABLE.escalation, 1, single(hash));
+const queue = table(MARKET, MARKET_TABLE.escalationQueue, 1, record({ head: uint, tail: uint }));
+const entryId = (pool: Address, number: number): Hash => pairId(pool, word(number));
 
 /** Puts a lot at the end of those of its pool that wait for another round. */
 export const pushEscalation = (state: State, pool: Address, lot: Hash): void => {
-  const id = addressId(pool);
+  const id = addressWord(pool);
   const { head, tail } = queue.get(state, id) ?? { head: 0, tail: 0 };
   entries.set(state, entryId(pool, tail), lot);
   queue.set(state, id, { head, tail: tail + 1 });
@@ -25,14 +26,13 @@ export const pushEscalation = (state: State, pool: Address, lot: Hash): void => 
 
 /** Gives the first lot of a pool that waits for another round; undefined where none does. */
 export const firstEscalation = (state: State, pool: Address): Hash | undefined => {
-  const found = queue.get(state, addressId(pool));
+  const found = queue.get(state, pool);
   return found && entries.get(state, entryId(pool, found.head));
 };
 
 /** Takes the first lot of a pool that waits for another round; there must be one. */
 export const shiftEscalation = (state: State, pool: Address): void => {
-  const id = addressId(pool);
-  const { head, tail } = queue.get(state, id)!;
+  const { head, tail } = queue.get(state, pool)!;
   entries.set(state, entryId(pool, head), undefined);
-  queue.set(state, id, head + 1 < tail ? { head: head + 1, tail } : undefined);
+  queue.set(state, pool, head + 1 < tail ? { head: head + 1, tail } : undefined);
 };

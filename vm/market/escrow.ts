@@ -1,12 +1,14 @@
+import { ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { big, record } from "../../lib/codec.ts";
+import { NRLC } from "../../lib/units.ts";
+import { HUB } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 import { checked, ensure } from "../revert.ts";
-import { addressId, HUB } from "../tables.ts";
 import { HUB_EVENTS } from "./abi.ts";
 import { burn, burnFee } from "./burned.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
-import { HUB_TABLE, single, tableOf } from "./tables.ts";
+import { type Env, emitAt } from "./env.ts";
 
 /**
  * An account in the hub, in nRLC: `stake` is free, `locked` is bound to deals. As in PoCo what is bound stands in the hub's
@@ -17,18 +19,17 @@ export interface HubAccount {
   readonly locked: bigint;
 }
 
-const accounts = tableOf(HUB, HUB_TABLE.account, record({ stake: big, locked: big }));
-const supply = tableOf(HUB, HUB_TABLE.totalSupply, single(big));
+const accounts = table(HUB, HUB_TABLE.account, 1, record({ stake: big, locked: big }));
+const supply = table(HUB, HUB_TABLE.totalSupply, 1, single(big));
 const NOTHING: HubAccount = { stake: 0n, locked: 0n };
 
 /** Reads an account of the hub; zeros where there is none. */
-export const hubAccount = (state: State, owner: Address): HubAccount =>
-  accounts.get(state, addressId(owner)) ?? NOTHING;
+export const hubAccount = (state: State, owner: Address): HubAccount => accounts.get(state, owner) ?? NOTHING;
 /** Gives the nRLC of all stakes. */
-export const totalSupply = (state: State): bigint => supply.get(state, ZERO_HASH) ?? 0n;
+export const totalSupply = (state: State): bigint => supply.get(state, ONLY) ?? 0n;
 
 const setAccount = (state: State, owner: Address, account: HubAccount): void =>
-  accounts.set(state, addressId(owner), account.stake + account.locked === 0n ? undefined : account);
+  accounts.set(state, owner, account.stake + account.locked === 0n ? undefined : account);
 const addStake = (state: State, owner: Address, amount: bigint): void => {
   const account = hubAccount(state, owner);
   if (account.stake + amount < 0n) throw new Error(`${owner} has ${account.stake} nRLC, ${-amount} are asked for`);
@@ -40,7 +41,7 @@ const addLocked = (state: State, owner: Address, amount: bigint): void => {
   if (locked < 0n) throw new Error(`${owner} has ${account.locked} nRLC locked, ${-amount} are asked for`);
   if (amount !== 0n) setAccount(state, owner, { ...account, locked });
 };
-const addSupply = (state: State, amount: bigint): void => supply.set(state, ZERO_HASH, totalSupply(state) + amount);
+const addSupply = (state: State, amount: bigint): void => supply.set(state, ONLY, totalSupply(state) + amount);
 
 const { Transfer, Lock, Unlock, Reward, Seize } = HUB_EVENTS;
 const transferred = (env: Env, from: Address, to: Address, amount: bigint): void =>

@@ -1,5 +1,5 @@
 import type { Hash } from "../../lib/bytes.ts";
-import { MARKET } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
 import { MARKET_EVENTS } from "./abi.ts";
 import { type Env, emitAt } from "./env.ts";
 import type { Seat } from "./lot.ts";

@@ -1,10 +1,11 @@
 import type { Genesis } from "../../chain/params.ts";
 import type { State } from "../../chain/state.ts";
 import { ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, SYSTEM_CODE, TOKEN, WORKERPOOL_REGISTRY } from "../addresses.ts";
 import type { BlockContext } from "../natives.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, SYSTEM_CODE, TOKEN, WORKERPOOL_REGISTRY } from "../tables.ts";
 import { addCategory } from "./category.ts";
-import { type Env, NRLC } from "./env.ts";
+import type { Env } from "./env.ts";
 import { mint } from "./escrow.ts";
 import { setGenesisOwner } from "./owner.ts";
 import { setGenesisPool, setPool } from "./pool.ts";

@@ -1,8 +1,8 @@
 import type { Address, Hash } from "../../lib/bytes.ts";
 import type { AbiValue } from "../abi.ts";
+import { HUB } from "../addresses.ts";
 import { NATIVE_GAS } from "../gas.ts";
 import type { CallContext } from "../natives.ts";
-import { HUB } from "../tables.ts";
 import { type Handler, HUB_EVENTS } from "./abi.ts";
 import { emitAt } from "./env.ts";
 import { MARKET_GAS } from "./gas.ts";

@@ -1,8 +1,8 @@
 import { type Address, type Hash, type Hex, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { AbiValue } from "../abi.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, WORKERPOOL_REGISTRY } from "../addresses.ts";
 import { NATIVE_GAS } from "../gas.ts";
 import { ensure, outOfBounds, refuse, revert } from "../revert.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, WORKERPOOL_REGISTRY } from "../tables.ts";
 import { type Handler, HUB_ABI, HUB_EVENTS, selectorsOf } from "./abi.ts";
 import { addCategory, categoryAt, categoryCount } from "./category.ts";
 import { emitAt } from "./env.ts";

@@ -1,24 +1,26 @@
+import { pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { big } from "../../lib/codec.ts";
+import { NRLC } from "../../lib/units.ts";
 import type { AbiValue } from "../abi.ts";
+import { HUB, TOKEN } from "../addresses.ts";
 import { NATIVE_GAS } from "../gas.ts";
+import { HUB_TABLE } from "../layout.ts";
 import type { CallContext } from "../natives.ts";
 import { checked, ensure, refuse } from "../revert.ts";
-import { HUB, TOKEN } from "../tables.ts";
 import { type Handler, HUB_EVENTS } from "./abi.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt } from "./env.ts";
 import { deposit, giveBack, hubAccount, recover, totalSupply, transferStake } from "./escrow.ts";
 import { MARKET_GAS } from "./gas.ts";
 import { constant, viewing } from "./handlers.ts";
 import { contractOwner, onlyOwner } from "./owner.ts";
 import { receiveApproval } from "./receive-approval.ts";
 import { depositAllowed, withdraw } from "./rlc.ts";
-import { HUB_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 const { write, writeMany } = NATIVE_GAS;
 
-const allowances = tableOf(HUB, HUB_TABLE.allowance, single(big));
+const allowances = table(HUB, HUB_TABLE.allowance, 1, single(big));
 const allowanceOf = (state: State, owner: Address, spender: Address): bigint =>
   allowances.get(state, pairId(owner, spender)) ?? 0n;
 const approve = (env: Env, owner: Address, spender: Address, amount: bigint): void => {

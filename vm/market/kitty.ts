@@ -1,5 +1,6 @@
 import type { State } from "../../chain/state.ts";
 import type { Address, Hash } from "../../lib/bytes.ts";
+import { NRLC, RLC } from "../../lib/units.ts";
 import type { Env } from "./env.ts";
 import { hubAccount, reward, rewardLocked, seize } from "./escrow.ts";
 
@@ -7,7 +8,7 @@ import { hubAccount, reward, rewardLocked, seize } from "./escrow.ts";
 export const KITTY: Address = "0x99c2268479b93fde36232351229815df80837e23";
 /** Percent of the kitty that a success gives, and the least it gives, in nRLC. */
 export const KITTY_RATIO = 10n;
-export const KITTY_MIN = 10n ** 9n;
+export const KITTY_MIN = RLC / NRLC;
 
 /** Gives the nRLC in the kitty. */
 const kittyOf = (state: State): bigint => hubAccount(state, KITTY).locked;

@@ -1,13 +1,14 @@
+import { table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { concat, fromHex, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, record } from "../../lib/codec.ts";
 import { keccak256 } from "../../lib/keccak.ts";
-import { MARKET } from "../tables.ts";
-import { MARKET_TABLE, tableOf } from "./tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 
 /** Zero before the first and after the last. */
-const links = tableOf(MARKET, MARKET_TABLE.lineLink, record({ before: hash, after: hash }));
-const ends = tableOf(MARKET, MARKET_TABLE.lineEnds, record({ first: hash, last: hash }));
+const links = table(MARKET, MARKET_TABLE.lineLink, 1, record({ before: hash, after: hash }));
+const ends = table(MARKET, MARKET_TABLE.lineEnds, 1, record({ first: hash, last: hash }));
 
 /** Values that wait one behind the other; each stands in it once. Every operation costs a few records. */
 export interface Line {

@@ -1,11 +1,12 @@
+import { anyBytes, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, bool, hash, list, record, uint } from "../../lib/codec.ts";
-import { HUB, MARKET } from "../tables.ts";
+import { HUB, MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { type Job, lotTasks, tasksBefore } from "./deal.ts";
 import { type Env, emitAt } from "./env.ts";
-import { anyBytes, MARKET_TABLE, single, tableOf } from "./tables.ts";
 
 /** What a seat has done. */
 export const SEAT = { drawn: 0, committed: 1, proved: 2, rejected: 3, silent: 4, declined: 5 } as const;
@@ -104,9 +105,10 @@ const seatCoder = record({
   paidRound: uint,
   fined: big,
 });
-const lots = tableOf(
+const lots = table(
   MARKET,
   MARKET_TABLE.lot,
+  1,
   record({
     dealid: hash,
     index: uint,
@@ -134,11 +136,10 @@ const lots = tableOf(
     seats: list(seatCoder, MAX_SEATS),
   }),
 );
-const receipts = tableOf(MARKET, MARKET_TABLE.receipt, single(anyBytes));
+const receipts = table(MARKET, MARKET_TABLE.receipt, 1, single(anyBytes));
 
 export const lotOf = (state: State, id: Hash): Lot | undefined => lots.get(state, id);
-export const setLot = (state: State, id: Hash, lot: Lot): void =>
-  lots.set(state, id, lot as Parameters<typeof lots.set>[2]);
+export const setLot = (state: State, id: Hash, lot: Lot): void => lots.set(state, id, lot);
 export const receiptOf = (state: State, id: Hash): Uint8Array | undefined => receipts.get(state, id);
 export const setReceipt = (state: State, id: Hash, receipt: Uint8Array): void => receipts.set(state, id, receipt);
 

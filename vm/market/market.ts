@@ -1,4 +1,5 @@
 import type { Address, Hash } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
 import type { AbiValue } from "../abi.ts";
 import { NATIVE_GAS } from "../gas.ts";
 import { type CallContext, type NativeContract, nativeContract } from "../natives.ts";
@@ -8,7 +9,6 @@ import { burnedOfEra, burnedTotal } from "./burned.ts";
 import { claim, settle } from "./claim.ts";
 import { contribute, decline, reveal } from "./contribution.ts";
 import { taskPrice } from "./deal.ts";
-import { NRLC } from "./env.ts";
 import { MARKET_GAS } from "./gas.ts";
 import { createGroup } from "./group.ts";
 import { acting } from "./handlers.ts";

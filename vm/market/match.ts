@@ -1,8 +1,8 @@
-import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, word, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../abi.ts";
+import { HUB } from "../addresses.ts";
 import { checked, ensure } from "../revert.ts";
-import { HUB } from "../tables.ts";
 import { HUB_ERRORS, HUB_EVENTS } from "./abi.ts";
 import { categoryCount } from "./category.ts";
 import { firstCommittee } from "./committee.ts";
@@ -33,7 +33,8 @@ import { matchedPrice } from "./standing-order.ts";
 export const WORKERPOOL_STAKE_RATIO = 30n;
 /** Bits of the TEE frameworks: those of a dataset ask nothing of the rest of a deal. */
 const FRAMEWORK_BITS = 0b1110n;
-const TEE_BIT = 1n;
+/** The bit of an enclave, which is the app's to ask for. */
+export const TEE_BIT = 1n;
 
 export interface Orders {
   readonly app: AppOrder;
@@ -54,7 +55,8 @@ export const readOrders = ([app, dataset, workerpool, request]: readonly AbiValu
 
 const hasDataset = ({ dataset }: Orders): boolean => dataset.dataset !== ZERO_ADDRESS;
 const withoutFramework = (tag: Hash): bigint => BigInt(tag) & ~FRAMEWORK_BITS;
-const tagOf = ({ app, dataset, request }: Orders): bigint =>
+/** Joins what the orders of a deal ask of its pool. */
+export const tagOf = ({ app, dataset, request }: Omit<Orders, "workerpool">): bigint =>
   BigInt(app.tag) | withoutFramework(dataset.tag) | BigInt(request.tag);
 const match = (code: string, condition: boolean): void => ensure(condition, `iExecV5-matchOrders-0x${code}`);
 
@@ -212,7 +214,7 @@ export const matchOrders = (env: Env, orders: Orders, sponsor: Address): Hash =>
     dataset: dataset.dataset,
     datasetOwner: owners.dataset,
     datasetPrice: hasDataset(orders) ? dataset.datasetprice : 0n,
-    tag: tagHash(tagOf(orders)),
+    tag: word(tagOf(orders)),
     requester,
     beneficiary: request.beneficiary,
     callback: request.callback,
@@ -224,8 +226,6 @@ export const matchOrders = (env: Env, orders: Orders, sponsor: Address): Hash =>
   emitAt(env, HUB, HUB_EVENTS.OrdersMatched!, dealid, appHash, datasetHash, workerpoolHash, requestHash, volume);
   return dealid;
 };
-
-const tagHash = (tag: bigint): Hash => `0x${tag.toString(16).padStart(64, "0")}`;
 
 /** Reverts unless a dataset could be used in a deal that was made without one. */
 export const assertDatasetDealCompatibility = (env: Env, order: DatasetOrder, dealid: Hash): void => {

@@ -1,20 +1,22 @@
+import { pairId, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import type { Address, Hash } from "../../lib/bytes.ts";
+import { type Address, addressWord, type Hash, word, wordAddress } from "../../lib/bytes.ts";
 import { address, big, record, uint } from "../../lib/codec.ts";
-import { addressId, MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import type { Env } from "./env.ts";
 import { lineOf } from "./line.ts";
 import { poolOf } from "./pool.ts";
 import type { Slot } from "./slot.ts";
-import { MARKET_TABLE, pairId, tableOf } from "./tables.ts";
 
 /** What a change does to a pool's array: new slots come, one goes for ever, one pauses, one comes back. */
 export const CHANGE = { join: 0, leave: 1, pause: 2, resume: 3 } as const;
 
 /** A join of `count` slots, or what happens to one that there is, which waits for its epoch. */
-const waiting = tableOf(
+const waiting = table(
   MARKET,
   MARKET_TABLE.membership,
+  1,
   record({
     epoch: uint,
     kind: uint,
@@ -32,15 +34,15 @@ const waiting = tableOf(
 );
 export type Waiting = NonNullable<ReturnType<typeof waiting.get>>;
 /** Entries from `head` to before `tail` wait. */
-const queue = tableOf(MARKET, MARKET_TABLE.membershipQueue, record({ head: uint, tail: uint }));
-const entryId = (pool: Address, number: number): Hash => pairId(pool, numberId(number));
+const queue = table(MARKET, MARKET_TABLE.membershipQueue, 1, record({ head: uint, tail: uint }));
+const entryId = (pool: Address, number: number): Hash => pairId(pool, word(number));
 
 /** Pools with changes that wait, those that genesis names and all others. */
-export const changingPools = { genesis: lineOf(numberId(4)), others: lineOf(numberId(5)) };
+export const changingPools = { genesis: lineOf(word(4)), others: lineOf(word(5)) };
 
 /** Puts a change at the end of those of its pool that wait. */
 export const pushChange = (state: State, entry: Waiting): void => {
-  const id = addressId(entry.pool);
+  const id = addressWord(entry.pool);
   const { head, tail } = queue.get(state, id) ?? { head: 0, tail: 0 };
   waiting.set(state, entryId(entry.pool, tail), entry);
   queue.set(state, id, { head, tail: tail + 1 });
@@ -50,18 +52,17 @@ export const pushChange = (state: State, entry: Waiting): void => {
 
 /** Gives the first change of a pool that waits; undefined where none does. */
 export const firstChange = (state: State, pool: Address): Waiting | undefined => {
-  const found = queue.get(state, addressId(pool));
+  const found = queue.get(state, pool);
   return found && waiting.get(state, entryId(pool, found.head));
 };
 
 /** Takes so many slots off the first change of a pool that waits, and the change away once none is left. */
 export const shiftChange = (state: State, pool: Address, count: number): void => {
-  const id = addressId(pool);
-  const { head, tail } = queue.get(state, id)!;
+  const { head, tail } = queue.get(state, pool)!;
   const entry = waiting.get(state, entryId(pool, head))!;
   const isLeft = count < entry.count;
   waiting.set(state, entryId(pool, head), isLeft ? { ...entry, count: entry.count - count } : undefined);
-  if (!isLeft) queue.set(state, id, head + 1 < tail ? { head: head + 1, tail } : undefined);
+  if (!isLeft) queue.set(state, pool, head + 1 < tail ? { head: head + 1, tail } : undefined);
 };
 
 /** The epoch in which what is asked now takes effect: late enough that nobody knows the draws that it would change. */
@@ -78,7 +79,7 @@ export const pushSlotChange = (env: Env, { id, pool, worker, staker, validator }
 export const waitingStakes = (state: State): bigint => {
   let sum = 0n;
   for (const value of [...changingPools.genesis.all(state), ...changingPools.others.all(state)]) {
-    const pool: Address = `0x${value.slice(26)}`;
+    const pool: Address = wordAddress(value);
     const { head, tail } = queue.get(state, value)!;
     for (let at = head; at < tail; at++) {
       const { count, stake } = waiting.get(state, entryId(pool, at))!;

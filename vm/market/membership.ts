@@ -1,13 +1,16 @@
-import { type Address, concat, type Hash, utf8, ZERO_HASH } from "../../lib/bytes.ts";
+import { ONLY, single, table } from "../../chain/records.ts";
+import { type Address, concat, type Hash, utf8, wordAddress, ZERO_HASH } from "../../lib/bytes.ts";
 import { uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { recoverOfWallet } from "../../lib/secp256k1.ts";
+import { NRLC } from "../../lib/units.ts";
 import { encodeAbi } from "../abi.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { revert } from "../revert.ts";
-import { MARKET } from "../tables.ts";
 import { validators } from "../validator-store.ts";
 import { MARKET_EVENTS } from "./abi.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt } from "./env.ts";
 import { accepts } from "./group.ts";
 import { inTurn, type Line } from "./line.ts";
 import {
@@ -33,14 +36,13 @@ import {
   unplaceSlot,
   workerOf,
 } from "./slot.ts";
-import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
 /** Slots that an epoch changes at most, and pools that it looks at; what exceeds it waits for the next one. */
 const CHANGES_PER_EPOCH = 1_024;
 /** Slots that change in a pool's turn at most. */
 const CHANGES_PER_TURN = 32;
 /** The epoch in which what waits last took effect. */
-const lastEpoch = tableOf(MARKET, MARKET_TABLE.membershipEpoch, single(uint));
+const lastEpoch = table(MARKET, MARKET_TABLE.membershipEpoch, 1, single(uint));
 const MAX_JOIN = 4_096n;
 const MAX_LEAVE = 256;
 
@@ -153,7 +155,7 @@ const changeLine = (env: Env, line: Line, work: Work): void =>
     line,
     () => work.slots > 0 && work.looks > 0,
     (value) => {
-      const pool: Address = `0x${value.slice(26)}`;
+      const pool: Address = wordAddress(value);
       work.slots -= changePool(env, pool, Math.min(CHANGES_PER_TURN, work.slots));
       work.looks -= 1;
       const next = firstChange(env.state, pool);
@@ -168,8 +170,8 @@ const changeLine = (env: Env, line: Line, work: Work): void =>
  */
 export const applyMembership = (env: Env): void => {
   const { state, block } = env;
-  if (block.epoch <= (lastEpoch.get(state, ZERO_HASH) ?? 0)) return;
-  lastEpoch.set(state, ZERO_HASH, block.epoch);
+  if (block.epoch <= (lastEpoch.get(state, ONLY) ?? 0)) return;
+  lastEpoch.set(state, ONLY, block.epoch);
   const half = CHANGES_PER_EPOCH >> 1;
   const forGenesis = { slots: half, looks: half };
   changeLine(env, changingPools.genesis, forGenesis);

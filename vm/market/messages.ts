@@ -1,8 +1,9 @@
 import type { State } from "../../chain/state.ts";
 import { effectiveGasPrice, type Transaction } from "../../chain/transaction.ts";
 import { type Address, type Hex, toHex } from "../../lib/bytes.ts";
+import { GWEI } from "../../lib/units.ts";
+import { HUB, MARKET } from "../addresses.ts";
 import type { BlockContext, GasPayer } from "../natives.ts";
-import { HUB, MARKET } from "../tables.ts";
 import { functionsOf, HUB_ABI, MARKET_ABI } from "./abi.ts";
 import type { Env } from "./env.ts";
 import { LOT_STATUS, type Lot, lotOf, SEAT, type Seat, setLot } from "./lot.ts";
@@ -12,7 +13,7 @@ import { saveSlot, slotOf } from "./slot.ts";
 import { isRevealOver, isRoundOver } from "./window.ts";
 
 /** Wei per gas that a proposer gets at most for a message that a slot pays. */
-const MAX_TIP = 10n ** 9n;
+const MAX_TIP = GWEI;
 
 type LotKind = "contribute" | "reveal" | "decline" | "finalize";
 type PauseKind = "pause" | "resume";

@@ -1,6 +1,6 @@
 import type { Address } from "../../lib/bytes.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../addresses.ts";
 import type { NativeContract } from "../natives.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../tables.ts";
 import { hubNative } from "./hub.ts";
 import { marketNative } from "./market.ts";
 import { appRegistryNative, datasetRegistryNative, workerpoolRegistryNative } from "./registry-contract.ts";

@@ -1,8 +1,8 @@
 import type { Address, Hash } from "../../lib/bytes.ts";
 import type { AbiEvent, AbiValue } from "../abi.ts";
+import { HUB } from "../addresses.ts";
 import type { CallContext } from "../natives.ts";
 import { ensure, refuse } from "../revert.ts";
-import { HUB } from "../tables.ts";
 import { HUB_EVENTS } from "./abi.ts";
 import { emitAt } from "./env.ts";
 import {

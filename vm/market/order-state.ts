@@ -1,11 +1,12 @@
+import { single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { address, big } from "../../lib/codec.ts";
-import { HUB } from "../tables.ts";
-import { HUB_TABLE, single, tableOf } from "./tables.ts";
+import { HUB } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 
-const consumed = tableOf(HUB, HUB_TABLE.consumed, single(big));
-const presigned = tableOf(HUB, HUB_TABLE.presigned, single(address));
+const consumed = table(HUB, HUB_TABLE.consumed, 1, single(big));
+const presigned = table(HUB, HUB_TABLE.presigned, 1, single(address));
 
 /** Gives how much of an order's volume is used up, by its hash. */
 export const consumedOf = (state: State, orderHash: Hash): bigint => consumed.get(state, orderHash) ?? 0n;

@@ -1,7 +1,7 @@
 import { type Address, concat, fromHex, type Hash, utf8 } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../abi.ts";
-import { HUB } from "../tables.ts";
+import { HUB } from "../addresses.ts";
 
 /** What an app's owner offers. Prices in nRLC for each task; `sign` is not part of the hash. */
 export interface AppOrder {

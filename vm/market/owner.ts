@@ -1,17 +1,18 @@
+import { ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { address } from "../../lib/codec.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, WORKERPOOL_REGISTRY } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 import { ensure, refuse } from "../revert.ts";
-import { APP_REGISTRY, addressId, DATASET_REGISTRY, HUB, WORKERPOOL_REGISTRY } from "../tables.ts";
 import { HUB_EVENTS } from "./abi.ts";
 import { type Env, emitAt } from "./env.ts";
 import { groupOwner } from "./group.ts";
 import { ownerOfEntry } from "./registry.ts";
-import { HUB_TABLE, single, tableOf } from "./tables.ts";
 
 const OWNED: readonly Address[] = [HUB, APP_REGISTRY, DATASET_REGISTRY, WORKERPOOL_REGISTRY];
-const owners = tableOf(HUB, HUB_TABLE.owner, single(address));
-const idOf = (contract: Address) => (contract === HUB ? ZERO_HASH : addressId(contract));
+const owners = table(HUB, HUB_TABLE.owner, 1, single(address));
+const idOf = (contract: Address) => (contract === HUB ? ONLY : contract);
 
 /** Gives the owner of the hub, who may create categories, or of a registry; the zero address is nobody. */
 export const contractOwner = (state: State, contract: Address): Address =>

@@ -1,7 +1,7 @@
 import type { Address } from "../../lib/bytes.ts";
 import { ZERO_HASH } from "../../lib/bytes.ts";
+import { MARKET } from "../addresses.ts";
 import { revert } from "../revert.ts";
-import { MARKET } from "../tables.ts";
 import { MARKET_EVENTS } from "./abi.ts";
 import { schedule } from "./agenda.ts";
 import { type Env, emitAt } from "./env.ts";

@@ -1,14 +1,15 @@
+import { ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
+import type { Address, Hash } from "../../lib/bytes.ts";
 import { address, bool, record, uint } from "../../lib/codec.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { revert } from "../revert.ts";
-import { addressId, MARKET } from "../tables.ts";
 import { MARKET_EVENTS } from "./abi.ts";
 import { firstCommittee } from "./committee.ts";
 import type { Job } from "./deal.ts";
 import { type Env, emitAt } from "./env.ts";
 import { workerpools } from "./registry.ts";
-import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 import { followPool, removeWaiting } from "./waiting.ts";
 
 /** A drawn pool: an entry of the workerpool registry whose work the chain hands out. */
@@ -23,25 +24,26 @@ export interface Pool {
   readonly requesterRestrict: Address;
 }
 
-const pools = tableOf(
+const pools = table(
   MARKET,
   MARKET_TABLE.pool,
+  1,
   record({ length: uint, drawable: uint, isGenesis: bool, workerRestrict: address, requesterRestrict: address }),
 );
-const genesis = tableOf(MARKET, MARKET_TABLE.genesisPool, single(address));
+const genesis = table(MARKET, MARKET_TABLE.genesisPool, 1, single(address));
 
 /** Reads a drawn pool; undefined where an address is none. */
-export const poolOf = (state: State, pool: Address): Pool | undefined => pools.get(state, addressId(pool));
+export const poolOf = (state: State, pool: Address): Pool | undefined => pools.get(state, pool);
 /** Writes a pool, and whether it has turns in the draw. */
 export const setPool = (state: State, address: Address, pool: Pool): void => {
-  pools.set(state, addressId(address), pool);
+  pools.set(state, address, pool);
   followPool(state, address, pool);
 };
 
 /** Gives the pool named in genesis. */
-export const genesisPool = (state: State): Address => genesis.get(state, ZERO_HASH)!;
+export const genesisPool = (state: State): Address => genesis.get(state, ONLY)!;
 /** Names the genesis pool, at genesis. */
-export const setGenesisPool = (state: State, pool: Address): void => genesis.set(state, ZERO_HASH, pool);
+export const setGenesisPool = (state: State, pool: Address): void => genesis.set(state, ONLY, pool);
 
 /** Makes a registered workerpool a drawn one, for ever. Reverts unless its owner asks. */
 export const openPool = (

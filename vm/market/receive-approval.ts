@@ -1,6 +1,6 @@
 import { type Address, toHex } from "../../lib/bytes.ts";
+import { TOKEN } from "../addresses.ts";
 import { ensure, Revert, refuse } from "../revert.ts";
-import { TOKEN } from "../tables.ts";
 import { functionsOf, HUB_ABI, HUB_ERRORS } from "./abi.ts";
 import type { Env } from "./env.ts";
 import { matchOrders, readOrders } from "./match.ts";

@@ -1,10 +1,10 @@
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, type Hash, word, wordAddress, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import type { AbiValue } from "../abi.ts";
+import { SYSTEM_CODE } from "../addresses.ts";
 import { NATIVE_GAS } from "../gas.ts";
 import { type CallContext, type NativeContract, nativeContract } from "../natives.ts";
 import { ensure, refuse, revert } from "../revert.ts";
-import { SYSTEM_CODE } from "../tables.ts";
 import {
   APP_ABI,
   APP_REGISTRY_ABI,
@@ -35,7 +35,7 @@ const UNSUPPORTED = "Operation not supported on this chain";
 const entryOf = (tokenId: AbiValue): Address => {
   const id = tokenId as bigint;
   if (id >> 160n !== 0n) errors.ERC721NonexistentToken!(id);
-  return `0x${word(id).slice(-40)}`;
+  return wordAddress(word(id));
 };
 const unknown = (entry: Address): never => errors.ERC721NonexistentToken!(BigInt(entry));
 

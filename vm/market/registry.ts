@@ -1,13 +1,14 @@
+import { anyBytes, anyText, ONLY, pairId, single, type Table, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, concat, fromHex, type Hash, toHex, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, concat, fromHex, type Hash, toHex, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { address, big, type Coder, hash, record, uint } from "../../lib/codec.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { encodeCall } from "../abi.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, SYSTEM_CODE, WORKERPOOL_REGISTRY } from "../addresses.ts";
+import { REGISTRY_TABLE } from "../layout.ts";
 import { ensure } from "../revert.ts";
-import { APP_REGISTRY, addressId, DATASET_REGISTRY, numberId, SYSTEM_CODE, WORKERPOOL_REGISTRY } from "../tables.ts";
 import { errorsOf, eventsOf, REGISTRY_ABI } from "./abi.ts";
 import { type Env, emitAt } from "./env.ts";
-import { anyBytes, anyText, pairId, REGISTRY_TABLE, single, type Table, tableOf } from "./tables.ts";
 
 export interface App {
   readonly name: string;
@@ -91,31 +92,32 @@ const makeRegistry = <T>(
     initializer,
   }: { name: string; symbol: string; coder: Coder<T>; initializer(e: T): Uint8Array },
 ): Registry<T> => {
-  const counts = tableOf(registry, REGISTRY_TABLE.count, single(uint));
-  const entries: Table<T> = tableOf(registry, REGISTRY_TABLE.entry, coder);
-  const tokens: Table<Token> = tableOf(
+  const counts = table(registry, REGISTRY_TABLE.count, 1, single(uint));
+  const entries: Table<T> = table(registry, REGISTRY_TABLE.entry, 1, coder);
+  const tokens: Table<Token> = table(
     registry,
     REGISTRY_TABLE.token,
+    1,
     record({ owner: address, index: uint, approved: address }),
   );
-  const byIndex = tableOf(registry, REGISTRY_TABLE.byIndex, single(address));
-  const balances = tableOf(registry, REGISTRY_TABLE.balance, single(uint));
-  const owned = tableOf(registry, REGISTRY_TABLE.owned, single(address));
-  const operators = tableOf(registry, REGISTRY_TABLE.operator, single(uint));
-  const baseUris = tableOf(registry, REGISTRY_TABLE.baseUri, single(anyText));
+  const byIndex = table(registry, REGISTRY_TABLE.byIndex, 1, single(address));
+  const balances = table(registry, REGISTRY_TABLE.balance, 1, single(uint));
+  const owned = table(registry, REGISTRY_TABLE.owned, 1, single(address));
+  const operators = table(registry, REGISTRY_TABLE.operator, 1, single(uint));
+  const baseUris = table(registry, REGISTRY_TABLE.baseUri, 1, single(anyText));
 
-  const ownedId = (owner: Address, index: number | bigint): Hash => pairId(owner, numberId(index));
-  const balanceOf = (state: State, owner: Address): number => balances.get(state, addressId(owner)) ?? 0;
+  const ownedId = (owner: Address, index: number | bigint): Hash => pairId(owner, word(index));
+  const balanceOf = (state: State, owner: Address): number => balances.get(state, owner) ?? 0;
   const setBalance = (state: State, owner: Address, count: number): void =>
-    balances.set(state, addressId(owner), count === 0 ? undefined : count);
+    balances.set(state, owner, count === 0 ? undefined : count);
   const tokenOf = (state: State, entry: Address): Token =>
-    tokens.get(state, addressId(entry)) ?? errors.ERC721NonexistentToken!(BigInt(entry));
+    tokens.get(state, entry) ?? errors.ERC721NonexistentToken!(BigInt(entry));
   const isOperator = (state: State, owner: Address, operator: Address): boolean =>
     operators.get(state, pairId(owner, operator)) === 1;
 
   const append = (state: State, owner: Address, entry: Address): void => {
     const index = balanceOf(state, owner);
-    tokens.set(state, addressId(entry), { owner, index, approved: ZERO_ADDRESS });
+    tokens.set(state, entry, { owner, index, approved: ZERO_ADDRESS });
     owned.set(state, ownedId(owner, index), entry);
     setBalance(state, owner, index + 1);
   };
@@ -124,7 +126,7 @@ const makeRegistry = <T>(
     const moved = owned.get(state, ownedId(owner, last))!;
     if (index !== last) {
       owned.set(state, ownedId(owner, index), moved);
-      tokens.set(state, addressId(moved), { ...tokenOf(state, moved), index });
+      tokens.set(state, moved, { ...tokenOf(state, moved), index });
     }
     owned.set(state, ownedId(owner, last), undefined);
     setBalance(state, owner, last);
@@ -149,27 +151,27 @@ const makeRegistry = <T>(
       ensure(state.code(at).length === 0, "Create2: Failed on deploy");
       if (owner === ZERO_ADDRESS) errors.ERC721InvalidReceiver!(owner);
       state.setCode(at, SYSTEM_CODE);
-      entries.set(state, addressId(at), entry);
-      const count = counts.get(state, ZERO_HASH) ?? 0;
-      byIndex.set(state, numberId(count), at);
-      counts.set(state, ZERO_HASH, count + 1);
+      entries.set(state, at, entry);
+      const count = counts.get(state, ONLY) ?? 0;
+      byIndex.set(state, count, at);
+      counts.set(state, ONLY, count + 1);
       append(state, owner, at);
       emitAt(env, registry, Transfer!, ZERO_ADDRESS, owner, BigInt(at));
       return at;
     },
-    get: (state, entry) => entries.get(state, addressId(entry)),
-    set: (state, entry, value) => entries.set(state, addressId(entry), value),
-    ownerOf: (state, entry) => tokens.get(state, addressId(entry))?.owner,
+    get: (state, entry) => entries.get(state, entry),
+    set: (state, entry, value) => entries.set(state, entry, value),
+    ownerOf: (state, entry) => tokens.get(state, entry)?.owner,
     balanceOf,
-    count: (state) => counts.get(state, ZERO_HASH) ?? 0,
-    byIndex: (state, index) => byIndex.get(state, numberId(index)),
+    count: (state) => counts.get(state, ONLY) ?? 0,
+    byIndex: (state, index) => byIndex.get(state, index),
     owned: (state, owner, index) => owned.get(state, ownedId(owner, index)),
     approvedOf: (state, entry) => tokenOf(state, entry).approved,
     isOperator,
     approve: (env, sender, to, entry) => {
       const token = tokenOf(env.state, entry);
       if (sender !== token.owner && !isOperator(env.state, token.owner, sender)) errors.ERC721InvalidApprover!(sender);
-      tokens.set(env.state, addressId(entry), { ...token, approved: to });
+      tokens.set(env.state, entry, { ...token, approved: to });
       emitAt(env, registry, Approval!, token.owner, to, BigInt(entry));
     },
     setOperator: (env, owner, operator, approved) => {
@@ -183,15 +185,15 @@ const makeRegistry = <T>(
       if (sender !== token.owner && sender !== token.approved && !isOperator(env.state, token.owner, sender))
         errors.ERC721InsufficientApproval!(sender, BigInt(entry));
       if (from !== token.owner) errors.ERC721IncorrectOwner!(from, BigInt(entry), token.owner);
-      if (to === from) tokens.set(env.state, addressId(entry), { ...token, approved: ZERO_ADDRESS });
+      if (to === from) tokens.set(env.state, entry, { ...token, approved: ZERO_ADDRESS });
       else {
         detach(env.state, token);
         append(env.state, to, entry);
       }
       emitAt(env, registry, Transfer!, from, to, BigInt(entry));
     },
-    baseUri: (state) => baseUris.get(state, ZERO_HASH) ?? "",
-    setBaseUri: (state, uri) => baseUris.set(state, ZERO_HASH, uri === "" ? undefined : uri),
+    baseUri: (state) => baseUris.get(state, ONLY) ?? "",
+    setBaseUri: (state, uri) => baseUris.set(state, ONLY, uri === "" ? undefined : uri),
   };
 };
 

@@ -1,13 +1,14 @@
 import type { Hash } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
+import { HUB, MARKET } from "../addresses.ts";
 import { revert } from "../revert.ts";
-import { HUB, MARKET } from "../tables.ts";
 import { isJailed, validators } from "../validator-store.ts";
 import { HUB_EVENTS, MARKET_EVENTS } from "./abi.ts";
 import { creditedDeclines, firstCommittee } from "./committee.ts";
 import { resultSealOf } from "./contribution.ts";
 import { type Deal, dealOf, taskPrice } from "./deal.ts";
 import { duePrice, gasPrice, type Pricing, seatsPaidFor } from "./due.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt } from "./env.ts";
 import { bringIn, burnSeized, burnSeizedFee, reward, seize, takeOut, unlock } from "./escrow.ts";
 import { logFault } from "./fault.ts";
 import {

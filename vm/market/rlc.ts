@@ -1,14 +1,16 @@
+import { pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import { type Address, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { big } from "../../lib/codec.ts";
+import { NRLC } from "../../lib/units.ts";
+import { HUB, TOKEN } from "../addresses.ts";
+import { TOKEN_TABLE } from "../layout.ts";
 import { ensure } from "../revert.ts";
-import { HUB, TOKEN } from "../tables.ts";
 import { eventsOf, TOKEN_ABI } from "./abi.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt } from "./env.ts";
 import { deposit, payOut } from "./escrow.ts";
-import { pairId, single, TOKEN_TABLE, tableOf } from "./tables.ts";
 
-const allowances = tableOf(TOKEN, TOKEN_TABLE.allowance, single(big));
+const allowances = table(TOKEN, TOKEN_TABLE.allowance, 1, single(big));
 const { Transfer, Approval } = eventsOf(TOKEN_ABI);
 const ENDLESS = (1n << 256n) - 1n;
 

@@ -1,17 +1,18 @@
+import { single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
 import type { Address } from "../../lib/bytes.ts";
 import { big } from "../../lib/codec.ts";
-import { addressId, HUB } from "../tables.ts";
-import { HUB_TABLE, single, tableOf } from "./tables.ts";
+import { HUB } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 
 /** PoCo's scores weigh in owner-scheduled pools. No draw reads them, since one's own pool would farm them. */
-const scores = tableOf(HUB, HUB_TABLE.score, single(big));
+const scores = table(HUB, HUB_TABLE.score, 1, single(big));
 
 /** Gives a worker's score. */
-export const scoreOf = (state: State, worker: Address): bigint => scores.get(state, addressId(worker)) ?? 0n;
+export const scoreOf = (state: State, worker: Address): bigint => scores.get(state, worker) ?? 0n;
 
 const setScore = (state: State, worker: Address, score: bigint): void =>
-  scores.set(state, addressId(worker), score === 0n ? undefined : score);
+  scores.set(state, worker, score === 0n ? undefined : score);
 
 /** Counts a contribution that was proved. */
 export const scoreUp = (state: State, worker: Address): void => setScore(state, worker, scoreOf(state, worker) + 1n);

@@ -1,19 +1,20 @@
+import { single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, word, ZERO_ADDRESS } from "../../lib/bytes.ts";
+import { type Address, word, wordAddress, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { big } from "../../lib/codec.ts";
-import { HUB, numberId } from "../tables.ts";
-import { HUB_TABLE, single, tableOf } from "./tables.ts";
+import { HUB } from "../addresses.ts";
+import { HUB_TABLE } from "../layout.ts";
 
-const settings = tableOf(HUB, HUB_TABLE.setting, single(big));
-const TEE_BROKER = numberId(0);
-const CALLBACK_GAS = numberId(1);
+const settings = table(HUB, HUB_TABLE.setting, 1, single(big));
+const TEE_BROKER = 0;
+const CALLBACK_GAS = 1;
 /** PoCo's gas of a callback; nothing is called here, so that it is only shown. */
 const DEFAULT_CALLBACK_GAS = 200_000n;
 
 /** Gives who authorizes workers with enclaves in place of a pool's owner; the zero address for nobody. */
 export const teeBroker = (state: State): Address => {
   const broker = settings.get(state, TEE_BROKER);
-  return broker === undefined ? ZERO_ADDRESS : `0x${word(broker).slice(-40)}`;
+  return broker === undefined ? ZERO_ADDRESS : wordAddress(word(broker));
 };
 export const setTeeBroker = (state: State, broker: Address): void => settings.set(state, TEE_BROKER, BigInt(broker));
 

@@ -1,8 +1,8 @@
 import { type Address, bytesToBigint, concat, fromHex, type Hash, utf8, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { keccak256, keccak256Bytes } from "../../lib/keccak.ts";
 import { recover } from "../../lib/secp256k1.ts";
+import { MARKET } from "../addresses.ts";
 import { revert } from "../revert.ts";
-import { MARKET } from "../tables.ts";
 import type { Env } from "./env.ts";
 import { presignedBy } from "./order-state.ts";
 import { isStandingOrder } from "./standing-order.ts";

@@ -142,3 +142,16 @@ export const orderFromJson = (kind: OrderName, json: unknown): SignedOrder => {
     read([...fields.map(([name, type]) => readField(name, type, given[name])), fromHex(sign as Hex)]),
   );
 };
+
+/** What to list of a book: orders of a kind whose fields are these, and whose restrictions let these pass. */
+export interface OrderQuery {
+  readonly kind: OrderName;
+  readonly signer?: Address | undefined;
+  readonly app?: Address | undefined;
+  readonly dataset?: Address | undefined;
+  readonly workerpool?: Address | undefined;
+  readonly requester?: Address | undefined;
+  readonly category?: bigint | undefined;
+  readonly skip: number;
+  readonly limit: number;
+}

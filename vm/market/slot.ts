@@ -1,12 +1,14 @@
 import type { Params } from "../../chain/params.ts";
+import { ONLY, pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, word, ZERO_HASH } from "../../lib/bytes.ts";
 import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
-import { addressId, MARKET, numberId } from "../tables.ts";
+import { NRLC } from "../../lib/units.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { burn } from "./burned.ts";
-import { type Env, NRLC } from "./env.ts";
+import type { Env } from "./env.ts";
 import { type Pool, poolOf, setPool } from "./pool.ts";
-import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 /** How a slot stands to being drawn, beside what its lot and its stake say. */
 export const PAUSE = {
@@ -51,9 +53,10 @@ export interface Slot {
   readonly paidEpoch: number;
 }
 
-const slots = tableOf(
+const slots = table(
   MARKET,
   MARKET_TABLE.slot,
+  1,
   record({
     id: uint,
     pool: address,
@@ -74,25 +77,25 @@ const slots = tableOf(
     paidEpoch: uint,
   }),
 );
-const slotCount = tableOf(MARKET, MARKET_TABLE.slotCount, single(uint));
-const poolSlots = tableOf(MARKET, MARKET_TABLE.poolSlot, single(uint));
-const workerSlots = tableOf(MARKET, MARKET_TABLE.workerSlot, single(uint));
-const workers = tableOf(MARKET, MARKET_TABLE.worker, record({ slots: uint, joins: uint }));
+const slotCount = table(MARKET, MARKET_TABLE.slotCount, 1, single(uint));
+const poolSlots = table(MARKET, MARKET_TABLE.poolSlot, 1, single(uint));
+const workerSlots = table(MARKET, MARKET_TABLE.workerSlot, 1, single(uint));
+const workers = table(MARKET, MARKET_TABLE.worker, 1, record({ slots: uint, joins: uint }));
 
-const placeId = (owner: Address, index: number): Hash => pairId(owner, numberId(index));
+const placeId = (owner: Address, index: number): Hash => pairId(owner, word(index));
 
 /** Reads a slot; undefined where it never was or has left. */
-export const slotOf = (state: State, id: number): Slot | undefined => slots.get(state, numberId(id));
+export const slotOf = (state: State, id: number): Slot | undefined => slots.get(state, id);
 /** Gives the slot at a place of a pool's array. */
 export const slotAtIndex = (state: State, pool: Address, index: number): number | undefined =>
   poolSlots.get(state, placeId(pool, index));
 /** Gives how many slots a worker has, and how many joins it has signed. */
 export const workerOf = (state: State, worker: Address): { readonly slots: number; readonly joins: number } =>
-  workers.get(state, addressId(worker)) ?? { slots: 0, joins: 0 };
+  workers.get(state, worker) ?? { slots: 0, joins: 0 };
 /** Counts a join that a worker signed, so that its signature serves once. */
 export const countJoin = (state: State, worker: Address): void => {
   const before = workerOf(state, worker);
-  workers.set(state, addressId(worker), { ...before, joins: before.joins + 1 });
+  workers.set(state, worker, { ...before, joins: before.joins + 1 });
 };
 /** Lists the ids of a worker's slots, at most `limit` after the first `from`. */
 export const slotIdsOfWorker = (state: State, worker: Address, limit: number, from = 0): number[] =>
@@ -114,7 +117,7 @@ const isDrawable = (slot: Slot, params: Params): boolean =>
 /** Writes a slot, and what its pool can draw. */
 export const saveSlot = (env: Env, slot: Slot): void => {
   const drawable = isDrawable(slot, env.block.params);
-  slots.set(env.state, numberId(slot.id), { ...slot, drawable });
+  slots.set(env.state, slot.id, { ...slot, drawable });
   if (drawable !== slot.drawable) countDrawable(env.state, slot.pool, drawable ? 1 : -1);
 };
 
@@ -142,7 +145,7 @@ export const unplaceSlot = (env: Env, slot: Slot): Slot => {
   if (slot.index !== last) {
     const moved = slotOf(state, slotAtIndex(state, slot.pool, last)!)!;
     poolSlots.set(state, placeId(slot.pool, slot.index), moved.id);
-    slots.set(state, numberId(moved.id), { ...moved, index: slot.index });
+    slots.set(state, moved.id, { ...moved, index: slot.index });
   }
   poolSlots.set(state, placeId(slot.pool, last), undefined);
   setPool(state, slot.pool, { ...pool, length: last });
@@ -153,10 +156,10 @@ export const unplaceSlot = (env: Env, slot: Slot): Slot => {
 export const addSlot = (env: Env, fields: Pick<Slot, "pool" | "worker" | "staker" | "validator" | "stake">): number => {
   const { state } = env;
   const worker = workerOf(state, fields.worker);
-  const id = slotCount.get(state, ZERO_HASH) ?? 0;
-  slotCount.set(state, ZERO_HASH, id + 1);
+  const id = slotCount.get(state, ONLY) ?? 0;
+  slotCount.set(state, ONLY, id + 1);
   workerSlots.set(state, placeId(fields.worker, worker.slots), id);
-  workers.set(state, addressId(fields.worker), { ...worker, slots: worker.slots + 1 });
+  workers.set(state, fields.worker, { ...worker, slots: worker.slots + 1 });
   const made: Slot = {
     ...fields,
     id,
@@ -185,19 +188,19 @@ export const removeSlot = (env: Env, slot: Slot): void => {
   if (slot.workerIndex !== lastOwn) {
     const moved = slotOf(state, workerSlots.get(state, placeId(slot.worker, lastOwn))!)!;
     workerSlots.set(state, placeId(slot.worker, slot.workerIndex), moved.id);
-    slots.set(state, numberId(moved.id), { ...moved, workerIndex: slot.workerIndex });
+    slots.set(state, moved.id, { ...moved, workerIndex: slot.workerIndex });
   }
   workerSlots.set(state, placeId(slot.worker, lastOwn), undefined);
-  workers.set(state, addressId(slot.worker), { ...worker, slots: lastOwn });
+  workers.set(state, slot.worker, { ...worker, slots: lastOwn });
 
-  slots.set(state, numberId(slot.id), undefined);
+  slots.set(state, slot.id, undefined);
   state.debit(MARKET, slot.stake);
   state.credit(slot.staker, slot.stake);
 };
 
 /** Lists all slots that there are. Reads every number that one ever had: for checks, not for blocks. */
 export const allSlots = (state: State): Slot[] =>
-  Array.from({ length: slotCount.get(state, ZERO_HASH) ?? 0 }, (_, id) => slotOf(state, id)).filter(
+  Array.from({ length: slotCount.get(state, ONLY) ?? 0 }, (_, id) => slotOf(state, id)).filter(
     (slot) => slot !== undefined,
   );
 

@@ -1,13 +1,12 @@
 import { type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
 import { type AbiValue, decodeAbi } from "../abi.ts";
 import { categoryAt } from "./category.ts";
-import { boughtGas } from "./clock.ts";
+import { boughtGas, GGAS } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
 import type { Env } from "./env.ts";
 import { orderHash, WORKERPOOL_ORDER, type WorkerpoolOrder } from "./order.ts";
 import { poolOf } from "./pool.ts";
 
-const GGAS = 10n ** 9n;
 const SIGNED_FIELDS = 10;
 
 /** Computes what each of so many tasks costs, whose seats compute so much gas in all, at the standing price, in nRLC, rounded up. */

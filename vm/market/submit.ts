@@ -1,23 +1,25 @@
 import { SUPPLY_WEI } from "../../chain/genesis.ts";
+import { ONLY, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, type Hash, ZERO_ADDRESS } from "../../lib/bytes.ts";
 import { address, big, bool, hash, record, uint } from "../../lib/codec.ts";
 import { keccak256 } from "../../lib/keccak.ts";
+import { NRLC } from "../../lib/units.ts";
 import { type AbiValue, encodeAbi } from "../abi.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import type { CallContext } from "../natives.ts";
 import { ensure, revert } from "../revert.ts";
-import { addressId, MARKET } from "../tables.ts";
 import { MARKET_EVENTS } from "./abi.ts";
 import { boughtGas } from "./clock.ts";
 import { firstCommittee } from "./committee.ts";
 import { type Deal, dealOf, jobOf, setJob, taskPrice, tasksBefore } from "./deal.ts";
 import { drawnTerms, lotSizeOf, openDrawnDeal } from "./drawn-deal.ts";
-import { type Env, emitAt, NRLC } from "./env.ts";
+import { type Env, emitAt } from "./env.ts";
 import { deposit, unlock } from "./escrow.ts";
 import { endWaiting } from "./pool.ts";
 import { apps, datasets, ownerOfEntry } from "./registry.ts";
 import { standingPrice } from "./standing-order.ts";
-import { MARKET_TABLE, single, tableOf } from "./tables.ts";
 
 const JOB_VERSION = 1n;
 
@@ -29,15 +31,15 @@ export interface Offer {
   readonly tag: Hash;
   readonly open: boolean;
 }
-const offers = tableOf(MARKET, MARKET_TABLE.offer, record({ owner: address, price: big, tag: hash, open: bool }));
-const counts = tableOf(MARKET, MARKET_TABLE.jobCount, single(uint));
+const offers = table(MARKET, MARKET_TABLE.offer, 1, record({ owner: address, price: big, tag: hash, open: bool }));
+const counts = table(MARKET, MARKET_TABLE.jobCount, 1, single(uint));
 
 /** Gives the number of one-call jobs ever submitted. */
-export const jobCount = (state: State): number => counts.get(state, ZERO_HASH) ?? 0;
+export const jobCount = (state: State): number => counts.get(state, ONLY) ?? 0;
 
 /** Reads the standing offer of an entry; undefined where its owner of today made none. */
 export const offerOf = (state: State, entry: Address): Offer | undefined => {
-  const offer = offers.get(state, addressId(entry));
+  const offer = offers.get(state, entry);
   return offer && offer.owner === ownerOfEntry(state, entry) ? offer : undefined;
 };
 
@@ -45,7 +47,7 @@ export const offerOf = (state: State, entry: Address): Offer | undefined => {
 export const setOffer = (env: Env, sender: Address, entry: Address, terms: Omit<Offer, "owner">): void => {
   if (ownerOfEntry(env.state, entry) !== sender) revert("not the entry's owner");
   if (terms.price * NRLC > SUPPLY_WEI) revert("the price is more than all RLC");
-  offers.set(env.state, addressId(entry), { owner: sender, ...terms });
+  offers.set(env.state, entry, { owner: sender, ...terms });
   emitAt(env, MARKET, MARKET_EVENTS.Offered!, entry, sender, terms.price, terms.tag, terms.open);
 };
 
@@ -122,7 +124,7 @@ export const submit = (ctx: CallContext, args: AbiValue): Hash => {
   state.credit(ctx.sender, change);
 
   const number = jobCount(state);
-  counts.set(state, ZERO_HASH, number + 1);
+  counts.set(state, ONLY, number + 1);
   const dealid = keccak256(
     encodeAbi("string,bytes32,address,uint256", ["rolec/job", block.genesisHash, ctx.sender, BigInt(number)]),
   );

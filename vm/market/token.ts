@@ -1,16 +1,17 @@
+import { SUPPLY_WEI } from "../../chain/genesis.ts";
 import type { Address } from "../../lib/bytes.ts";
+import { NRLC } from "../../lib/units.ts";
+import { HUB, TOKEN } from "../addresses.ts";
 import { NATIVE_GAS } from "../gas.ts";
 import { nativeContract } from "../natives.ts";
 import { revert } from "../revert.ts";
-import { HUB, TOKEN } from "../tables.ts";
 import { methodsFor, TOKEN_ABI } from "./abi.ts";
-import { NRLC } from "./env.ts";
 import { MARKET_GAS } from "./gas.ts";
 import { receiveApproval } from "./receive-approval.ts";
 import { allowanceOf, approve, transfer, transferFrom } from "./rlc.ts";
 
 /** 87,000,000 RLC, in nRLC. */
-const TOTAL_SUPPLY = 87_000_000n * NRLC;
+const TOTAL_SUPPLY = SUPPLY_WEI / NRLC;
 const view = NATIVE_GAS.view;
 
 /** 0x…1005: RLC as ERC-20 with 9 decimals, over native balances. */

@@ -1,9 +1,10 @@
+import { ONLY, pairId, single, table } from "../../chain/records.ts";
 import type { State } from "../../chain/state.ts";
-import { type Address, type Hash, ZERO_HASH } from "../../lib/bytes.ts";
+import { type Address, addressWord, type Hash, word, ZERO_HASH } from "../../lib/bytes.ts";
 import { hash, list, record, uint } from "../../lib/codec.ts";
-import { addressId, MARKET, numberId } from "../tables.ts";
+import { MARKET } from "../addresses.ts";
+import { MARKET_TABLE } from "../layout.ts";
 import { type Line, lineOf } from "./line.ts";
-import { MARKET_TABLE, pairId, single, tableOf } from "./tables.ts";
 
 /** What a deal's seat costs its committee's class of turns, were it alone in it. */
 const TURN = 2 ** 20;
@@ -14,17 +15,18 @@ const MAX_CLASSES = 256;
  * A pool's deals by the seats of their first rounds. `at` is when the class has its next turn: whoever has the smallest is next, and
  * moves on by its seats over its deals. So each deal that waits has as many seats in its turns as any other of its pool.
  */
-const classes = tableOf(
+const classes = table(
   MARKET,
   MARKET_TABLE.waitingClasses,
+  1,
   record({ all: list(record({ seats: uint, deals: uint, at: uint }), MAX_CLASSES) }),
 );
 type Class = NonNullable<ReturnType<typeof classes.get>>["all"][number];
-const classesOf = (state: State, pool: Address): readonly Class[] => classes.get(state, addressId(pool))?.all ?? [];
+const classesOf = (state: State, pool: Address): readonly Class[] => classes.get(state, pool)?.all ?? [];
 /** Keeps those that have deals, or had their turn too lately to begin anew. */
 const setClasses = (state: State, pool: Address, all: readonly Class[]): void => {
   const kept = all.some(({ deals }) => deals > 0) ? all.filter(({ deals, at }) => deals > 0 || at > 0) : [];
-  classes.set(state, addressId(pool), kept.length > 0 ? { all: kept } : undefined);
+  classes.set(state, pool, kept.length > 0 ? { all: kept } : undefined);
 };
 const withDeals = (all: readonly Class[], seats: number, change: number): Class[] =>
   all.some((each) => each.seats === seats)
@@ -35,9 +37,9 @@ const withDeals = (all: readonly Class[], seats: number, change: number): Class[
  * Pools in which a lot could be drawn now, those that genesis names and all others. One that can draw nothing has no turns, and costs the
  * others nothing.
  */
-export const waitingPools = { genesis: lineOf(numberId(1)), others: lineOf(ZERO_HASH) };
+export const waitingPools = { genesis: lineOf(word(1)), others: lineOf(ZERO_HASH) };
 /** A pool's deals with lots to draw whose first rounds have so many seats. */
-export const waitingDeals = (pool: Address, seats: number): Line => lineOf(pairId(pool, numberId(seats)));
+const waitingDeals = (pool: Address, seats: number): Line => lineOf(pairId(pool, word(seats)));
 /** Gives how many deals of a pool wait. */
 export const waitingCount = (state: State, pool: Address): number =>
   classesOf(state, pool).reduce((sum, { deals }) => sum + deals, 0);
@@ -57,7 +59,7 @@ const ableOf = (all: readonly Class[], counts: Counts): Class[] =>
 export const followPool = (state: State, pool: Address, counts: Counts): void => {
   const all = classesOf(state, pool);
   const isAble = ableOf(all, counts).length > 0;
-  const id = addressId(pool);
+  const id = addressWord(pool);
   const line = counts.isGenesis ? waitingPools.genesis : waitingPools.others;
   if (isAble === line.has(state, id)) return;
   if (isAble) line.push(state, id);
@@ -96,7 +98,7 @@ export const passTurn = (state: State, pool: Address, seats: number, dealid: Has
 };
 
 /** Counts a turn of a class: the others are so much nearer to theirs. */
-export const moveOn = (state: State, pool: Address, seats: number): void => {
+const moveOn = (state: State, pool: Address, seats: number): void => {
   const all = classesOf(state, pool);
   const now = all.find((each) => each.seats === seats)!;
   const after = all.map((each) => ({ ...each, at: Math.max(0, each.at - now.at) }));
@@ -108,28 +110,28 @@ export const moveOn = (state: State, pool: Address, seats: number): void => {
   );
 };
 
-const arrivals = tableOf(MARKET, MARKET_TABLE.arrival, single(hash));
+const arrivals = table(MARKET, MARKET_TABLE.arrival, 1, single(hash));
 /** Entries from `head` to before `tail` wait. */
-const queue = tableOf(MARKET, MARKET_TABLE.arrivalQueue, record({ head: uint, tail: uint }));
+const queue = table(MARKET, MARKET_TABLE.arrivalQueue, 1, record({ head: uint, tail: uint }));
 
 /** Notes a new deal, until its lots are ready. */
 export const arrive = (state: State, dealid: Hash): void => {
-  const { head, tail } = queue.get(state, ZERO_HASH) ?? { head: 0, tail: 0 };
-  arrivals.set(state, numberId(tail), dealid);
-  queue.set(state, ZERO_HASH, { head, tail: tail + 1 });
+  const { head, tail } = queue.get(state, ONLY) ?? { head: 0, tail: 0 };
+  arrivals.set(state, tail, dealid);
+  queue.set(state, ONLY, { head, tail: tail + 1 });
 };
 
 /** Takes the new deals that are ready, in the order that they came, at most `limit`. */
 export const takeArrivals = (state: State, limit: number, isReady: (dealid: Hash) => boolean): Hash[] => {
-  const { head, tail } = queue.get(state, ZERO_HASH) ?? { head: 0, tail: 0 };
+  const { head, tail } = queue.get(state, ONLY) ?? { head: 0, tail: 0 };
   const taken: Hash[] = [];
   for (; head + taken.length < tail && taken.length < limit; ) {
-    const id = numberId(head + taken.length);
+    const id = head + taken.length;
     const dealid = arrivals.get(state, id)!;
     if (!isReady(dealid)) break;
     arrivals.set(state, id, undefined);
     taken.push(dealid);
   }
-  if (taken.length > 0) queue.set(state, ZERO_HASH, { head: head + taken.length, tail });
+  if (taken.length > 0) queue.set(state, ONLY, { head: head + taken.length, tail });
   return taken;
 };

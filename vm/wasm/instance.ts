@@ -32,7 +32,7 @@ export interface RefusedGrowth {
 }
 
 /** This machine could not run the task. Never a result. */
-export class LocalFault extends Error {
+class LocalFault extends Error {
   constructor(reason: string) {
     super(reason);
     this.name = "LocalFault";

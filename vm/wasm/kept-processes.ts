@@ -31,7 +31,7 @@ const TRIM_MS = 5_000;
 /** Kept processes make way before a machine has less. */
 const MIN_FREE_BYTES = 1024 * MIB;
 
-export const KEEP_LIMITS: KeepLimits = {
+const KEEP_LIMITS: KeepLimits = {
   processes: 4,
   bytes: Math.min(1536 * MIB, totalmem() / 8),
   idleMs: 600_000,

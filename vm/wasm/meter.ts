@@ -147,7 +147,7 @@ const plan = (code: Code, weights: Weights): Plan => {
 };
 
 /** Computes the metered bytes of a function's frame. */
-export const frameBytes = (locals: number, maxHeight: number): number =>
+const frameBytes = (locals: number, maxHeight: number): number =>
   Math.max(LIMITS.frameBytes, 64 + 16 * (locals + maxHeight));
 
 const writeStop = (out: Writer, status: number, layout: Layout): void => {

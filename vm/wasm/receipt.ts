@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { concat, fromHex, type Hash, toHex, ZERO_HASH } from "../../lib/bytes.ts";
 import { keccak256 } from "../../lib/keccak.ts";
 import { decodeAbi, encodeAbi } from "../abi.ts";
-import { STATUS, STATUS_NAMES } from "./status.ts";
+import { STATUS, STATUS_NAMES, TRAP } from "./status.ts";
 import type { VmRules } from "./versions.ts";
 
 /** What a task's computation is reduced to: the thing that workers agree on. */
@@ -185,11 +185,27 @@ export const invalidReceipt = (
   callbackData: new Uint8Array(0),
 });
 
+const TRAPS: Readonly<Record<number, string>> = {
+  [TRAP.other]: "memory or table out of bounds, a division by zero, a wrong type",
+  [TRAP.unreachable]: "it reached `unreachable`: most often a failed assertion or a panic",
+  [TRAP.stack]: "its stack is full: recursion without end, or too deep",
+};
+
 /** Says how a task ended, for a person. */
-export const describeEnd = ({ status, code }: Pick<JobReceipt, "status" | "code">): string => {
+export const describeEnd = ({ status, code, gasUsed }: Pick<JobReceipt, "status" | "code" | "gasUsed">): string => {
   const name = STATUS_NAMES[status] ?? String(status);
-  if (status === STATUS.exit) return `${name} ${code}`;
-  return status === STATUS.trap ? `${name} ${["(trap)", "(unreachable)", "(stack overflow)"][code] ?? code}` : name;
+  switch (status) {
+    case STATUS.exit:
+      return `${name} ${code}`;
+    case STATUS.trap:
+      return `${name} (${TRAPS[code] ?? code})`;
+    case STATUS.outOfGas:
+      return `${name} (it needs more than ${gasUsed} gas)`;
+    case STATUS.outputLimit:
+      return `${name} (it writes more than a task may: 16 MiB, 4,096 entries, depth 16)`;
+    default:
+      return name;
+  }
 };
 
 /** Describes a receipt in one line for a person. */

@@ -1,15 +1,17 @@
 /** Ways to earn weight or pay without useful work, each played on the market's own rules; freeloader.ts prints what they bring. */
+
 import { rewardsOf } from "../../../consensus/rewards.ts";
 import { sharesAt } from "../../../consensus/schedule.ts";
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { EMPTY, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { GWEI, RLC } from "../../../lib/units.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { MARKET_GAS } from "../../../vm/market/gas.ts";
 import { LOT_STATUS, type Lot, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { slotsOfWorker } from "../../../vm/market/slot.ts";
-import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validator-store.ts";
 import { GAS } from "../../../vm/wasm/gas.ts";
 import { runTask } from "../../../vm/wasm/host.ts";
@@ -17,7 +19,7 @@ import { encodeReceipt, type JobReceipt } from "../../../vm/wasm/receipt.ts";
 import { STATUS } from "../../../vm/wasm/status.ts";
 import { VM_VERSION } from "../../../vm/wasm/versions.ts";
 import { build, type ModuleSource, op } from "../../helpers/wasm-builder.ts";
-import { addressBy, createWorld, market, RLC } from "../../vm/market/world.ts";
+import { addressBy, createWorld, market } from "../../vm/market/world.ts";
 
 /** Parameters of the testnet where the market's money comes from them. */
 const PARAMS = {
@@ -27,7 +29,6 @@ const PARAMS = {
 const GAS_LIMIT = 1_000_000_000;
 /** Blocks that a lot is followed for. */
 const MOST_BLOCKS = 400;
-const GWEI = 10n ** 9n;
 /** A transaction with the calldata of such a message, about. */
 const TRANSACTION_GAS = 25_000;
 /** The output root of the empty run (spec section 11). */

@@ -1,12 +1,12 @@
 /** What bought credit brings: contribution's issuance, and the includer's eighth of all that its power's blocks include. */
+
 import { fadeAndMint, mixPower } from "../../../consensus/power.ts";
 import { rewardsOf } from "../../../consensus/rewards.ts";
 import { sharesAt } from "../../../consensus/schedule.ts";
+import { NRLC, RLC } from "../../../lib/units.ts";
 import { genesis } from "./pool.ts";
 
 const { params } = genesis;
-const RLC = 10n ** 18n;
-const NRLC = 10n ** 9n;
 const wei = (rlc: number): bigint => BigInt(Math.round(rlc * 1e9)) * NRLC;
 const rlc = (amount: bigint): number => Number(amount / NRLC) / 1e9;
 

@@ -1,17 +1,18 @@
 /** A pool on the real state machine that two sides share: colluders, who may also be the requester, and all others. */
+
 import { readFileSync } from "node:fs";
 import { readGenesis } from "../../../chain/genesis.ts";
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { NRLC } from "../../../lib/units.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { roundSeconds } from "../../../vm/market/clock.ts";
 import { resultHashOf } from "../../../vm/market/contribution.ts";
 import { dealOf } from "../../../vm/market/deal.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import { hubAccount } from "../../../vm/market/escrow.ts";
 import { absencesOf, LOT_STATUS, type Lot, lotOf, SEAT, type Seat } from "../../../vm/market/lot.ts";
 import { isFinalizable } from "../../../vm/market/reward.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
-import { MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
 import { addressBy, createWorld, market, receiptFor } from "../../vm/market/world.ts";
 

@@ -1,7 +1,7 @@
 /** The tables of main.ts. */
 
+import { RLC } from "../../../lib/units.ts";
 import { WINDOW_BLOCKS } from "../../../vm/market/window.ts";
-import { RLC } from "../../vm/market/world.ts";
 import { censorChance, censored, dripping, hiding, silence } from "./absence.ts";
 import { bestDealer } from "./best-dealer.ts";
 import { BURN, creditPrice, dealing, failureOf, formula, IDLERS, idling, spite } from "./dealing.ts";
@@ -41,31 +41,24 @@ const TRUSTS = [2n, 10n, 100n, 10_000n];
 const DEALERS = [0.05, 0.1, 0.2, 1 / 3, 0.5, 0.75, 1];
 
 const wrong = ({ tasks, seed }: Options): void => {
-  for (const [name, part] of [
-    ["always", 1],
-    ["stalling", 5],
-    ["whole", 5],
-    ["withheld", 5],
-    ["dripped", 5],
-  ] as const) {
-    const lots = Math.ceil(tasks / part);
+  for (const [name, liar] of Object.entries(LIARS)) {
     head(
-      `Wrong results of ${lots} tasks, colluders lie: ${name}`,
+      `Wrong results of ${tasks} tasks, colluders lie: ${name}`,
       ...["slots", "trust", "wrong", "computed, times trust", "runs a task", "failed", "colluders' slots lost a task"],
     );
     for (const trust of TRUSTS)
       for (const share of COLLUDERS) {
-        const sums = wrongResults(LIARS[name]!, share, trust, lots, seed);
+        const sums = wrongResults(liar, share, trust, tasks, seed);
         const computed = name === "always" ? figure(wrongChance(share, trust) * Number(trust)) : "";
-        const runs = (sums.seats / lots).toFixed(1);
+        const runs = (sums.seats / tasks).toFixed(1);
         row(
           percent(share),
           trust,
           sums.wrong,
           computed,
           runs,
-          percent(sums.failed / lots, 1),
-          figure(sums.lostSlots / lots),
+          percent(sums.failed / tasks, 1),
+          figure(sums.lostSlots / tasks),
         );
       }
   }

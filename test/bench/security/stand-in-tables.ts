@@ -1,22 +1,26 @@
-/** The market's tables with their records kept as values: nobody here asks for a state root, and RLP takes most of the time. */
+/** Tables with their records kept as values: nobody here asks for a state root, and RLP takes most of the time. */
+import type { Id, Table } from "../../../chain/records.ts";
 import type { State } from "../../../chain/state.ts";
-import type { Address, Hash } from "../../../lib/bytes.ts";
-import type { Coder } from "../../../lib/codec.ts";
-import type { Table } from "../../../vm/market/tables.ts";
+import { type Address, addressWord, word } from "../../../lib/bytes.ts";
 
-export * from "../../../vm/market/tables.ts";
+export * from "../../../chain/records.ts";
 
 /** What stands in the state for a record is an empty array of its own, so that its journal can undo writes. */
 const values = new WeakMap<Uint8Array, unknown>();
+const idOf = (id: Id) => (typeof id !== "string" ? word(id) : addressWord(id));
 
-export const tableOf = <T>(account: Address, number: number, _coder: Coder<T>): Table<T> => ({
-  get: (state: State, id: Hash) => {
-    const key = state.record(account, number, id);
-    return key && (values.get(key) as T);
-  },
-  set: (state, id, value) => {
-    const key = value === undefined ? undefined : new Uint8Array();
-    if (key) values.set(key, value);
-    state.setRecord(account, number, id, key);
-  },
-});
+export const table = <T>(account: Address, number: number): Table<T> => {
+  const raw = (state: State, id: Id) => state.record(account, number, idOf(id));
+  return {
+    raw,
+    get: (state, id) => {
+      const key = raw(state, id);
+      return key && (values.get(key) as T);
+    },
+    set: (state, id, value) => {
+      const key = value === undefined ? undefined : new Uint8Array();
+      if (key) values.set(key, value);
+      state.setRecord(account, number, idOf(id), key);
+    },
+  };
+};

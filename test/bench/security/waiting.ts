@@ -1,6 +1,9 @@
 /** How long lots of the shortest category wait to be drawn, beside one who holds a twentieth of a pool and spends little. */
+
 import type { Address, Hash } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { RLC } from "../../../lib/units.ts";
+import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
 import { roundSeconds } from "../../../vm/market/clock.ts";
 import { resultHashOf } from "../../../vm/market/contribution.ts";
@@ -8,8 +11,7 @@ import { dealOf, jobOf, taskPrice } from "../../../vm/market/deal.ts";
 import { hubAccount } from "../../../vm/market/escrow.ts";
 import { LOT_STATUS, type Lot, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { slotsOfWorker } from "../../../vm/market/slot.ts";
-import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
-import { addressBy, createWorld, type JobOptions, market, RLC, receiptFor } from "../../vm/market/world.ts";
+import { addressBy, createWorld, type JobOptions, market, receiptFor } from "../../vm/market/world.ts";
 import { GENESIS_PARAMS } from "./pool.ts";
 
 const GAS = 30_000_000;

@@ -1,11 +1,12 @@
 /** Attacks that need no network: what power costs, computed with the chain's own functions. */
+
 import type { Params } from "../../../chain/params.ts";
 import { type Earner, fadeAndMint, mixPower } from "../../../consensus/power.ts";
 import { drawProposer, epochSeed } from "../../../consensus/proposer.ts";
 import { uint64 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { RLC } from "../../../lib/units.ts";
 
-const RLC = 10n ** 18n;
 const share = (part: bigint, whole: bigint): number => Number((part * 1_000_000n) / whole) / 1_000_000;
 
 /** The power share of one with `bondShare` of all bonds who rents `multiple` times the others' hashes for an era. */

@@ -7,12 +7,14 @@
  * Prints a line for each attacker's share, of all seeds together: finality in epochs (median and longest stall), missed slots, forks,
  * deepest reorganisation on honest nodes, the attacker's share of blocks, its validators slashed (fewest to most), and whether safety held.
  */
+
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { devGenesis, readGenesis } from "../../../chain/genesis.ts";
 import { TESTNET_PARAMS } from "../../../chain/profiles.ts";
+import { RLC } from "../../../lib/units.ts";
 import { genesisValidator, validatorKeys } from "../../../node/folder.ts";
 import * as attacks from "./attacks.ts";
 import { randomFrom } from "./clock.ts";
@@ -35,7 +37,6 @@ const { values, positionals } = parseArgs({
 const slots = Number(values.slots ?? 400);
 const validators = Number(values.validators ?? 32);
 const seed = Number(values.seed ?? 1);
-const RLC = 10n ** 18n;
 
 const BASE: Options = { validators, nodes: 6, delayMs: [40, 60], lossShare: 0.02, skewMs: 200, seed };
 const SHARES = [0.1, 0.2, 0.25, 0.31, 0.35, 0.4, 0.45];

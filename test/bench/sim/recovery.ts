@@ -2,14 +2,15 @@
  * What is left of an attack on finality once two thirds vote in time again. A case runs some epochs in peace, then the attack, then
  * the time after it, and measures that alone.
  */
+
 import { MAX_CERTIFICATES } from "../../../chain/block.ts";
 import { firstOpenEpoch, firstSlot, slotOf, timestampOf } from "../../../chain/params.ts";
+import { RLC } from "../../../lib/units.ts";
 import { validators } from "../../../vm/validator-store.ts";
 import { evidenceFlood } from "./flood.ts";
 import { type Choice, following } from "./selective.ts";
 import { createWorld, type World } from "./world.ts";
 
-const RLC = 10n ** 18n;
 const PEACE = 3;
 /** Enough for more stale quorums than a block has places. */
 const ATTACK = 2 * (MAX_CERTIFICATES + 1);

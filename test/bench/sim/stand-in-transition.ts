@@ -1,7 +1,6 @@
 /** A block runs the same on every node: the simulator runs it once. */
-import type { Block, WorkShare } from "../../../chain/block.ts";
-import type { Chain } from "../../../consensus/chain.ts";
-import { type Base, type Outcome, importBlock as run } from "../../../consensus/transition.ts";
+
+import { closeBlock as close, type OpenBlock, type Outcome, openBlock as open } from "../../../consensus/transition.ts";
 import type { Hash } from "../../../lib/bytes.ts";
 
 export * from "../../../consensus/transition.ts";
@@ -9,16 +8,17 @@ export * from "../../../consensus/transition.ts";
 const MAX_KEPT = 4_096;
 const outcomes = new Map<Hash, { readonly outcome?: Outcome; readonly error?: unknown }>();
 
-export const importBlock = (
-  chain: Chain,
-  base: Base,
-  block: Block,
-  isEthash: (share: WorkShare) => boolean,
-): Outcome => {
+export const openBlock = (...given: Parameters<typeof open>): OpenBlock => {
+  const [, , block] = given;
+  return outcomes.has(block.hash) ? ({ block } as OpenBlock) : open(...given);
+};
+
+export const closeBlock = (...given: Parameters<typeof close>): Outcome => {
+  const [, { block }] = given;
   let known = outcomes.get(block.hash);
   if (!known) {
     try {
-      known = { outcome: run(chain, base, block, isEthash) };
+      known = { outcome: close(...given) };
     } catch (error) {
       known = { error };
     }

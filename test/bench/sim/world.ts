@@ -4,15 +4,16 @@ import { type Database, memoryDb, type Op } from "../../../chain/db.ts";
 import { devGenesis, readGenesis } from "../../../chain/genesis.ts";
 import { firstSlot, type Genesis, timestampOf } from "../../../chain/params.ts";
 import { createEngine, type Engine } from "../../../consensus/engine.ts";
-import { createProducer, localSigner, type Producer, type SlashingProtection } from "../../../consensus/producer.ts";
+import { createProducer, type Producer } from "../../../consensus/producer.ts";
+import { localSigner, type SlashingProtection } from "../../../consensus/signer.ts";
 import type { Vote } from "../../../consensus/votes.ts";
 import { type Hash, utf8 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { RLC } from "../../../lib/units.ts";
 import { genesisValidator, type ValidatorKeys, validatorKeys } from "../../../node/folder.ts";
 import { validators } from "../../../vm/validator-store.ts";
 import { createClock, randomFrom } from "./clock.ts";
 
-const RLC = 10n ** 18n;
 const GENESIS_TIME = 1_700_000_000;
 
 /** What a message carries. */

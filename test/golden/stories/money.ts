@@ -1,6 +1,6 @@
 import type { TransactionFields } from "../../../chain/transaction.ts";
 import { word, ZERO_ADDRESS } from "../../../lib/bytes.ts";
-import { HUB, TOKEN } from "../../../vm/tables.ts";
+import { HUB, TOKEN } from "../../../vm/addresses.ts";
 import { type Ask, actor, CAST, GWEI, NRLC, type Stage, type Story } from "../stage.ts";
 
 const RLC = 10n ** 18n;

@@ -1,7 +1,7 @@
 import { encodeFunctionData } from "viem";
 import { type Address, fromHex, type Hash, type Hex, utf8, word, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
-import { HUB } from "../../../vm/tables.ts";
+import { HUB } from "../../../vm/addresses.ts";
 import {
   fittingOrders,
   KINDS,

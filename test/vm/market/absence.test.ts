@@ -1,15 +1,15 @@
 import t from "tap";
 import type { Address, Hash } from "../../../lib/bytes.ts";
+import { NRLC } from "../../../lib/units.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { burnedTotal } from "../../../vm/market/burned.ts";
 import { claim } from "../../../vm/market/claim.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import { LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { PAUSE, slotOf, slotsOfWorker } from "../../../vm/market/slot.ts";
 import { marketSystemStep } from "../../../vm/market/system-step.ts";
 import { WINDOW_BLOCKS } from "../../../vm/market/window.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { balanced, drawn, drawnApart, fresh, workersOf } from "./drawn.ts";
 import { addressBy, createWorld, eventNames, hub, market, receiptFor, type World } from "./world.ts";
 

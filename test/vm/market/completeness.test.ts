@@ -2,6 +2,7 @@ import t, { type Test } from "tap";
 import { type Address, fromHex, utf8, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { abiEvent, abiFunction, decodeError } from "../../../vm/abi.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import {
   APP_ABI,
   APP_REGISTRY_ABI,
@@ -16,7 +17,6 @@ import {
 import { marketEntryAt, marketNatives } from "../../../vm/market/natives.ts";
 import { APP_ORDER, DATASET_ORDER, REQUEST_ORDER, WORKERPOOL_ORDER } from "../../../vm/market/order.ts";
 import { Revert } from "../../../vm/natives.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import * as poco from "./poco-abi.ts";
 import { createScene } from "./scene.ts";
 import { hub } from "./world.ts";

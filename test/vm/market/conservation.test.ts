@@ -1,17 +1,17 @@
 import fc from "fast-check";
 import t from "tap";
 import { type Address, EMPTY, type Hash, utf8, ZERO_ADDRESS } from "../../../lib/bytes.ts";
+import { NRLC, RLC } from "../../../lib/units.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { burnedTotal } from "../../../vm/market/burned.ts";
 import { dealOf, jobOf, lotCount, lotId, taskPrice, tasksBefore } from "../../../vm/market/deal.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { scoreUp } from "../../../vm/market/score.ts";
 import { slotsOfWorker } from "../../../vm/market/slot.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { digestOf, merkleProof } from "../../../vm/wasm/receipt.ts";
 import { createScene, resultOf, SCHEDULER } from "./scene.ts";
-import { addressBy, createWorld, hub, lotReceipt, market, RLC, receiptFor, type World } from "./world.ts";
+import { addressBy, createWorld, hub, lotReceipt, market, receiptFor, type World } from "./world.ts";
 
 type Behaviour = "honest" | "lying" | "silent" | "declining" | "hiding" | "copying";
 const WORKERS = ["w0", "w1", "w2", "w3", "w4"] as const;

@@ -1,7 +1,9 @@
 import t from "tap";
 import { type Address, EMPTY, fromHex, type Hash, utf8, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { NRLC, RLC } from "../../../lib/units.ts";
 import { type AbiValue, abiFunction, encodeCall } from "../../../vm/abi.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import {
   APP_ABI,
   APP_REGISTRY_ABI,
@@ -15,14 +17,12 @@ import {
 } from "../../../vm/market/abi.ts";
 import { marketEntryAt, marketNatives } from "../../../vm/market/natives.ts";
 import { outputCid } from "../../../vm/market/result.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
-import { addressBy, createWorld, eventNames, hub, market, RLC, registry } from "./world.ts";
+import { addressBy, createWorld, eventNames, hub, market, registry } from "./world.ts";
 
 const fresh = () => createWorld({ workers: [["w0", 4]] });
 const token = functionsOf(TOKEN_ABI);
 const appEntry = functionsOf(APP_ABI);
 const poolEntry = functionsOf(WORKERPOOL_ABI);
-const NRLC = 10n ** 9n;
 
 t.test("an entry's address is CREATE2 of one byte of code, salted with PoCo's initializer and owner", (t) => {
   const { call, developer, state } = fresh();

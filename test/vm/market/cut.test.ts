@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import t from "tap";
 import type { Hash } from "../../../lib/bytes.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { dealOf, jobOf, lotCount, lotOfTask, lotTasks, tasksBefore } from "../../../vm/market/deal.ts";
 import { LOT_STATUS } from "../../../vm/market/lot.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { balanced } from "./drawn.ts";
 import { addressBy, computeHonestly, createWorld, hub, lotReceipt, market, receiptFor } from "./world.ts";
 

@@ -12,13 +12,13 @@ import {
 } from "../../../lib/bytes.ts";
 import { keccak256Bytes } from "../../../lib/keccak.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
 import { candidateIndex, drawSeed } from "../../../vm/market/draw.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
 import { waitingCount } from "../../../vm/market/waiting.ts";
-import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { addressBy, computeHonestly, createWorld, market, receiptFor } from "./world.ts";
 
 const registry = functionsOf(WORKERPOOL_REGISTRY_ABI);

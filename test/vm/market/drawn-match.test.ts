@@ -1,14 +1,15 @@
 import t from "tap";
 import { type Address, EMPTY, type Hash, utf8, word, ZERO_ADDRESS } from "../../../lib/bytes.ts";
+import { RLC } from "../../../lib/units.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { functionsOf, GROUP_ABI, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { taskId } from "../../../vm/market/deal.ts";
 import { KITTY } from "../../../vm/market/kitty.ts";
 import { LOT_STATUS } from "../../../vm/market/lot.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { digestOf } from "../../../vm/wasm/receipt.ts";
 import { createScene } from "./scene.ts";
-import { addressBy, computeHonestly, eventNames, hub, market, RLC, receiptFor } from "./world.ts";
+import { addressBy, computeHonestly, eventNames, hub, market, receiptFor } from "./world.ts";
 
 const PRICE = 80_000_000n;
 const GPU = word(1n << 8n);

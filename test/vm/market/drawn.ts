@@ -1,7 +1,7 @@
 import type { Test } from "tap";
 import { type Address, type Hash, ZERO_ADDRESS } from "../../../lib/bytes.ts";
+import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_ABI, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
-import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { addressBy, createWorld, type JobOptions, market, type World } from "./world.ts";
 
 const WORKERS = [

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import t from "tap";
 import { concat, fromHex, type Hash, type Hex, toHex, word } from "../../../lib/bytes.ts";
 import { decodeError } from "../../../vm/abi.ts";
-import { HUB } from "../../../vm/tables.ts";
+import { HUB } from "../../../vm/addresses.ts";
 import { KINDS, type Kind, operationHash, orderHash, type Quadruple, signAs } from "../../differential/orders.ts";
 import { createBase } from "../../differential/run.ts";
 import { OWNER } from "../../differential/setting.ts";

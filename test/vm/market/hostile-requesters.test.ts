@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import t from "tap";
 import { type Address, ZERO_HASH } from "../../../lib/bytes.ts";
+import { NRLC } from "../../../lib/units.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { jobOf } from "../../../vm/market/deal.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
-import { MARKET } from "../../../vm/tables.ts";
 import { balanced, drawn, fresh } from "./drawn.ts";
 import { market, receiptFor, type World } from "./world.ts";
 

@@ -6,17 +6,17 @@ import { signTransaction, type Transaction } from "../../../chain/transaction.ts
 import { EMPTY_ROOT } from "../../../chain/trie/trie.ts";
 import { type Address, type Hash, toHex, word, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { GWEI, RLC } from "../../../lib/units.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { applyTransaction } from "../../../vm/execute.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { isPaidBySlot, slotPayer } from "../../../vm/market/messages.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { slotAtIndex, slotOf, slotsOfWorker } from "../../../vm/market/slot.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { balanced, drawn, drawnApart, workersOf } from "./drawn.ts";
-import { addressBy, createWorld, hub, keyOf, market, RLC, receiptFor, type World } from "./world.ts";
+import { addressBy, createWorld, hub, keyOf, market, receiptFor, type World } from "./world.ts";
 
-const GWEI = 10n ** 9n;
 const RECEIPT = receiptFor(1_000_000);
 const STAKE = 10n * RLC;
 const NO_BYTES = new Uint8Array();

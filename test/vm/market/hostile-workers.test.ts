@@ -1,9 +1,9 @@
 import t from "tap";
 import { type Address, EMPTY, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { balanced, drawn, drawnApart, fresh, workersOf } from "./drawn.ts";
 import { createScene, resultOf } from "./scene.ts";
 import { addressBy, hub, market, receiptFor } from "./world.ts";

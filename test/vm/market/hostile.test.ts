@@ -1,11 +1,12 @@
 import { inspect } from "node:util";
 import t from "tap";
 import type { Address } from "../../../lib/bytes.ts";
+import { RLC } from "../../../lib/units.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { jobOf } from "../../../vm/market/deal.ts";
 import { LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
-import { MARKET } from "../../../vm/tables.ts";
-import { addressBy, computeHonestly, createWorld, market, RLC, receiptFor } from "./world.ts";
+import { addressBy, computeHonestly, createWorld, market, receiptFor } from "./world.ts";
 
 const WORKERS = [
   ["w0", 4],

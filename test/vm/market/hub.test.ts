@@ -1,11 +1,11 @@
 import t from "tap";
 import { type Address, utf8, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
+import { NRLC } from "../../../lib/units.ts";
 import { type AbiValue, abiFunction } from "../../../vm/abi.ts";
+import { APP_REGISTRY, HUB, TOKEN } from "../../../vm/addresses.ts";
 import { functionsOf, TOKEN_ABI } from "../../../vm/market/abi.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import { KITTY } from "../../../vm/market/kitty.ts";
 import { domainSeparator } from "../../../vm/market/order.ts";
-import { APP_REGISTRY, HUB, TOKEN } from "../../../vm/tables.ts";
 import { createScene } from "./scene.ts";
 import { addressBy, eventNames, hub, registry } from "./world.ts";
 

@@ -1,10 +1,10 @@
 import t, { type Test } from "tap";
 import type { Address, Hash } from "../../../lib/bytes.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { dealOf } from "../../../vm/market/deal.ts";
 import { LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { PAUSE, slotOf } from "../../../vm/market/slot.ts";
-import { MARKET } from "../../../vm/tables.ts";
 import { askToJoin, balanced, drawn, openPool, workersOf } from "./drawn.ts";
 import { addressBy, createWorld, eventNames, market, receiptFor, type World } from "./world.ts";
 

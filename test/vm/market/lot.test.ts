@@ -1,14 +1,14 @@
 import t from "tap";
 import { type Address, EMPTY, type Hash, utf8 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { NRLC } from "../../../lib/units.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { MARKET_EVENTS } from "../../../vm/market/abi.ts";
 import { burnedOfEra, burnedTotal } from "../../../vm/market/burned.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import { finalDeadline, LOT_STATUS, SEAT } from "../../../vm/market/lot.ts";
 import { outputCid } from "../../../vm/market/result.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { validators } from "../../../vm/validators.ts";
 import { digestOf, encodeLotReceipt, merkleProof } from "../../../vm/wasm/receipt.ts";
 import { balanced, drawn, drawnApart, fresh, workersOf } from "./drawn.ts";

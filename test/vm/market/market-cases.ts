@@ -1,15 +1,16 @@
 import { type Address, EMPTY, fromHex, type Hash, utf8, word, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { signCompact } from "../../../lib/secp256k1.ts";
+import { RLC } from "../../../lib/units.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { HUB, MARKET, TOKEN } from "../../../vm/addresses.ts";
 import { functionsOf, GROUP_ABI, TOKEN_ABI } from "../../../vm/market/abi.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { joinHash } from "../../../vm/market/membership.ts";
-import { HUB, MARKET, TOKEN } from "../../../vm/tables.ts";
 import { digestOf, merkleProof } from "../../../vm/wasm/receipt.ts";
 import type { Case } from "./refusal-cases.ts";
 import type { Scene } from "./scene.ts";
-import { addressBy, keyOf, lotReceipt, market, RLC, receiptFor } from "./world.ts";
+import { addressBy, keyOf, lotReceipt, market, receiptFor } from "./world.ts";
 
 const stranger = addressBy("stranger");
 const MOST = (1n << 256n) - 1n;

@@ -1,6 +1,7 @@
 import t, { type Test } from "tap";
 import {
   type Address,
+  addressWord,
   concat,
   EMPTY,
   fromHex,
@@ -12,6 +13,7 @@ import {
 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { type AbiValue, encodeAbi } from "../../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET, TOKEN, VALIDATORS } from "../../../vm/addresses.ts";
 import { functionsOf, GROUP_ABI, TOKEN_ABI, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { taskId } from "../../../vm/market/deal.ts";
 
@@ -23,7 +25,6 @@ import {
   typedDataHash,
   WORKERPOOL_ORDER,
 } from "../../../vm/market/order.ts";
-import { APP_REGISTRY, HUB, MARKET, TOKEN, VALIDATORS } from "../../../vm/tables.ts";
 import { join } from "./drawn.ts";
 import { createScene, type Scene, signAs } from "./scene.ts";
 import { addressBy, eventNames, hub, market, registry } from "./world.ts";
@@ -250,7 +251,7 @@ t.test("restrictions name groups of accounts, which answer keyHasPurpose", (t) =
   const members = values[0] as Address;
   t.strictSame(eventNames(logs).slice(0, 1), ["GroupCreated"]);
   const ask = (name: string, ...args: AbiValue[]) => call(requester, members, group(name), args).values[0];
-  const key = (account: Address): Hash => `0x${account.slice(2).padStart(64, "0")}`;
+  const key = (account: Address): Hash => addressWord(account);
   t.equal(ask("keyHasPurpose", key(requester), 4n), true);
   t.equal(ask("keyHasPurpose", key(requester), 3n), false);
   t.equal(ask("keyHasPurpose", key(app), 4n), false);

@@ -1,15 +1,16 @@
 import t from "tap";
 import { fromHex, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { signCompact } from "../../../lib/secp256k1.ts";
+import { RLC } from "../../../lib/units.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
 import { LOT_STATUS } from "../../../vm/market/lot.ts";
 import { joinHash } from "../../../vm/market/membership.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
-import { MARKET, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { askToJoin, balanced, drawn, openPool } from "./drawn.ts";
-import { addressBy, createWorld, keyOf, market, RLC, receiptFor } from "./world.ts";
+import { addressBy, createWorld, keyOf, market, receiptFor } from "./world.ts";
 
 const STAKE = 10n * RLC;
 const lengthOf = (world: ReturnType<typeof createWorld>) => poolOf(world.state, world.pool)!.length;

@@ -2,14 +2,13 @@ import t from "tap";
 import { signTransaction, type TransactionFields } from "../../../chain/transaction.ts";
 import { EMPTY, type Hash, type Hex, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { GWEI, RLC } from "../../../lib/units.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { slotPayer } from "../../../vm/market/messages.ts";
 import { marketNatives } from "../../../vm/market/natives.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
-import { addressBy, createWorld, hub, keyOf, market, RLC, receiptFor, type World } from "./world.ts";
-
-const GWEI = 10n ** 9n;
+import { addressBy, createWorld, hub, keyOf, market, receiptFor, type World } from "./world.ts";
 
 t.test("a slot pays each message that is awaited from its worker, once in a round", (t) => {
   const world = createWorld({ workers: [["w0", 2]] });

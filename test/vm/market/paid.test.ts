@@ -2,15 +2,15 @@ import t from "tap";
 import { signTransaction } from "../../../chain/transaction.ts";
 import { type Address, type Hash, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { GWEI, RLC } from "../../../lib/units.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { applyTransaction, type Executed } from "../../../vm/execute.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { LOT_STATUS } from "../../../vm/market/lot.ts";
 import { slotPayer } from "../../../vm/market/messages.ts";
-import { MARKET } from "../../../vm/tables.ts";
-import { addressBy, createWorld, keyOf, market, RLC, receiptFor } from "./world.ts";
+import { addressBy, createWorld, keyOf, market, receiptFor } from "./world.ts";
 
 const BENEFICIARY: Address = "0x00000000000000000000000000000000000000fe";
-const GWEI = 10n ** 9n;
 
 t.test("a worker without any RLC does a lot in transactions that its slots pay, and is paid", (t) => {
   const world = createWorld({ workers: [["w0", 2]] });

@@ -1,10 +1,10 @@
 import { type Address, EMPTY, utf8, word, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import type { AbiFunction, AbiValue } from "../../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET, TOKEN } from "../../../vm/addresses.ts";
 import { functionsOf, TOKEN_ABI, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { APP_ORDER, typedDataHash } from "../../../vm/market/order.ts";
 import { signedMessageHash } from "../../../vm/market/signature.ts";
-import { APP_REGISTRY, HUB, MARKET, TOKEN } from "../../../vm/tables.ts";
 import { resultOf, type Scene, signAs } from "./scene.ts";
 import { addressBy, hub, registry } from "./world.ts";
 

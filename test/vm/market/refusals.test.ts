@@ -1,8 +1,8 @@
 import t from "tap";
 import { type Address, EMPTY, ZERO_HASH } from "../../../lib/bytes.ts";
 import { type AbiFunction, type AbiValue, abiFunction } from "../../../vm/abi.ts";
+import { APP_REGISTRY, HUB, TOKEN } from "../../../vm/addresses.ts";
 import { APP_ABI, functionsOf, GROUP_ABI, MARKET_ABI, TOKEN_ABI } from "../../../vm/market/abi.ts";
-import { APP_REGISTRY, HUB, TOKEN } from "../../../vm/tables.ts";
 import { MARKET_CASES } from "./market-cases.ts";
 import { CASES } from "./refusal-cases.ts";
 import { createScene } from "./scene.ts";

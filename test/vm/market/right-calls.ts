@@ -1,6 +1,6 @@
 import { type Address, fromHex, type Hash, type Hex, toHex, utf8, word, ZERO_ADDRESS } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
-import { HUB, TOKEN } from "../../../vm/tables.ts";
+import { HUB, TOKEN } from "../../../vm/addresses.ts";
 import { type Contract, type EntryKind, encode, REGISTRY } from "../../differential/contracts.ts";
 import {
   fittingOrders,

@@ -11,11 +11,12 @@ import {
 } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { addressOf, sign } from "../../../lib/secp256k1.ts";
+import { NRLC } from "../../../lib/units.ts";
 import { type AbiValue, encodeAbi } from "../../../vm/abi.ts";
+import { DATASET_REGISTRY, HUB, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import { DATASET_REGISTRY_ABI, functionsOf, WORKERPOOL_REGISTRY_ABI } from "../../../vm/market/abi.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { taskId } from "../../../vm/market/deal.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import {
   APP_ORDER,
   type AppOrder,
@@ -29,7 +30,6 @@ import {
   type WorkerpoolOrder,
 } from "../../../vm/market/order.ts";
 import { signedMessageHash } from "../../../vm/market/signature.ts";
-import { DATASET_REGISTRY, HUB, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { addressBy, createWorld, hub, keyOf, registry } from "./world.ts";
 
 export const SCHEDULER = "scheduler";

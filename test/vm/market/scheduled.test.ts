@@ -2,6 +2,7 @@ import t, { type Test } from "tap";
 import { type Address, EMPTY, type Hash, utf8, word, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { HUB } from "../../../vm/addresses.ts";
 import { functionsOf, WORKERPOOL_ABI } from "../../../vm/market/abi.ts";
 import { taskId } from "../../../vm/market/deal.ts";
 import { KITTY } from "../../../vm/market/kitty.ts";
@@ -9,7 +10,6 @@ import { log2, weightOf } from "../../../vm/market/scheduled/consensus.ts";
 import { MAX_CONTRIBUTORS } from "../../../vm/market/scheduled/task.ts";
 import { scoreUp } from "../../../vm/market/score.ts";
 import { signedMessageHash } from "../../../vm/market/signature.ts";
-import { HUB } from "../../../vm/tables.ts";
 import { createScene, resultOf, SCHEDULER, type Scene, signAs } from "./scene.ts";
 import { addressBy, eventNames, hub } from "./world.ts";
 

@@ -12,9 +12,9 @@ import {
 import { privateKeyToAccount } from "viem/accounts";
 import { EMPTY, fromHex, type Hex, toHex } from "../../../lib/bytes.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { HUB } from "../../../vm/addresses.ts";
 import { HUB_ABI } from "../../../vm/market/abi.ts";
 import { APP_ORDER, orderHash, REQUEST_ORDER, typedDataHash } from "../../../vm/market/order.ts";
-import { HUB } from "../../../vm/tables.ts";
 import { createScene } from "./scene.ts";
 import { addressBy, hub, keyOf } from "./world.ts";
 

@@ -1,8 +1,17 @@
 import type { State } from "../../../chain/state.ts";
-import { active, sets } from "../../../consensus/records.ts";
 import { type Address, EMPTY, utf8, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { RLC } from "../../../lib/units.ts";
 import { type AbiFunction, type AbiValue, abiFunction } from "../../../vm/abi.ts";
+import {
+  APP_REGISTRY,
+  DATASET_REGISTRY,
+  HUB,
+  MARKET,
+  TOKEN,
+  VALIDATORS,
+  WORKERPOOL_REGISTRY,
+} from "../../../vm/addresses.ts";
 import {
   APP_ABI,
   APP_REGISTRY_ABI,
@@ -22,18 +31,10 @@ import { DATASET_ORDER } from "../../../vm/market/order.ts";
 import { addSlot } from "../../../vm/market/slot.ts";
 import { nativeAt } from "../../../vm/native-table.ts";
 import { Revert } from "../../../vm/natives.ts";
-import {
-  APP_REGISTRY,
-  DATASET_REGISTRY,
-  HUB,
-  MARKET,
-  TOKEN,
-  VALIDATORS,
-  WORKERPOOL_REGISTRY,
-} from "../../../vm/tables.ts";
+import { active, sets } from "../../../vm/validator-store.ts";
 import { VALIDATORS_ABI } from "../../../vm/validators.ts";
 import { createScene, signAs } from "./scene.ts";
-import { addressBy, market, RLC, receiptFor, registry } from "./world.ts";
+import { addressBy, market, receiptFor, registry } from "./world.ts";
 
 const SEATS = 64;
 const SLOTS = 2_048;

@@ -1,15 +1,16 @@
 import t from "tap";
 import type { Address, Hash } from "../../../lib/bytes.ts";
+import { RLC } from "../../../lib/units.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { jobOf } from "../../../vm/market/deal.ts";
 import { budgetOf } from "../../../vm/market/draw.ts";
 import { LOT_STATUS, lotOf, SEAT } from "../../../vm/market/lot.ts";
 import { poolOf } from "../../../vm/market/pool.ts";
 import { slotOf } from "../../../vm/market/slot.ts";
 import { waitingCount, waitingPools } from "../../../vm/market/waiting.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
 import { ATTACKS, measureWaits } from "../../bench/security/waiting.ts";
 import { askToJoin, drawn, drawnApart, join, openPool, workersOf } from "./drawn.ts";
-import { addressBy, createWorld, hub, market, RLC, receiptFor, type World } from "./world.ts";
+import { addressBy, createWorld, hub, market, receiptFor, type World } from "./world.ts";
 
 const isDrawn = (world: World, deal: Hash): boolean => jobOf(world.state, deal)!.next > 0;
 

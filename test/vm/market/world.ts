@@ -6,8 +6,10 @@ import { openState, type State } from "../../../chain/state.ts";
 import { type Address, EMPTY, type Hash, utf8, word, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import { addressOf } from "../../../lib/secp256k1.ts";
+import { NRLC, RLC } from "../../../lib/units.ts";
 import { genesisValidator, validatorKeys } from "../../../node/folder.ts";
 import { AbiError, type AbiFunction, type AbiValue, decodeError } from "../../../vm/abi.ts";
+import { APP_REGISTRY, HUB, MARKET } from "../../../vm/addresses.ts";
 import {
   APP_REGISTRY_ABI,
   eventsOf,
@@ -20,7 +22,6 @@ import {
 } from "../../../vm/market/abi.ts";
 import { burnedTotal } from "../../../vm/market/burned.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
-import { NRLC } from "../../../vm/market/env.ts";
 import { hubAccount, totalSupply } from "../../../vm/market/escrow.ts";
 import { marketGenesis } from "../../../vm/market/genesis.ts";
 import { KITTY } from "../../../vm/market/kitty.ts";
@@ -31,13 +32,11 @@ import { genesisPool, poolOf } from "../../../vm/market/pool.ts";
 import { allSlots, slotAtIndex, slotOf } from "../../../vm/market/slot.ts";
 import { marketSystemStep } from "../../../vm/market/system-step.ts";
 import { type BlockContext, Revert } from "../../../vm/natives.ts";
-import { APP_REGISTRY, HUB, MARKET } from "../../../vm/tables.ts";
 import { validatorsGenesis } from "../../../vm/validators.ts";
 import { encodeReceipt, type JobReceipt, lotReceiptOf } from "../../../vm/wasm/receipt.ts";
 import { STATUS } from "../../../vm/wasm/status.ts";
 import { FOUR_SLOTS } from "../../helpers/chain.ts";
 
-export const RLC = 10n ** 18n;
 export const hub = functionsOf(HUB_ABI);
 export const market = functionsOf(MARKET_ABI);
 export const registry = functionsOf([...REGISTRY_ABI, ...APP_REGISTRY_ABI]);

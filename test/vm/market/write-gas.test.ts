@@ -3,10 +3,10 @@ import type { State } from "../../../chain/state.ts";
 import { type Address, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
 import type { AbiValue } from "../../../vm/abi.ts";
+import { MARKET } from "../../../vm/addresses.ts";
 import { resultHashOf, resultSealOf } from "../../../vm/market/contribution.ts";
 import { LOT_STATUS } from "../../../vm/market/lot.ts";
 import { marketNatives } from "../../../vm/market/natives.ts";
-import { MARKET } from "../../../vm/tables.ts";
 import { drawn } from "./drawn.ts";
 import { addressBy, createWorld, market, receiptFor } from "./world.ts";
 

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import t from "tap";
 import { type Address, EMPTY, utf8, word, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { type AbiValue, abiFunction } from "../../../vm/abi.ts";
+import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../../../vm/addresses.ts";
 import {
   APP_REGISTRY_ABI,
   DATASET_REGISTRY_ABI,
@@ -12,7 +13,6 @@ import {
   WORKERPOOL_REGISTRY_ABI,
 } from "../../../vm/market/abi.ts";
 import { KITTY } from "../../../vm/market/kitty.ts";
-import { APP_REGISTRY, DATASET_REGISTRY, HUB, MARKET, TOKEN, WORKERPOOL_REGISTRY } from "../../../vm/tables.ts";
 import { stranger } from "./refusal-cases.ts";
 import { createScene } from "./scene.ts";
 import { addressBy } from "./world.ts";

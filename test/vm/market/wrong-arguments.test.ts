@@ -2,7 +2,7 @@ import fc from "fast-check";
 import t from "tap";
 import { type AbiParameter, toFunctionSignature } from "viem";
 import { type Address, type Hex, toHex, word, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
-import { HUB, MARKET } from "../../../vm/tables.ts";
+import { HUB, MARKET } from "../../../vm/addresses.ts";
 import { type Contract, encode, functionOf, functionsOf, REGISTRY } from "../../differential/contracts.ts";
 import { createBase } from "../../differential/run.ts";
 import type { Session } from "../../differential/session.ts";

@@ -1,6 +1,6 @@
 import type { Address, Hash } from "../../../lib/bytes.ts";
+import { HUB } from "../../addresses.ts";
 import { checked } from "../../revert.ts";
-import { HUB } from "../../tables.ts";
 import { HUB_EVENTS } from "../abi.ts";
 import { type Env, emitAt } from "../env.ts";
 import { REVEAL_RATIO } from "../lot.ts";

@@ -1,6 +1,6 @@
 import type { Address, Hash } from "../../../lib/bytes.ts";
+import { HUB } from "../../addresses.ts";
 import { ensure } from "../../revert.ts";
-import { HUB } from "../../tables.ts";
 import { HUB_EVENTS } from "../abi.ts";
 import { type Env, emitAt } from "../env.ts";
 import { payAll, payBack } from "./pay.ts";

@@ -1,5 +1,5 @@
 import { type Address, type Hash, ZERO_ADDRESS } from "../../../lib/bytes.ts";
-import { HUB } from "../../tables.ts";
+import { HUB } from "../../addresses.ts";
 import { HUB_EVENTS } from "../abi.ts";
 import { type Deal, taskPrice } from "../deal.ts";
 import { type Env, emitAt } from "../env.ts";

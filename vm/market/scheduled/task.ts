@@ -1,9 +1,10 @@
+import { anyBytes, pairId, single, table } from "../../../chain/records.ts";
 import type { State } from "../../../chain/state.ts";
 import { type Address, EMPTY, type Hash, ZERO_HASH } from "../../../lib/bytes.ts";
 import { address, big, hash, list, record, uint } from "../../../lib/codec.ts";
-import { HUB } from "../../tables.ts";
+import { HUB } from "../../addresses.ts";
+import { HUB_TABLE } from "../../layout.ts";
 import { type Deal, dealOf } from "../deal.ts";
-import { anyBytes, HUB_TABLE, pairId, single, tableOf } from "../tables.ts";
 
 /** PoCo's statuses of a task; an unset one has no record. */
 export const TASK_STATUS = { unset: 0, active: 1, revealing: 2, completed: 3, failed: 4 } as const;
@@ -43,9 +44,10 @@ export interface Contribution {
 /** Contributors to a task at most: rewards and claims go over all of them. */
 export const MAX_CONTRIBUTORS = 64;
 
-const tasks = tableOf(
+const tasks = table(
   HUB,
   HUB_TABLE.scheduledTask,
+  1,
   record({
     status: uint,
     dealid: hash,
@@ -64,17 +66,17 @@ const tasks = tableOf(
     total: big,
   }),
 );
-const contributions = tableOf(
+const contributions = table(
   HUB,
   HUB_TABLE.contribution,
+  1,
   record({ status: uint, resultHash: hash, resultSeal: hash, enclaveChallenge: address, weight: uint }),
 );
-const groups = tableOf(HUB, HUB_TABLE.resultGroup, single(big));
+const groups = table(HUB, HUB_TABLE.resultGroup, 1, single(big));
 
 /** Reads a task; undefined before it was initialized. */
 export const taskOf = (state: State, id: Hash): Task | undefined => tasks.get(state, id);
-export const setTask = (state: State, id: Hash, task: Task): void =>
-  tasks.set(state, id, { ...task, contributors: [...task.contributors] });
+export const setTask = (state: State, id: Hash, task: Task): void => tasks.set(state, id, task);
 
 /** Reads a worker's contribution to a task; undefined where there is none. */
 export const contributionOf = (state: State, id: Hash, worker: Address): Contribution | undefined =>

@@ -1,7 +1,7 @@
 import { type Address, type Hash, ZERO_ADDRESS, ZERO_HASH } from "../../../lib/bytes.ts";
 import { keccak256 } from "../../../lib/keccak.ts";
+import { HUB } from "../../addresses.ts";
 import { ensure, revert } from "../../revert.ts";
-import { HUB } from "../../tables.ts";
 import { HUB_EVENTS } from "../abi.ts";
 import { categoryAt } from "../category.ts";
 import { resultHashOf, resultSealOf } from "../contribution.ts";
