@@ -340,7 +340,6 @@ export const viewCategories = async (client: RpcClient): Promise<CategoryView[]>
   });
 };
 
-/** Gives a category. Throws with those that there are. */
 /** Reads one category. Where there is none, throws an Error that lists those that there are. */
 export const viewCategory = async (client: RpcClient, id: bigint): Promise<CategoryView> => {
   try {

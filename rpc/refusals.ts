@@ -14,7 +14,9 @@ const ENDED_IN_TURN = 32;
 export const endInTurns = (server: Server): void => {
   const waiting = new Map<Duplex, string>();
   const end = (): void => {
-    for (const [socket, answer] of [...waiting].slice(0, ENDED_IN_TURN)) {
+    let left = ENDED_IN_TURN;
+    for (const [socket, answer] of waiting) {
+      if (left-- === 0) break;
       waiting.delete(socket);
       // An answer that has begun is not broken by another, which Node tells nobody but itself.
       const { _httpMessage: begun } = socket as { _httpMessage?: ServerResponse };

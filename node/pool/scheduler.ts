@@ -9,7 +9,6 @@ import { MAX_LOG_BLOCKS } from "../../rpc/logs.ts";
 import { hexNumber } from "../../rpc/values.ts";
 import { HUB } from "../../vm/addresses.ts";
 import { HUB_EVENTS } from "../../vm/market/abi.ts";
-import { taskId } from "../../vm/market/deal.ts";
 import { CONTRIBUTION_RATIO } from "../../vm/market/lot.ts";
 import { CONTRIBUTION_STATUS, MAX_CONTRIBUTORS, TASK_STATUS } from "../../vm/market/scheduled/task.ts";
 import { writeNote } from "../folder.ts";
@@ -28,11 +27,12 @@ import { createAnswers } from "./answers.ts";
 import { type CrewMember, covers, createCrew, drawn, STANDING } from "./crew.ts";
 import { type Ask, type Assignments, MAX_LISTED, signMessage } from "./messages.ts";
 import { patienceOf } from "./patience.ts";
+import { createPlaces } from "./places.ts";
 import { createReceipts } from "./receipts.ts";
 import { createSilences } from "./silences.ts";
-import { newTask, type OpenTask, openPoolStore } from "./store.ts";
-import { isEnough, workersFor } from "./trust.ts";
-import { type Claim, inTurn, nextInTurn, type UnderWay, type Waiting, worthOf } from "./turns.ts";
+import { type OpenTask, openPoolStore } from "./store.ts";
+import { isEnough } from "./trust.ts";
+import { type Claim, inTurn } from "./turns.ts";
 
 export interface SchedulerOptions {
   /** Of the pool's owner, whose account pays for the messages. */
@@ -88,22 +88,6 @@ const STAKE: Subject = { fails: "stakes are not read", works: "stakes are read a
 const STEPS: Subject = { fails: "a step fails, and is tried again", works: "all steps are done again" };
 export const NO_ENCLAVE = "no enclave: worker keys sign in its place";
 
-/** What does not change of a deal. */
-interface DealFacts {
-  readonly requester: Address;
-  readonly priceNrlc: bigint;
-  readonly seconds: number;
-  readonly workers: number;
-  /** Its first task, and the first after its own. */
-  readonly first: number;
-  readonly end: number;
-  /** Unix seconds until which its tasks take contributions. */
-  readonly closes: number;
-}
-
-/** Requesters that are remembered for what they paid, the oldest forgotten first. */
-const MAX_KNOWN = 16_384;
-
 /** A task that takes contributions: who has given one, and how long is waited for each who has not. */
 interface Active {
   readonly deal: DealView;
@@ -130,11 +114,6 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
   const troubles = createTroubles({ log, folder: datadir });
   const deals = new Map<Hash, DealView>();
   const seconds = new Map<bigint, number>();
-  /** Of deals that are not over. */
-  const facts = new Map<Hash, DealFacts>();
-  const known = new Set<Address>();
-  /** Tasks that nobody computes, and nobody has contributed to. */
-  const idle = new Set<Hash>();
   const receipts = createReceipts();
   const sent = createResends(client, privateKey, log);
   /** Tasks that take contributions. */
@@ -151,6 +130,14 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     seconds.set(category, found);
     return found;
   };
+  const drop = (id: Hash): void => {
+    store.tasks.delete(id);
+    receipts.forget(id);
+    active.delete(id);
+    places.idle.delete(id);
+  };
+  const places = createPlaces({ store, dealOf, secondsOf, drop });
+  const { idle } = places;
   const message = (id: Hash, kind: string, data: Uint8Array): Promise<void> =>
     sent.send(`${id} ${kind}`, seenBlock, { to: HUB, data }, { task: id, kind });
 
@@ -180,53 +167,6 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     store.scanned = Math.max(store.scanned, Number(final.number));
     // Those above may be seen again.
     for (const [id, deal] of store.deals) if (deal.over && deal.block <= store.scanned) store.deals.delete(id);
-  };
-
-  const factsOf = async (dealid: Hash): Promise<DealFacts> => {
-    const found = facts.get(dealid);
-    if (found) return found;
-    const { requester, priceNrlc, trust, category, startTime, botFirst, botSize } = await dealOf(dealid);
-    const seconds = await secondsOf(category);
-    const closes = startTime + CONTRIBUTION_RATIO * seconds;
-    const [workers, end] = [workersFor(trust), botFirst + botSize];
-    const read = { requester, priceNrlc, seconds, workers, first: botFirst, end, closes };
-    facts.set(dealid, read);
-    return read;
-  };
-  /** Says what the turn of a deal depends on at a time (Unix seconds): what nobody can compute any more is worth nothing. */
-  const claimOf = async (dealid: Hash, time: number): Promise<Claim> => {
-    const { requester, first, end: _, closes, ...terms } = await factsOf(dealid);
-    const { next, vainMs } = store.deals.get(dealid)!;
-    const worth = time >= closes ? Number.NEGATIVE_INFINITY : worthOf({ ...terms, begun: next - first, vainMs });
-    return { dealid, requester, isKnown: known.has(requester), worth };
-  };
-  /** Gives tasks their places. */
-  const openTasks = async (time: number): Promise<void> => {
-    const [waiting, underWay]: [Waiting[], UnderWay[]] = [[], []];
-    for (const [dealid, { over, next, back }] of store.deals) {
-      if (over) continue;
-      const tasks = (await factsOf(dealid)).end - next + back.length;
-      if (tasks > 0) waiting.push({ ...(await claimOf(dealid, time)), tasks });
-    }
-    for (const [id, { dealid }] of store.tasks)
-      underWay.push({ ...(await claimOf(dealid, time)), id, isIdle: idle.has(id) });
-    const { begun, putBack } = nextInTurn(waiting, underWay);
-    for (const id of putBack) {
-      const { dealid, index } = store.tasks.get(id)!;
-      store.deals.get(dealid)!.back.push(index);
-      drop(id);
-    }
-    for (const dealid of begun) {
-      const deal = store.deals.get(dealid)!;
-      const index = deal.back.shift() ?? deal.next++;
-      store.tasks.set(taskId(dealid, index), newTask(dealid, index));
-    }
-    const withTasks = new Set([...store.tasks.values()].map(({ dealid }) => dealid));
-    for (const [dealid, deal] of store.deals) {
-      if (!deal.over)
-        deal.over = deal.next === facts.get(dealid)!.end && deal.back.length === 0 && !withTasks.has(dealid);
-      if (deal.over) facts.delete(dealid);
-    }
   };
 
   const scoreOf = async (id: Hash, worker: Address): Promise<bigint> =>
@@ -293,7 +233,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     const words = found.slice(0, given.size).filter(({ status }) => status !== CONTRIBUTION_STATUS.rejected);
     const pending = found.slice(given.size).map(({ score }) => score);
     if (workers.length === 0) idle.add(id);
-    const needed = (await factsOf(task.dealid)).workers;
+    const needed = await places.workersOf(task.dealid);
     while (!isEnough(deal.trust, words, pending) && given.size + pending.length < MAX_CONTRIBUTORS) {
       const member = await choose(task, deal.workerStakeNrlc);
       if (!member) return;
@@ -320,20 +260,6 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     await message(id, "finalize", hubFunction("finalize").encode(id, outcome.results, outcome.callback));
   };
 
-  const drop = (id: Hash): void => {
-    store.tasks.delete(id);
-    receipts.forget(id);
-    active.delete(id);
-    idle.delete(id);
-  };
-  /** Remembers who pays: of all others some may be keys of one hand. */
-  const paid = ({ requester, priceNrlc }: DealView): void => {
-    if (priceNrlc === 0n) return;
-    known.delete(requester);
-    known.add(requester);
-    if (known.size > MAX_KNOWN) known.delete(known.values().next().value!);
-  };
-
   const step = async (id: Hash, task: OpenTask, view: TaskView, time: number): Promise<void> => {
     const deal = await dealOf(task.dealid);
     if (view.status !== TASK_STATUS.active) active.delete(id);
@@ -342,7 +268,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     if (view.status === TASK_STATUS.completed || view.status === TASK_STATUS.failed) {
       if (view.status === TASK_STATUS.completed) {
         completed += 1;
-        paid(deal);
+        places.paid(deal);
       } else failed += 1;
       log.info({ task: id, status: view.status === TASK_STATUS.completed ? "COMPLETED" : "FAILED" }, "a task is over");
       return drop(id);
@@ -395,7 +321,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     seenBlock = Number(head.number);
     await findDeals(seenBlock);
     const time = Number(head.timestamp);
-    await openTasks(time);
+    await places.give(time);
     lookAtNew();
     const entries = [...store.tasks];
     const views =
@@ -408,7 +334,7 @@ export const createScheduler = (options: SchedulerOptions): Scheduler => {
     let failures = 0;
     const steps: { id: Hash; task: OpenTask; view: TaskView; claim: Claim }[] = [];
     for (const [i, [id, task]] of entries.entries())
-      steps.push({ id, task, view: views[i]!, claim: await claimOf(task.dealid, time) });
+      steps.push({ id, task, view: views[i]!, claim: await places.claimOf(task.dealid, time) });
     for (const { id, task, view } of inTurn(steps, ({ claim }) => claim)) {
       try {
         await step(id, task, view, time);
